@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ * What the demos share; see demo.h. Runs on the main thread. Always holds: a failure ends the program with a sentence
+ * on stderr and exit code 1, so that the demos can be read without error branches. */
+#include "demo.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static _Noreturn void die(const char *what, const char *why)
+{
+    fprintf(stderr, "%s: %s\n", what, why);
+    exit(1);
+}
+
+int demo_check(int result, const char *what)
+{
+    if (result < 0)
+        die(what, hijack_strerror(result));
+    return result;
+}
+
+static long whole_number(const char *name, const char *text, long min, long max)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < min || value > max) {
+        fprintf(stderr, "%s: \"%s\" is not a whole number from %ld to %ld\n", name, text, min, max);
+        exit(1);
+    }
+    return value;
+}
+
+int demo_port(int argc, char **argv)
+{
+    if (argc > 1)
+        return (int)whole_number("port", argv[1], 0, 65535);
+    return (int)demo_env("PORT", 9292, 0, 65535);
+}
+
+long demo_env(const char *name, long fallback, long min, long max)
+{
+    const char *text = getenv(name);
+    return text == NULL || *text == '\0' ? fallback : whole_number(name, text, min, max);
+}
+
+int demo_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    /* For write(2) on a detached descriptor; the library itself never raises it. */
+    signal(SIGPIPE, SIG_IGN);
+    /* A line at a time even into a pipe, so that whoever started the demo can read its URL. */
+    setvbuf(stdout, NULL, _IOLBF, 0);
+
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        die("signalfd", strerror(errno));
+    return fd;
+}
+
+void demo_raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+void demo_start(hijack_server *server, int port)
+{
+    char address[32];
+    int len = snprintf(address, sizeof address, "127.0.0.1:%d", port);
+    port = demo_check(hijack_server_listen(server, address, (size_t)len), address);
+    demo_check(hijack_server_start(server), "hijack_server_start");
+    printf("http://127.0.0.1:%d/\n", port);
+}
+
+bool demo_wait(hijack_queue *queue, int signals, int64_t timeout_ms)
+{
+    struct pollfd fds[2] = {{.fd = signals, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+    if (queue != NULL)
+        fds[1].fd = demo_check(hijack_queue_fd(queue), "hijack_queue_fd");
+    poll(fds, 2, timeout_ms > 0 ? (int)timeout_ms : 0);
+    return (fds[0].revents & POLLIN) == 0;
+}
+
+int64_t demo_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool demo_path_is(hijack_request *request, const char *path)
+{
+    const char *target;
+    size_t target_len;
+    if (hijack_request_target(&target, &target_len, request) < 0)
+        return false;
+    const char *query = memchr(target, '?', target_len);
+    size_t len = query == NULL ? target_len : (size_t)(query - target);
+    return len == strlen(path) && memcmp(target, path, len) == 0;
+}
+
+void demo_answer(hijack_request *request, uint32_t status, const char *content_type, const char *body, size_t len)
+{
+    char headers[128];
+    int headers_len = snprintf(headers, sizeof headers, "content-type: %s\r\n", content_type);
+    int result = hijack_request_respond(request, status, headers, (size_t)headers_len, body, len);
+    /* A client that went away in the meantime is everyday life, and no fault of the program. */
+    if (result != HIJACK_ECLOSED)
+        demo_check(result, "hijack_request_respond");
+    hijack_request_free(request);
+}
+
+void demo_answer_text(hijack_request *request, uint32_t status, const char *text)
+{
+    demo_answer(request, status, DEMO_TEXT, text, strlen(text));
+}
+
+void demo_stop(hijack_server *server, hijack_queue *queue)
+{
+    demo_check(hijack_server_stop(server), "hijack_server_stop");
+    if (queue == NULL)
+        return;
+    hijack_event events[64];
+    for (int n; (n = hijack_queue_poll(events, queue, 64, 0)) > 0;) {
+        for (int i = 0; i < n; ++i) {
+            if (events[i].type == HIJACK_EVENT_REQUEST)
+                hijack_request_free(events[i].handle);
+            else if (events[i].type == HIJACK_EVENT_DETACHED)
+                close(events[i].status);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ * Server-Sent Events: a page that shows the time, pushed to everyone once a second.
+ *
+ *     /         the page
+ *     /sse      the events: held by a broadcaster, without a handle or an event per client
+ *     /healthz  "ok"
+ *
+ * One thread of ours: it waits for requests, for the next second and for a signal, all in one poll(2). Clients on /sse
+ * never come up here: however many there are, this program makes one call a second for them. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "demo.h"
+#include "page.h"
+
+static void on_request(hijack_request *request)
+{
+    if (demo_path_is(request, "/"))
+        demo_answer(request, 200, DEMO_HTML, demo_page_start, (size_t)(demo_page_end - demo_page_start));
+    else if (demo_path_is(request, "/healthz"))
+        demo_answer_text(request, 200, "ok\n");
+    else
+        demo_answer_text(request, 404, "Only /, /sse and /healthz are here.\n");
+}
+
+static void handle_events(hijack_queue *queue)
+{
+    hijack_event events[64];
+    int n = demo_check(hijack_queue_poll(events, queue, 64, 0), "hijack_queue_poll");
+    for (int i = 0; i < n; ++i) {
+        /* Requests are freed as soon as they are answered, so that no other event of theirs follows. */
+        if (events[i].type == HIJACK_EVENT_REQUEST)
+            on_request(events[i].handle);
+    }
+}
+
+static void publish_time(hijack_broadcaster *clients, uint64_t count)
+{
+    char id[24], text[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    size_t text_len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    int id_len = snprintf(id, sizeof id, "%" PRIu64, count);
+    demo_check(hijack_broadcaster_publish_sse(clients, NULL, 0, id, (size_t)id_len, text, text_len, NULL, 0),
+               "hijack_broadcaster_publish_sse");
+}
+
+int main(int argc, char **argv)
+{
+    int signals = demo_signals();
+    demo_raise_descriptor_limit();
+
+    hijack_queue *queue;
+    hijack_server *server;
+    hijack_broadcaster *clients;
+    demo_check(hijack_check_version(HIJACK_VERSION_NUMBER), "hijack_check_version");
+    demo_check(hijack_queue_new(&queue), "hijack_queue_new");
+    demo_check(hijack_server_new(&server, queue), "hijack_server_new");
+    demo_check(hijack_broadcaster_new(&clients, server), "hijack_broadcaster_new");
+    demo_check(hijack_server_hold(server, "/sse", 4, HIJACK_HOLD_SSE, NULL, 0, clients), "hijack_server_hold");
+    demo_start(server, demo_port(argc, argv));
+
+    uint64_t count = 0;
+    int64_t next = demo_now() + 1000;
+    while (demo_wait(queue, signals, next - demo_now())) {
+        handle_events(queue);
+        if (demo_now() >= next) {
+            publish_time(clients, ++count);
+            next += 1000;
+        }
+    }
+
+    demo_stop(server, queue);
+    hijack_broadcaster_free(clients);
+    hijack_server_free(server);
+    hijack_queue_free(queue);
+    close(signals);
+    return 0;
+}

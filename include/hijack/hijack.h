@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libhijack: very many live connections (SSE, streams, raw hijacked sockets) in one process, on the library's own
+ * threads, driven from any language.
+ *
+ * How to read this file
+ *
+ * - The library never calls the program. It puts events into a queue; the program polls them in batches.
+ * - Functions that can fail return 0 or a positive number, or a negative HIJACK_E* code (hijack_strerror says it in
+ *   words). On failure nothing has happened and no out-parameter has been touched.
+ * - Unless a comment says otherwise, a function may be called from any thread at any time, never blocks, and copies
+ *   what it is given before it returns. Out-parameters come first.
+ * - Handles are opaque 64-bit values in the shape of pointers; the library checks each one. NULL, a freed handle or a
+ *   handle of another kind gives HIJACK_EHANDLE; one whose connection has gone gives HIJACK_ECLOSED; one inherited
+ *   through fork() gives HIJACK_EFORK.
+ * - Everything asked of one connection, and every publish, takes effect in the order of the calls.
+ * - close is protocol, free is memory: *_free works in any order, from any thread, and NULL is a no-op. A freed handle
+ *   gets no further event.
+ * - Strings come with their length and need no terminating NUL. Where a length is 0 the pointer may be NULL.
+ * - A header block is one flat string, "name: value\r\nname: value\r\n", without the empty line. Names are tokens
+ *   (RFC 9110 section 5.6.2); a name or value with CR, LF, NUL or another control character is HIJACK_EHEADER.
+ * - Times are milliseconds, sizes are bytes.
+ */
+#ifndef HIJACK_H
+#define HIJACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hijack/version.h>
+
+#if defined(__GNUC__)
+#define HIJACK_API __attribute__((visibility("default")))
+#else
+#define HIJACK_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Types
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct hijack_queue hijack_queue;             /* delivers events to the program */
+typedef struct hijack_server hijack_server;           /* accepts, owns the loop threads */
+typedef struct hijack_request hijack_request;         /* one request: answered once, or becomes something else */
+typedef struct hijack_stream hijack_stream;           /* a response body in pieces: streaming, SSE */
+typedef struct hijack_socket hijack_socket;           /* the connection itself: raw hijack */
+typedef struct hijack_broadcaster hijack_broadcaster; /* one message to any number of connections */
+
+/* The one public struct, frozen for good: new facts get new event types or accessors. */
+typedef struct hijack_event {
+    uint64_t user_data; /* the handle's user_data at the moment of the poll */
+    void *handle;       /* the request, stream, socket or server it is about; NULL for HIJACK_EVENT_WAKE */
+    const char *data;   /* payload; valid until the next hijack_queue_poll of the same queue, or its free */
+    uint64_t len;       /* bytes at data */
+    uint32_t type;      /* HIJACK_EVENT_* */
+    int32_t status;     /* see each type */
+} hijack_event;
+
+enum {
+    HIJACK_EVENT_NONE = 0,
+    /* A new request. handle: hijack_request, which the program must free. data: the head in one flat form, then the
+     * body. The first line has five fields, split by one space: method, target, version, peer, scheme
+     * ("GET /a?b=1 HTTP/1.1 127.0.0.1:50312 http"); later versions may append fields. Then one "name: value" line per
+     * header, names in lower case, in the order received; every line ends with CRLF; an empty line; then the body,
+     * decoded, up to the end of data. The request starts with its server's user_data. */
+    HIJACK_EVENT_REQUEST = 1,
+    /* Bytes from the peer of a hijack_socket, within the credit given by hijack_socket_read. */
+    HIJACK_EVENT_DATA = 2,
+    /* The peer of a hijack_socket will send no more (half-close); sending to it is still possible. */
+    HIJACK_EVENT_EOF = 3,
+    /* A stream or socket that answered HIJACK_EAGAIN can take more. */
+    HIJACK_EVENT_DRAINED = 4,
+    /* The last event of a request, stream or socket. status: 0 if it ended as asked for (response handed over, request
+     * became something else, stream finished, socket closed), else the reason as HIJACK_E*: ECLOSED (the peer went),
+     * ERESET, ETIMEDOUT, ESLOW, ESHUTDOWN, EABORTED. The handle stays valid, and useless, until freed. */
+    HIJACK_EVENT_CLOSED = 5,
+    /* The last event of a detached socket. status: its descriptor, non-blocking, now the program's to close; data:
+     * bytes already read from it and not yet delivered. */
+    HIJACK_EVENT_DETACHED = 6,
+    /* The last event of a server: its threads have no connection left. status: 0. */
+    HIJACK_EVENT_STOPPED = 7,
+    /* hijack_queue_wake was called (any number of times since the last one). */
+    HIJACK_EVENT_WAKE = 8
+};
+
+enum {
+    HIJACK_OK = 0,
+    HIJACK_EINVAL = -1,     /* an argument is out of its domain (NULL, a bad length, a status not in 100..999) */
+    HIJACK_EHANDLE = -2,    /* the handle is NULL, freed, or of another kind */
+    HIJACK_ECLOSED = -3,    /* the connection has gone, or was closed or finished by the program */
+    HIJACK_EAGAIN = -4,     /* nothing was taken: over the high-water mark; HIJACK_EVENT_DRAINED follows */
+    HIJACK_ENOMEM = -5,     /* out of memory */
+    HIJACK_EFORK = -6,      /* the handle belongs to the parent process */
+    HIJACK_ESTATE = -7,     /* not possible in this state: already started, answered, a member, ... */
+    HIJACK_EBUSY = -8,      /* another thread is polling this queue */
+    HIJACK_EADDRINUSE = -9, /* the address is in use */
+    HIJACK_EADDR = -10,     /* the address cannot be understood, resolved or bound */
+    HIJACK_EACCES = -11,    /* the operating system does not permit it (a port below 1024, a unix path) */
+    HIJACK_EHEADER = -12,   /* an invalid header name or value, or one that the library itself owns */
+    HIJACK_EOPTION = -13,   /* no option of that name */
+    HIJACK_ERANGE = -14,    /* the option's value is not of its type or out of its range */
+    HIJACK_ETOOBIG = -15,   /* more bytes than the limit, or than fit into out */
+    HIJACK_EVERSION = -16,  /* program and library were made for different versions */
+    HIJACK_ELIMIT = -17,    /* the process or the server has no descriptor, thread or connection left */
+    HIJACK_ETIMEDOUT = -18, /* idle or head timeout, or the peer stopped acknowledging */
+    HIJACK_ERESET = -19,    /* the peer reset the connection */
+    HIJACK_ESLOW = -20,     /* a member could not keep up and its broadcaster's policy is to close */
+    HIJACK_ESHUTDOWN = -21, /* the server stops or has stopped */
+    HIJACK_EIO = -22,       /* the operating system failed in an unexpected way */
+    HIJACK_EABORTED = -23,  /* the program aborted it */
+    HIJACK_ENOTSOCK = -24   /* the descriptor is not a connected stream socket */
+};
+
+/* How a held connection starts, and how messages are written to it. */
+enum {
+    HIJACK_HOLD_RAW = 1,     /* write nothing first; message data as it is (full hijack) */
+    HIJACK_HOLD_STREAM = 2,  /* write a 200 head; message data as pieces of the response body */
+    HIJACK_HOLD_SSE = 3,     /* write a 200 text/event-stream head; each message as one SSE event */
+    HIJACK_HOLD_SSE_BODY = 4 /* adopt only: the other server has written the head; each message as one SSE event */
+};
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Library
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* The version of the library that runs, as HIJACK_VERSION_NUMBER counts it: major << 16 | minor << 8 | patch. */
+HIJACK_API uint32_t hijack_version(void);
+
+/* The same as text, "0.1.0". Static memory. */
+HIJACK_API const char *hijack_version_string(void);
+
+/* Whether a program built with this header_version (pass HIJACK_VERSION_NUMBER) can run on this library: same major,
+ * and for major 0 same minor; the library not older than the header. Errors: EVERSION. */
+HIJACK_API int hijack_check_version(uint32_t header_version);
+
+/* A sentence for a HIJACK_E* code, and its name ("HIJACK_EAGAIN"). Never NULL, for any number. Static memory. */
+HIJACK_API const char *hijack_strerror(int code);
+HIJACK_API const char *hijack_errname(int code);
+
+/* The name of an event type ("REQUEST"). Never NULL. Static memory. */
+HIJACK_API const char *hijack_event_name(uint32_t type);
+
+/* Every option, one per line: scope (server, queue, broadcaster), name, type (int, size, string, choice), minimum,
+ * maximum, default, help; split by tabs. docs/options.md is made from it. Static memory. */
+HIJACK_API const char *hijack_options(void);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Handle: what all handles share
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* Sets the number that comes back in each event of this handle. Any handle. Events polled after this call carry it.
+ * Errors: EHANDLE, EFORK. */
+HIJACK_API int hijack_handle_set_user_data(void *handle, uint64_t user_data);
+
+/* Errors: EHANDLE, EFORK. */
+HIJACK_API int hijack_handle_user_data(uint64_t *out, void *handle);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Queue
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* A new, empty queue. The program owns it and frees it. Errors: EINVAL, ENOMEM, ELIMIT (no descriptor). */
+HIJACK_API int hijack_queue_new(hijack_queue **out);
+
+/* Sets an option of scope "queue" by name. Errors: EHANDLE, EOPTION, ERANGE, ESTATE (a server uses it already). */
+HIJACK_API int hijack_queue_set(hijack_queue *queue, const char *name, size_t name_len, const char *value,
+                                size_t value_len);
+
+/* A descriptor that is readable as long as the queue holds an event (level-triggered). It belongs to the queue: wait on
+ * it with poll, select, epoll or the language's own loop; never read, write or close it. Errors: EHANDLE, EFORK. */
+HIJACK_API int hijack_queue_fd(hijack_queue *queue);
+
+/* Moves up to max events into out and returns how many, 0 if none came in time. timeout_ms: 0 returns at once, negative
+ * waits without end. Waits with poll(2), so that a signal ends it: it then returns 0. Ends the life of the payloads of
+ * the poll before. One thread at a time per queue: a second one gets EBUSY. Blocks as long as timeout_ms says.
+ * Errors: EINVAL, EHANDLE, EFORK, EBUSY, EIO. */
+HIJACK_API int hijack_queue_poll(hijack_event *out, hijack_queue *queue, uint32_t max, int timeout_ms);
+
+/* Puts a WAKE event into the queue, so that a waiting poll returns. Async-signal-safe it is not. Errors: EHANDLE,
+ * EFORK. */
+HIJACK_API int hijack_queue_wake(hijack_queue *queue);
+
+/* Ends the payloads of the last poll. Descriptors in DETACHED events that were never polled are closed. Not while
+ * another thread polls it. */
+HIJACK_API void hijack_queue_free(hijack_queue *queue);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Server
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* A new server whose requests go to queue. queue NULL: the server has held routes only and answers 404 to everything
+ * else. Errors: EINVAL, EHANDLE, EFORK, ENOMEM. */
+HIJACK_API int hijack_server_new(hijack_server **out, hijack_queue *queue);
+
+/* Sets an option of scope "server" by name; before start. Errors: EHANDLE, EFORK, EOPTION, ERANGE, ESTATE. */
+HIJACK_API int hijack_server_set(hijack_server *server, const char *name, size_t name_len, const char *value,
+                                 size_t value_len);
+
+/* Writes the option's value and a NUL to out and returns its length. Errors: EINVAL, EHANDLE, EFORK, EOPTION, ETOOBIG.
+ */
+HIJACK_API int hijack_server_get(char *out, size_t out_size, hijack_server *server, const char *name, size_t name_len);
+
+/* Adds an address to listen on; before start; binds at once. Forms: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all
+ * interfaces, v6 and v4), "localhost:0" (port 0: a free one), "unix:/path" (an old socket there that nobody answers is
+ * replaced; removed at stop), "fd:3" (a listening socket that was inherited; the server owns it from here). Returns the
+ * port, or 0 where there is none. Errors: EHANDLE, EFORK, ESTATE, EADDR, EADDRINUSE, EACCES, ELIMIT, ENOTSOCK (fd:),
+ * ENOMEM. */
+HIJACK_API int hijack_server_listen(hijack_server *server, const char *address, size_t address_len);
+
+/* Writes the address of the index-th listener ("127.0.0.1:41873") and a NUL to out; returns its length. Errors: EINVAL,
+ * EHANDLE, EFORK, ETOOBIG; ERANGE (no such index). */
+HIJACK_API int hijack_server_address(char *out, size_t out_size, hijack_server *server, uint32_t index);
+
+/* One more queue: connections are dealt out to the queue of hijack_server_new and these in turn, each connection's
+ * requests staying with one queue. For programs with several polling threads. Before start. Errors: EHANDLE, EFORK,
+ * ESTATE, ENOMEM. */
+HIJACK_API int hijack_server_add_queue(hijack_server *server, hijack_queue *queue);
+
+/* Requests whose path (target up to '?') equals path go to this queue instead; before start. Errors: EINVAL (path does
+ * not start with '/'), EHANDLE, EFORK, ESTATE (routed already), ENOMEM. */
+HIJACK_API int hijack_server_route(hijack_server *server, const char *path, size_t path_len, hijack_queue *queue);
+
+/* Holds a route: each GET of path becomes a member of broadcaster at once, on the loop's thread, without an event or
+ * handle. kind: HIJACK_HOLD_RAW, _STREAM or _SSE. headers: added to the response head (none with RAW). HEAD is answered
+ * with the head alone; other methods of this path go to the queue. What a member sends is not read. Before start.
+ * Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE, ENOMEM. */
+HIJACK_API int hijack_server_hold(hijack_server *server, const char *path, size_t path_len, uint32_t kind,
+                                  const char *headers, size_t headers_len, hijack_broadcaster *broadcaster);
+
+/* Starts the loop threads. A server without listeners is fine: it serves adopted connections. Errors: EHANDLE, EFORK,
+ * ESTATE (started before), ENOMEM, ELIMIT, EIO. */
+HIJACK_API int hijack_server_start(hijack_server *server);
+
+/* Stops accepting, lets open requests and streams finish, closes held members spread evenly over deadline_ms, and
+ * everything that is left at the deadline; then STOPPED comes. Errors: EHANDLE, EFORK, ESTATE (not running). */
+HIJACK_API int hijack_server_drain(hijack_server *server, uint32_t deadline_ms);
+
+/* Stops now: every connection is closed, every open handle gets its last event, the threads are joined, STOPPED is
+ * queued. Blocks until then (milliseconds). A second call returns 0. Errors: EHANDLE, EFORK, ESTATE (never started). */
+HIJACK_API int hijack_server_stop(hijack_server *server);
+
+/* Counters and gauges of a server, by index; hijack_server_stat_name gives the names. */
+enum {
+    HIJACK_STAT_CONNECTIONS = 0,      /* open now, all kinds */
+    HIJACK_STAT_READING = 1,          /* open now: waiting for, or reading, a request head */
+    HIJACK_STAT_HTTP = 2,             /* open now: with libh2o, in a request or between two */
+    HIJACK_STAT_STREAMS = 3,          /* open now: hijack_stream */
+    HIJACK_STAT_SOCKETS = 4,          /* open now: hijack_socket */
+    HIJACK_STAT_HELD = 5,             /* open now: held by a broadcaster alone, without a handle */
+    HIJACK_STAT_MEMBERSHIPS = 6,      /* memberships in broadcasters now */
+    HIJACK_STAT_ACCEPTED = 7,         /* connections accepted */
+    HIJACK_STAT_ADOPTED = 8,          /* connections adopted */
+    HIJACK_STAT_DETACHED = 9,         /* connections given to the program */
+    HIJACK_STAT_REQUESTS = 10,        /* requests delivered as events */
+    HIJACK_STAT_BAD_REQUESTS = 11,    /* requests refused by the library with a 4xx */
+    HIJACK_STAT_CLOSED_OK = 12,       /* closed in order: response sent, finished, closed by the program */
+    HIJACK_STAT_CLOSED_PEER = 13,     /* closed or reset by the peer */
+    HIJACK_STAT_CLOSED_TIMEOUT = 14,  /* closed by head, idle or user timeout */
+    HIJACK_STAT_CLOSED_SLOW = 15,     /* closed because the backlog was over its limit */
+    HIJACK_STAT_CLOSED_ABORTED = 16,  /* aborted by the program */
+    HIJACK_STAT_CLOSED_SHUTDOWN = 17, /* closed by drain or stop */
+    HIJACK_STAT_EVENTS_QUEUED = 18,   /* events waiting in this server's queues now */
+    HIJACK_STAT_BYTES_IN = 19,        /* read from held connections and request heads */
+    HIJACK_STAT_BYTES_OUT = 20,       /* written to held connections */
+    HIJACK_STAT_BACKLOG_BYTES = 21,   /* waiting for slow peers now */
+    HIJACK_STAT_PUBLISHED = 22,       /* messages published */
+    HIJACK_STAT_DELIVERED = 23,       /* message copies handed to the kernel or to a backlog */
+    HIJACK_STAT_DROPPED = 24,         /* message copies dropped by a policy */
+    HIJACK_STAT_HEARTBEATS = 25,      /* heartbeats written */
+    HIJACK_STAT_ACCEPT_PAUSES = 26,   /* times accepting was paused for want of descriptors or at the limit */
+    HIJACK_STAT_COUNT = 27
+};
+
+/* Writes the first count values to out and returns how many there are in all. Each value is exact; together they are
+ * not one instant. Errors: EINVAL, EHANDLE, EFORK. */
+HIJACK_API int hijack_server_stats(uint64_t *out, uint32_t count, hijack_server *server);
+
+/* The name of a server statistic ("accepted"). NULL past the last. Static memory. */
+HIJACK_API const char *hijack_server_stat_name(uint32_t index);
+
+/* Takes a connected stream socket from elsewhere (another server's hijack) as a hijack_socket. unread: bytes that were
+ * read from it already and come first as DATA. On success the descriptor is the library's: the program must not use or
+ * close it again (dup it first where its old owner will close it); on failure it stays the program's. The socket starts
+ * with the server's user_data; its events go to the server's first queue. Errors: EINVAL, EHANDLE, EFORK, ENOTSOCK,
+ * ESTATE (not running, or without a queue), ESHUTDOWN, ELIMIT, ENOMEM. */
+HIJACK_API int hijack_server_adopt(hijack_socket **out, hijack_server *server, int fd, const char *unread,
+                                   size_t unread_len);
+
+/* Stops the server if it runs, without waiting: memory goes when the last of its handles is freed. No event follows. */
+HIJACK_API void hijack_server_free(hijack_server *server);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Request
+ *
+ * Pointers that the accessors give live until the request is freed.
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* The parts of the head. method and target as sent; version "HTTP/1.1"; peer "127.0.0.1:50312", "[::1]:50312" or
+ * "unix:". Errors: EINVAL, EHANDLE, EFORK. */
+HIJACK_API int hijack_request_method(const char **out, size_t *out_len, hijack_request *request);
+HIJACK_API int hijack_request_target(const char **out, size_t *out_len, hijack_request *request);
+HIJACK_API int hijack_request_version(const char **out, size_t *out_len, hijack_request *request);
+HIJACK_API int hijack_request_peer(const char **out, size_t *out_len, hijack_request *request);
+
+/* All headers as a header block, names in lower case. Errors: EINVAL, EHANDLE, EFORK. */
+HIJACK_API int hijack_request_headers(const char **out, size_t *out_len, hijack_request *request);
+
+/* The value of the index-th header of that name (any case). Returns 1 if there is one, 0 (and out untouched) if not.
+ * The SSE client's last id is the header "last-event-id". Errors: EINVAL, EHANDLE, EFORK. */
+HIJACK_API int hijack_request_header(const char **out, size_t *out_len, hijack_request *request, const char *name,
+                                     size_t name_len, uint32_t index);
+
+/* The whole body, decoded; out_len 0 where there is none. Errors: EINVAL, EHANDLE, EFORK. */
+HIJACK_API int hijack_request_body(const char **out, size_t *out_len, hijack_request *request);
+
+/* Answers. status 200..999; Date, Content-Length and Connection are the library's (a Content-Length in headers must
+ * equal body_len, but for HEAD and 304; "Connection: close" closes after it; Transfer-Encoding is refused). A body to
+ * HEAD, 204 or 304 is not sent. CLOSED follows when the response has been handed over. Errors: EINVAL, EHANDLE, EFORK,
+ * EHEADER, ESTATE (answered already), ECLOSED, ENOMEM. */
+HIJACK_API int hijack_request_respond(hijack_request *request, uint32_t status, const char *headers, size_t headers_len,
+                                      const char *body, size_t body_len);
+
+/* Answers with a head and turns the rest of the response into a stream. HTTP/1.1: chunked (RFC 9112 section 7.1),
+ * or as many bytes as a Content-Length in headers says; HTTP/1.0: until close. The request stays readable until freed.
+ * The stream belongs to the program; it starts with the request's user_data. Errors: as hijack_request_respond. */
+HIJACK_API int hijack_request_stream(hijack_stream **out, hijack_request *request, uint32_t status, const char *headers,
+                                     size_t headers_len);
+
+/* The same with the head of Server-Sent Events (200, text/event-stream, no-cache) and heartbeats while it is silent
+ * (option heartbeat_ms). headers are added. */
+HIJACK_API int hijack_request_sse(hijack_stream **out, hijack_request *request, const char *headers,
+                                  size_t headers_len);
+
+/* Full hijack: takes the connection with nothing written to it. What followed the request on the wire comes as the
+ * first DATA once credit is given. The socket belongs to the program; it starts with the request's user_data. Errors:
+ * EINVAL, EHANDLE, EFORK, ESTATE, ECLOSED, ENOMEM. */
+HIJACK_API int hijack_request_hijack(hijack_socket **out, hijack_request *request);
+
+/* Partial hijack: writes a head of this status (101 too) and these headers, then the same. "Connection: close" is added
+ * unless headers has a Connection. Errors: as above, and EHEADER. */
+HIJACK_API int hijack_request_hijack_partial(hijack_socket **out, hijack_request *request, uint32_t status,
+                                             const char *headers, size_t headers_len);
+
+/* Makes the connection a member of broadcaster, without a handle of its own; kind and headers as hijack_server_hold.
+ * Errors: as hijack_request_respond. */
+HIJACK_API int hijack_request_hold(hijack_request *request, uint32_t kind, const char *headers, size_t headers_len,
+                                   hijack_broadcaster *broadcaster);
+
+/* A request freed unanswered is answered with 500. */
+HIJACK_API void hijack_request_free(hijack_request *request);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Stream
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* Sends a piece of the body, all of it or nothing. Taken while less than high_water_bytes wait, else EAGAIN. Errors:
+ * EINVAL, EHANDLE, EFORK, EAGAIN, ECLOSED, ETOOBIG (more than the Content-Length said), ENOMEM. */
+HIJACK_API int hijack_stream_send(hijack_stream *stream, const char *data, size_t len);
+
+/* Sends one SSE event (WHATWG HTML, section "Server-sent events"). event, id: left out where the length is 0, and
+ * EINVAL with CR, LF (or NUL in id). data: each line (CRLF, CR or LF) becomes one data line. retry_ms: left out where
+ * negative. Errors: as hijack_stream_send. */
+HIJACK_API int hijack_stream_send_sse(hijack_stream *stream, const char *event, size_t event_len, const char *id,
+                                      size_t id_len, const char *data, size_t data_len, int64_t retry_ms);
+
+/* Sends an SSE comment; each line of text becomes one comment line. Errors: as hijack_stream_send. */
+HIJACK_API int hijack_stream_send_comment(hijack_stream *stream, const char *text, size_t len);
+
+/* Ends the body after what was sent; the connection serves further requests where HTTP allows it. CLOSED follows once
+ * all is written. A body shorter than its Content-Length is aborted instead. Errors: EHANDLE, EFORK, ECLOSED, ENOMEM.
+ */
+HIJACK_API int hijack_stream_finish(hijack_stream *stream);
+
+/* Cuts the connection so that the client sees a broken body. CLOSED (EABORTED) follows. Errors: EHANDLE, EFORK,
+ * ECLOSED, ENOMEM. */
+HIJACK_API int hijack_stream_abort(hijack_stream *stream);
+
+/* An unfinished stream that is a broadcaster's member lives on as such; any other unfinished one is aborted. */
+HIJACK_API void hijack_stream_free(hijack_stream *stream);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Socket
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* Adds credit: up to this many more bytes will be read and come as DATA. A new socket has none. UINT64_MAX: no limit
+ * from here on. Errors: EINVAL (0), EHANDLE, EFORK, ECLOSED, ESTATE (detached), ENOMEM. */
+HIJACK_API int hijack_socket_read(hijack_socket *socket, uint64_t credit);
+
+/* Sends bytes, all or none; see hijack_stream_send. Errors: EINVAL, EHANDLE, EFORK, EAGAIN, ECLOSED (also after
+ * shutdown), ENOMEM. */
+HIJACK_API int hijack_socket_send(hijack_socket *socket, const char *data, size_t len);
+
+/* Half-close: no more is sent after what was; reading goes on. When the peer ends too, CLOSED comes by itself. Errors:
+ * EHANDLE, EFORK, ECLOSED, ENOMEM. */
+HIJACK_API int hijack_socket_shutdown(hijack_socket *socket);
+
+/* Closes in order, after what was sent is written; nothing more is read. CLOSED follows. Errors: EHANDLE, EFORK,
+ * ECLOSED, ENOMEM. */
+HIJACK_API int hijack_socket_close(hijack_socket *socket);
+
+/* Resets the connection at once (TCP RST), unsent bytes are lost. CLOSED (EABORTED) follows. Errors: EHANDLE, EFORK,
+ * ECLOSED, ENOMEM. */
+HIJACK_API int hijack_socket_abort(hijack_socket *socket);
+
+/* Gives the descriptor to the program, after what was sent is written: DETACHED follows with it (or CLOSED, if the peer
+ * goes first). It leaves its broadcasters. Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached already), ENOMEM. */
+HIJACK_API int hijack_socket_detach(hijack_socket *socket);
+
+/* An open socket that is a broadcaster's member lives on as such; one that is closing finishes that; any other is
+ * aborted. A descriptor in a DETACHED event that was not yet polled is closed. */
+HIJACK_API void hijack_socket_free(hijack_socket *socket);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * Broadcaster
+ *
+ * What a member that cannot keep up costs is bounded: its own backlog of shared messages, up to option backlog_bytes,
+ * then option overflow says what happens (close, drop_newest, drop_oldest, latest: keep the newest per key).
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* A new broadcaster for connections of this server; before or after its start. Cheap: make one per user or room.
+ * Errors: EINVAL, EHANDLE, EFORK, ENOMEM. */
+HIJACK_API int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *server);
+
+/* Sets an option of scope "broadcaster" by name. Applies to messages published from here on. Errors: EHANDLE, EFORK,
+ * EOPTION, ERANGE. */
+HIJACK_API int hijack_broadcaster_set(hijack_broadcaster *broadcaster, const char *name, size_t name_len,
+                                      const char *value, size_t value_len);
+
+/* Makes a stream or socket of the same server a member; one may be a member of many. Adding a member again changes
+ * nothing. Errors: EHANDLE, EFORK, ECLOSED, EINVAL (another server's), ENOMEM. */
+HIJACK_API int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket);
+
+/* Ends a membership; the connection stays with its handle. Nothing if it is no member. Errors: EHANDLE, EFORK, ECLOSED,
+ * EINVAL (another server's), ENOMEM. */
+HIJACK_API int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_socket);
+
+/* Takes a connected stream socket from elsewhere as a member without a handle. kind: any HIJACK_HOLD_*; headers as
+ * hijack_server_hold. The descriptor: as hijack_server_adopt. Errors: EINVAL, EHANDLE, EFORK, EHEADER, ENOTSOCK, ESTATE
+ * (the server does not run), ESHUTDOWN, ELIMIT, ENOMEM. */
+HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd, uint32_t kind, const char *headers,
+                                        size_t headers_len);
+
+/* Sends data to every member: as it is to raw and stream members, as one SSE event to SSE members. Never waits. Returns
+ * how many members it was addressed to, as counted at this moment: one whose adding is still on its way gets the
+ * message and may not be counted yet. Errors: EINVAL, EHANDLE, EFORK, ESTATE (the server never started), ESHUTDOWN,
+ * ETOOBIG (over 16 MiB), EAGAIN (256 MiB of messages wait for the server's threads; no event follows), ENOMEM. */
+HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, const char *data, size_t len);
+
+/* The same with SSE fields (as hijack_stream_send_sse; raw members get the data alone) and a key for the overflow
+ * policy "latest": an unsent message is replaced by a newer one of the same key. Lengths may be 0. Errors: as publish.
+ */
+HIJACK_API int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, const char *event, size_t event_len,
+                                              const char *id, size_t id_len, const char *data, size_t data_len,
+                                              const char *key, size_t key_len);
+
+/* Ends every member in order: streams finish, sockets close, each after what was published before. The broadcaster can
+ * be used on. Errors: EHANDLE, EFORK, ENOMEM. */
+HIJACK_API int hijack_broadcaster_close(hijack_broadcaster *broadcaster);
+
+/* Members now, as the server's threads know them: an add or remove counts once it has taken effect. Errors: EHANDLE,
+ * EFORK. */
+HIJACK_API int hijack_broadcaster_count(hijack_broadcaster *broadcaster);
+
+/* Counters of a broadcaster, by index. */
+enum {
+    HIJACK_BROADCASTER_STAT_MEMBERS = 0,   /* now */
+    HIJACK_BROADCASTER_STAT_PUBLISHED = 1, /* messages published */
+    HIJACK_BROADCASTER_STAT_DELIVERED = 2, /* message copies handed to the kernel or to a backlog */
+    HIJACK_BROADCASTER_STAT_DROPPED = 3,   /* message copies dropped by the policy */
+    HIJACK_BROADCASTER_STAT_CLOSED = 4,    /* members closed by the policy */
+    HIJACK_BROADCASTER_STAT_COUNT = 5
+};
+
+/* Writes the first count values to out and returns how many there are in all. Errors: EINVAL, EHANDLE, EFORK. */
+HIJACK_API int hijack_broadcaster_stats(uint64_t *out, uint32_t count, hijack_broadcaster *broadcaster);
+
+/* Members without a handle stay connected until they leave or the server stops; hijack_broadcaster_close first where
+ * that is not wanted. */
+HIJACK_API void hijack_broadcaster_free(hijack_broadcaster *broadcaster);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

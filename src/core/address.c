@@ -1,0 +1,217 @@
+/* Addresses from and to text; see address.h. Any thread, but parsing "localhost" reads /etc/hosts through getaddrinfo.
+ */
+#include "core/address.h"
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include <hijack/hijack.h>
+
+#include "base/ascii.h"
+
+static bool starts_with(struct hj_slice text, struct hj_slice prefix)
+{
+    return text.len >= prefix.len && memcmp(text.base, prefix.base, prefix.len) == 0;
+}
+
+/* A copy with a NUL; false where it does not fit or has a NUL of its own. */
+static bool copy_text(char *out, size_t out_size, struct hj_slice text)
+{
+    if (text.len >= out_size || memchr(text.base, '\0', text.len) != NULL)
+        return false;
+    memcpy(out, text.base, text.len);
+    out[text.len] = '\0';
+    return true;
+}
+
+static bool parse_fd(struct hj_address *address, struct hj_slice number)
+{
+    uint64_t fd;
+    if (!hj_ascii_number(&fd, number) || fd > INT_MAX)
+        return false;
+    address->kind = HJ_ADDRESS_FD;
+    address->fd = (int)fd;
+    return true;
+}
+
+static bool parse_unix(struct hj_address *address, struct hj_slice path)
+{
+    struct sockaddr_un *sun = (struct sockaddr_un *)&address->sa;
+    if (path.len == 0 || !copy_text(address->path, sizeof(address->path), path) ||
+        !copy_text(sun->sun_path, sizeof(sun->sun_path), path))
+        return false;
+    address->kind = HJ_ADDRESS_UNIX;
+    sun->sun_family = AF_UNIX;
+    address->sa_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len + 1);
+    return true;
+}
+
+static void set_v4(struct hj_address *address, struct in_addr host, in_port_t port)
+{
+    struct sockaddr_in *sin = (struct sockaddr_in *)&address->sa;
+    sin->sin_family = AF_INET;
+    sin->sin_addr = host;
+    sin->sin_port = port;
+    address->sa_len = sizeof(*sin);
+}
+
+static struct sockaddr_in6 *set_v6(struct hj_address *address, struct in6_addr host, in_port_t port)
+{
+    struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)&address->sa;
+    sin6->sin6_family = AF_INET6;
+    sin6->sin6_addr = host;
+    sin6->sin6_port = port;
+    address->sa_len = sizeof(*sin6);
+    return sin6;
+}
+
+/* "::1", or with an interface "fe80::1%eth0". */
+static bool parse_v6(struct hj_address *address, char *host, in_port_t port)
+{
+    struct in6_addr v6;
+    unsigned scope = 0;
+    char *percent = strchr(host, '%');
+    if (percent != NULL) {
+        *percent = '\0';
+        scope = if_nametoindex(percent + 1);
+        if (scope == 0)
+            return false;
+    }
+    if (inet_pton(AF_INET6, host, &v6) != 1)
+        return false;
+    set_v6(address, v6, port)->sin6_scope_id = scope;
+    return true;
+}
+
+static bool parse_localhost(struct hj_address *address, in_port_t port)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list;
+    if (getaddrinfo("localhost", NULL, &hints, &list) != 0)
+        return false;
+    const struct addrinfo *best = NULL;
+    for (const struct addrinfo *info = list; info != NULL; info = info->ai_next)
+        if (info->ai_family == AF_INET || (info->ai_family == AF_INET6 && best == NULL)) {
+            best = info;
+            if (info->ai_family == AF_INET)
+                break;
+        }
+    if (best != NULL && best->ai_family == AF_INET)
+        set_v4(address, ((const struct sockaddr_in *)(const void *)best->ai_addr)->sin_addr, port);
+    else if (best != NULL)
+        set_v6(address, ((const struct sockaddr_in6 *)(const void *)best->ai_addr)->sin6_addr, port);
+    freeaddrinfo(list);
+    return best != NULL;
+}
+
+static bool parse_tcp(struct hj_address *address, struct hj_slice text)
+{
+    size_t colon = text.len;
+    while (colon > 0 && text.base[colon - 1] != ':')
+        --colon;
+    uint64_t number;
+    if (colon < 2 || !hj_ascii_number(&number, hj_slice(text.base + colon, text.len - colon)) || number > 65535)
+        return false;
+    const in_port_t port = htons((uint16_t)number);
+    char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 3];
+    if (!copy_text(host, sizeof(host), hj_slice(text.base, colon - 1)))
+        return false;
+    const size_t len = colon - 1;
+    struct in_addr v4;
+    address->kind = HJ_ADDRESS_TCP;
+    if (strcmp(host, "*") == 0) {
+        address->any = true;
+        set_v6(address, in6addr_any, port);
+        return true;
+    }
+    if (strcmp(host, "localhost") == 0)
+        return parse_localhost(address, port);
+    if (host[0] == '[' && host[len - 1] == ']') {
+        host[len - 1] = '\0';
+        return parse_v6(address, host + 1, port);
+    }
+    if (inet_pton(AF_INET, host, &v4) != 1)
+        return false;
+    set_v4(address, v4, port);
+    return true;
+}
+
+int hj_address_parse(struct hj_address *address, struct hj_slice text)
+{
+    struct hj_address parsed;
+    memset(&parsed, 0, sizeof(parsed));
+    parsed.fd = -1;
+    bool ok;
+    if (starts_with(text, HJ_SLICE("unix:")))
+        ok = parse_unix(&parsed, hj_slice(text.base + 5, text.len - 5));
+    else if (starts_with(text, HJ_SLICE("fd:")))
+        ok = parse_fd(&parsed, hj_slice(text.base + 3, text.len - 3));
+    else
+        ok = text.len != 0 && parse_tcp(&parsed, text);
+    if (!ok)
+        return HIJACK_EADDR;
+    *address = parsed;
+    return 0;
+}
+
+static int format_v4(char *out, size_t out_size, const void *host, in_port_t port)
+{
+    char text[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, host, text, sizeof(text));
+    return snprintf(out, out_size, "%s:%u", text, (unsigned)ntohs(port));
+}
+
+static int format_v6(char *out, size_t out_size, const struct sockaddr_in6 *sin6)
+{
+    if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr))
+        return format_v4(out, out_size, sin6->sin6_addr.s6_addr + 12, sin6->sin6_port);
+    char text[INET6_ADDRSTRLEN], scope[16] = "";
+    inet_ntop(AF_INET6, &sin6->sin6_addr, text, sizeof(text));
+    if (sin6->sin6_scope_id != 0)
+        snprintf(scope, sizeof(scope), "%%%u", (unsigned)sin6->sin6_scope_id);
+    return snprintf(out, out_size, "[%s%s]:%u", text, scope, (unsigned)ntohs(sin6->sin6_port));
+}
+
+/* A path without a NUL at its end is fine for the kernel; an abstract name starts with a NUL. */
+static int format_unix(char *out, size_t out_size, const struct sockaddr_un *sun, socklen_t len)
+{
+    const size_t head = offsetof(struct sockaddr_un, sun_path);
+    const char *path = sun->sun_path;
+    size_t path_len = len > head ? len - head : 0;
+    if (path_len > sizeof(sun->sun_path))
+        path_len = sizeof(sun->sun_path);
+    const bool abstract = path_len > 1 && path[0] == '\0';
+    if (abstract) {
+        ++path;
+        --path_len;
+    }
+    path_len = strnlen(path, path_len);
+    return snprintf(out, out_size, "unix:%s%.*s", abstract ? "@" : "", (int)path_len, path);
+}
+
+int hj_address_format(char *out, size_t out_size, const struct sockaddr *sa, socklen_t len)
+{
+    /* Copied, because sa need not be aligned for its family's type. */
+    struct sockaddr_storage copy;
+    memset(&copy, 0, sizeof(copy));
+    memcpy(&copy, sa, len < sizeof(copy) ? len : sizeof(copy));
+    int result;
+    if (copy.ss_family == AF_INET) {
+        const struct sockaddr_in *sin = (const struct sockaddr_in *)&copy;
+        result = format_v4(out, out_size, &sin->sin_addr, sin->sin_port);
+    } else if (copy.ss_family == AF_INET6) {
+        result = format_v6(out, out_size, (const struct sockaddr_in6 *)&copy);
+    } else if (copy.ss_family == AF_UNIX) {
+        result = format_unix(out, out_size, (const struct sockaddr_un *)&copy, len);
+    } else {
+        result = snprintf(out, out_size, "unknown:");
+    }
+    return result >= 0 && (size_t)result < out_size ? result : HIJACK_ETOOBIG;
+}

@@ -1,0 +1,253 @@
+/* Answering a request: once, and by one of five ways. Any thread.
+ *
+ * Everything is checked and made before the one answer is claimed, so that a refused call leaves the request open. */
+#include <hijack/hijack.h>
+
+#include "base/handle.h"
+#include "core/broadcaster.h"
+#include "core/channel.h"
+#include "core/command.h"
+#include "core/request.h"
+#include "loop/loop.h"
+
+#define REQUEST (1u << HJ_KIND_REQUEST)
+
+static int pin(struct hj_request **out, hijack_request *handle, const char *headers, size_t headers_len)
+{
+    if (headers == NULL && headers_len != 0)
+        return HIJACK_EINVAL;
+    return hj_handle_pin((struct hj_object **)out, handle, REQUEST);
+}
+
+/* Claims the answer and posts the command; takes over the command. */
+static int answer(struct hj_request *request, struct hj_command *command)
+{
+    int rc;
+    if (atomic_load(&request->gone) && !atomic_load(&request->answered))
+        rc = HIJACK_ECLOSED;
+    else if (atomic_exchange(&request->answered, true))
+        rc = HIJACK_ESTATE;
+    else
+        rc = hj_loop_post(request->loop, command) ? 0 : HIJACK_ECLOSED;
+    if (rc != 0)
+        hj_command_free(command);
+    return rc;
+}
+
+static bool has_body(const struct hj_request *request, uint32_t status)
+{
+    return !request->is_head && status != 204 && status != 304;
+}
+
+static int check_fields(struct hj_fields *fields, uint32_t status, uint32_t lowest, const char *headers, size_t len)
+{
+    if (status < lowest || status > 999)
+        return HIJACK_EINVAL;
+    int rc = hj_fields_check(fields, headers, len);
+    if (rc == 0 && fields->has_transfer_encoding)
+        rc = HIJACK_EHEADER;
+    return rc;
+}
+
+static int respond(struct hj_request *request, uint32_t status, struct hj_slice headers, struct hj_slice body)
+{
+    struct hj_fields fields;
+    int rc = check_fields(&fields, status, 200, headers.base, headers.len);
+    if (rc != 0)
+        return rc;
+    if (fields.has_content_length && has_body(request, status) && fields.content_length != body.len)
+        return HIJACK_EHEADER;
+    struct hj_command *command = hj_command_new(HJ_OP_RESPOND, &request->object, NULL);
+    if (command == NULL)
+        return HIJACK_ENOMEM;
+    command->value = status;
+    command->buf = hj_buf_copy(headers.base, headers.len);
+    command->body = hj_buf_copy(body.base, body.len);
+    if (command->buf == NULL || command->body == NULL) {
+        hj_command_free(command);
+        return HIJACK_ENOMEM;
+    }
+    return answer(request, command);
+}
+
+int hijack_request_respond(hijack_request *handle, uint32_t status, const char *headers, size_t headers_len,
+                           const char *body, size_t body_len)
+{
+    struct hj_request *request;
+    if (body == NULL && body_len != 0)
+        return HIJACK_EINVAL;
+    int rc = pin(&request, handle, headers, headers_len);
+    if (rc != 0)
+        return rc;
+    rc = respond(request, status, hj_slice(headers, headers_len), hj_slice(body, body_len));
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+/* Gives the request's connection to a new channel; takes over opening->head. */
+static int become_channel(void *out, struct hj_request *request, enum hj_kind kind, enum hj_op op,
+                          struct hj_opening *opening, bool body, uint64_t room)
+{
+    struct hj_channel *channel;
+    int rc = hj_channel_new(&channel, kind, request->server, request->loop, request->queue,
+                            atomic_load(&request->object.user_data));
+    if (rc != 0) {
+        hj_buf_unref(opening->head);
+        return rc;
+    }
+    channel->chunked = opening->wire == HJ_WIRE_CHUNKED || opening->wire == HJ_WIRE_SSE_CHUNKED;
+    channel->sse = opening->wire == HJ_WIRE_SSE || opening->wire == HJ_WIRE_SSE_CHUNKED;
+    channel->discard = !body;
+    channel->keep_alive = opening->keep_alive;
+    atomic_store(&channel->room, room);
+    struct hj_command *command = hj_command_new(op, &request->object, &channel->object);
+    if (command == NULL) {
+        hj_buf_unref(opening->head);
+        rc = HIJACK_ENOMEM;
+    } else {
+        command->buf = opening->head;
+        rc = answer(request, command);
+    }
+    if (rc != 0)
+        hj_channel_discard(channel);
+    else
+        hj_channel_give(out, channel);
+    return rc;
+}
+
+static int stream(hijack_stream **out, struct hj_request *request, uint32_t status, struct hj_slice headers)
+{
+    struct hj_fields fields;
+    struct hj_opening opening;
+    bool body = has_body(request, status);
+    int rc = check_fields(&fields, status, 200, headers.base, headers.len);
+    if (rc == 0)
+        rc = hj_opening_stream(&opening, status, headers, &fields, request->client, body, &request->server->options);
+    if (rc != 0)
+        return rc;
+    uint64_t room = body && fields.has_content_length ? fields.content_length : HJ_NO_LENGTH;
+    return become_channel(out, request, HJ_KIND_STREAM, HJ_OP_STREAM, &opening, body, room);
+}
+
+int hijack_request_stream(hijack_stream **out, hijack_request *handle, uint32_t status, const char *headers,
+                          size_t headers_len)
+{
+    struct hj_request *request;
+    if (out == NULL)
+        return HIJACK_EINVAL;
+    int rc = pin(&request, handle, headers, headers_len);
+    if (rc != 0)
+        return rc;
+    rc = stream(out, request, status, hj_slice(headers, headers_len));
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_request_sse(hijack_stream **out, hijack_request *handle, const char *headers, size_t headers_len)
+{
+    struct hj_request *request;
+    struct hj_opening opening;
+    struct hj_fields fields;
+    if (out == NULL)
+        return HIJACK_EINVAL;
+    int rc = pin(&request, handle, headers, headers_len);
+    if (rc != 0)
+        return rc;
+    rc = check_fields(&fields, 200, 200, headers, headers_len);
+    if (rc == 0 && fields.has_content_length)
+        rc = HIJACK_EHEADER;
+    if (rc == 0)
+        rc = hj_opening_sse(&opening, hj_slice(headers, headers_len), request->client, &request->server->options);
+    if (rc == 0)
+        rc = become_channel(out, request, HJ_KIND_STREAM, HJ_OP_STREAM, &opening, !request->is_head, HJ_NO_LENGTH);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_request_hijack(hijack_socket **out, hijack_request *handle)
+{
+    struct hj_request *request;
+    if (out == NULL)
+        return HIJACK_EINVAL;
+    int rc = pin(&request, handle, NULL, 0);
+    if (rc != 0)
+        return rc;
+    struct hj_opening opening = {.wire = HJ_WIRE_RAW};
+    rc = become_channel(out, request, HJ_KIND_SOCKET, HJ_OP_HIJACK, &opening, true, HJ_NO_LENGTH);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_request_hijack_partial(hijack_socket **out, hijack_request *handle, uint32_t status, const char *headers,
+                                  size_t headers_len)
+{
+    struct hj_request *request;
+    struct hj_opening opening;
+    struct hj_fields fields;
+    if (out == NULL)
+        return HIJACK_EINVAL;
+    int rc = pin(&request, handle, headers, headers_len);
+    if (rc != 0)
+        return rc;
+    rc = status < 100 || status > 999 ? HIJACK_EINVAL : hj_fields_check(&fields, headers, headers_len);
+    if (rc == 0)
+        rc = hj_opening_hijack(&opening, status, hj_slice(headers, headers_len), &fields, &request->server->options);
+    if (rc == 0)
+        rc = become_channel(out, request, HJ_KIND_SOCKET, HJ_OP_HIJACK, &opening, true, HJ_NO_LENGTH);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+static int hold(struct hj_request *request, uint32_t kind, struct hj_slice headers, struct hj_broadcaster *broadcaster)
+{
+    struct hj_opening opening;
+    struct hj_fields fields;
+    if (broadcaster->server != request->server || kind == HIJACK_HOLD_SSE_BODY)
+        return HIJACK_EINVAL;
+    int rc = check_fields(&fields, 200, 200, headers.base, headers.len);
+    if (rc == 0 && fields.has_content_length)
+        rc = HIJACK_EHEADER;
+    if (rc == 0)
+        rc = hj_opening_hold(&opening, kind, headers, request->client, &request->server->options);
+    if (rc != 0)
+        return rc;
+    struct hj_command *command = hj_command_new(HJ_OP_HOLD, &request->object, &broadcaster->object);
+    if (command == NULL) {
+        hj_buf_unref(opening.head);
+        return HIJACK_ENOMEM;
+    }
+    command->buf = opening.head;
+    command->value = opening.wire;
+    hj_broadcaster_address(broadcaster, request->loop);
+    return answer(request, command);
+}
+
+int hijack_request_hold(hijack_request *handle, uint32_t kind, const char *headers, size_t headers_len,
+                        hijack_broadcaster *broadcaster_handle)
+{
+    struct hj_request *request;
+    struct hj_broadcaster *broadcaster;
+    int rc = pin(&request, handle, headers, headers_len);
+    if (rc != 0)
+        return rc;
+    rc = hj_broadcaster_pin(&broadcaster, broadcaster_handle);
+    if (rc == 0) {
+        rc = hold(request, kind, hj_slice(headers, headers_len), broadcaster);
+        hj_handle_unpin(broadcaster_handle);
+    }
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+void hijack_request_free(hijack_request *handle)
+{
+    struct hj_request *request;
+    if (pin(&request, handle, NULL, 0) != 0)
+        return;
+    if (hj_handle_kill(handle) && !atomic_exchange(&request->answered, true)) {
+        hj_command_embed(&request->free_command, HJ_OP_REQUEST_FREED, &request->object);
+        if (!hj_loop_post(request->loop, &request->free_command))
+            hj_command_free(&request->free_command);
+    }
+    hj_handle_unpin(handle);
+}

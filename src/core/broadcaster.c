@@ -1,0 +1,294 @@
+/* The public functions of a broadcaster. Any thread. */
+#include "core/broadcaster.h"
+
+#include <stdlib.h>
+
+#include <hijack/hijack.h>
+
+#include "base/handle.h"
+#include "core/channel.h"
+#include "core/command.h"
+#include "core/message.h"
+#include "core/opening.h"
+#include "loop/loop.h"
+
+#define BROADCASTER (1u << HJ_KIND_BROADCASTER)
+#define CHANNEL (1u << HJ_KIND_STREAM | 1u << HJ_KIND_SOCKET)
+#define MESSAGE_MAX (16u << 20)
+
+static void destroy(struct hj_object *object)
+{
+    struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)object;
+    free(atomic_load(&broadcaster->shards));
+    hj_object_unref(&broadcaster->server->object);
+    free(broadcaster);
+}
+
+int hj_broadcaster_pin(struct hj_broadcaster **out, const void *handle)
+{
+    return hj_handle_pin((struct hj_object **)out, handle, BROADCASTER);
+}
+
+void hj_broadcaster_address(struct hj_broadcaster *broadcaster, const struct hj_loop *loop)
+{
+    uint64_t bit = 1ull << hj_loop_index(loop);
+    if ((atomic_load_explicit(&broadcaster->addressed, memory_order_relaxed) & bit) == 0)
+        atomic_fetch_or(&broadcaster->addressed, bit);
+}
+
+int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *server_handle)
+{
+    struct hj_server *server;
+    if (out == NULL)
+        return HIJACK_EINVAL;
+    int rc = hj_server_pin(&server, server_handle);
+    if (rc != 0)
+        return rc;
+    struct hj_broadcaster *broadcaster = calloc(1, sizeof(*broadcaster));
+    if (broadcaster == NULL) {
+        hj_handle_unpin(server_handle);
+        return HIJACK_ENOMEM;
+    }
+    struct hj_broadcaster_options options;
+    hj_options_default(&options, HJ_SCOPE_BROADCASTER);
+    hj_object_init(&broadcaster->object, HJ_KIND_BROADCASTER, destroy);
+    atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
+    atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
+    hj_object_ref(&server->object);
+    broadcaster->server = server;
+    hj_handle_unpin(server_handle);
+    rc = hj_handle_new(&broadcaster->object);
+    if (rc == 0)
+        *out = broadcaster->object.handle;
+    hj_object_unref(&broadcaster->object);
+    return rc;
+}
+
+int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t name_len, const char *value,
+                           size_t value_len)
+{
+    struct hj_broadcaster *broadcaster;
+    if ((name == NULL && name_len != 0) || (value == NULL && value_len != 0))
+        return HIJACK_EINVAL;
+    int rc = hj_broadcaster_pin(&broadcaster, handle);
+    if (rc != 0)
+        return rc;
+    struct hj_broadcaster_options options = {
+        .backlog_bytes = atomic_load(&broadcaster->backlog_bytes),
+        .overflow = atomic_load(&broadcaster->overflow),
+    };
+    rc = hj_option_set(&options, HJ_SCOPE_BROADCASTER, hj_slice(name, name_len), hj_slice(value, value_len));
+    if (rc == 0) {
+        atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
+        atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
+    }
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+static int post_membership(hijack_broadcaster *handle, void *member, enum hj_op op)
+{
+    struct hj_broadcaster *broadcaster;
+    struct hj_channel *channel;
+    int rc = hj_broadcaster_pin(&broadcaster, handle);
+    if (rc != 0)
+        return rc;
+    rc = hj_handle_pin((struct hj_object **)&channel, member, CHANNEL);
+    if (rc != 0) {
+        hj_handle_unpin(handle);
+        return rc;
+    }
+    struct hj_command *command = NULL;
+    if (channel->server != broadcaster->server)
+        rc = HIJACK_EINVAL;
+    else if (atomic_load(&channel->state) >= HJ_CHANNEL_CLOSING)
+        rc = HIJACK_ECLOSED;
+    else if ((command = hj_command_new(op, &broadcaster->object, &channel->object)) == NULL)
+        rc = HIJACK_ENOMEM;
+    if (rc == 0) {
+        if (op == HJ_OP_ADD)
+            hj_broadcaster_address(broadcaster, channel->loop);
+        if (!hj_loop_post(channel->loop, command)) {
+            hj_command_free(command);
+            rc = HIJACK_ECLOSED;
+        }
+    }
+    hj_handle_unpin(member);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket)
+{
+    return post_membership(broadcaster, stream_or_socket, HJ_OP_ADD);
+}
+
+int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_socket)
+{
+    return post_membership(broadcaster, stream_or_socket, HJ_OP_REMOVE);
+}
+
+static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, struct hj_slice headers)
+{
+    struct hj_opening opening;
+    struct hj_fields fields;
+    /* what the client speaks is not known here: a body until close is right for every version */
+    struct hj_client client = {.minor_version = 0, .keep_alive = false};
+    int rc = hj_fields_check(&fields, headers.base, headers.len);
+    if (rc == 0 && (fields.has_content_length || fields.has_transfer_encoding))
+        rc = HIJACK_EHEADER;
+    if (rc == 0)
+        rc = hj_server_check_adopting(broadcaster->server, fd);
+    if (rc == 0)
+        rc = hj_opening_hold(&opening, kind, headers, client, &broadcaster->server->options);
+    if (rc != 0)
+        return rc;
+    struct hj_command *command = hj_command_new(HJ_OP_ADOPT_MEMBER, &broadcaster->object, NULL);
+    if (command == NULL) {
+        hj_buf_unref(opening.head);
+        return HIJACK_ENOMEM;
+    }
+    command->fd = fd;
+    command->buf = opening.head;
+    command->value = opening.wire;
+    struct hj_loop *loop = hj_server_next_loop(broadcaster->server);
+    hj_broadcaster_address(broadcaster, loop);
+    if (hj_loop_post(loop, command))
+        return 0;
+    hj_command_free(command);
+    return HIJACK_ESHUTDOWN;
+}
+
+int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, const char *headers, size_t headers_len)
+{
+    struct hj_broadcaster *broadcaster;
+    if (fd < 0 || (headers == NULL && headers_len != 0))
+        return HIJACK_EINVAL;
+    int rc = hj_broadcaster_pin(&broadcaster, handle);
+    if (rc != 0)
+        return rc;
+    rc = adopt(broadcaster, fd, kind, hj_slice(headers, headers_len));
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+/* One command for each addressed loop, in whose list it comes after everything asked before. */
+static int post_addressed(struct hj_broadcaster *broadcaster, enum hj_op op, struct hj_message *message)
+{
+    uint64_t addressed = atomic_load(&broadcaster->addressed);
+    struct hj_server *server = broadcaster->server;
+    for (uint32_t i = 0; i < server->loop_count; ++i) {
+        if ((addressed >> i & 1) == 0)
+            continue;
+        struct hj_command *command = hj_command_new(op, &broadcaster->object, NULL);
+        if (command == NULL)
+            return HIJACK_ENOMEM;
+        if (message != NULL) {
+            command->message = hj_message_ref(message);
+            atomic_fetch_add_explicit(&server->publish_waiting, message->data->len, memory_order_relaxed);
+        }
+        if (!hj_loop_post(server->loops[i], command)) {
+            if (message != NULL)
+                atomic_fetch_sub_explicit(&server->publish_waiting, message->data->len, memory_order_relaxed);
+            hj_command_free(command);
+        }
+    }
+    return 0;
+}
+
+static int publish(struct hj_broadcaster *broadcaster, struct hj_slice event, struct hj_slice id, struct hj_slice data,
+                   struct hj_slice key)
+{
+    struct hj_message *message;
+    int rc = hj_server_check_running(broadcaster->server);
+    if (rc != 0)
+        return rc;
+    if (data.len > MESSAGE_MAX || event.len > MESSAGE_MAX || id.len > MESSAGE_MAX || key.len > MESSAGE_MAX)
+        return HIJACK_ETOOBIG;
+    if (atomic_load_explicit(&broadcaster->server->publish_waiting, memory_order_relaxed) > HJ_PUBLISH_WAITING_MAX)
+        return HIJACK_EAGAIN;
+    uint64_t members = atomic_load(&broadcaster->members);
+    if ((rc = hj_message_new(&message, event, id, data, key)) != 0)
+        return rc;
+    rc = post_addressed(broadcaster, HJ_OP_PUBLISH, message);
+    hj_message_unref(message);
+    if (rc != 0)
+        return rc;
+    atomic_fetch_add_explicit(&broadcaster->published, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&broadcaster->server->published, 1, memory_order_relaxed);
+    return members > INT32_MAX ? INT32_MAX : (int)members;
+}
+
+int hijack_broadcaster_publish_sse(hijack_broadcaster *handle, const char *event, size_t event_len, const char *id,
+                                   size_t id_len, const char *data, size_t data_len, const char *key, size_t key_len)
+{
+    struct hj_broadcaster *broadcaster;
+    if ((event == NULL && event_len != 0) || (id == NULL && id_len != 0) || (data == NULL && data_len != 0) ||
+        (key == NULL && key_len != 0))
+        return HIJACK_EINVAL;
+    int rc = hj_broadcaster_pin(&broadcaster, handle);
+    if (rc != 0)
+        return rc;
+    rc = publish(broadcaster, hj_slice(event, event_len), hj_slice(id, id_len), hj_slice(data, data_len),
+                 hj_slice(key, key_len));
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_broadcaster_publish(hijack_broadcaster *handle, const char *data, size_t len)
+{
+    return hijack_broadcaster_publish_sse(handle, NULL, 0, NULL, 0, data, len, NULL, 0);
+}
+
+int hijack_broadcaster_close(hijack_broadcaster *handle)
+{
+    struct hj_broadcaster *broadcaster;
+    int rc = hj_broadcaster_pin(&broadcaster, handle);
+    if (rc != 0)
+        return rc;
+    if (hj_server_check_running(broadcaster->server) == 0)
+        rc = post_addressed(broadcaster, HJ_OP_CLOSE_MEMBERS, NULL);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_broadcaster_count(hijack_broadcaster *handle)
+{
+    struct hj_broadcaster *broadcaster;
+    int rc = hj_broadcaster_pin(&broadcaster, handle);
+    if (rc != 0)
+        return rc;
+    uint64_t members = atomic_load(&broadcaster->members);
+    hj_handle_unpin(handle);
+    return members > INT32_MAX ? INT32_MAX : (int)members;
+}
+
+int hijack_broadcaster_stats(uint64_t *out, uint32_t count, hijack_broadcaster *handle)
+{
+    struct hj_broadcaster *broadcaster;
+    if (out == NULL && count != 0)
+        return HIJACK_EINVAL;
+    int rc = hj_broadcaster_pin(&broadcaster, handle);
+    if (rc != 0)
+        return rc;
+    uint64_t values[HIJACK_BROADCASTER_STAT_COUNT] = {
+        [HIJACK_BROADCASTER_STAT_MEMBERS] = atomic_load(&broadcaster->members),
+        [HIJACK_BROADCASTER_STAT_PUBLISHED] = atomic_load(&broadcaster->published),
+        [HIJACK_BROADCASTER_STAT_DELIVERED] = atomic_load(&broadcaster->delivered),
+        [HIJACK_BROADCASTER_STAT_DROPPED] = atomic_load(&broadcaster->dropped),
+        [HIJACK_BROADCASTER_STAT_CLOSED] = atomic_load(&broadcaster->closed),
+    };
+    for (uint32_t i = 0; i < count && i < HIJACK_BROADCASTER_STAT_COUNT; ++i)
+        out[i] = values[i];
+    hj_handle_unpin(handle);
+    return HIJACK_BROADCASTER_STAT_COUNT;
+}
+
+void hijack_broadcaster_free(hijack_broadcaster *handle)
+{
+    struct hj_broadcaster *broadcaster;
+    if (hj_broadcaster_pin(&broadcaster, handle) != 0)
+        return;
+    hj_handle_kill(handle);
+    hj_handle_unpin(handle);
+}

@@ -1,0 +1,166 @@
+/* What streams and sockets share; see channel.h. Any thread unless the header says loop.
+ *
+ * High water: pending counts what was taken and not written. A sender that finds it over the mark sets starved and
+ * looks again; the loop, having written, looks at starved after it lowered pending. One of the two sees the other, so
+ * that EAGAIN is always followed by DRAINED. */
+#include "core/channel.h"
+
+#include <stdlib.h>
+
+#include <hijack/hijack.h>
+
+#include "base/handle.h"
+#include "loop/loop.h"
+
+static void destroy(struct hj_object *object)
+{
+    struct hj_channel *channel = (struct hj_channel *)object;
+    hj_object_unref(&channel->queue->object);
+    hj_object_unref(&channel->server->object);
+    free(channel);
+}
+
+int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server *server, struct hj_loop *loop,
+                   struct hj_queue *queue, uint64_t user_data)
+{
+    struct hj_channel *channel = calloc(1, sizeof(*channel));
+    if (channel == NULL)
+        return HIJACK_ENOMEM;
+    hj_object_init(&channel->object, kind, destroy);
+    atomic_store(&channel->object.user_data, user_data);
+    atomic_init(&channel->room, HJ_NO_LENGTH);
+    hj_object_ref(&server->object);
+    channel->server = server;
+    hj_object_ref(&queue->object);
+    channel->queue = queue;
+    channel->loop = loop;
+    int rc = hj_handle_new(&channel->object);
+    if (rc != 0) {
+        hj_object_unref(&channel->object);
+        return rc;
+    }
+    *out = channel;
+    return 0;
+}
+
+void hj_channel_discard(struct hj_channel *channel)
+{
+    hj_handle_discard(channel->object.handle);
+    hj_object_unref(&channel->object);
+}
+
+void hj_channel_give(void *out, struct hj_channel *channel)
+{
+    *(void **)out = channel->object.handle;
+    hj_object_unref(&channel->object);
+}
+
+/* Takes len from what the Content-Length allows. */
+static bool take_room(struct hj_channel *channel, uint64_t len)
+{
+    uint64_t room = atomic_load(&channel->room);
+    do {
+        if (room == HJ_NO_LENGTH)
+            return true;
+        if (len > room)
+            return false;
+    } while (!atomic_compare_exchange_weak(&channel->room, &room, room - len));
+    return true;
+}
+
+int hj_channel_reserve(struct hj_channel *channel, uint64_t len)
+{
+    uint64_t high_water = channel->server->options.high_water_bytes;
+    if (atomic_load(&channel->state) != HJ_CHANNEL_OPEN)
+        return HIJACK_ECLOSED;
+    if (atomic_load(&channel->pending) >= high_water) {
+        atomic_store(&channel->starved, true);
+        /* if it is still too much, or the loop has seen starved and pushes DRAINED already, this is EAGAIN */
+        if (atomic_load(&channel->pending) >= high_water || !atomic_exchange(&channel->starved, false))
+            return HIJACK_EAGAIN;
+    }
+    if (!take_room(channel, len))
+        return HIJACK_ETOOBIG;
+    atomic_fetch_add(&channel->pending, len);
+    return 0;
+}
+
+int hj_channel_post_send(struct hj_channel *channel, struct hj_buf *buf, uint64_t reserved)
+{
+    struct hj_command *command = buf == NULL ? NULL : hj_command_new(HJ_OP_SEND, &channel->object, NULL);
+    if (command == NULL) {
+        hj_buf_unref(buf);
+        atomic_fetch_sub(&channel->pending, reserved);
+        return HIJACK_ENOMEM;
+    }
+    command->buf = buf;
+    command->value = reserved;
+    if (hj_loop_post(channel->loop, command))
+        return 0;
+    hj_command_free(command);
+    return HIJACK_ECLOSED;
+}
+
+int hj_channel_post(struct hj_channel *channel, enum hj_op op, uint64_t value)
+{
+    struct hj_command *command = hj_command_new(op, &channel->object, NULL);
+    if (command == NULL)
+        return HIJACK_ENOMEM;
+    command->value = value;
+    if (hj_loop_post(channel->loop, command))
+        return 0;
+    hj_command_free(command);
+    return HIJACK_ECLOSED;
+}
+
+int hj_channel_move(struct hj_channel *channel, enum hj_channel_state to, enum hj_channel_state below, enum hj_op op)
+{
+    struct hj_command *command = hj_command_new(op, &channel->object, NULL);
+    if (command == NULL)
+        return HIJACK_ENOMEM;
+    int state = atomic_load(&channel->state);
+    do {
+        if (state >= (int)below) {
+            hj_command_free(command);
+            return state == HJ_CHANNEL_DETACHED ? HIJACK_ESTATE : HIJACK_ECLOSED;
+        }
+    } while (!atomic_compare_exchange_weak(&channel->state, &state, (int)to));
+    if (hj_loop_post(channel->loop, command))
+        return 0;
+    hj_command_free(command);
+    return HIJACK_ECLOSED;
+}
+
+void hj_channel_free_handle(struct hj_channel *channel)
+{
+    if (!hj_handle_kill(channel->object.handle))
+        return;
+    hj_command_embed(&channel->free_command, HJ_OP_CHANNEL_FREED, &channel->object);
+    if (!hj_loop_post(channel->loop, &channel->free_command))
+        hj_command_free(&channel->free_command);
+}
+
+bool hj_channel_release(struct hj_channel *channel, uint64_t len)
+{
+    uint64_t left = atomic_fetch_sub(&channel->pending, len) - len;
+    const struct hj_server_options *options = &channel->server->options;
+    uint64_t low_water =
+        options->low_water_bytes < options->high_water_bytes ? options->low_water_bytes : options->high_water_bytes;
+    if (left > low_water || channel->ended || !atomic_exchange(&channel->starved, false))
+        return true;
+    struct hj_event *event = hj_event_new(HIJACK_EVENT_DRAINED, &channel->object, NULL);
+    if (event == NULL)
+        return false;
+    hj_queue_push(channel->queue, event);
+    return true;
+}
+
+void hj_channel_end(struct hj_channel *channel, int status)
+{
+    atomic_store(&channel->state, HJ_CHANNEL_GONE);
+    if (channel->ended)
+        return;
+    channel->ended = true;
+    hj_event_embed(&channel->last, HIJACK_EVENT_CLOSED, &channel->object, status);
+    hj_queue_push(channel->queue, &channel->last);
+}

@@ -1,0 +1,81 @@
+/* What streams and sockets share: bytes that the program sends, in order, with a high-water mark. */
+#ifndef HJ_CORE_CHANNEL_H
+#define HJ_CORE_CHANNEL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/object.h"
+#include "base/slice.h"
+#include "core/command.h"
+#include "core/event.h"
+#include "core/server.h"
+
+struct hj_conn;
+
+/* For the program's side; the loop's view is its connection's. */
+enum hj_channel_state {
+    HJ_CHANNEL_OPEN,
+    HJ_CHANNEL_ENDED,    /* the program sent its last: half-close */
+    HJ_CHANNEL_CLOSING,  /* ... and wants no more of it: finish, close */
+    HJ_CHANNEL_DETACHED, /* ... and wants the descriptor */
+    HJ_CHANNEL_GONE      /* no connection any more */
+};
+
+#define HJ_NO_LENGTH UINT64_MAX
+
+struct hj_channel {
+    struct hj_object object;
+    struct hj_server *server; /* a reference */
+    struct hj_queue *queue;   /* a reference */
+    struct hj_loop *loop;     /* lives as long as the server */
+    bool chunked;             /* a stream in HTTP/1.1 chunks; constant once given to the program */
+    bool discard;             /* a response without a body (HEAD, 204): what is sent is dropped; constant likewise */
+    bool keep_alive;          /* after the body the connection serves further requests; constant likewise */
+    bool sse;                 /* starts with the head of SSE; constant likewise */
+    _Atomic int state;        /* enum hj_channel_state */
+    _Atomic uint64_t room;    /* bytes that the Content-Length still allows, or HJ_NO_LENGTH */
+    _Atomic uint64_t pending; /* bytes taken from the program and not yet written */
+    _Atomic bool starved;     /* EAGAIN was answered, DRAINED is owed */
+    /* the loop's alone */
+    struct hj_conn *conn; /* NULL before it starts and after it ends */
+    uint64_t credit;      /* bytes that may be read; UINT64_MAX: no limit */
+    bool ended;           /* the last event has been pushed */
+    bool freed;           /* the program has let go of the handle */
+    struct hj_event last;
+    struct hj_command free_command; /* posted once, when the handle is freed */
+};
+
+/* A new channel with a handle that the program has not seen yet; the caller owns a reference. kind: HJ_KIND_STREAM or
+ * HJ_KIND_SOCKET. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
+int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server *server, struct hj_loop *loop,
+                   struct hj_queue *queue, uint64_t user_data);
+
+/* Drops a channel that was never given out, or gives it out: its handle goes to *out, the caller's reference goes. */
+void hj_channel_discard(struct hj_channel *channel);
+void hj_channel_give(void *out, struct hj_channel *channel);
+
+/* Reserves len bytes under the high-water mark: 0, HIJACK_EAGAIN, HIJACK_ECLOSED or HIJACK_ETOOBIG. */
+int hj_channel_reserve(struct hj_channel *channel, uint64_t len);
+
+/* Posts HJ_OP_SEND with bytes that were reserved; takes over buf. 0, HIJACK_ENOMEM or HIJACK_ECLOSED. */
+int hj_channel_post_send(struct hj_channel *channel, struct hj_buf *buf, uint64_t reserved);
+
+/* Posts a command that only needs the channel. 0, HIJACK_ENOMEM or HIJACK_ECLOSED. */
+int hj_channel_post(struct hj_channel *channel, enum hj_op op, uint64_t value);
+
+/* Moves to state `to` and posts op: all or nothing. From a state that is not under `below`: HIJACK_ESTATE if it is
+ * DETACHED, else HIJACK_ECLOSED. */
+int hj_channel_move(struct hj_channel *channel, enum hj_channel_state to, enum hj_channel_state below, enum hj_op op);
+
+/* Ends a pinned handle and tells the loop. */
+void hj_channel_free_handle(struct hj_channel *channel);
+
+/* Loop: bytes have been written or given up; pushes DRAINED when it is owed. False when out of memory. */
+bool hj_channel_release(struct hj_channel *channel, uint64_t len);
+
+/* Loop: pushes the last event, once. */
+void hj_channel_end(struct hj_channel *channel, int status);
+
+#endif

@@ -1,0 +1,59 @@
+/* One thing that the program asks of a loop. */
+#ifndef HJ_CORE_COMMAND_H
+#define HJ_CORE_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/object.h"
+#include "core/message.h"
+
+/* What it is about is `object`; the other fields as said here. */
+enum hj_op {
+    HJ_OP_RESPOND,       /* request: status in value, headers in buf, body in body */
+    HJ_OP_STREAM,        /* request: becomes the channel `other`, head in buf */
+    HJ_OP_HIJACK,        /* request: becomes the channel `other`, head in buf or NULL */
+    HJ_OP_HOLD,          /* request: becomes a member of broadcaster `other`, head in buf or NULL, wire form in value */
+    HJ_OP_REQUEST_FREED, /* request: its handle has gone */
+    HJ_OP_SEND,          /* channel: buf, the program's bytes in value */
+    HJ_OP_FINISH,        /* stream: end of body */
+    HJ_OP_READ,          /* socket: credit in value */
+    HJ_OP_SHUTDOWN,      /* socket: half-close */
+    HJ_OP_CLOSE,         /* socket */
+    HJ_OP_DETACH,        /* socket */
+    HJ_OP_ABORT,         /* channel */
+    HJ_OP_CHANNEL_FREED, /* channel: its handle has gone */
+    HJ_OP_ADOPT,         /* channel: fd, unread bytes in buf */
+    HJ_OP_ADOPT_MEMBER,  /* broadcaster: fd, head in buf or NULL, wire form in value */
+    HJ_OP_ADD,           /* broadcaster: channel `other` */
+    HJ_OP_REMOVE,        /* broadcaster: channel `other` */
+    HJ_OP_PUBLISH,       /* broadcaster: message */
+    HJ_OP_CLOSE_MEMBERS, /* broadcaster */
+    HJ_OP_DRAIN,         /* server: deadline in value, a moment of hj_clock_ms */
+    HJ_OP_STOP,          /* server */
+    HJ_OP_COUNT
+};
+
+/* Owns a reference to each thing it points at. */
+struct hj_command {
+    struct hj_command *next;
+    uint32_t op;
+    int fd;        /* -1, or owned by whoever takes the command in */
+    bool embedded; /* lives inside object: a free, which must not fail for want of memory */
+    struct hj_object *object, *other;
+    struct hj_buf *buf, *body;
+    struct hj_message *message;
+    uint64_t value;
+};
+
+/* A new command that takes a reference to object and other (may be NULL). NULL when out of memory. */
+struct hj_command *hj_command_new(enum hj_op op, struct hj_object *object, struct hj_object *other);
+
+/* Makes the command that object embeds ready to be posted. */
+void hj_command_embed(struct hj_command *command, enum hj_op op, struct hj_object *object);
+
+/* Drops the references; the descriptor is not closed: it belongs to whoever the command did not reach. */
+void hj_command_free(struct hj_command *command);
+
+#endif

@@ -1,0 +1,243 @@
+/* What is settled before a server starts: options, addresses, routes, queues. Any thread, under the server's lock. */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hijack/hijack.h>
+
+#include "base/handle.h"
+#include "core/broadcaster.h"
+#include "core/opening.h"
+#include "core/server.h"
+#include "loop/loop.h"
+
+#define QUEUE (1u << HJ_KIND_QUEUE)
+
+/* Pins and locks a server that has not started. */
+static int begin(struct hj_server **out, hijack_server *handle)
+{
+    int rc = hj_server_pin(out, handle);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&(*out)->lock);
+    if (atomic_load(&(*out)->state) == HJ_SERVER_NEW)
+        return 0;
+    pthread_mutex_unlock(&(*out)->lock);
+    hj_handle_unpin(handle);
+    return HIJACK_ESTATE;
+}
+
+static int commit(struct hj_server *server, hijack_server *handle, int rc)
+{
+    pthread_mutex_unlock(&server->lock);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_server_set(hijack_server *handle, const char *name, size_t name_len, const char *value, size_t value_len)
+{
+    struct hj_server *server;
+    if ((name == NULL && name_len != 0) || (value == NULL && value_len != 0))
+        return HIJACK_EINVAL;
+    int rc = begin(&server, handle);
+    if (rc != 0)
+        return rc;
+    rc = hj_option_set(&server->options, HJ_SCOPE_SERVER, hj_slice(name, name_len), hj_slice(value, value_len));
+    return commit(server, handle, rc);
+}
+
+int hijack_server_get(char *out, size_t out_size, hijack_server *handle, const char *name, size_t name_len)
+{
+    struct hj_server *server;
+    if (out == NULL || (name == NULL && name_len != 0))
+        return HIJACK_EINVAL;
+    int rc = hj_server_pin(&server, handle);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&server->lock);
+    rc = hj_option_get(out, out_size, &server->options, HJ_SCOPE_SERVER, hj_slice(name, name_len));
+    return commit(server, handle, rc);
+}
+
+/* The port of an address, 0 where there is none. */
+static int port_of(const struct hj_address *address)
+{
+    if (address->sa.ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)&address->sa)->sin_port);
+    if (address->sa.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)&address->sa)->sin6_port);
+    return 0;
+}
+
+static int add_listener(struct hj_server *server, struct hj_slice text)
+{
+    struct hj_listener listener = {.fd = -1};
+    int rc = hj_address_parse(&listener.address, text);
+    if (rc != 0)
+        return rc;
+    size_t size = (server->listener_count + 1) * sizeof(*server->listeners);
+    struct hj_listener *listeners = realloc(server->listeners, size);
+    if (listeners == NULL)
+        return HIJACK_ENOMEM;
+    server->listeners = listeners;
+    if ((rc = hj_listener_open(&listener, &server->options)) != 0)
+        return rc;
+    listeners[server->listener_count++] = listener;
+    return port_of(&listener.address);
+}
+
+int hijack_server_listen(hijack_server *handle, const char *address, size_t address_len)
+{
+    struct hj_server *server;
+    if (address == NULL)
+        return HIJACK_EINVAL;
+    int rc = begin(&server, handle);
+    if (rc != 0)
+        return rc;
+    return commit(server, handle, add_listener(server, hj_slice(address, address_len)));
+}
+
+int hijack_server_address(char *out, size_t out_size, hijack_server *handle, uint32_t index)
+{
+    struct hj_server *server;
+    if (out == NULL)
+        return HIJACK_EINVAL;
+    int rc = hj_server_pin(&server, handle);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&server->lock);
+    if (index >= server->listener_count) {
+        rc = HIJACK_ERANGE;
+    } else {
+        const struct hj_address *address = &server->listeners[index].address;
+        rc = hj_address_format(out, out_size, (const struct sockaddr *)&address->sa, address->sa_len);
+    }
+    return commit(server, handle, rc);
+}
+
+static void use_queue(struct hj_queue *queue)
+{
+    hj_object_ref(&queue->object);
+    pthread_mutex_lock(&queue->lock);
+    atomic_store(&queue->in_use, true);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+int hijack_server_add_queue(hijack_server *handle, hijack_queue *queue_handle)
+{
+    struct hj_server *server;
+    struct hj_queue *queue;
+    int rc = begin(&server, handle);
+    if (rc != 0)
+        return rc;
+    if ((rc = hj_handle_pin((struct hj_object **)&queue, queue_handle, QUEUE)) != 0)
+        return commit(server, handle, rc);
+    size_t size = (server->queue_count + 1) * sizeof(struct hj_queue *);
+    struct hj_queue **queues = realloc(server->queues, size);
+    if (queues == NULL) {
+        rc = HIJACK_ENOMEM;
+    } else {
+        use_queue(queue);
+        server->queues = queues;
+        queues[server->queue_count++] = queue;
+    }
+    hj_handle_unpin(queue_handle);
+    return commit(server, handle, rc);
+}
+
+/* A new route for path, to be filled in by the caller. */
+static int add_route(struct hj_route **out, struct hj_server *server, struct hj_slice path)
+{
+    if (path.len == 0 || path.base == NULL || path.base[0] != '/' || memchr(path.base, '?', path.len) != NULL)
+        return HIJACK_EINVAL;
+    for (uint32_t i = 0; i < server->route_count; ++i)
+        if (hj_slice_equal(hj_slice(server->routes[i].path, server->routes[i].path_len), path))
+            return HIJACK_ESTATE;
+    struct hj_route *routes = realloc(server->routes, (server->route_count + 1) * sizeof(*routes));
+    if (routes == NULL)
+        return HIJACK_ENOMEM;
+    server->routes = routes;
+    char *copy = malloc(path.len);
+    if (copy == NULL)
+        return HIJACK_ENOMEM;
+    memcpy(copy, path.base, path.len);
+    *out = &routes[server->route_count++];
+    **out = (struct hj_route){.path = copy, .path_len = path.len};
+    return 0;
+}
+
+int hijack_server_route(hijack_server *handle, const char *path, size_t path_len, hijack_queue *queue_handle)
+{
+    struct hj_server *server;
+    struct hj_queue *queue;
+    struct hj_route *route;
+    int rc = begin(&server, handle);
+    if (rc != 0)
+        return rc;
+    if ((rc = hj_handle_pin((struct hj_object **)&queue, queue_handle, QUEUE)) != 0)
+        return commit(server, handle, rc);
+    rc = add_route(&route, server, hj_slice(path, path_len));
+    if (rc == 0) {
+        use_queue(queue);
+        route->queue = queue;
+    }
+    hj_handle_unpin(queue_handle);
+    return commit(server, handle, rc);
+}
+
+/* Tries the head once, so that what cannot be sent is refused here and not at the first request. */
+static int check_hold(struct hj_server *server, uint32_t kind, struct hj_slice headers)
+{
+    struct hj_fields fields;
+    struct hj_opening opening;
+    if (kind == HIJACK_HOLD_SSE_BODY)
+        return HIJACK_EINVAL;
+    int rc = hj_fields_check(&fields, headers.base, headers.len);
+    if (rc == 0 && (fields.has_content_length || fields.has_transfer_encoding))
+        rc = HIJACK_EHEADER;
+    if (rc == 0)
+        rc = hj_opening_hold(&opening, kind, headers, (struct hj_client){1, true}, &server->options);
+    if (rc == 0)
+        hj_buf_unref(opening.head);
+    return rc;
+}
+
+static int hold(struct hj_server *server, struct hj_slice path, uint32_t kind, struct hj_slice headers,
+                struct hj_broadcaster *broadcaster)
+{
+    struct hj_route *route;
+    if (broadcaster->server != server)
+        return HIJACK_EINVAL;
+    int rc = check_hold(server, kind, headers);
+    if (rc != 0)
+        return rc;
+    struct hj_buf *copy = hj_buf_copy(headers.base, headers.len);
+    if (copy == NULL)
+        return HIJACK_ENOMEM;
+    if ((rc = add_route(&route, server, path)) != 0) {
+        hj_buf_unref(copy);
+        return rc;
+    }
+    hj_object_ref(&broadcaster->object);
+    route->broadcaster = broadcaster;
+    route->kind = kind;
+    route->headers = copy;
+    return 0;
+}
+
+int hijack_server_hold(hijack_server *handle, const char *path, size_t path_len, uint32_t kind, const char *headers,
+                       size_t headers_len, hijack_broadcaster *broadcaster_handle)
+{
+    struct hj_server *server;
+    struct hj_broadcaster *broadcaster;
+    if (headers == NULL && headers_len != 0)
+        return HIJACK_EINVAL;
+    int rc = begin(&server, handle);
+    if (rc != 0)
+        return rc;
+    if ((rc = hj_broadcaster_pin(&broadcaster, broadcaster_handle)) != 0)
+        return commit(server, handle, rc);
+    rc = hold(server, hj_slice(path, path_len), kind, hj_slice(headers, headers_len), broadcaster);
+    hj_handle_unpin(broadcaster_handle);
+    return commit(server, handle, rc);
+}

@@ -1,0 +1,101 @@
+/* Published messages; see message.h. Any thread: an encoding is put in place with one compare-and-swap, and whoever
+ * comes second throws his own away. */
+#include "core/message.h"
+
+#include <stdlib.h>
+
+#include <hijack/hijack.h>
+
+#include "core/sse.h"
+
+static struct hj_slice put(char **cursor, struct hj_slice from)
+{
+    struct hj_slice to = {*cursor, from.len};
+    if (from.len != 0)
+        memcpy(*cursor, from.base, from.len);
+    *cursor += from.len;
+    return to;
+}
+
+static bool has_byte(struct hj_slice text, char c)
+{
+    return text.len != 0 && memchr(text.base, c, text.len) != NULL;
+}
+
+int hj_message_new(struct hj_message **out, struct hj_slice event, struct hj_slice id, struct hj_slice data,
+                   struct hj_slice key)
+{
+    if (has_byte(event, '\r') || has_byte(event, '\n') || has_byte(id, '\r') || has_byte(id, '\n') ||
+        has_byte(id, '\0'))
+        return HIJACK_EINVAL;
+    struct hj_message *message = malloc(sizeof(*message) + event.len + id.len + key.len);
+    struct hj_buf *buf = hj_buf_copy(data.base, data.len);
+    if (message == NULL || buf == NULL) {
+        free(message);
+        hj_buf_unref(buf);
+        return HIJACK_ENOMEM;
+    }
+    char *cursor = message->fields;
+    atomic_init(&message->refs, 1);
+    message->event = put(&cursor, event);
+    message->id = put(&cursor, id);
+    message->key = put(&cursor, key);
+    message->data = buf;
+    for (int i = 0; i < HJ_WIRE_COUNT; ++i)
+        atomic_init(&message->wire[i], NULL);
+    *out = message;
+    return 0;
+}
+
+struct hj_message *hj_message_ref(struct hj_message *message)
+{
+    atomic_fetch_add_explicit(&message->refs, 1, memory_order_relaxed);
+    return message;
+}
+
+void hj_message_unref(struct hj_message *message)
+{
+    if (message == NULL || atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (int i = 0; i < HJ_WIRE_COUNT; ++i)
+        hj_buf_unref(atomic_load_explicit(&message->wire[i], memory_order_relaxed));
+    hj_buf_unref(message->data);
+    free(message);
+}
+
+static struct hj_buf *encode(struct hj_message *message, enum hj_wire wire)
+{
+    struct hj_slice data = {message->data->data, message->data->len};
+    struct hj_buf *buf = NULL;
+    if (wire == HJ_WIRE_CHUNKED) {
+        if (data.len == 0)
+            return hj_buf_ref(message->data); /* an empty chunk would end the body */
+        hj_chunk_encode(&buf, data);
+        return buf;
+    }
+    struct hj_sse sse = {.event = message->event, .id = message->id, .data = data, .retry_ms = -1, .has_data = true};
+    hj_sse_encode(&buf, &sse, wire == HJ_WIRE_SSE_CHUNKED);
+    return buf;
+}
+
+struct hj_buf *hj_message_encoded(struct hj_message *message, enum hj_wire wire)
+{
+    if (wire == HJ_WIRE_RAW)
+        return message->data;
+    struct hj_buf *buf = atomic_load_explicit(&message->wire[wire], memory_order_acquire);
+    if (buf != NULL)
+        return buf;
+    struct hj_buf *made = encode(message, wire);
+    if (made == NULL)
+        return NULL;
+    if (atomic_compare_exchange_strong_explicit(&message->wire[wire], &buf, made, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return made;
+    hj_buf_unref(made);
+    return buf;
+}
+
+bool hj_message_same_key(const struct hj_message *a, const struct hj_message *b)
+{
+    return a->key.len != 0 && hj_slice_equal(a->key, b->key);
+}

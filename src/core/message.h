@@ -1,0 +1,42 @@
+/* A published message: its fields, and one encoding per wire form, made by the first loop that needs it and shared by
+ * all. */
+#ifndef HJ_CORE_MESSAGE_H
+#define HJ_CORE_MESSAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+
+/* How bytes look on one connection. */
+enum hj_wire {
+    HJ_WIRE_RAW,         /* data as it is: hijacked sockets, bodies that end with the connection */
+    HJ_WIRE_CHUNKED,     /* data as an HTTP/1.1 chunk */
+    HJ_WIRE_SSE,         /* an SSE event in a body that ends with the connection */
+    HJ_WIRE_SSE_CHUNKED, /* an SSE event as a chunk */
+    HJ_WIRE_COUNT
+};
+
+struct hj_message {
+    _Atomic uint32_t refs;
+    struct hj_slice event, id, key; /* inside fields */
+    struct hj_buf *data;
+    struct hj_buf *_Atomic wire[HJ_WIRE_COUNT]; /* RAW is data; the others appear when first needed */
+    char fields[];
+};
+
+/* Checks and copies. *out is the caller's. 0, HIJACK_EINVAL (CR or LF in event or id, NUL in id) or HIJACK_ENOMEM. */
+int hj_message_new(struct hj_message **out, struct hj_slice event, struct hj_slice id, struct hj_slice data,
+                   struct hj_slice key);
+struct hj_message *hj_message_ref(struct hj_message *message);
+void hj_message_unref(struct hj_message *message); /* NULL is a no-op */
+
+/* The encoding for a wire form, owned by the message; may be empty (no data as raw bytes). NULL when out of memory. Any
+ * thread. */
+struct hj_buf *hj_message_encoded(struct hj_message *message, enum hj_wire wire);
+
+bool hj_message_same_key(const struct hj_message *a, const struct hj_message *b);
+
+#endif

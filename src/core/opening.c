@@ -1,0 +1,122 @@
+/* Response heads of held connections; see opening.h. Any thread. */
+#include "core/opening.h"
+
+#include <string.h>
+#include <time.h>
+
+#include <hijack/hijack.h>
+
+#define SSE_TYPE "Content-Type: text/event-stream\r\n"
+/* the last line keeps nginx, where it stands in front, from collecting the events */
+#define SSE_LINES "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
+
+static int encode(struct hj_opening *out, struct hj_response_head *head, const struct hj_server_options *options)
+{
+    char date[HJ_HTTP_DATE_LEN];
+    hj_http_date(date, time(NULL));
+    head->date = hj_slice(date, sizeof(date));
+    head->server = hj_slice(options->server_name, strlen(options->server_name));
+    return hj_response_head_encode(&out->head, head);
+}
+
+static enum hj_connection connection_line(struct hj_client client, bool until_close)
+{
+    if (until_close || !client.keep_alive)
+        return HJ_CONNECTION_CLOSE;
+    return client.minor_version == 0 ? HJ_CONNECTION_KEEP_EXPLICIT : HJ_CONNECTION_KEEP;
+}
+
+/* A body of unknown length. */
+static int encode_open_ended(struct hj_opening *out, struct hj_response_head *head, struct hj_client client,
+                             const struct hj_server_options *options)
+{
+    head->chunked = client.minor_version >= 1;
+    out->keep_alive = head->chunked && client.keep_alive;
+    head->connection = connection_line(client, !head->chunked);
+    return encode(out, head, options);
+}
+
+int hj_opening_sse(struct hj_opening *out, struct hj_slice headers, struct hj_client client,
+                   const struct hj_server_options *options)
+{
+    struct hj_fields fields;
+    struct hj_opening opening = {0};
+    int rc = hj_fields_check(&fields, headers.base, headers.len);
+    if (rc != 0)
+        return rc;
+    struct hj_response_head head = {
+        .status = 200,
+        .headers = headers,
+        .extra = fields.has_content_type ? HJ_SLICE(SSE_LINES) : HJ_SLICE(SSE_TYPE SSE_LINES),
+    };
+    rc = encode_open_ended(&opening, &head, client, options);
+    opening.wire = head.chunked ? HJ_WIRE_SSE_CHUNKED : HJ_WIRE_SSE;
+    if (rc == 0)
+        *out = opening;
+    return rc;
+}
+
+int hj_opening_hold(struct hj_opening *out, uint32_t kind, struct hj_slice headers, struct hj_client client,
+                    const struct hj_server_options *options)
+{
+    struct hj_opening opening = {0};
+    struct hj_response_head head = {.status = 200, .headers = headers};
+    int rc;
+    switch (kind) {
+    case HIJACK_HOLD_RAW:
+    case HIJACK_HOLD_SSE_BODY:
+        if (headers.len != 0)
+            return HIJACK_EINVAL;
+        opening.wire = kind == HIJACK_HOLD_RAW ? HJ_WIRE_RAW : HJ_WIRE_SSE;
+        break;
+    case HIJACK_HOLD_STREAM:
+        if ((rc = encode_open_ended(&opening, &head, client, options)) != 0)
+            return rc;
+        opening.wire = head.chunked ? HJ_WIRE_CHUNKED : HJ_WIRE_RAW;
+        break;
+    case HIJACK_HOLD_SSE:
+        return hj_opening_sse(out, headers, client, options);
+    default:
+        return HIJACK_EINVAL;
+    }
+    *out = opening;
+    return 0;
+}
+
+int hj_opening_stream(struct hj_opening *out, unsigned status, struct hj_slice headers, const struct hj_fields *fields,
+                      struct hj_client client, bool body, const struct hj_server_options *options)
+{
+    struct hj_opening opening = {0};
+    struct hj_response_head head = {.status = status, .headers = headers};
+    int rc;
+    if (fields->connection_close)
+        client.keep_alive = false;
+    if (fields->has_content_length || !body) {
+        head.with_length = fields->has_content_length;
+        head.length = fields->content_length;
+        head.connection = connection_line(client, false);
+        opening.keep_alive = client.keep_alive;
+        rc = encode(&opening, &head, options);
+    } else {
+        rc = encode_open_ended(&opening, &head, client, options);
+    }
+    opening.wire = head.chunked ? HJ_WIRE_CHUNKED : HJ_WIRE_RAW;
+    if (rc == 0)
+        *out = opening;
+    return rc;
+}
+
+int hj_opening_hijack(struct hj_opening *out, unsigned status, struct hj_slice headers, const struct hj_fields *fields,
+                      const struct hj_server_options *options)
+{
+    struct hj_opening opening = {.wire = HJ_WIRE_RAW};
+    struct hj_response_head head = {
+        .status = status,
+        .headers = headers,
+        .connection = fields->has_connection ? HJ_CONNECTION_AS_GIVEN : HJ_CONNECTION_CLOSE,
+    };
+    int rc = encode(&opening, &head, options);
+    if (rc == 0)
+        *out = opening;
+    return rc;
+}

@@ -1,0 +1,43 @@
+/* How a response that goes on starts: its head, and the wire form of what follows. */
+#ifndef HJ_CORE_OPENING_H
+#define HJ_CORE_OPENING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "core/message.h"
+#include "core/option.h"
+#include "core/response.h"
+
+/* The other end, as far as it decides about framing. */
+struct hj_client {
+    unsigned minor_version;
+    bool keep_alive; /* it would go on after the response */
+};
+
+struct hj_opening {
+    struct hj_buf *head; /* NULL: nothing is written; the maker's caller owns it */
+    enum hj_wire wire;
+    bool keep_alive; /* after the body the connection serves further requests */
+};
+
+/* For a member (HIJACK_HOLD_*). headers are checked. 0, HIJACK_EINVAL (no such kind; headers where no head is written)
+ * or HIJACK_ENOMEM. */
+int hj_opening_hold(struct hj_opening *out, uint32_t kind, struct hj_slice headers, struct hj_client client,
+                    const struct hj_server_options *options);
+
+/* For a stream of this status. body: the response has one (not HEAD, 204, 304). */
+int hj_opening_stream(struct hj_opening *out, unsigned status, struct hj_slice headers, const struct hj_fields *fields,
+                      struct hj_client client, bool body, const struct hj_server_options *options);
+
+/* For a stream of SSE. */
+int hj_opening_sse(struct hj_opening *out, struct hj_slice headers, struct hj_client client,
+                   const struct hj_server_options *options);
+
+/* For a partial hijack. */
+int hj_opening_hijack(struct hj_opening *out, unsigned status, struct hj_slice headers, const struct hj_fields *fields,
+                      const struct hj_server_options *options);
+
+#endif

@@ -1,0 +1,191 @@
+/* The option table and everything made from it; see option.h. Pure; any thread. */
+#include "core/option.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <hijack/hijack.h>
+
+#include "base/ascii.h"
+
+/* NUMBER(scope, field, type, minimum, maximum, default, help), STRING(scope, field, minimum, maximum, default, help),
+ * CHOICE(scope, field, default, help). Numbers are plain digits: they are printed as they stand here. */
+#define HJ_OPTIONS(NUMBER, STRING, CHOICE)                                                                             \
+    NUMBER(server, threads, int, 0, 64, 0, "loop threads; 0: one for each core")                                       \
+    NUMBER(server, listen_backlog, int, 1, 65535, 4096,                                                                \
+           "connections the kernel keeps ready for accepting; it has a limit of its own (net.core.somaxconn)")         \
+    NUMBER(server, max_connections, int, 0, 16777216, 0,                                                               \
+           "connections at once; 0: as many as the descriptor limit (ulimit -n) has room for")                         \
+    NUMBER(server, max_head_bytes, size, 1024, 12288, 12288, "longest request head; over it 431, or 414")              \
+    NUMBER(server, max_body_bytes, size, 0, 1073741824, 1048576, "longest request body; over it 413")                  \
+    NUMBER(server, head_timeout_ms, int, 1, 86400000, 10000,                                                           \
+           "time a new connection has for its first complete request head")                                            \
+    NUMBER(server, request_timeout_ms, int, 1, 86400000, 30000,                                                        \
+           "time for a whole request with its body, and for the wait between two requests of a connection")            \
+    NUMBER(server, idle_timeout_ms, int, 0, 86400000, 0,                                                               \
+           "closes a socket after so long without a byte in either direction; 0: never")                               \
+    NUMBER(server, heartbeat_ms, int, 0, 86400000, 15000, "silence after which an SSE comment is sent; 0: never")      \
+    NUMBER(server, tcp_user_timeout_ms, int, 0, 86400000, 30000,                                                       \
+           "closes a connection whose peer acknowledges nothing for so long; 0: as the kernel does")                   \
+    NUMBER(server, tcp_keepalive_ms, int, 0, 86400000, 60000, "silence after which TCP asks the peer; 0: never")       \
+    NUMBER(server, high_water_bytes, size, 1, 1073741824, 65536,                                                       \
+           "unsent bytes of a stream or socket over which send answers HIJACK_EAGAIN")                                 \
+    NUMBER(server, low_water_bytes, size, 0, 1073741824, 16384,                                                        \
+           "unsent bytes under which the DRAINED event comes; not over high_water_bytes")                              \
+    NUMBER(server, read_chunk_bytes, size, 512, 16777216, 65536, "most bytes in one DATA event")                       \
+    STRING(server, server_name, 0, 63, libhijack, "value of the Server header; empty: no such header")                 \
+    NUMBER(queue, capacity, int, 1, 16777216, 8192,                                                                    \
+           "events; while it is full the servers stop reading from their connections")                                 \
+    NUMBER(broadcaster, backlog_bytes, size, 0, 1073741824, 65536, "unsent bytes that one member may have")            \
+    CHOICE(broadcaster, overflow, close,                                                                               \
+           "what happens to a member over its backlog: close, drop_newest, drop_oldest or latest (keep the newest "    \
+           "message of each key)")
+
+enum type {
+    TYPE_INT,
+    TYPE_SIZE,
+    TYPE_STRING,
+    TYPE_CHOICE
+};
+
+struct option {
+    enum hj_option_scope scope;
+    enum type type;
+    struct hj_slice name, initial;
+    size_t offset;
+    uint64_t min, max;
+};
+
+#define SCOPE_server HJ_SCOPE_SERVER
+#define SCOPE_queue HJ_SCOPE_QUEUE
+#define SCOPE_broadcaster HJ_SCOPE_BROADCASTER
+#define NUMBER_int TYPE_INT
+#define NUMBER_size TYPE_SIZE
+
+/* In the order of enum hj_overflow. */
+static const struct hj_slice overflows[] = {
+    {"close", 5},
+    {"drop_newest", 11},
+    {"drop_oldest", 11},
+    {"latest", 6},
+};
+#define OVERFLOW_COUNT (sizeof(overflows) / sizeof(overflows[0]))
+
+#define TEXT(literal)                                                                                                  \
+    {                                                                                                                  \
+        literal, sizeof(literal) - 1                                                                                   \
+    }
+#define ENTRY(scope, field, type, min, max, initial)                                                                   \
+    {SCOPE_##scope, type, TEXT(#field), TEXT(initial), offsetof(struct hj_##scope##_options, field), min, max},
+#define NUMBER(scope, field, type, min, max, initial, help) ENTRY(scope, field, NUMBER_##type, min, max, #initial)
+#define STRING(scope, field, min, max, initial, help) ENTRY(scope, field, TYPE_STRING, min, max, #initial)
+#define CHOICE(scope, field, initial, help) ENTRY(scope, field, TYPE_CHOICE, 0, OVERFLOW_COUNT - 1, #initial)
+static const struct option options_known[] = {HJ_OPTIONS(NUMBER, STRING, CHOICE)};
+#undef NUMBER
+#undef STRING
+#undef CHOICE
+
+static const struct option *find(enum hj_option_scope scope, struct hj_slice name)
+{
+    for (size_t i = 0; i < sizeof(options_known) / sizeof(options_known[0]); ++i)
+        if (options_known[i].scope == scope && hj_slice_equal(options_known[i].name, name))
+            return &options_known[i];
+    return NULL;
+}
+
+/* Digits, and for a size perhaps k or m. */
+static bool parse_number(uint64_t *out, const struct option *option, struct hj_slice value)
+{
+    unsigned shift = 0;
+    if (option->type == TYPE_SIZE && value.len != 0) {
+        const char suffix = hj_lower(value.base[value.len - 1]);
+        shift = suffix == 'k' ? 10 : suffix == 'm' ? 20 : 0;
+        value.len -= shift != 0;
+    }
+    uint64_t number;
+    if (!hj_ascii_number(&number, value) || number > UINT64_MAX >> shift)
+        return false;
+    *out = number << shift;
+    return true;
+}
+
+static bool parse_choice(uint64_t *out, struct hj_slice value)
+{
+    for (size_t i = 0; i < OVERFLOW_COUNT; ++i) {
+        if (hj_slice_equal(value, overflows[i])) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int set(void *options, const struct option *option, struct hj_slice value)
+{
+    char *field = (char *)options + option->offset;
+    if (option->type == TYPE_STRING) {
+        if (value.len < option->min || value.len > option->max || !hj_ascii_all(value, HJ_ASCII_VALUE) ||
+            hj_ascii_trim(value).len != value.len)
+            return HIJACK_ERANGE;
+        if (value.len != 0)
+            memcpy(field, value.base, value.len);
+        field[value.len] = '\0';
+        return 0;
+    }
+    uint64_t number;
+    bool ok = option->type == TYPE_CHOICE ? parse_choice(&number, value) : parse_number(&number, option, value);
+    if (!ok || number < option->min || number > option->max)
+        return HIJACK_ERANGE;
+    memcpy(field, &number, sizeof(number));
+    return 0;
+}
+
+void hj_options_default(void *options, enum hj_option_scope scope)
+{
+    for (size_t i = 0; i < sizeof(options_known) / sizeof(options_known[0]); ++i)
+        if (options_known[i].scope == scope)
+            (void)set(options, &options_known[i], options_known[i].initial); /* the unit test reads each one back */
+}
+
+int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice name, struct hj_slice value)
+{
+    const struct option *option = find(scope, name);
+    return option != NULL ? set(options, option, value) : HIJACK_EOPTION;
+}
+
+int hj_option_get(char *out, size_t out_size, const void *options, enum hj_option_scope scope, struct hj_slice name)
+{
+    const struct option *option = find(scope, name);
+    if (option == NULL)
+        return HIJACK_EOPTION;
+    const char *field = (const char *)options + option->offset;
+    char digits[24];
+    struct hj_slice text;
+    if (option->type == TYPE_STRING) {
+        text = hj_slice(field, strlen(field));
+    } else {
+        uint64_t number;
+        memcpy(&number, field, sizeof(number));
+        text = option->type == TYPE_CHOICE
+                   ? overflows[number]
+                   : hj_slice(digits, (size_t)snprintf(digits, sizeof(digits), "%" PRIu64, number));
+    }
+    if (text.len >= out_size)
+        return HIJACK_ETOOBIG;
+    memcpy(out, text.base, text.len);
+    out[text.len] = '\0';
+    return (int)text.len;
+}
+
+const char *hj_option_table(void)
+{
+#define LINE(scope, field, type, min, max, initial, help)                                                              \
+    scope "\t" field "\t" type "\t" min "\t" max "\t" initial "\t" help "\n"
+#define NUMBER(scope, field, type, min, max, initial, help) LINE(#scope, #field, #type, #min, #max, #initial, help)
+#define STRING(scope, field, min, max, initial, help) LINE(#scope, #field, "string", #min, #max, #initial, help)
+#define CHOICE(scope, field, initial, help) LINE(#scope, #field, "choice", "-", "-", #initial, help)
+    return HJ_OPTIONS(NUMBER, STRING, CHOICE);
+}

@@ -1,0 +1,311 @@
+/* The event queue; see queue.h. Any thread. */
+#include "core/queue.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include <hijack/hijack.h>
+
+#include "base/clock.h"
+#include "base/handle.h"
+
+#define QUEUE (1u << HJ_KIND_QUEUE)
+
+static void destroy(struct hj_object *object)
+{
+    struct hj_queue *queue = (struct hj_queue *)object;
+    hj_notify_close(&queue->notify);
+    pthread_mutex_destroy(&queue->lock);
+    free(queue);
+}
+
+static int pin(struct hj_queue **out, hijack_queue *handle)
+{
+    return hj_handle_pin((struct hj_object **)out, handle, QUEUE);
+}
+
+int hijack_queue_new(hijack_queue **out)
+{
+    if (out == NULL)
+        return HIJACK_EINVAL;
+    struct hj_queue *queue = calloc(1, sizeof(*queue));
+    if (queue == NULL)
+        return HIJACK_ENOMEM;
+    hj_object_init(&queue->object, HJ_KIND_QUEUE, destroy);
+    pthread_mutex_init(&queue->lock, NULL);
+    hj_options_default(&queue->options, HJ_SCOPE_QUEUE);
+    int rc = hj_notify_open(&queue->notify);
+    if (rc == 0)
+        rc = hj_handle_new(&queue->object);
+    if (rc == 0)
+        *out = queue->object.handle;
+    hj_object_unref(&queue->object); /* on success the handle keeps its own reference */
+    return rc;
+}
+
+int hijack_queue_set(hijack_queue *handle, const char *name, size_t name_len, const char *value, size_t value_len)
+{
+    struct hj_queue *queue;
+    int rc = pin(&queue, handle);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&queue->lock);
+    if (atomic_load(&queue->in_use))
+        rc = HIJACK_ESTATE;
+    else
+        rc = hj_option_set(&queue->options, HJ_SCOPE_QUEUE, hj_slice(name, name_len), hj_slice(value, value_len));
+    pthread_mutex_unlock(&queue->lock);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_queue_fd(hijack_queue *handle)
+{
+    struct hj_queue *queue;
+    int rc = pin(&queue, handle);
+    if (rc != 0)
+        return rc;
+    int fd = queue->notify.fd;
+    hj_handle_unpin(handle);
+    return fd;
+}
+
+static void append_locked(struct hj_queue *queue, struct hj_event *event)
+{
+    event->next = NULL;
+    if (queue->head == NULL)
+        queue->head = event;
+    else
+        queue->tail->next = event;
+    queue->tail = event;
+    if (atomic_fetch_add_explicit(&queue->count, 1, memory_order_relaxed) == 0)
+        hj_notify_signal(&queue->notify);
+}
+
+void hj_queue_push(struct hj_queue *queue, struct hj_event *event)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool closed = queue->closed;
+    if (!closed)
+        append_locked(queue, event);
+    pthread_mutex_unlock(&queue->lock);
+    if (closed)
+        hj_event_free(event, false);
+}
+
+bool hj_queue_full(struct hj_queue *queue)
+{
+    return atomic_load_explicit(&queue->count, memory_order_relaxed) >= queue->options.capacity;
+}
+
+bool hj_queue_wait(struct hj_queue *queue, struct hj_waiter *waiter)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool full = hj_queue_full(queue);
+    if (full && !waiter->waiting) {
+        waiter->waiting = true;
+        waiter->next = queue->waiters;
+        queue->waiters = waiter;
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return full;
+}
+
+void hj_queue_wait_cancel(struct hj_queue *queue, struct hj_waiter *waiter)
+{
+    pthread_mutex_lock(&queue->lock);
+    for (struct hj_waiter **link = &queue->waiters; *link != NULL; link = &(*link)->next) {
+        if (*link == waiter) {
+            *link = waiter->next;
+            break;
+        }
+    }
+    waiter->waiting = false;
+    pthread_mutex_unlock(&queue->lock);
+}
+
+static void tell_waiters_locked(struct hj_queue *queue)
+{
+    while (queue->waiters != NULL) {
+        struct hj_waiter *waiter = queue->waiters;
+        queue->waiters = waiter->next;
+        waiter->waiting = false;
+        atomic_store(waiter->ready, true);
+        hj_notify_signal(waiter->notify);
+    }
+}
+
+/* Unlinks up to max events. The waiters are told at half of the capacity, not at each event. */
+static struct hj_event *take(struct hj_queue *queue, uint32_t max, bool *closed)
+{
+    struct hj_event *first = NULL, **link = &first;
+    uint64_t taken = 0;
+    pthread_mutex_lock(&queue->lock);
+    *closed = queue->closed;
+    while (queue->head != NULL && taken < max) {
+        struct hj_event *event = queue->head;
+        queue->head = event->next;
+        if (event == queue->wake)
+            queue->wake = NULL;
+        event->next = NULL;
+        *link = event;
+        link = &event->next;
+        ++taken;
+    }
+    if (taken != 0) {
+        uint64_t left = atomic_fetch_sub_explicit(&queue->count, taken, memory_order_relaxed) - taken;
+        if (left == 0)
+            hj_notify_clear(&queue->notify);
+        if (queue->waiters != NULL && left <= queue->options.capacity / 2)
+            tell_waiters_locked(queue);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return first;
+}
+
+static void free_events(struct hj_event *event, bool delivered)
+{
+    while (event != NULL) {
+        struct hj_event *next = event->next;
+        hj_event_free(event, delivered);
+        event = next;
+    }
+}
+
+/* Fills out with those of the list that somebody still wants; the rest is freed. */
+static int deliver(hijack_event *out, struct hj_queue *queue, struct hj_event *list)
+{
+    int count = 0;
+    struct hj_event **link = &queue->delivered;
+    while (list != NULL) {
+        struct hj_event *event = list;
+        list = event->next;
+        if (event->object != NULL && !hj_handle_alive(event->object->handle)) {
+            hj_event_free(event, false);
+            continue;
+        }
+        out[count++] = (hijack_event){
+            .user_data = event->object == NULL ? 0 : atomic_load(&event->object->user_data),
+            .handle = event->object == NULL ? NULL : event->object->handle,
+            .data = event->data,
+            .len = event->len,
+            .type = event->type,
+            .status = event->status,
+        };
+        event->next = NULL;
+        *link = event;
+        link = &event->next;
+    }
+    return count;
+}
+
+/* 1: readable; 0: timed out or interrupted. */
+static int wait_readable(struct hj_queue *queue, int timeout_ms)
+{
+    struct pollfd pfd = {.fd = queue->notify.fd, .events = POLLIN};
+    int n = poll(&pfd, 1, timeout_ms);
+    return n == -1 ? (errno == EINTR ? 0 : HIJACK_EIO) : n;
+}
+
+static int poll_events(hijack_event *out, struct hj_queue *queue, uint32_t max, int timeout_ms)
+{
+    uint64_t deadline = timeout_ms > 0 ? hj_clock_ms() + (uint64_t)timeout_ms : 0;
+    free_events(queue->delivered, true);
+    queue->delivered = NULL;
+    for (;;) {
+        /* a batch may consist of events of freed handles alone: then there is more to take, or to wait for */
+        bool closed;
+        struct hj_event *list = take(queue, max, &closed);
+        if (closed) {
+            free_events(list, false);
+            return HIJACK_EHANDLE;
+        }
+        if (list != NULL) {
+            int count = deliver(out, queue, list);
+            if (count != 0)
+                return count;
+            continue;
+        }
+        if (timeout_ms == 0)
+            return 0;
+        int wait_ms = -1;
+        if (timeout_ms > 0) {
+            uint64_t now = hj_clock_ms();
+            if (now >= deadline)
+                return 0;
+            wait_ms = (int)(deadline - now);
+        }
+        int rc = wait_readable(queue, wait_ms);
+        if (rc <= 0)
+            return rc;
+    }
+}
+
+int hijack_queue_poll(hijack_event *out, hijack_queue *handle, uint32_t max, int timeout_ms)
+{
+    struct hj_queue *queue;
+    if (out == NULL || max == 0)
+        return HIJACK_EINVAL;
+    int rc = pin(&queue, handle);
+    if (rc != 0)
+        return rc;
+    if (atomic_exchange(&queue->polling, true)) {
+        rc = HIJACK_EBUSY;
+    } else {
+        rc = poll_events(out, queue, max > INT32_MAX ? INT32_MAX : max, timeout_ms);
+        atomic_store(&queue->polling, false);
+    }
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_queue_wake(hijack_queue *handle)
+{
+    struct hj_queue *queue;
+    int rc = pin(&queue, handle);
+    if (rc != 0)
+        return rc;
+    struct hj_event *event = hj_event_new(HIJACK_EVENT_WAKE, NULL, NULL);
+    if (event == NULL) {
+        hj_handle_unpin(handle);
+        return HIJACK_ENOMEM;
+    }
+    pthread_mutex_lock(&queue->lock);
+    if (queue->wake == NULL) {
+        queue->wake = event;
+        append_locked(queue, event);
+        event = NULL;
+    }
+    pthread_mutex_unlock(&queue->lock);
+    if (event != NULL)
+        hj_event_free(event, false);
+    hj_handle_unpin(handle);
+    return 0;
+}
+
+/* Events hold objects, which hold the queue: a queue that is freed lets go of its events, or the ring would keep itself
+ * alive. A thread that polls meanwhile, which the header forbids, is woken and leaves its payloads to nobody. */
+static void close_queue(struct hj_queue *queue)
+{
+    bool closed;
+    pthread_mutex_lock(&queue->lock);
+    queue->closed = true;
+    hj_notify_signal(&queue->notify);
+    pthread_mutex_unlock(&queue->lock);
+    if (!atomic_exchange(&queue->polling, true)) {
+        free_events(queue->delivered, true);
+        queue->delivered = NULL;
+    }
+    free_events(take(queue, INT32_MAX, &closed), false);
+}
+
+void hijack_queue_free(hijack_queue *handle)
+{
+    struct hj_queue *queue;
+    if (pin(&queue, handle) != 0)
+        return;
+    if (hj_handle_kill(handle))
+        close_queue(queue);
+    hj_handle_unpin(handle);
+}

@@ -1,0 +1,173 @@
+/* What a request is made of, and reading it; answering is in answer.c. Any thread. */
+#include "core/request.h"
+
+#include <stdlib.h>
+
+#include <hijack/hijack.h>
+
+#include "base/handle.h"
+
+#define REQUEST (1u << HJ_KIND_REQUEST)
+#define SCHEME "http"
+
+static void destroy(struct hj_object *object)
+{
+    struct hj_request *request = (struct hj_request *)object;
+    hj_buf_unref(request->buf);
+    hj_object_unref(&request->queue->object);
+    hj_object_unref(&request->server->object);
+    free(request);
+}
+
+static char *put(char *cursor, struct hj_slice text)
+{
+    if (text.len != 0)
+        memcpy(cursor, text.base, text.len);
+    return cursor + text.len;
+}
+
+static char *put_field(struct hj_slice *where, char *cursor, struct hj_slice text, char after)
+{
+    *where = hj_slice(cursor, text.len);
+    cursor = put(cursor, text);
+    *cursor = after;
+    return cursor + 1;
+}
+
+/* The flat form that hijack.h documents with HIJACK_EVENT_REQUEST. */
+static struct hj_buf *flatten(struct hj_request *request, const struct hj_head *head, struct hj_slice peer,
+                              struct hj_slice body)
+{
+    size_t len =
+        head->method.len + head->target.len + head->version.len + peer.len + sizeof(SCHEME) - 1 + 4 + 2 + 2 + body.len;
+    for (size_t i = 0; i < head->header_count; ++i)
+        len += head->headers[i].name.len + head->headers[i].value.len + 4;
+    struct hj_buf *buf = hj_buf_new(len);
+    if (buf == NULL)
+        return NULL;
+    char *cursor = buf->data;
+    cursor = put_field(&request->method, cursor, head->method, ' ');
+    cursor = put_field(&request->target, cursor, head->target, ' ');
+    cursor = put_field(&request->version, cursor, head->version, ' ');
+    cursor = put_field(&request->peer, cursor, peer, ' ');
+    cursor = put(cursor, HJ_SLICE(SCHEME "\r\n"));
+    request->headers.base = cursor;
+    for (size_t i = 0; i < head->header_count; ++i) {
+        const struct hj_header *header = &head->headers[i];
+        for (size_t j = 0; j < header->name.len; ++j)
+            *cursor++ = hj_lower(header->name.base[j]);
+        cursor = put(cursor, HJ_SLICE(": "));
+        cursor = put(cursor, header->value);
+        cursor = put(cursor, HJ_SLICE("\r\n"));
+    }
+    request->headers.len = (size_t)(cursor - request->headers.base);
+    cursor = put(cursor, HJ_SLICE("\r\n"));
+    request->body = hj_slice(cursor, body.len);
+    put(cursor, body);
+    return buf;
+}
+
+int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_loop *loop, struct hj_queue *queue,
+                   const struct hj_head *head, struct hj_slice peer, struct hj_slice body)
+{
+    struct hj_request *request = calloc(1, sizeof(*request));
+    if (request == NULL)
+        return HIJACK_ENOMEM;
+    hj_object_init(&request->object, HJ_KIND_REQUEST, destroy);
+    atomic_store(&request->object.user_data, atomic_load(&server->object.user_data));
+    hj_object_ref(&server->object);
+    request->server = server;
+    hj_object_ref(&queue->object);
+    request->queue = queue;
+    request->loop = loop;
+    request->client = (struct hj_client){head->minor_version, head->keep_alive};
+    request->is_head = hj_slice_equal(head->method, HJ_SLICE("HEAD"));
+    request->buf = flatten(request, head, peer, body);
+    int rc = request->buf == NULL ? HIJACK_ENOMEM : hj_handle_new(&request->object);
+    if (rc != 0) {
+        hj_object_unref(&request->object);
+        return rc;
+    }
+    *out = request;
+    return 0;
+}
+
+void hj_request_end(struct hj_request *request, int status)
+{
+    if (request->ended)
+        return;
+    request->ended = true;
+    atomic_store(&request->gone, true);
+    hj_event_embed(&request->last, HIJACK_EVENT_CLOSED, &request->object, status);
+    hj_queue_push(request->queue, &request->last);
+}
+
+static int get(const char **out, size_t *out_len, hijack_request *handle, size_t field)
+{
+    struct hj_request *request;
+    if (out == NULL || out_len == NULL)
+        return HIJACK_EINVAL;
+    int rc = hj_handle_pin((struct hj_object **)&request, handle, REQUEST);
+    if (rc != 0)
+        return rc;
+    const struct hj_slice *slice = (const struct hj_slice *)((const char *)request + field);
+    *out = slice->base;
+    *out_len = slice->len;
+    hj_handle_unpin(handle);
+    return 0;
+}
+
+int hijack_request_method(const char **out, size_t *out_len, hijack_request *request)
+{
+    return get(out, out_len, request, offsetof(struct hj_request, method));
+}
+
+int hijack_request_target(const char **out, size_t *out_len, hijack_request *request)
+{
+    return get(out, out_len, request, offsetof(struct hj_request, target));
+}
+
+int hijack_request_version(const char **out, size_t *out_len, hijack_request *request)
+{
+    return get(out, out_len, request, offsetof(struct hj_request, version));
+}
+
+int hijack_request_peer(const char **out, size_t *out_len, hijack_request *request)
+{
+    return get(out, out_len, request, offsetof(struct hj_request, peer));
+}
+
+int hijack_request_headers(const char **out, size_t *out_len, hijack_request *request)
+{
+    return get(out, out_len, request, offsetof(struct hj_request, headers));
+}
+
+int hijack_request_body(const char **out, size_t *out_len, hijack_request *request)
+{
+    return get(out, out_len, request, offsetof(struct hj_request, body));
+}
+
+int hijack_request_header(const char **out, size_t *out_len, hijack_request *handle, const char *name, size_t name_len,
+                          uint32_t index)
+{
+    struct hj_request *request;
+    if (out == NULL || out_len == NULL || name == NULL || name_len == 0)
+        return HIJACK_EINVAL;
+    int rc = hj_handle_pin((struct hj_object **)&request, handle, REQUEST);
+    if (rc != 0)
+        return rc;
+    struct hj_slice field, value;
+    const char *cursor = request->headers.base;
+    const char *end = cursor + request->headers.len;
+    while (hj_fields_next(&field, &value, &cursor, end)) {
+        /* the block is in lower case already */
+        if (hj_slice_equal_lower(hj_slice(name, name_len), field) && index-- == 0) {
+            *out = value.base;
+            *out_len = value.len;
+            rc = 1;
+            break;
+        }
+    }
+    hj_handle_unpin(handle);
+    return rc;
+}

@@ -1,0 +1,46 @@
+/* One request: its head and body in one block of memory, and whether it was answered. */
+#ifndef HJ_CORE_REQUEST_H
+#define HJ_CORE_REQUEST_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/object.h"
+#include "base/slice.h"
+#include "core/command.h"
+#include "core/event.h"
+#include "core/head.h"
+#include "core/opening.h"
+#include "core/server.h"
+
+/* Constant once delivered, but for the atomics and the loop's own fields. */
+struct hj_request {
+    struct hj_object object;
+    struct hj_server *server;                                     /* a reference */
+    struct hj_queue *queue;                                       /* a reference */
+    struct hj_loop *loop;                                         /* lives as long as the server */
+    struct hj_buf *buf;                                           /* the payload of the REQUEST event; a reference */
+    struct hj_slice method, target, version, peer, headers, body; /* inside buf */
+    struct hj_client client;
+    bool is_head;
+    _Atomic bool answered; /* the one answer is taken */
+    _Atomic bool gone;     /* the connection went first */
+    /* the loop's alone */
+    void *http;                /* its place in libh2o; NULL once it has left it */
+    struct hj_request *parked; /* next in the list of those that wait for room in their queue */
+    bool delivered;            /* the REQUEST event has been pushed */
+    bool ended;                /* CLOSED has been pushed */
+    struct hj_event last;
+    struct hj_command free_command; /* posted once, when the handle is freed */
+};
+
+/* A new request with a handle; the caller owns a reference. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
+int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_loop *loop, struct hj_queue *queue,
+                   const struct hj_head *head, struct hj_slice peer, struct hj_slice body);
+
+/* Loop: pushes the last event, once. */
+void hj_request_end(struct hj_request *request, int status);
+
+#endif

@@ -1,0 +1,316 @@
+/* The public functions of a server, but for its configuration (configure.c). Any thread. */
+#include "core/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <hijack/hijack.h>
+
+#include "base/clock.h"
+#include "base/handle.h"
+#include "core/broadcaster.h"
+#include "core/channel.h"
+#include "loop/loop.h"
+
+#define SERVER (1u << HJ_KIND_SERVER)
+#define QUEUE (1u << HJ_KIND_QUEUE)
+
+/* Routes hold broadcasters, which hold their server: letting go of the routes breaks the ring. */
+static void release_routes(struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->route_count; ++i) {
+        struct hj_route *route = &server->routes[i];
+        if (route->queue != NULL)
+            hj_object_unref(&route->queue->object);
+        if (route->broadcaster != NULL)
+            hj_object_unref(&route->broadcaster->object);
+        hj_buf_unref(route->headers);
+        free(route->path);
+    }
+    free(server->routes);
+    server->routes = NULL;
+    server->route_count = 0;
+}
+
+static void destroy(struct hj_object *object)
+{
+    struct hj_server *server = (struct hj_server *)object;
+    for (uint32_t i = 0; i < server->listener_count; ++i)
+        hj_listener_close(&server->listeners[i]);
+    free(server->listeners);
+    release_routes(server);
+    hj_loops_free(server);
+    for (uint32_t i = 0; i < server->queue_count; ++i)
+        hj_object_unref(&server->queues[i]->object);
+    free(server->queues);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+}
+
+int hj_server_pin(struct hj_server **out, const void *handle)
+{
+    return hj_handle_pin((struct hj_object **)out, handle, SERVER);
+}
+
+static int new_server(struct hj_server **out, struct hj_queue *queue)
+{
+    struct hj_server *server = calloc(1, sizeof(*server));
+    if (server == NULL)
+        return HIJACK_ENOMEM;
+    hj_object_init(&server->object, HJ_KIND_SERVER, destroy);
+    pthread_mutex_init(&server->lock, NULL);
+    hj_options_default(&server->options, HJ_SCOPE_SERVER);
+    if (queue != NULL) {
+        server->queues = malloc(sizeof(struct hj_queue *));
+        if (server->queues == NULL) {
+            hj_object_unref(&server->object);
+            return HIJACK_ENOMEM;
+        }
+        hj_object_ref(&queue->object);
+        server->queues[server->queue_count++] = queue;
+        pthread_mutex_lock(&queue->lock);
+        atomic_store(&queue->in_use, true);
+        pthread_mutex_unlock(&queue->lock);
+    }
+    *out = server;
+    return 0;
+}
+
+int hijack_server_new(hijack_server **out, hijack_queue *queue_handle)
+{
+    struct hj_queue *queue = NULL;
+    struct hj_server *server = NULL;
+    int rc;
+    if (out == NULL)
+        return HIJACK_EINVAL;
+    if (queue_handle != NULL && (rc = hj_handle_pin((struct hj_object **)&queue, queue_handle, QUEUE)) != 0)
+        return rc;
+    rc = new_server(&server, queue);
+    if (queue != NULL)
+        hj_handle_unpin(queue_handle);
+    if (rc != 0)
+        return rc;
+    rc = hj_handle_new(&server->object);
+    if (rc == 0)
+        *out = server->object.handle;
+    hj_object_unref(&server->object);
+    return rc;
+}
+
+int hijack_server_start(hijack_server *handle)
+{
+    struct hj_server *server;
+    int rc = hj_server_pin(&server, handle);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&server->lock);
+    if (atomic_load(&server->state) != HJ_SERVER_NEW) {
+        rc = HIJACK_ESTATE;
+    } else {
+        rc = hj_loops_start(server);
+        server->threads_left = rc == 0;
+    }
+    pthread_mutex_unlock(&server->lock);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hj_server_check_running(struct hj_server *server)
+{
+    switch (atomic_load(&server->state)) {
+    case HJ_SERVER_NEW:
+        return HIJACK_ESTATE;
+    case HJ_SERVER_RUNNING:
+    case HJ_SERVER_DRAINING:
+        return 0;
+    default:
+        return HIJACK_ESHUTDOWN;
+    }
+}
+
+static int post_all(struct hj_server *server, enum hj_op op, uint64_t value)
+{
+    for (uint32_t i = 0; i < server->loop_count; ++i) {
+        struct hj_command *command = hj_command_new(op, &server->object, NULL);
+        if (command == NULL)
+            return HIJACK_ENOMEM;
+        command->value = value;
+        if (!hj_loop_post(server->loops[i], command))
+            hj_command_free(command); /* that loop has ended already */
+    }
+    return 0;
+}
+
+int hijack_server_drain(hijack_server *handle, uint32_t deadline_ms)
+{
+    struct hj_server *server;
+    int rc = hj_server_pin(&server, handle);
+    if (rc != 0)
+        return rc;
+    int running = HJ_SERVER_RUNNING;
+    if (atomic_compare_exchange_strong(&server->state, &running, HJ_SERVER_DRAINING))
+        rc = post_all(server, HJ_OP_DRAIN, hj_clock_ms() + deadline_ms);
+    else
+        rc = HIJACK_ESTATE;
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_server_stop(hijack_server *handle)
+{
+    struct hj_server *server;
+    int rc = hj_server_pin(&server, handle);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&server->lock);
+    if (atomic_load(&server->state) == HJ_SERVER_NEW) {
+        rc = HIJACK_ESTATE;
+    } else if (server->threads_left) {
+        rc = post_all(server, HJ_OP_STOP, 0);
+        if (rc == 0) {
+            hj_loops_join(server);
+            server->threads_left = false;
+        }
+    }
+    pthread_mutex_unlock(&server->lock);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+void hj_server_stopped(struct hj_server *server)
+{
+    atomic_store(&server->state, HJ_SERVER_STOPPED);
+    release_routes(server);
+    if (server->queue_count == 0)
+        return;
+    hj_event_embed(&server->last, HIJACK_EVENT_STOPPED, &server->object, 0);
+    hj_queue_push(server->queues[0], &server->last);
+}
+
+void hijack_server_free(hijack_server *handle)
+{
+    struct hj_server *server;
+    if (hj_server_pin(&server, handle) != 0)
+        return;
+    if (hj_handle_kill(handle)) {
+        pthread_mutex_lock(&server->lock);
+        if (server->threads_left) {
+            post_all(server, HJ_OP_STOP, 0);
+            hj_loops_detach(server);
+            server->threads_left = false;
+        } else if (atomic_load(&server->state) == HJ_SERVER_NEW) {
+            atomic_store(&server->state, HJ_SERVER_STOPPED);
+            release_routes(server);
+        }
+        pthread_mutex_unlock(&server->lock);
+    }
+    hj_handle_unpin(handle);
+}
+
+int hijack_server_stats(uint64_t *out, uint32_t count, hijack_server *handle)
+{
+    struct hj_server *server;
+    if (out == NULL && count != 0)
+        return HIJACK_EINVAL;
+    int rc = hj_server_pin(&server, handle);
+    if (rc != 0)
+        return rc;
+    bool started = atomic_load(&server->state) != HJ_SERVER_NEW;
+    for (uint32_t i = 0; i < count && i < HIJACK_STAT_COUNT; ++i) {
+        uint64_t sum = 0;
+        if (i == HIJACK_STAT_EVENTS_QUEUED) {
+            for (uint32_t q = 0; q < server->queue_count; ++q)
+                sum += atomic_load_explicit(&server->queues[q]->count, memory_order_relaxed);
+        } else if (started) {
+            for (uint32_t l = 0; l < server->loop_count; ++l)
+                sum += hj_loop_stat(server->loops[l], i);
+        }
+        out[i] = sum;
+    }
+    hj_handle_unpin(handle);
+    return HIJACK_STAT_COUNT;
+}
+
+struct hj_loop *hj_server_next_loop(struct hj_server *server)
+{
+    uint32_t turn = atomic_fetch_add_explicit(&server->next_loop, 1, memory_order_relaxed);
+    return server->loops[turn % server->loop_count];
+}
+
+/* 0 for a connected stream socket, which is then non-blocking and close-on-exec; else HIJACK_ENOTSOCK. */
+static int prepare_descriptor(int fd)
+{
+    int type, flags;
+    socklen_t len = sizeof(type);
+    struct sockaddr_storage peer;
+    socklen_t peer_len = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM)
+        return HIJACK_ENOTSOCK;
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0)
+        return HIJACK_ENOTSOCK;
+    if ((flags = fcntl(fd, F_GETFL)) == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ||
+        (flags = fcntl(fd, F_GETFD)) == -1 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) == -1)
+        return HIJACK_ENOTSOCK;
+    return 0;
+}
+
+int hj_server_check_adopting(struct hj_server *server, int fd)
+{
+    int rc = hj_server_check_running(server);
+    if (rc != 0)
+        return rc;
+    if (atomic_load(&server->state) == HJ_SERVER_DRAINING)
+        return HIJACK_ESHUTDOWN;
+    if (atomic_load(&server->connections) >= server->connection_limit)
+        return HIJACK_ELIMIT;
+    return prepare_descriptor(fd);
+}
+
+static int adopt(struct hj_channel **out, struct hj_server *server, int fd, struct hj_slice unread)
+{
+    int rc = hj_server_check_adopting(server, fd);
+    if (rc != 0)
+        return rc;
+    if (server->queue_count == 0)
+        return HIJACK_ESTATE;
+    struct hj_channel *channel;
+    uint64_t user_data = atomic_load(&server->object.user_data);
+    if ((rc = hj_channel_new(&channel, HJ_KIND_SOCKET, server, hj_server_next_loop(server), server->queues[0],
+                             user_data)) != 0)
+        return rc;
+    struct hj_command *command = hj_command_new(HJ_OP_ADOPT, &channel->object, NULL);
+    if (command != NULL && unread.len != 0)
+        command->buf = hj_buf_copy(unread.base, unread.len);
+    if (command == NULL || (unread.len != 0 && command->buf == NULL)) {
+        rc = HIJACK_ENOMEM;
+    } else {
+        command->fd = fd;
+        rc = hj_loop_post(channel->loop, command) ? 0 : HIJACK_ESHUTDOWN;
+    }
+    if (rc != 0) {
+        if (command != NULL)
+            hj_command_free(command);
+        hj_channel_discard(channel);
+        return rc;
+    }
+    *out = channel;
+    return 0;
+}
+
+int hijack_server_adopt(hijack_socket **out, hijack_server *handle, int fd, const char *unread, size_t unread_len)
+{
+    struct hj_server *server;
+    struct hj_channel *channel;
+    if (out == NULL || fd < 0 || (unread == NULL && unread_len != 0))
+        return HIJACK_EINVAL;
+    int rc = hj_server_pin(&server, handle);
+    if (rc != 0)
+        return rc;
+    rc = adopt(&channel, server, fd, hj_slice(unread, unread_len));
+    if (rc == 0)
+        hj_channel_give(out, channel);
+    hj_handle_unpin(handle);
+    return rc;
+}

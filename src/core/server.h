@@ -1,0 +1,89 @@
+/* A server: options, routes, listeners, queues, and the loops that run them. */
+#ifndef HJ_CORE_SERVER_H
+#define HJ_CORE_SERVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/object.h"
+#include "base/slice.h"
+#include "core/address.h"
+#include "core/event.h"
+#include "core/option.h"
+#include "core/queue.h"
+
+struct hj_broadcaster;
+struct hj_loop;
+
+#define HJ_MAX_LOOPS 64
+
+/* Bytes of published messages that may wait for the loops of one server; more is HIJACK_EAGAIN. */
+#define HJ_PUBLISH_WAITING_MAX (256u << 20)
+
+enum hj_server_state {
+    HJ_SERVER_NEW,
+    HJ_SERVER_RUNNING,
+    HJ_SERVER_DRAINING,
+    HJ_SERVER_STOPPED /* no loop has a connection left */
+};
+
+/* Requests of one path that do not go the usual way: to another queue, or straight into a broadcaster. */
+struct hj_route {
+    char *path; /* owned */
+    size_t path_len;
+    struct hj_queue *queue;             /* a reference, or NULL */
+    struct hj_broadcaster *broadcaster; /* a reference, or NULL */
+    uint32_t kind;                      /* HIJACK_HOLD_*, with broadcaster */
+    struct hj_buf *headers;             /* a checked block, with broadcaster */
+};
+
+/* One address. The first loop's socket is opened by hijack_server_listen, the others at start. */
+struct hj_listener {
+    struct hj_address address; /* with the real port */
+    int fd;                    /* -1 when closed */
+};
+
+/* Constant once started, but for the atomics and where said otherwise. Before, guarded by lock. */
+struct hj_server {
+    struct hj_object object;
+    pthread_mutex_t lock; /* start, stop and configuration; held while joining, taken by no loop */
+    _Atomic int state;    /* enum hj_server_state */
+    struct hj_server_options options;
+    struct hj_queue **queues; /* references; dealt out in turn; [0] gets the server's own events */
+    uint32_t queue_count;     /* 0: held routes only */
+    struct hj_route *routes;
+    uint32_t route_count; /* 0 once stopped */
+    uint32_t route_limit; /* as at the start */
+    struct hj_listener *listeners;
+    uint32_t listener_count;
+    struct hj_loop **loops; /* owned; live as long as the server does */
+    uint32_t loop_count;
+    bool threads_left; /* threads not joined or detached yet; guarded by lock */
+    uint64_t connection_limit;
+    _Atomic uint64_t connections;     /* of all kinds, in all loops */
+    _Atomic uint64_t publish_waiting; /* bytes */
+    _Atomic uint64_t published;       /* messages */
+    _Atomic uint32_t loops_alive;
+    _Atomic uint32_t accepting; /* loops that still use the listeners */
+    _Atomic uint32_t next_loop; /* for adopting in turn */
+    struct hj_event last;       /* STOPPED; pushed by the last loop */
+};
+
+/* Pins the server of a handle; unpin with hj_handle_unpin. */
+int hj_server_pin(struct hj_server **out, const void *handle);
+
+/* For adopted connections. */
+struct hj_loop *hj_server_next_loop(struct hj_server *server);
+
+/* 0, HIJACK_ESTATE (never started) or HIJACK_ESHUTDOWN. */
+int hj_server_check_running(struct hj_server *server);
+
+/* Called by the loop that ended last. */
+void hj_server_stopped(struct hj_server *server);
+
+/* Whether the server takes this descriptor now: 0, and fd is non-blocking and close-on-exec; or HIJACK_ESTATE,
+ * ESHUTDOWN, ELIMIT, ENOTSOCK (not a connected stream socket). */
+int hj_server_check_adopting(struct hj_server *server, int fd);
+
+#endif

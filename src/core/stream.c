@@ -1,0 +1,123 @@
+/* The public functions of a stream. Any thread. */
+#include <hijack/hijack.h>
+
+#include "base/handle.h"
+#include "core/channel.h"
+#include "core/sse.h"
+
+#define STREAM (1u << HJ_KIND_STREAM)
+
+static int pin(struct hj_channel **out, hijack_stream *handle)
+{
+    return hj_handle_pin((struct hj_object **)out, handle, STREAM);
+}
+
+/* Sends bytes that are encoded already; takes over buf. */
+static int send_encoded(struct hj_channel *stream, struct hj_buf *buf)
+{
+    uint64_t len = buf->len;
+    int rc = hj_channel_reserve(stream, len);
+    if (rc != 0) {
+        hj_buf_unref(buf);
+        return rc;
+    }
+    return hj_channel_post_send(stream, buf, len);
+}
+
+static int send_data(struct hj_channel *stream, struct hj_slice data)
+{
+    struct hj_buf *buf = NULL;
+    if (stream->chunked)
+        hj_chunk_encode(&buf, data);
+    else
+        buf = hj_buf_copy(data.base, data.len);
+    return buf == NULL ? HIJACK_ENOMEM : send_encoded(stream, buf);
+}
+
+int hijack_stream_send(hijack_stream *handle, const char *data, size_t len)
+{
+    struct hj_channel *stream;
+    if ((data == NULL && len != 0) || len > INT32_MAX)
+        return HIJACK_EINVAL;
+    int rc = pin(&stream, handle);
+    if (rc != 0)
+        return rc;
+    if (len != 0)
+        rc = send_data(stream, hj_slice(data, len));
+    else if (atomic_load(&stream->state) != HJ_CHANNEL_OPEN)
+        rc = HIJACK_ECLOSED;
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_stream_send_sse(hijack_stream *handle, const char *event, size_t event_len, const char *id, size_t id_len,
+                           const char *data, size_t data_len, int64_t retry_ms)
+{
+    struct hj_channel *stream;
+    if ((event == NULL && event_len != 0) || (id == NULL && id_len != 0) || (data == NULL && data_len != 0) ||
+        data_len > INT32_MAX)
+        return HIJACK_EINVAL;
+    int rc = pin(&stream, handle);
+    if (rc != 0)
+        return rc;
+    struct hj_sse sse = {.event = hj_slice(event, event_len),
+                         .id = hj_slice(id, id_len),
+                         .data = hj_slice(data, data_len),
+                         .retry_ms = retry_ms,
+                         .has_data = data != NULL};
+    struct hj_buf *buf;
+    rc = hj_sse_encode(&buf, &sse, stream->chunked);
+    if (rc == 0)
+        rc = send_encoded(stream, buf);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_stream_send_comment(hijack_stream *handle, const char *text, size_t len)
+{
+    struct hj_channel *stream;
+    if ((text == NULL && len != 0) || len > INT32_MAX)
+        return HIJACK_EINVAL;
+    int rc = pin(&stream, handle);
+    if (rc != 0)
+        return rc;
+    struct hj_buf *buf;
+    rc = hj_sse_comment_encode(&buf, hj_slice(text, len), stream->chunked);
+    if (rc == 0)
+        rc = send_encoded(stream, buf);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_stream_finish(hijack_stream *handle)
+{
+    struct hj_channel *stream;
+    int rc = pin(&stream, handle);
+    if (rc != 0)
+        return rc;
+    uint64_t room = atomic_load(&stream->room);
+    bool whole = room == HJ_NO_LENGTH || room == 0 || stream->discard;
+    rc = hj_channel_move(stream, HJ_CHANNEL_CLOSING, HJ_CHANNEL_ENDED, whole ? HJ_OP_FINISH : HJ_OP_ABORT);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+int hijack_stream_abort(hijack_stream *handle)
+{
+    struct hj_channel *stream;
+    int rc = pin(&stream, handle);
+    if (rc != 0)
+        return rc;
+    rc = hj_channel_move(stream, HJ_CHANNEL_GONE, HJ_CHANNEL_GONE, HJ_OP_ABORT);
+    hj_handle_unpin(handle);
+    return rc;
+}
+
+void hijack_stream_free(hijack_stream *handle)
+{
+    struct hj_channel *stream;
+    if (pin(&stream, handle) != 0)
+        return;
+    hj_channel_free_handle(stream);
+    hj_handle_unpin(handle);
+}

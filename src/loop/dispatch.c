@@ -1,0 +1,257 @@
+/* What each command and event leads to; see dispatch.h. Loop thread.
+ *
+ * Commands take effect one after the other. Only neighbours of the same kind for the same connection or broadcaster are
+ * put together, so that nothing overtakes anything. */
+#include "loop/dispatch.h"
+
+#include "core/broadcaster.h"
+#include "loop/acceptor.h"
+#include "loop/conn.h"
+#include "loop/drain.h"
+#include "loop/ending.h"
+#include "loop/fanout.h"
+#include "loop/holding.h"
+#include "loop/http.h"
+#include "loop/reader.h"
+#include "loop/reading.h"
+#include "loop/shard.h"
+#include "loop/writer.h"
+
+/* The connection of a command's channel; NULL if it has gone. */
+static struct hj_conn *conn_of(const struct hj_object *object)
+{
+    return ((const struct hj_channel *)object)->conn;
+}
+
+static struct hj_command *run_sends(struct hj_loop *loop, struct hj_command *first)
+{
+    struct hj_buf *bufs[HJ_WRITER_MAX];
+    struct hj_conn *conn = conn_of(first->object);
+    struct hj_command *command = first;
+    int count = 0;
+    while (command != NULL && command->op == HJ_OP_SEND && command->object == first->object && count < HJ_WRITER_MAX) {
+        bufs[count++] = command->buf;
+        command = command->next;
+    }
+    if (conn != NULL)
+        hj_writer_send_all(loop, conn, bufs, count);
+    return command;
+}
+
+static struct hj_command *run_publishes(struct hj_loop *loop, struct hj_command *first)
+{
+    struct hj_message *messages[HJ_FANOUT_MAX];
+    struct hj_command *command = first;
+    uint64_t bytes = 0;
+    int count = 0;
+    while (command != NULL && command->op == HJ_OP_PUBLISH && command->object == first->object &&
+           count < HJ_FANOUT_MAX && (count == 0 || bytes + command->message->data->len <= HJ_FANOUT_MAX_BYTES)) {
+        bytes += command->message->data->len;
+        messages[count++] = command->message;
+        command = command->next;
+    }
+    atomic_fetch_sub_explicit(&loop->server->publish_waiting, bytes, memory_order_relaxed);
+    hj_fanout(loop, (struct hj_broadcaster *)first->object, messages, count);
+    return command;
+}
+
+static void run_read(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_channel *channel = (struct hj_channel *)command->object;
+    channel->credit = command->value > UINT64_MAX - channel->credit ? UINT64_MAX : channel->credit + command->value;
+    if (channel->conn != NULL)
+        hj_reader_update(loop, channel->conn);
+}
+
+/* Marks what is to happen once everything is written, and does it if nothing waits. */
+static void run_ending(struct hj_loop *loop, struct hj_command *command, unsigned flag)
+{
+    struct hj_conn *conn = conn_of(command->object);
+    if (conn == NULL)
+        return;
+    uint32_t generation = conn->generation;
+    hj_shard_remove_all(loop, conn);
+    conn->flags |= (uint16_t)flag;
+    hj_ending_settle(loop, conn);
+    if (conn->generation == generation && conn->channel != NULL)
+        hj_reader_update(loop, conn);
+}
+
+static void run_finish(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_conn *conn = conn_of(command->object);
+    if (conn != NULL)
+        hj_ending_finish(loop, conn);
+}
+
+static void run_abort(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_conn *conn = conn_of(command->object);
+    if (conn != NULL)
+        hj_conn_close(loop, conn, HIJACK_EABORTED);
+}
+
+static void run_channel_freed(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_channel *channel = (struct hj_channel *)command->object;
+    struct hj_conn *conn = channel->conn;
+    channel->freed = true;
+    if (conn == NULL || (conn->flags & HJ_CONN_ENDING) != 0)
+        return;
+    if (conn->memberships == 0) {
+        hj_conn_close(loop, conn, HIJACK_EABORTED);
+        return;
+    }
+    /* the broadcaster keeps it */
+    conn->channel = NULL;
+    channel->conn = NULL;
+    channel->ended = true;
+    hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
+    hj_conn_set_interest(loop, conn, (conn->interest & HJ_POLL_OUT) | HJ_POLL_IN | HJ_POLL_PEER);
+    hj_object_unref(&channel->object);
+}
+
+static void run_add(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_conn *conn = conn_of(command->other);
+    if (conn == NULL || (conn->flags & (HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING | HJ_CONN_DISCARD)) != 0)
+        return;
+    if (!hj_shard_add(loop, (struct hj_broadcaster *)command->object, conn))
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+}
+
+static void run_remove(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_conn *conn = conn_of(command->other);
+    if (conn != NULL)
+        hj_shard_remove(loop, (struct hj_broadcaster *)command->object, conn);
+}
+
+static void run_one(struct hj_loop *loop, struct hj_command *command)
+{
+    switch ((enum hj_op)command->op) {
+    case HJ_OP_RESPOND:
+        hj_http_respond(loop, command);
+        break;
+    case HJ_OP_STREAM:
+        hj_holding_stream(loop, command);
+        break;
+    case HJ_OP_HIJACK:
+        hj_holding_hijack(loop, command);
+        break;
+    case HJ_OP_HOLD:
+        hj_holding_request(loop, command);
+        break;
+    case HJ_OP_REQUEST_FREED:
+        hj_http_request_freed(loop, command);
+        break;
+    case HJ_OP_FINISH:
+        run_finish(loop, command);
+        break;
+    case HJ_OP_READ:
+        run_read(loop, command);
+        break;
+    case HJ_OP_SHUTDOWN:
+        run_ending(loop, command, HJ_CONN_SHUTTING);
+        break;
+    case HJ_OP_CLOSE:
+        run_ending(loop, command, HJ_CONN_ENDING);
+        break;
+    case HJ_OP_DETACH:
+        run_ending(loop, command, HJ_CONN_DETACHING);
+        break;
+    case HJ_OP_ABORT:
+        run_abort(loop, command);
+        break;
+    case HJ_OP_CHANNEL_FREED:
+        run_channel_freed(loop, command);
+        break;
+    case HJ_OP_ADOPT:
+        hj_holding_adopt(loop, command);
+        break;
+    case HJ_OP_ADOPT_MEMBER:
+        hj_holding_adopt_member(loop, command);
+        break;
+    case HJ_OP_ADD:
+        run_add(loop, command);
+        break;
+    case HJ_OP_REMOVE:
+        run_remove(loop, command);
+        break;
+    case HJ_OP_CLOSE_MEMBERS:
+        hj_fanout_close(loop, (struct hj_broadcaster *)command->object);
+        break;
+    case HJ_OP_DRAIN:
+        hj_drain_begin(loop, command->value);
+        break;
+    case HJ_OP_STOP:
+        loop->stopping = true;
+        break;
+    case HJ_OP_SEND:
+    case HJ_OP_PUBLISH:
+    case HJ_OP_COUNT:
+        break; /* not here: they come in runs */
+    }
+}
+
+void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list)
+{
+    while (list != NULL) {
+        struct hj_command *next;
+        if (list->op == HJ_OP_SEND) {
+            next = run_sends(loop, list);
+        } else if (list->op == HJ_OP_PUBLISH) {
+            next = run_publishes(loop, list);
+        } else {
+            next = list->next;
+            run_one(loop, list);
+        }
+        while (list != next) {
+            struct hj_command *done = list;
+            list = list->next;
+            hj_command_free(done);
+        }
+    }
+}
+
+void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
+{
+    if (event->data == HJ_POLL_DATA_FIFO)
+        return; /* the loop looks at its commands in each turn */
+    if (event->data > HJ_POLL_DATA_LISTENER - 1024) {
+        uint32_t index = (uint32_t)(HJ_POLL_DATA_LISTENER - event->data);
+        if (index < loop->acceptor_count)
+            hj_acceptor_accept(loop, index);
+        return;
+    }
+    struct hj_conn *conn = hj_conn_find(loop, event->data);
+    if (conn == NULL)
+        return; /* it went earlier in this turn */
+    uint32_t generation = conn->generation;
+    if ((event->events & HJ_POLL_OUT) != 0 && (event->events & HJ_POLL_GONE) == 0) {
+        hj_writer_flush(loop, conn);
+        if (conn->generation != generation)
+            return;
+    }
+    unsigned rest = event->events & ~(unsigned)HJ_POLL_OUT;
+    if (rest == 0)
+        return;
+    switch ((enum hj_conn_kind)conn->kind) {
+    case HJ_CONN_READING:
+        hj_reading_input(loop, conn);
+        break;
+    case HJ_CONN_SOCKET:
+        hj_reader_socket(loop, conn, rest);
+        break;
+    case HJ_CONN_STREAM:
+    case HJ_CONN_HELD:
+        hj_reader_watched(loop, conn, rest);
+        break;
+    case HJ_CONN_LINGERING:
+        hj_reader_lingering(loop, conn);
+        break;
+    case HJ_CONN_FREE:
+    case HJ_CONN_KINDS:
+        break;
+    }
+}

@@ -1,0 +1,12 @@
+/* Commands and poller events to those who act on them. Loop thread. */
+#ifndef HJ_LOOP_DISPATCH_H
+#define HJ_LOOP_DISPATCH_H
+
+#include "loop/state.h"
+
+/* Carries out a list of commands, in order, and frees them. */
+void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list);
+
+void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event);
+
+#endif

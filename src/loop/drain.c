@@ -1,0 +1,79 @@
+/* The end of a loop's connections; see drain.h. Loop thread. */
+#include "loop/drain.h"
+
+#include "base/handle.h"
+#include "loop/acceptor.h"
+#include "loop/conn.h"
+#include "loop/ending.h"
+#include "loop/http.h"
+
+void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
+{
+    if (loop->draining)
+        return;
+    loop->draining = true;
+    loop->drain_start_ms = loop->now_ms;
+    loop->drain_deadline_ms = deadline_ms;
+    hj_acceptor_close(loop);
+    hj_http_drain(loop);
+    for (uint32_t i = 1; i < loop->table.used; ++i) {
+        struct hj_conn *conn = hj_table_at(&loop->table, i);
+        if (conn->fd == -1)
+            continue;
+        if (conn->kind == HJ_CONN_HELD)
+            ++loop->drain_total;
+        else if (conn->kind == HJ_CONN_READING && conn->input == NULL)
+            hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);
+    }
+    loop->sweep_at_ms = loop->now_ms;
+}
+
+/* Held members never finish by themselves. If all went at once, all would come back at once, to another server. */
+static void close_share(struct hj_loop *loop)
+{
+    uint64_t span = loop->drain_deadline_ms - loop->drain_start_ms;
+    uint64_t elapsed = loop->now_ms - loop->drain_start_ms;
+    uint64_t due = span == 0 ? loop->drain_total : loop->drain_total * elapsed / span;
+    for (uint32_t i = 1; i < loop->table.used && loop->drain_closed < due; ++i) {
+        struct hj_conn *conn = hj_table_at(&loop->table, i);
+        if (conn->fd == -1 || conn->kind != HJ_CONN_HELD || (conn->flags & HJ_CONN_ENDING) != 0)
+            continue;
+        ++loop->drain_closed;
+        hj_ending_finish(loop, conn);
+    }
+}
+
+void hj_drain_step(struct hj_loop *loop)
+{
+    if (loop->now_ms >= loop->drain_deadline_ms)
+        loop->stopping = true;
+    else
+        close_share(loop);
+}
+
+bool hj_drain_done(const struct hj_loop *loop)
+{
+    return loop->draining && loop->table.live == 0 && !hj_http_busy(loop);
+}
+
+void hj_drain_abandon(struct hj_loop *loop)
+{
+    hj_acceptor_close(loop);
+    for (uint32_t i = 1; i < loop->table.used; ++i) {
+        struct hj_conn *conn = hj_table_at(&loop->table, i);
+        if (conn->fd == -1)
+            continue;
+        /* a body that ends here by our doing ends as a whole one where the peer can take the last chunk */
+        if (conn->kind == HJ_CONN_HELD && (conn->flags & HJ_CONN_ENDING) == 0)
+            hj_ending_finish(loop, conn);
+        if (conn->fd != -1)
+            hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);
+    }
+    hj_http_abandon(loop);
+    while (loop->parked_head != NULL) {
+        struct hj_request *request = loop->parked_head;
+        loop->parked_head = request->parked;
+        hj_handle_discard(request->object.handle);
+        hj_object_unref(&request->object);
+    }
+}

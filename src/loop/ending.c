@@ -1,0 +1,80 @@
+/* Orderly ends; see ending.h. Loop thread. */
+#include "loop/ending.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "loop/acceptor.h"
+#include "loop/reading.h"
+#include "loop/shard.h"
+#include "loop/writer.h"
+
+static void detach(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_channel *channel = conn->channel;
+    struct hj_buf *unread = NULL;
+    struct hj_input *input = conn->input;
+    if (input != NULL && (unread = hj_buf_copy(input->data + input->start, input->len)) == NULL) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return;
+    }
+    conn->channel = NULL;
+    channel->conn = NULL;
+    channel->ended = true;
+    atomic_store(&channel->state, HJ_CHANNEL_GONE);
+    int fd = hj_conn_release(loop, conn, NULL);
+    hj_event_embed(&channel->last, HIJACK_EVENT_DETACHED, &channel->object, fd);
+    channel->last.buf = unread;
+    if (unread != NULL) {
+        channel->last.data = unread->data;
+        channel->last.len = unread->len;
+    }
+    hj_queue_push(channel->queue, &channel->last);
+    hj_object_unref(&channel->object);
+    hj_loop_count(loop, HIJACK_STAT_DETACHED, 1);
+    hj_acceptor_connection_closed(loop);
+}
+
+/* The response is complete: the next request, or the end. */
+static void end(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0 || loop->draining || loop->stopping) {
+        hj_conn_close_in_order(loop, conn, false);
+        return;
+    }
+    hj_conn_leave(loop, conn, 0);
+    hj_conn_set_kind(loop, conn, HJ_CONN_READING);
+    conn->flags = HJ_CONN_REUSED;
+    conn->in_ms = hj_loop_time(loop);
+    hj_conn_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
+    hj_reading_process(loop, conn);
+}
+
+void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (conn->backlog != NULL)
+        return;
+    if ((conn->flags & HJ_CONN_DETACHING) != 0) {
+        detach(loop, conn);
+    } else if ((conn->flags & HJ_CONN_ENDING) != 0) {
+        end(loop, conn);
+    } else if ((conn->flags & (HJ_CONN_SHUTTING | HJ_CONN_SHUT)) == HJ_CONN_SHUTTING) {
+        conn->flags |= HJ_CONN_SHUT;
+        shutdown(conn->fd, SHUT_WR);
+        if ((conn->flags & HJ_CONN_EOF) != 0)
+            hj_conn_close(loop, conn, 0);
+    }
+}
+
+void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn)
+{
+    hj_shard_remove_all(loop, conn);
+    bool chunked = conn->wire == HJ_WIRE_CHUNKED || conn->wire == HJ_WIRE_SSE_CHUNKED;
+    if (chunked && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0 &&
+        !hj_writer_send(loop, conn, loop->last_chunk, false))
+        return;
+    conn->flags |= HJ_CONN_ENDING;
+    hj_ending_settle(loop, conn);
+}

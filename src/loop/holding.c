@@ -1,0 +1,199 @@
+/* How connections come to be held; see holding.h. Loop thread. */
+#include "loop/holding.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/broadcaster.h"
+#include "loop/acceptor.h"
+#include "loop/ending.h"
+#include "loop/http.h"
+#include "loop/listener.h"
+#include "loop/reader.h"
+#include "loop/shard.h"
+#include "loop/writer.h"
+
+/* The encoded head of a held route for this client, made anew each second for its Date. NULL when out of memory. */
+static struct hj_held_head *route_head(struct hj_loop *loop, const struct hj_route *route, struct hj_client client,
+                                       unsigned *form)
+{
+    struct hj_held_head *cached = &loop->held_heads[route - loop->server->routes];
+    time_t now = time(NULL);
+    *form = client.minor_version == 0 ? 0 : client.keep_alive ? 1 : 2;
+    if (cached->second != now) {
+        for (int i = 0; i < 3; ++i) {
+            hj_buf_unref(cached->head[i]);
+            cached->head[i] = NULL;
+        }
+        cached->second = now;
+    }
+    if (cached->head[*form] == NULL) {
+        struct hj_opening opening;
+        if (hj_opening_hold(&opening, route->kind, hj_slice(route->headers->data, route->headers->len), client,
+                            &loop->server->options) != 0)
+            return NULL;
+        if (opening.head == NULL)
+            opening.head = hj_buf_new(0);
+        cached->head[*form] = opening.head;
+        cached->wire[*form] = (uint8_t)opening.wire;
+    }
+    return cached->head[*form] == NULL ? NULL : cached;
+}
+
+/* Makes an open connection a member that nobody has a handle of. */
+static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster, enum hj_wire wire,
+                 struct hj_buf *head, bool keep_alive)
+{
+    hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
+    conn->wire = (uint8_t)wire;
+    bool chunked = wire == HJ_WIRE_CHUNKED || wire == HJ_WIRE_SSE_CHUNKED;
+    conn->flags = (uint16_t)(chunked && keep_alive ? HJ_CONN_KEEP_ALIVE : 0);
+    if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false))
+        return false;
+    if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0) {
+        free(conn->input);
+        conn->input = NULL;
+    }
+    if (hj_shard_add(loop, broadcaster, conn))
+        return true;
+    hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    return false;
+}
+
+bool hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route, struct hj_client client,
+                      bool is_head)
+{
+    unsigned form;
+    struct hj_held_head *head = route_head(loop, route, client, &form);
+    if (head == NULL) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return false;
+    }
+    if (!is_head) {
+        hj_broadcaster_address(route->broadcaster, loop);
+        hold(loop, conn, route->broadcaster, (enum hj_wire)head->wire[form], head->head[form], client.keep_alive);
+        return false;
+    }
+    if (!hj_writer_send(loop, conn, head->head[form], false))
+        return false;
+    bool keep_alive = form == 1 && head->head[form]->len != 0 && !loop->draining && conn->backlog == NULL;
+    if (!keep_alive) {
+        conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE;
+        conn->flags |= HJ_CONN_ENDING;
+        hj_ending_settle(loop, conn);
+        return false;
+    }
+    conn->flags |= HJ_CONN_REUSED;
+    conn->in_ms = hj_loop_time(loop);
+    return true;
+}
+
+/* Takes a request's connection out of libh2o into the table. NULL if it has gone, and then the request has ended. */
+static struct hj_conn *take_over(struct hj_loop *loop, struct hj_request *request)
+{
+    struct hj_input *input;
+    int fd = request->http == NULL ? -1 : hj_http_take(loop, request, &input);
+    if (fd == -1) {
+        hj_request_end(request, HIJACK_ECLOSED);
+        return NULL;
+    }
+    hj_request_end(request, 0);
+    struct hj_conn *conn = hj_conn_open(loop, fd, HJ_CONN_READING);
+    if (conn == NULL) {
+        free(input);
+        close(fd);
+        hj_http_connection_closed(loop, HIJACK_ENOMEM);
+        return NULL;
+    }
+    conn->input = input;
+    return conn;
+}
+
+void hj_holding_stream(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_channel *channel = (struct hj_channel *)command->other;
+    struct hj_conn *conn = take_over(loop, (struct hj_request *)command->object);
+    if (conn == NULL) {
+        hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED);
+        return;
+    }
+    hj_conn_attach(loop, conn, channel);
+    if (channel->sse)
+        conn->wire = channel->chunked ? HJ_WIRE_SSE_CHUNKED : HJ_WIRE_SSE;
+    else
+        conn->wire = channel->chunked ? HJ_WIRE_CHUNKED : HJ_WIRE_RAW;
+    conn->flags = (uint16_t)((channel->keep_alive ? HJ_CONN_KEEP_ALIVE : 0) | (channel->discard ? HJ_CONN_DISCARD : 0));
+    hj_writer_send(loop, conn, command->buf, false);
+}
+
+void hj_holding_hijack(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_channel *channel = (struct hj_channel *)command->other;
+    struct hj_conn *conn = take_over(loop, (struct hj_request *)command->object);
+    if (conn == NULL) {
+        hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED);
+        return;
+    }
+    hj_conn_attach(loop, conn, channel);
+    conn->wire = HJ_WIRE_RAW;
+    if (command->buf == NULL || hj_writer_send(loop, conn, command->buf, false))
+        hj_reader_update(loop, conn);
+}
+
+void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_request *request = (struct hj_request *)command->object;
+    struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->other;
+    struct hj_conn *conn = take_over(loop, request);
+    if (conn == NULL)
+        return;
+    if (!request->is_head) {
+        hold(loop, conn, broadcaster, (enum hj_wire)command->value, command->buf, request->client.keep_alive);
+        return;
+    }
+    /* to HEAD the head is the whole response */
+    conn->flags = (uint16_t)(request->client.keep_alive && request->client.minor_version >= 1 ? HJ_CONN_KEEP_ALIVE : 0);
+    if (command->buf != NULL && !hj_writer_send(loop, conn, command->buf, false))
+        return;
+    conn->flags |= HJ_CONN_ENDING;
+    hj_ending_settle(loop, conn);
+}
+
+/* Puts an adopted descriptor into the table. NULL, and the descriptor closed, if it cannot be held. */
+static struct hj_conn *adopt(struct hj_loop *loop, int fd)
+{
+    struct hj_conn *conn = loop->stopping ? NULL : hj_conn_open(loop, fd, HJ_CONN_HELD);
+    if (conn == NULL) {
+        close(fd);
+        return NULL;
+    }
+    atomic_fetch_add(&loop->server->connections, 1);
+    hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
+    hj_loop_count(loop, HIJACK_STAT_ADOPTED, 1);
+    hj_listener_prepare(fd, &loop->server->options);
+    return conn;
+}
+
+void hj_holding_adopt(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_channel *channel = (struct hj_channel *)command->object;
+    struct hj_conn *conn = adopt(loop, command->fd);
+    if (conn == NULL) {
+        hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM);
+        return;
+    }
+    hj_conn_attach(loop, conn, channel);
+    conn->wire = HJ_WIRE_RAW;
+    if (command->buf != NULL && !hj_conn_keep_input(conn, command->buf->data, command->buf->len))
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    else
+        hj_reader_update(loop, conn);
+}
+
+void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_conn *conn = adopt(loop, command->fd);
+    if (conn != NULL)
+        hold(loop, conn, (struct hj_broadcaster *)command->object, (enum hj_wire)command->value, command->buf, false);
+}

@@ -1,0 +1,104 @@
+/* One loop: its thread, and everything confined to it. */
+#ifndef HJ_LOOP_STATE_H
+#define HJ_LOOP_STATE_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <hijack/hijack.h>
+
+#include "core/fifo.h"
+#include "core/message.h"
+#include "core/queue.h"
+#include "core/server.h"
+#include "loop/poller.h"
+#include "loop/table.h"
+
+struct hj_http;
+struct hj_conn;
+
+#define HJ_SCRATCH_SIZE 65536
+
+/* Poller data that are no table entry. */
+#define HJ_POLL_DATA_FIFO UINT64_MAX
+#define HJ_POLL_DATA_LISTENER (UINT64_MAX - 1024) /* minus the listener's index */
+
+/* The encoded head of a held route, good for one second. */
+struct hj_held_head {
+    time_t second;
+    struct hj_buf *head[3]; /* for HTTP/1.0; 1.1; 1.1 with Connection: close */
+    uint8_t wire[3];
+};
+
+/* A listening socket of this loop. */
+struct hj_acceptor {
+    int fd;      /* -1: closed */
+    bool owned;  /* the loop's own (SO_REUSEPORT), not the server's */
+    bool paused; /* out of the poller */
+};
+
+/* A table entry that must go, and why. */
+struct hj_doomed {
+    uint32_t index;
+    int reason;
+};
+
+struct hj_loop {
+    struct hj_fifo fifo;                       /* any thread */
+    _Atomic uint64_t stats[HIJACK_STAT_COUNT]; /* written by the loop, read by any thread */
+    struct hj_server *server;                  /* owns the loop; the thread holds a reference */
+    uint32_t index;                            /* constant */
+    pthread_t thread;                          /* guarded by the server's lock */
+    sem_t opened;                              /* posted by the thread once open_result is there */
+    int open_result;                           /* 0, or why the thread could not run */
+    _Atomic bool resume;                       /* a queue that was full has room; set by its poller */
+    /* from here on the loop thread's alone */
+    struct hj_poller poller;
+    struct hj_table table;
+    struct hj_member_table members;
+    struct hj_http *http;
+    uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
+    uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
+    uint32_t sweep_every_ms;
+    struct hj_acceptor *acceptors;
+    uint32_t acceptor_count;
+    bool accepting, accept_paused;
+    struct hj_waiter *waiters;                    /* one for each queue, then for each route's queue */
+    uint32_t stalled;                             /* connections with HJ_CONN_STALLED */
+    struct hj_request *parked_head, *parked_tail; /* requests that wait for room in their queue; references */
+    struct hj_held_head *held_heads;              /* one for each route */
+    struct hj_doomed *doomed;                     /* to be closed after this fan-out */
+    uint32_t doomed_count, doomed_capacity;
+    struct hj_buf *last_chunk, *heartbeat[2]; /* what is often written: plain and chunked */
+    char *scratch;                            /* HJ_SCRATCH_SIZE */
+    bool stopping;                            /* no connection may begin any more */
+    bool draining;
+    uint64_t drain_start_ms, drain_deadline_ms;
+    uint64_t drain_total, drain_closed; /* held members at the start of draining, and closed since */
+};
+
+static inline void hj_loop_count(struct hj_loop *loop, uint32_t stat, uint64_t n)
+{
+    uint64_t value = atomic_load_explicit(&loop->stats[stat], memory_order_relaxed);
+    atomic_store_explicit(&loop->stats[stat], value + n, memory_order_relaxed);
+}
+
+static inline void hj_loop_uncount(struct hj_loop *loop, uint32_t stat, uint64_t n)
+{
+    hj_loop_count(loop, stat, 0 - n);
+}
+
+/* Time in the 32 bits that a table entry has; differences are right up to 49 days. */
+static inline uint32_t hj_loop_time(const struct hj_loop *loop)
+{
+    return (uint32_t)(loop->now_ms - loop->start_ms);
+}
+
+/* The waiter of this loop for a queue of its server. */
+struct hj_waiter *hj_loop_waiter(struct hj_loop *loop, const struct hj_queue *queue);
+
+#endif

@@ -1,0 +1,121 @@
+/* Head, idle and lingering timeouts, and heartbeats; see sweep.h. Loop thread.
+ *
+ * A table entry has no timer of its own: that would cost more memory than the rest of it. The whole table is looked at
+ * instead, a linear walk over a few dozen bytes each, as seldom as a tenth of the shortest deadline allows. An empty
+ * table is not looked at, so that an idle server does not wake up. */
+#include "loop/sweep.h"
+
+#include "loop/acceptor.h"
+#include "loop/conn.h"
+#include "loop/drain.h"
+#include "loop/http.h"
+#include "loop/reading.h"
+#include "loop/writer.h"
+
+#define LINGER_MS 2000
+#define SWEEP_MIN_MS 10
+#define SWEEP_MAX_MS 1000
+#define PAUSED_MS 50 /* between two tries to accept again */
+
+static uint64_t shorter(uint64_t a, uint64_t b)
+{
+    return b != 0 && b < a ? b : a;
+}
+
+void hj_sweep_init(struct hj_loop *loop)
+{
+    const struct hj_server_options *options = &loop->server->options;
+    uint64_t shortest = LINGER_MS;
+    shortest = shorter(shortest, options->head_timeout_ms);
+    shortest = shorter(shortest, options->request_timeout_ms);
+    shortest = shorter(shortest, options->heartbeat_ms);
+    shortest = shorter(shortest, options->idle_timeout_ms);
+    uint64_t every = shortest / 10;
+    loop->sweep_every_ms = (uint32_t)(every < SWEEP_MIN_MS   ? SWEEP_MIN_MS
+                                      : every > SWEEP_MAX_MS ? SWEEP_MAX_MS
+                                                             : every);
+}
+
+static uint64_t interval(const struct hj_loop *loop)
+{
+    if (loop->draining)
+        return SWEEP_MIN_MS;
+    if (loop->accept_paused && loop->sweep_every_ms > PAUSED_MS)
+        return PAUSED_MS;
+    return loop->sweep_every_ms;
+}
+
+int hj_sweep_wait(struct hj_loop *loop)
+{
+    if (loop->table.live == 0 && !loop->accept_paused && !loop->draining) {
+        loop->sweep_at_ms = 0;
+        return -1;
+    }
+    if (loop->sweep_at_ms == 0)
+        loop->sweep_at_ms = loop->now_ms + interval(loop);
+    return loop->sweep_at_ms <= loop->now_ms ? 0 : (int)(loop->sweep_at_ms - loop->now_ms);
+}
+
+static void heartbeat(struct hj_loop *loop, struct hj_conn *conn)
+{
+    bool chunked = conn->wire == HJ_WIRE_SSE_CHUNKED;
+    if (conn->backlog != NULL || (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) != 0)
+        return;
+    hj_loop_count(loop, HIJACK_STAT_HEARTBEATS, 1);
+    hj_writer_send(loop, conn, loop->heartbeat[chunked], false);
+}
+
+static void look_at_reading(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
+{
+    const struct hj_server_options *options = &loop->server->options;
+    bool between = (conn->flags & HJ_CONN_REUSED) != 0 && conn->input == NULL;
+    uint64_t limit = between ? options->request_timeout_ms : options->head_timeout_ms;
+    if (between && loop->draining) {
+        hj_conn_close(loop, conn, 0);
+        return;
+    }
+    if (limit == 0 || now - conn->in_ms < limit)
+        return;
+    if (conn->input != NULL)
+        hj_reading_refuse(loop, conn, 408, "the request head took too long (option head_timeout_ms)");
+    else
+        hj_conn_close(loop, conn, between ? 0 : HIJACK_ETIMEDOUT);
+}
+
+static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
+{
+    const struct hj_server_options *options = &loop->server->options;
+    if (conn->kind == HJ_CONN_READING) {
+        look_at_reading(loop, conn, now);
+        return;
+    }
+    if (conn->kind == HJ_CONN_LINGERING) {
+        if (now - conn->in_ms >= LINGER_MS)
+            hj_conn_close(loop, conn, 0);
+        return;
+    }
+    if (options->idle_timeout_ms != 0 && now - conn->in_ms >= options->idle_timeout_ms &&
+        now - conn->out_ms >= options->idle_timeout_ms) {
+        hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
+        return;
+    }
+    bool sse = conn->wire == HJ_WIRE_SSE || conn->wire == HJ_WIRE_SSE_CHUNKED;
+    if (sse && options->heartbeat_ms != 0 && now - conn->out_ms >= options->heartbeat_ms)
+        heartbeat(loop, conn);
+}
+
+void hj_sweep(struct hj_loop *loop)
+{
+    if (loop->sweep_at_ms == 0 || loop->now_ms < loop->sweep_at_ms)
+        return;
+    uint32_t now = hj_loop_time(loop);
+    for (uint32_t i = 1; i < loop->table.used; ++i) {
+        struct hj_conn *conn = hj_table_at(&loop->table, i);
+        if (conn->fd != -1)
+            look_at(loop, conn, now);
+    }
+    hj_acceptor_resume(loop);
+    if (loop->draining)
+        hj_drain_step(loop);
+    loop->sweep_at_ms = loop->now_ms + interval(loop);
+}

@@ -1,0 +1,104 @@
+/* The dense tables; see table.h. Loop thread. */
+#include "loop/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "loop/conn.h"
+
+/* Makes room for one more chunk of entries; false when out of memory. */
+static bool grow(void ***chunks, uint32_t *count, size_t entry_size)
+{
+    void **more = realloc(*chunks, (*count + 1) * sizeof(void *));
+    if (more == NULL)
+        return false;
+    *chunks = more;
+    if ((more[*count] = malloc(HJ_TABLE_CHUNK * entry_size)) == NULL)
+        return false;
+    ++*count;
+    return true;
+}
+
+static void dispose(void **chunks, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; ++i)
+        free(chunks[i]);
+    free(chunks);
+}
+
+struct hj_conn *hj_table_at(const struct hj_table *table, uint32_t index)
+{
+    return &table->chunks[index >> HJ_TABLE_CHUNK_BITS][index & (HJ_TABLE_CHUNK - 1)];
+}
+
+struct hj_conn *hj_table_take(struct hj_table *table)
+{
+    struct hj_conn *conn;
+    if (table->free != 0) {
+        conn = hj_table_at(table, table->free);
+        table->free = conn->in_ms;
+    } else {
+        if (table->used == 0)
+            table->used = 1;
+        if (table->used >> HJ_TABLE_CHUNK_BITS >= table->chunk_count &&
+            !grow((void ***)&table->chunks, &table->chunk_count, sizeof(struct hj_conn)))
+            return NULL;
+        uint32_t index = table->used++;
+        conn = hj_table_at(table, index);
+        memset(conn, 0, sizeof(*conn));
+        conn->index = index;
+        conn->fd = -1;
+    }
+    ++table->live;
+    return conn;
+}
+
+void hj_table_give(struct hj_table *table, struct hj_conn *conn)
+{
+    uint32_t index = conn->index, generation = conn->generation + 1;
+    memset(conn, 0, sizeof(*conn));
+    conn->index = index;
+    conn->generation = generation;
+    conn->fd = -1;
+    conn->in_ms = table->free;
+    table->free = index;
+    --table->live;
+}
+
+void hj_table_dispose(struct hj_table *table)
+{
+    dispose((void **)table->chunks, table->chunk_count);
+    *table = (struct hj_table){0};
+}
+
+struct hj_membership *hj_member_table_at(const struct hj_member_table *table, uint32_t index)
+{
+    return &table->chunks[index >> HJ_TABLE_CHUNK_BITS][index & (HJ_TABLE_CHUNK - 1)];
+}
+
+uint32_t hj_member_table_take(struct hj_member_table *table)
+{
+    if (table->free != 0) {
+        uint32_t index = table->free;
+        table->free = hj_member_table_at(table, index)->next;
+        return index;
+    }
+    if (table->used == 0)
+        table->used = 1;
+    if (table->used >> HJ_TABLE_CHUNK_BITS >= table->chunk_count &&
+        !grow((void ***)&table->chunks, &table->chunk_count, sizeof(struct hj_membership)))
+        return 0;
+    return table->used++;
+}
+
+void hj_member_table_give(struct hj_member_table *table, uint32_t index)
+{
+    hj_member_table_at(table, index)->next = table->free;
+    table->free = index;
+}
+
+void hj_member_table_dispose(struct hj_member_table *table)
+{
+    dispose((void **)table->chunks, table->chunk_count);
+    *table = (struct hj_member_table){0};
+}

@@ -1,0 +1,31 @@
+"""Files of at most 600 lines, functions of at most 60, lines of at most 120 characters. Relies on the project's brace
+style: a function's braces stand alone in the first column."""
+
+import project
+
+MAX_FILE = 600
+MAX_FUNCTION = 60
+MAX_LINE = 120
+
+(source,) = project.arguments(1)
+problems = []
+lengths = []
+for path in project.sources(source, "include", "src", "tests", "demos"):
+    name = path.relative_to(source)
+    raw = path.read_text().splitlines()
+    if name.parts[0] != "include":
+        lengths.append(len(raw))
+        if len(raw) > MAX_FILE:
+            problems.append(f"{name}: {len(raw)} lines, at most {MAX_FILE}: it holds more than one concept")
+    problems += [f"{name}:{i}: {len(line)} characters, at most {MAX_LINE}"
+                 for i, line in enumerate(raw, 1) if len(line) > MAX_LINE]
+    start = None
+    for i, line in enumerate(project.without_comments("\n".join(raw)).splitlines(), 1):
+        if line.startswith("{"):
+            start = i
+        elif line.startswith("}") and start is not None:
+            if i - start - 1 > MAX_FUNCTION and line.rstrip() == "}":
+                problems.append(f"{name}:{start - 1}: a function of {i - start - 1} lines, at most {MAX_FUNCTION}")
+            start = None
+lengths.sort()
+project.closing(problems, f"{len(lengths)} files, median {lengths[len(lengths) // 2] if lengths else 0} lines")

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT
+ * Accept: connections a second until held, the library's held SSE route on one loop thread against a bare epoll server
+ * that answers a fixed head of the same length.
+ *
+ *     accept [connections [rounds]]
+ *
+ * Three processes: the two servers on one core, taking turns, and the client, this process, on the other core. For each
+ * connection the client connects, sends a request head and waits for the answer's head; 200 are under way at a time. It
+ * closes them between the turns. A client costs more than a bare server, so the rate alone would hide what a server
+ * takes: its processor time for a connection stands beside it. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define WINDOW 200
+#define TURNS 6 /* of each server in a round: whatever else the machine does meets both */
+#define TARGET 0.85
+
+/* Questions to both servers: 0 asks for the port, 1 waits until no connection is left. */
+enum {
+    ASK_PORT,
+    ASK_EMPTY
+};
+
+static char head[4096]; /* what the library answers; known before the bare server is forked */
+static size_t head_len;
+
+static void serve_library(int fd, void *arg)
+{
+    struct bench_library library;
+    uint64_t question;
+    (void)arg;
+    bench_pin(BENCH_CORE_SERVER);
+    bench_library_start(&library, 1, HIJACK_HOLD_SSE);
+    bench_pin(BENCH_CORE_CLIENT);
+    while (bench_next(fd, &question)) {
+        if (question == ASK_EMPTY)
+            bench_library_wait(&library, HIJACK_STAT_CONNECTIONS, 0, true);
+        bench_answer(fd, library.port);
+    }
+}
+
+/* ---- The bare server: accept4, epoll_ctl, recv, send, and nothing else. ---- */
+
+struct bare {
+    int epoll, listener, control;
+    uint16_t port;
+    uint64_t open;
+    bool asked; /* the parent waits for an answer, which it gets once open is 0 */
+};
+
+static void bare_watch(const struct bare *bare, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(bare->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        bench_die("epoll_ctl: %s", strerror(errno));
+}
+
+static void bare_accept(struct bare *bare)
+{
+    for (int fd; (fd = accept4(bare->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0; ++bare->open)
+        bare_watch(bare, fd);
+}
+
+static void bare_readable(struct bare *bare, int fd)
+{
+    char buffer[4096];
+    ssize_t n = recv(fd, buffer, sizeof buffer, 0);
+    if (n > 0) {
+        bench_send_all(fd, head, head_len);
+    } else if (n == 0 || errno != EAGAIN) {
+        close(fd);
+        --bare->open;
+    }
+}
+
+static void serve_bare(int fd, void *arg)
+{
+    struct bare bare = {.epoll = epoll_create1(EPOLL_CLOEXEC), .control = fd};
+    struct epoll_event events[256];
+    uint64_t question;
+    (void)arg;
+    bench_pin(BENCH_CORE_SERVER);
+    bare.listener = bench_listen(&bare.port);
+    bench_nonblocking(bare.listener);
+    bare_watch(&bare, bare.listener);
+    bare_watch(&bare, fd);
+    for (;;) {
+        int n = epoll_wait(bare.epoll, events, 256, -1);
+        for (int i = 0; i < n; ++i) {
+            if (events[i].data.fd == bare.listener)
+                bare_accept(&bare);
+            else if (events[i].data.fd != fd)
+                bare_readable(&bare, events[i].data.fd);
+            else if (!bench_next(fd, &question))
+                return;
+            else
+                bare.asked = true;
+        }
+        if (bare.asked && bare.open == 0) {
+            bare.asked = false;
+            bench_answer(fd, bare.port);
+        }
+    }
+}
+
+/* ---- The client. ---- */
+
+struct contender {
+    struct bench_child server;
+    uint16_t port;
+    double wall_ns, server_ns;     /* of this round so far; server_ns is processor time */
+    double rate[BENCH_MAX_ROUNDS]; /* connections a second */
+    double cost[BENCH_MAX_ROUNDS]; /* processor time of the server, microseconds a connection */
+    double busy[BENCH_MAX_ROUNDS]; /* the same as a share of the time that passed */
+};
+
+static void begin(struct contender *contender, void (*serve)(int fd, void *arg))
+{
+    contender->server = bench_start(serve, NULL);
+    contender->port = (uint16_t)bench_ask(&contender->server, ASK_PORT);
+}
+
+/* The head is small and comes in one piece, and the oldest connection is the first to be answered; so the client needs
+ * no epoll of its own, and a window of blocking reads keeps it as cheap as it can be. */
+static void turn(struct contender *contender, int *fds, long connections)
+{
+    char buffer[4096];
+    uint64_t used = bench_processor_time(contender->server.pid), start = bench_now();
+    for (long i = 0; i < connections + WINDOW; ++i) {
+        if (i >= WINDOW)
+            bench_receive_head(fds[i - WINDOW], buffer, sizeof buffer);
+        if (i < connections) {
+            fds[i] = bench_connect(contender->port);
+            bench_send_all(fds[i], BENCH_REQUEST, strlen(BENCH_REQUEST));
+        }
+    }
+    contender->wall_ns += (double)(bench_now() - start);
+    contender->server_ns += (double)(bench_processor_time(contender->server.pid) - used);
+    for (long i = 0; i < connections; ++i)
+        close(fds[i]);
+    bench_ask(&contender->server, ASK_EMPTY);
+}
+
+static void finish_round(struct contender *contender, double connections, long round)
+{
+    contender->rate[round] = connections * 1e9 / contender->wall_ns;
+    contender->cost[round] = contender->server_ns / 1e3 / connections;
+    contender->busy[round] = contender->server_ns / contender->wall_ns;
+    contender->wall_ns = contender->server_ns = 0;
+}
+
+static void take_turns(struct contender *library, struct contender *bare, int *fds, long connections, long round)
+{
+    for (long i = 0; i < TURNS; ++i) {
+        turn(i % 2 == 0 ? library : bare, fds, connections);
+        turn(i % 2 == 0 ? bare : library, fds, connections);
+    }
+    finish_round(library, (double)(connections * TURNS), round);
+    finish_round(bare, (double)(connections * TURNS), round);
+}
+
+static void learn_head(const struct contender *library)
+{
+    int fd = bench_connect(library->port);
+    bench_send_all(fd, BENCH_REQUEST, strlen(BENCH_REQUEST));
+    head_len = bench_receive_head(fd, head, sizeof head);
+    close(fd);
+    bench_ask(&library->server, ASK_EMPTY);
+}
+
+static void report(struct contender *library, struct contender *bare, size_t rounds)
+{
+    struct bench_versus rate = bench_versus(library->rate, bare->rate, rounds);
+    struct bench_versus cost = bench_versus(bare->cost, library->cost, rounds);
+    printf("%-24s %10s %10s %12s %16s\n", "", "library", "bare", "of medians", "median of ratios");
+    printf("%-24s %10.0f %10.0f %12.3f %16.3f   at least %.2f: %s\n", "connections a second", rate.ours, rate.theirs,
+           rate.of_medians, rate.median_of_ratios, TARGET, rate.of_medians >= TARGET ? "met" : "missed");
+    printf("%-24s %10.1f %10.1f %12.3f %16.3f\n", "server time each, us", cost.theirs, cost.ours, cost.of_medians,
+           cost.median_of_ratios);
+    printf("%-24s %9.0f%% %9.0f%%\n", "server's core in use", 100 * bench_median(library->busy, rounds),
+           100 * bench_median(bare->busy, rounds));
+}
+
+int main(int argc, char **argv)
+{
+    static struct contender library, bare;
+    bench_begin("Accept: connections a second until held, one loop thread");
+    long connections = bench_argument(argc, argv, 1, "connections", 5000, WINDOW, 19000);
+    long rounds = bench_argument(argc, argv, 2, "rounds", 5, 1, BENCH_MAX_ROUNDS);
+    int *fds = calloc((size_t)connections, sizeof *fds);
+    if (fds == NULL)
+        bench_die("out of memory");
+    begin(&library, serve_library);
+    learn_head(&library);
+    begin(&bare, serve_bare);
+    bench_pin(BENCH_CORE_CLIENT);
+
+    take_turns(&library, &bare, fds, connections, 0); /* once without counting: both have all their memory then */
+    for (long round = 0; round < rounds; ++round)
+        take_turns(&library, &bare, fds, connections, round);
+    printf(
+        "%ld connections a turn, %d turns a round, %d under way; a request of %zu bytes, a head of %zu; median of %ld "
+        "rounds.\n\n",
+        connections, TURNS, WINDOW, strlen(BENCH_REQUEST), head_len, rounds);
+    report(&library, &bare, (size_t)rounds);
+    free(fds);
+    bench_end(&library.server);
+    bench_end(&bare.server);
+    return 0;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ * What the benchmarks share: the machine, time, medians, child processes, connections and a small server of the
+ * library. Functions that cannot go on end the program with a sentence and exit code 1. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <hijack/hijack.h>
+
+/* One core for what is measured, another for those who make it work; the same where there is only one. */
+enum bench_core {
+    BENCH_CORE_SERVER,
+    BENCH_CORE_CLIENT
+};
+
+#define BENCH_MAX_ROUNDS 99
+
+/* ---- machine.c ---- */
+
+_Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints the machine once, and raises the descriptor limit as far as permitted. */
+void bench_begin(const char *title);
+
+/* The whole number at argv[index], or fallback where there is none. */
+long bench_argument(int argc, char **argv, int index, const char *name, long fallback, long min, long max);
+
+/* Binds the calling thread, and the threads and processes it starts from here on, to one core. */
+void bench_pin(enum bench_core core);
+
+uint64_t bench_now(void); /* nanoseconds */
+void bench_sleep(uint64_t ns);
+
+/* Of an odd or even number of values; sorts them. */
+double bench_median(double *values, size_t count);
+
+/* The medians of two contenders that took turns, and of the quotients of each turn: ours / theirs where larger values
+ * are better. count values each, in the order of the turns, at most BENCH_MAX_ROUNDS. */
+struct bench_versus {
+    double ours, theirs;
+    double of_medians, median_of_ratios;
+};
+struct bench_versus bench_versus(const double *ours, const double *theirs, size_t count);
+
+/* ---- process.c ---- */
+
+struct bench_child {
+    pid_t pid;
+    int fd; /* questions and answers, one uint64_t each */
+};
+
+/* Forks a child that runs body and exits. It dies with its parent. Fork before the first call of the library. */
+struct bench_child bench_start(void (*body)(int fd, void *arg), void *arg);
+
+/* The parent's side: asks and waits for the answer. A child that has died ends the program. */
+uint64_t bench_ask(const struct bench_child *child, uint64_t question);
+
+/* Waits for one more answer; the last one asked for something that takes its time. */
+uint64_t bench_hear(const struct bench_child *child);
+
+/* The child's side. bench_next returns false when the parent has had enough. */
+bool bench_next(int fd, uint64_t *question);
+void bench_answer(int fd, uint64_t answer);
+
+/* Ends the child and waits for it. */
+void bench_end(struct bench_child *child);
+
+/* Resident memory of a process in bytes. */
+struct bench_resident {
+    double rss, pss, private_dirty;
+};
+struct bench_resident bench_resident(pid_t pid);
+
+/* Processor time that a process has used, in nanoseconds. */
+uint64_t bench_processor_time(pid_t pid);
+
+/* ---- connection.c ---- */
+
+/* A listening socket on a free port of 127.0.0.1. */
+int bench_listen(uint16_t *port);
+
+/* A connected socket. When closed it resets, so that no port stays in TIME_WAIT for the next round. */
+int bench_connect(uint16_t port);
+
+/* The next connection of a listening socket, with TCP_NODELAY, closing in the same way. */
+int bench_accept(int listener);
+
+void bench_send_all(int fd, const char *data, size_t len);
+
+/* Blocks until an empty line has come; returns the head's length in bytes, with what may follow it in the buffer. */
+size_t bench_receive_head(int fd, char *buffer, size_t size);
+
+void bench_nonblocking(int fd);
+
+#define BENCH_REQUEST                                                                                                  \
+    "GET /held HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench/1\r\nAccept: text/event-stream\r\n\r\n"
+
+/* ---- library.c ---- */
+
+/* A server of the library that holds what asks for /held. Belongs to the process that made it. */
+struct bench_library {
+    hijack_server *server;
+    hijack_broadcaster *members;
+    uint16_t port;
+};
+
+/* Its loop threads run on the core that the calling thread is bound to. kind: HIJACK_HOLD_*. */
+void bench_library_start(struct bench_library *library, int threads, uint32_t kind);
+void bench_library_stop(struct bench_library *library);
+
+uint64_t bench_library_stat(const struct bench_library *library, int stat);
+
+/* Waits, on a clock that ticks in milliseconds, until the statistic is at least (or, with at_most, at most) value. */
+void bench_library_wait(const struct bench_library *library, int stat, uint64_t value, bool at_most);
+
+/* Ends the program when result is an error of the library, else returns it. */
+int bench_check(int result, const char *what);
+
+#endif

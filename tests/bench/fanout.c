@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT
+ * Fan-out: one message to every SSE member through one loop thread, against a plain loop of send() over as many
+ * sockets.
+ *
+ *     fanout [members [turns a round [rounds]]]
+ *
+ * Four processes. Two servers on one core: the library's, and one that has nothing but an array of sockets. Two clients
+ * on the other core, one for each server, that receive and count. Only one pair works at a time; they take turns
+ * message by message, so that whatever else the machine does meets both. Time runs from the publish (or the first send)
+ * until the client has the last byte of what was sent. Nobody watches meanwhile: looking at the statistics, or waking a
+ * sleeping client, costs the sender more than a send. So a client at work never sleeps, and a line at the end tells
+ * whether it was the server that set the pace. Both sides send the same number of bytes; a burst is 16 messages
+ * published one right after the other, for the plain loop 16 messages in one send(). A byte too few or too many ends
+ * the run. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define BURST 16
+#define PAYLOAD 64
+#define PATIENCE_NS 20000000000u
+#define QUIET_NS 300000000u
+
+/* One of the two contenders. */
+struct side {
+    const char *name;
+    void (*serve)(int fd, void *side);
+    uint64_t members;
+    uint16_t port;
+    struct bench_child server, client;
+};
+
+/* ---- The client. A question is how many bytes to wait for, and is answered twice: with 0 once the client is at work,
+ * and with the time at which it had them all. The question 0 is answered with the bytes that came until it was quiet.
+ * ---- */
+
+static void open_members(const struct side *side, int epoll)
+{
+    char buffer[4096];
+    for (uint64_t i = 0; i < side->members; ++i) {
+        int fd = bench_connect(side->port);
+        bench_send_all(fd, BENCH_REQUEST, strlen(BENCH_REQUEST));
+        bench_receive_head(fd, buffer, sizeof buffer);
+        bench_nonblocking(fd);
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+            bench_die("epoll_ctl: %s", strerror(errno));
+    }
+}
+
+static uint64_t receive_some(const struct side *side, int epoll)
+{
+    static char buffer[65536];
+    struct epoll_event events[256];
+    uint64_t bytes = 0;
+    int n = epoll_wait(epoll, events, 256, 0);
+    for (int i = 0; i < n; ++i) {
+        ssize_t got = recv(events[i].data.fd, buffer, sizeof buffer, 0);
+        if (got == 0)
+            bench_die("%s: the server closed a connection", side->name);
+        bytes += got > 0 ? (uint64_t)got : 0;
+    }
+    return bytes;
+}
+
+static void receive(int fd, void *arg)
+{
+    const struct side *side = arg;
+    uint64_t expected;
+    bench_pin(BENCH_CORE_CLIENT);
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0)
+        bench_die("epoll_create1: %s", strerror(errno));
+    open_members(side, epoll);
+    while (bench_next(fd, &expected)) {
+        uint64_t bytes = 0, start = bench_now(), now = start, changed = start;
+        bench_answer(fd, 0);
+        while (expected == 0 ? bytes == 0 || now - changed < QUIET_NS : bytes < expected) {
+            uint64_t more = receive_some(side, epoll);
+            bytes += more;
+            now = bench_now();
+            changed = more > 0 ? now : changed;
+            if (now - start > PATIENCE_NS)
+                bench_die("%s: LOST: %llu bytes were received out of %llu", side->name, (unsigned long long)bytes,
+                          (unsigned long long)expected);
+        }
+        if (expected != 0 && bytes + receive_some(side, epoll) > expected)
+            bench_die("%s: more than the %llu bytes that were sent were received", side->name,
+                      (unsigned long long)expected);
+        bench_answer(fd, expected == 0 ? bytes : now);
+    }
+}
+
+/* ---- The servers. A question is how much to send to all: for the library's how many messages together, for the plain
+ * one how many bytes in one send(). Answered twice: with the time when it began, and the time when it knew itself to be
+ * done, or 0. The question 0 is answered, once, with the copies delivered since the start. ---- */
+
+static void serve_library(int fd, void *arg)
+{
+    const struct side *side = arg;
+    struct bench_library library;
+    uint64_t messages;
+    char payload[PAYLOAD];
+    memset(payload, 'x', sizeof payload);
+    bench_pin(BENCH_CORE_SERVER);
+    bench_library_start(&library, 1, HIJACK_HOLD_SSE);
+    bench_pin(BENCH_CORE_CLIENT);
+    bench_answer(fd, library.port);
+    bench_library_wait(&library, HIJACK_STAT_HELD, side->members, false);
+    bench_answer(fd, 0);
+    while (bench_next(fd, &messages)) {
+        if (messages == 0) {
+            bench_answer(fd, bench_library_stat(&library, HIJACK_STAT_DELIVERED));
+            continue;
+        }
+        uint64_t start = bench_now();
+        for (uint64_t i = 0; i < messages; ++i)
+            bench_check(hijack_broadcaster_publish(library.members, payload, sizeof payload),
+                        "hijack_broadcaster_publish");
+        bench_answer(fd, start);
+        bench_answer(fd, 0);
+    }
+}
+
+static void accept_members(int *fds, const struct side *side, int listener)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+    char buffer[4096];
+    for (uint64_t i = 0; i < side->members; ++i) {
+        fds[i] = bench_accept(listener);
+        bench_receive_head(fds[i], buffer, sizeof buffer);
+        bench_send_all(fds[i], head, strlen(head));
+    }
+}
+
+static void serve_plain(int fd, void *arg)
+{
+    static char data[65536];
+    const struct side *side = arg;
+    uint64_t len;
+    uint16_t port;
+    int listener = bench_listen(&port);
+    int *fds = calloc(side->members, sizeof *fds);
+    if (fds == NULL)
+        bench_die("out of memory");
+    bench_pin(BENCH_CORE_SERVER);
+    memset(data, 'x', sizeof data);
+    bench_answer(fd, port);
+    accept_members(fds, side, listener);
+    bench_answer(fd, 0);
+    while (bench_next(fd, &len)) {
+        uint64_t start = bench_now();
+        for (uint64_t i = 0; i < side->members; ++i)
+            if (send(fds[i], data, len, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)len)
+                bench_die("plain: a send of %llu bytes was not taken at once", (unsigned long long)len);
+        uint64_t end = bench_now();
+        bench_answer(fd, start);
+        bench_answer(fd, end);
+    }
+}
+
+/* ---- The parent: takes turns and compares. ---- */
+
+static void start_side(struct side *side)
+{
+    side->server = bench_start(side->serve, side);
+    side->port = (uint16_t)bench_hear(&side->server);
+    side->client = bench_start(receive, side);
+    bench_hear(&side->server);
+}
+
+/* Finds out how many bytes the library puts on the wire for so many messages, chunk framing and all. */
+static uint64_t probe(const struct side *library, uint64_t messages)
+{
+    bench_ask(&library->client, 0);
+    bench_ask(&library->server, messages);
+    bench_hear(&library->server);
+    uint64_t bytes = bench_hear(&library->client);
+    if (bytes % library->members != 0)
+        bench_die("library: %llu bytes came, which is not the same for each of %llu members", (unsigned long long)bytes,
+                  (unsigned long long)library->members);
+    return bytes / library->members;
+}
+
+struct time_taken {
+    double client, server; /* nanoseconds until the client had it all, until the server was done */
+};
+
+static void turn(struct time_taken *sum, const struct side *side, uint64_t what, uint64_t bytes)
+{
+    bench_ask(&side->client, bytes * side->members);
+    uint64_t start = bench_ask(&side->server, what), done = bench_hear(&side->server);
+    sum->client += (double)(bench_hear(&side->client) - start);
+    sum->server += done == 0 ? 0 : (double)(done - start);
+}
+
+static void compare(const struct side *library, const struct side *plain, uint64_t messages, uint64_t bytes, long turns,
+                    long rounds, double target)
+{
+    double ours[BENCH_MAX_ROUNDS], theirs[BENCH_MAX_ROUNDS], pace[BENCH_MAX_ROUNDS];
+    double copies = (double)library->members * (double)messages * (double)turns;
+    for (long round = -1; round < rounds; ++round) { /* one before the first, to warm up */
+        struct time_taken a = {0}, b = {0};
+        for (long i = 0; i < turns; ++i) {
+            if (i % 2 == 0)
+                turn(&a, library, messages, bytes);
+            turn(&b, plain, bytes, bytes);
+            if (i % 2 == 1)
+                turn(&a, library, messages, bytes);
+        }
+        long at = round < 0 ? 0 : round;
+        ours[at] = copies * 1e9 / a.client;
+        theirs[at] = copies * 1e9 / b.client;
+        pace[at] = b.server / b.client;
+    }
+    struct bench_versus result = bench_versus(ours, theirs, (size_t)rounds);
+    printf("%8llu %6llu %12.0f %12.0f %12.3f %16.3f %10.3f   at least %.2f: %s\n", (unsigned long long)messages,
+           (unsigned long long)bytes, result.ours, result.theirs, result.of_medians, result.median_of_ratios,
+           bench_median(pace, (size_t)rounds), target, result.of_medians >= target ? "met" : "missed");
+}
+
+int main(int argc, char **argv)
+{
+    bench_begin("Fan-out: deliveries a second to SSE members on one loop thread");
+    long members = bench_argument(argc, argv, 1, "members", 10000, 1, 19000);
+    long turns = bench_argument(argc, argv, 2, "turns a round", 15, 1, 10000);
+    long rounds = bench_argument(argc, argv, 3, "rounds", 5, 1, BENCH_MAX_ROUNDS);
+    struct side library = {.name = "library", .serve = serve_library, .members = (uint64_t)members};
+    struct side plain = {.name = "plain", .serve = serve_plain, .members = (uint64_t)members};
+    start_side(&library);
+    start_side(&plain);
+    bench_pin(BENCH_CORE_CLIENT);
+    uint64_t one = probe(&library, 1), burst = probe(&library, BURST);
+
+    printf(
+        "%ld members, %ld turns a round, median of %ld rounds. Pace: how much of the time until the client had it all "
+        "the plain loop was sending; near 1 the server sets the pace.\n\n",
+        members, turns, rounds);
+    printf("%8s %6s %12s %12s %12s %16s %10s   target\n", "messages", "bytes", "library/s", "send()/s", "of medians",
+           "median of ratios", "pace");
+    compare(&library, &plain, 1, one, turns, rounds, 0.97);
+    compare(&library, &plain, BURST, burst, turns, rounds, 0.90);
+
+    uint64_t published = (uint64_t)(members * (1 + BURST) * (1 + turns * (rounds + 1)));
+    uint64_t delivered = bench_ask(&library.server, 0);
+    bench_end(&library.client);
+    bench_end(&plain.client);
+    bench_end(&library.server);
+    bench_end(&plain.server);
+    if (delivered != published)
+        bench_die("library: DELIVERED is %llu, %llu copies were received", (unsigned long long)delivered,
+                  (unsigned long long)published);
+    printf("\n%llu copies sent by the library, %llu received.\n", (unsigned long long)published,
+           (unsigned long long)delivered);
+    return 0;
+}

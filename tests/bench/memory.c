@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ * Resident memory of an idle held connection: how much a server process with nothing in it but the library grows from
+ * 1,000 to 19,000 connections, divided by 18,000. The client lives in this process, the server in a forked one.
+ *
+ *     memory [connections [rounds]]
+ *
+ * Held: GET on a held route of this server. Adopted: accepted elsewhere in the process and handed over. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define TARGET 128
+#define FEW 1000  /* growth is counted from here */
+#define BATCH 200 /* connections under way at a time */
+
+struct method {
+    const char *name;
+    uint32_t kind;
+    bool adopted;
+    int threads;
+    double rss[BENCH_MAX_ROUNDS], pss[BENCH_MAX_ROUNDS], dirty[BENCH_MAX_ROUNDS];
+};
+
+/* The server process. The first question is for its port; each other one is a number of connections, and is answered as
+ * soon as it holds that many. */
+static void serve(int fd, void *arg)
+{
+    const struct method *method = arg;
+    struct bench_library library;
+    uint64_t wanted, adopted = 0;
+    uint16_t port = 0;
+    int listener = method->adopted ? bench_listen(&port) : -1;
+    bench_library_start(&library, method->threads, method->kind);
+    if (!method->adopted)
+        port = library.port;
+    if (!bench_next(fd, &wanted))
+        return;
+    bench_answer(fd, port);
+
+    while (bench_next(fd, &wanted)) {
+        for (; method->adopted && adopted < wanted; ++adopted)
+            bench_check(hijack_broadcaster_adopt(library.members, bench_accept(listener), method->kind, NULL, 0),
+                        "hijack_broadcaster_adopt");
+        bench_library_wait(&library, HIJACK_STAT_HELD, wanted, false);
+        bench_answer(fd, wanted);
+    }
+}
+
+static void open_until(const struct bench_child *server, const struct method *method, uint16_t port, int *fds,
+                       long *open, long wanted)
+{
+    while (*open < wanted) {
+        for (int i = 0; i < BATCH && *open < wanted; ++i) {
+            int fd = bench_connect(port);
+            if (!method->adopted)
+                bench_send_all(fd, BENCH_REQUEST, strlen(BENCH_REQUEST));
+            fds[(*open)++] = fd;
+        }
+        bench_ask(server, (uint64_t)*open);
+    }
+}
+
+static void measure(struct method *method, int *fds, long connections, long round)
+{
+    long open = 0;
+    double more = (double)(connections - FEW);
+    struct bench_child server = bench_start(serve, method);
+    uint16_t port = (uint16_t)bench_ask(&server, 0);
+    open_until(&server, method, port, fds, &open, FEW);
+    struct bench_resident few = bench_resident(server.pid);
+    open_until(&server, method, port, fds, &open, connections);
+    struct bench_resident many = bench_resident(server.pid);
+    for (long i = 0; i < open; ++i)
+        close(fds[i]);
+    bench_end(&server);
+    method->rss[round] = (many.rss - few.rss) / more;
+    method->pss[round] = (many.pss - few.pss) / more;
+    method->dirty[round] = (many.private_dirty - few.private_dirty) / more;
+}
+
+int main(int argc, char **argv)
+{
+    static struct method methods[] = {
+        {.name = "held route, SSE", .kind = HIJACK_HOLD_SSE, .threads = 1},
+        {.name = "held route, raw", .kind = HIJACK_HOLD_RAW, .threads = 1},
+        {.name = "adopted, SSE", .kind = HIJACK_HOLD_SSE, .adopted = true, .threads = 1},
+        {.name = "adopted, raw", .kind = HIJACK_HOLD_RAW, .adopted = true, .threads = 1},
+        {.name = "held route, SSE", .kind = HIJACK_HOLD_SSE, .threads = 2},
+        {.name = "held route, raw", .kind = HIJACK_HOLD_RAW, .threads = 2},
+        {.name = "adopted, SSE", .kind = HIJACK_HOLD_SSE, .adopted = true, .threads = 2},
+        {.name = "adopted, raw", .kind = HIJACK_HOLD_RAW, .adopted = true, .threads = 2},
+    };
+    const size_t count = sizeof methods / sizeof methods[0];
+    bench_begin("Memory: resident bytes per idle held connection");
+    long connections = bench_argument(argc, argv, 1, "connections", 19000, FEW + 1, 1000000);
+    long rounds = bench_argument(argc, argv, 2, "rounds", 5, 1, BENCH_MAX_ROUNDS);
+    int *fds = calloc((size_t)connections, sizeof *fds);
+    if (fds == NULL)
+        bench_die("out of memory");
+
+    for (long round = 0; round < rounds; ++round)
+        for (size_t i = 0; i < count; ++i)
+            measure(&methods[i], fds, connections, round);
+    free(fds);
+
+    printf("Growth from %d to %ld connections, divided by their number; median of %ld.\n\n", FEW, connections, rounds);
+    printf("%-18s %12s %8s %8s %14s   target\n", "", "loop threads", "RSS", "PSS", "private dirty");
+    for (size_t i = 0; i < count; ++i) {
+        struct method *method = &methods[i];
+        double rss = bench_median(method->rss, (size_t)rounds);
+        printf("%-18s %12d %8.1f %8.1f %14.1f   at most %d: %s\n", method->name, method->threads, rss,
+               bench_median(method->pss, (size_t)rounds), bench_median(method->dirty, (size_t)rounds), TARGET,
+               rss <= TARGET ? "met" : "missed");
+    }
+    return 0;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Membership, publishing and its order, what members get and when they leave.
+ */
+#include "support/exchange.h"
+
+#include <sys/socket.h>
+
+static void test_add_remove_count(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c, *d;
+
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    CODE(hijack_broadcaster_count(room), 0);
+    CODE(hijack_broadcaster_publish(room, LIT("nobody")), 0);
+    hijack_stream *stream = stream_open(f, &c);
+    hijack_socket *socket = socket_open(f, &d);
+    OK(hijack_broadcaster_add(room, stream));
+    CODE(hijack_broadcaster_add(room, stream), HIJACK_ESTATE);
+    OK(hijack_broadcaster_add(room, socket));
+    members_wait(room, 2);
+    stat_wait(f->server, HIJACK_STAT_MEMBERSHIPS, 2);
+    CODE(hijack_broadcaster_publish(room, LIT("both;")), 2);
+    OK(hijack_broadcaster_remove(room, stream));
+    CODE(hijack_broadcaster_remove(room, stream), HIJACK_ESTATE);
+    members_wait(room, 1);
+    CODE(hijack_broadcaster_publish(room, LIT("raw;")), 1);
+    OK(hijack_stream_send(stream, LIT("own;")));
+    OK(hijack_stream_finish(stream));
+    response_expect(c, 200, "both;own;");
+    client_expect(d, "both;raw;");
+    events_closed(&f->events, stream, 0);
+    CODE(hijack_broadcaster_add(room, stream), HIJACK_ECLOSED);
+    CODE(hijack_broadcaster_remove(room, stream), HIJACK_ECLOSED);
+    OK(hijack_broadcaster_remove(room, socket));
+    CODE(hijack_broadcaster_publish(room, LIT("x")), 0);
+    CHECK(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_PUBLISHED) == 4);
+    CHECK(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) == 3);
+    CHECK(stat_of(f->server, HIJACK_STAT_PUBLISHED) == 4);
+    CHECK(stat_of(f->server, HIJACK_STAT_DELIVERED) == 3);
+}
+
+/* publish and send on one connection keep the order of the calls. */
+static void test_order(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    hijack_broadcaster *other = fixture_broadcaster(f);
+    hijack_socket *socket = socket_open(f, &c);
+    for (int i = 0; i < 300; i++) {
+        OK(hijack_socket_send(socket, LIT("s;")));
+        OK(hijack_broadcaster_add(room, socket));
+        CODE(hijack_broadcaster_publish(room, LIT("A;")), 1);
+        OK(hijack_broadcaster_add(other, socket));
+        OK(hijack_socket_send(socket, LIT("B;")));
+        CODE(hijack_broadcaster_publish(other, LIT("C;")), 1);
+        CODE(hijack_broadcaster_publish(room, LIT("D;")), 1);
+        OK(hijack_broadcaster_remove(room, socket));
+        CODE(hijack_broadcaster_publish(room, LIT("never;")), 0);
+        OK(hijack_broadcaster_remove(other, socket));
+    }
+    for (int i = 0; i < 300; i++)
+        client_expect(c, "s;A;B;C;D;");
+    OK(hijack_broadcaster_add(room, socket));
+    OK(hijack_broadcaster_publish(room, LIT("last")));
+    OK(hijack_socket_close(socket));
+    OK(hijack_broadcaster_publish(room, LIT("too late")));
+    client_eof(c);
+    BYTES(c->buf, c->len, "last", 4);
+    events_closed(&f->events, socket, 0);
+    members_wait(room, 0);
+}
+
+static void test_member_of_many(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_start(f);
+    hijack_socket *socket = socket_open(f, &c);
+    for (int i = 0; i < 10; i++)
+        OK(hijack_broadcaster_add(fixture_broadcaster(f), socket));
+    stat_wait(f->server, HIJACK_STAT_MEMBERSHIPS, 10);
+    for (int i = 0; i < 10; i++) {
+        char text = (char)('0' + i);
+        CODE(hijack_broadcaster_publish(f->broadcasters[i], &text, 1), 1);
+    }
+    client_expect(c, "0123456789");
+    OK(hijack_broadcaster_remove(f->broadcasters[4], socket));
+    for (int i = 0; i < 10; i++)
+        CODE(hijack_broadcaster_count(f->broadcasters[i]), i == 4 ? 0 : 1);
+    client_reset(c);
+    events_next(&f->events, HIJACK_EVENT_CLOSED, socket);
+    for (int i = 0; i < 10; i++)
+        members_wait(f->broadcasters[i], 0);
+    stat_wait(f->server, HIJACK_STAT_MEMBERSHIPS, 0);
+}
+
+static void test_kinds_and_sse(void **state)
+{
+    struct fixture *f = *state;
+    struct client *sse, *plain, *raw;
+    struct response r;
+
+    fixture_option(f, OPT_HEARTBEAT, "0");
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    OK(hijack_broadcaster_add(room, sse_open(f, &sse)));
+    OK(hijack_broadcaster_add(room, stream_open(f, &plain)));
+    OK(hijack_broadcaster_add(room, socket_open(f, &raw)));
+    CODE(hijack_broadcaster_publish(room, LIT("a\nb")), 3);
+    CODE(hijack_broadcaster_publish_sse(room, LIT("tick"), LIT("9"), LIT("data"), NULL, 0), 3);
+    CODE(hijack_broadcaster_publish_sse(room, LIT("bad\n"), NULL, 0, LIT("x"), NULL, 0), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, LIT("bad\r"), LIT("x"), NULL, 0), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, LIT("end"), LIT("key")), 3);
+    OK(hijack_broadcaster_close(room));
+    response_head(&r, sse);
+    response_finish(&r);
+    const char *expected = "data: a\ndata: b\n\nevent: tick\nid: 9\ndata: data\n\ndata: end\n\n";
+    BYTES(r.body, r.body_len, expected, strlen(expected));
+    response_free(&r);
+    response_head(&r, plain);
+    response_finish(&r);
+    CHECK(strncmp(r.body, LIT("a\nb")) == 0 && strcmp(r.body + r.body_len - 3, "end") == 0);
+    response_free(&r);
+    client_eof(raw);
+    BYTES(raw->buf, raw->len, "a\nbdataend", 10);
+    members_wait(room, 0);
+}
+
+static void test_close_and_reuse(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c, *d, *e;
+
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    hijack_stream *stream = stream_open(f, &c);
+    hijack_socket *socket = socket_open(f, &d);
+    OK(hijack_broadcaster_add(room, stream));
+    OK(hijack_broadcaster_add(room, socket));
+    CODE(hijack_broadcaster_publish(room, LIT("before")), 2);
+    OK(hijack_broadcaster_close(room));
+    CODE(hijack_broadcaster_publish(room, LIT("after")), 0);
+    response_expect(c, 200, "before");
+    client_eof(d);
+    BYTES(d->buf, d->len, "before", 6);
+    events_closed(&f->events, stream, 0);
+    events_closed(&f->events, socket, 0);
+    socket = socket_open(f, &e);
+    OK(hijack_broadcaster_add(room, socket));
+    CODE(hijack_broadcaster_publish(room, LIT("again")), 1);
+    client_expect(e, "again");
+}
+
+/* A freed handle of a member: the connection stays a member; free of the broadcaster: it stays connected. */
+static void test_lives_on(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c, *d;
+    struct response r;
+
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    hijack_stream *stream = stream_open(f, &c);
+    hijack_socket *socket = socket_open(f, &d);
+    OK(hijack_broadcaster_add(room, stream));
+    OK(hijack_broadcaster_add(room, socket));
+    stream_free(f, stream);
+    socket_free(f, socket);
+    stat_wait(f->server, HIJACK_STAT_HELD, 2);
+    stat_wait(f->server, HIJACK_STAT_STREAMS, 0);
+    stat_wait(f->server, HIJACK_STAT_SOCKETS, 0);
+    CODE(hijack_broadcaster_publish(room, LIT("still")), 2);
+    response_head(&r, c);
+    response_want(&r, 5);
+    client_expect(d, "still");
+    client_close(d);
+    members_wait(room, 1);
+    hijack_broadcaster_free(room);
+    CODE(hijack_broadcaster_publish(room, LIT("x")), HIJACK_EHANDLE);
+    events_barrier(&f->events);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 1);
+    CHECK(!c->ended && client_peek(c) == 0);
+    client_close(c);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
+    response_free(&r);
+}
+
+static void test_request_hold(void **state)
+{
+    struct fixture *f = *state;
+    static const uint32_t kinds[] = {HIJACK_HOLD_RAW, HIJACK_HOLD_STREAM, HIJACK_HOLD_SSE};
+    struct client *c[3];
+    struct response r;
+
+    fixture_option(f, OPT_HEARTBEAT, "0");
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    for (int i = 0; i < 3; i++) {
+        hijack_request *request = request_open(f, &c[i], "/");
+        OK(hijack_request_hold(request, kinds[i], i == 0 ? NULL : "X-A: b\r\n", i == 0 ? 0 : 8, room));
+        CODE(hijack_request_hold(request, kinds[i], NULL, 0, room), HIJACK_ESTATE);
+        events_closed(&f->events, request, 0);
+    }
+    members_wait(room, 3);
+    stat_wait(f->server, HIJACK_STAT_HELD, 3);
+    CODE(hijack_broadcaster_publish(room, LIT("msg")), 3);
+    OK(hijack_broadcaster_close(room));
+    client_eof(c[0]);
+    BYTES(c[0]->buf, c[0]->len, "msg", 3);
+    for (int i = 1; i < 3; i++) {
+        response_head(&r, c[i]);
+        CHECK(r.status == 200 && strcmp(response_header(&r, "x-a"), "b") == 0);
+        response_finish(&r);
+        const char *expected = i == 1 ? "msg" : "data: msg\n\n";
+        BYTES(r.body, r.body_len, expected, strlen(expected));
+        response_free(&r);
+    }
+}
+
+static void test_adopt(void **state)
+{
+    struct fixture *f = *state;
+    static const uint32_t kinds[] = {HIJACK_HOLD_RAW, HIJACK_HOLD_STREAM, HIJACK_HOLD_SSE, HIJACK_HOLD_SSE_BODY};
+    struct client *c[4];
+
+    fixture_option(f, OPT_HEARTBEAT, "0");
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    for (int i = 0; i < 4; i++) {
+        int fds[2];
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+        c[i] = client_wrap(fds[0]);
+        OK(hijack_broadcaster_adopt(room, fds[1], kinds[i], NULL, 0));
+    }
+    CODE(hijack_broadcaster_publish(room, LIT("msg")), 4);
+    members_wait(room, 4);
+    stat_wait(f->server, HIJACK_STAT_ADOPTED, 4);
+    stat_wait(f->server, HIJACK_STAT_HELD, 4);
+    client_expect(c[0], "msg");
+    client_expect(c[3], "data: msg\n\n");
+    for (int i = 1; i < 3; i++) {
+        struct response r;
+        response_head(&r, c[i]);
+        CHECK(r.status == 200);
+        response_until(&r, i == 1 ? "msg" : "data: msg\n\n");
+        response_free(&r);
+    }
+    client_close(c[0]);
+    members_wait(room, 3);
+    OK(hijack_broadcaster_close(room));
+    client_eof(c[3]);
+    CHECK(c[3]->len == 0);
+    client_eof(c[1]);
+    client_eof(c[2]);
+    members_wait(room, 0);
+}
+
+static void test_other_server(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    hijack_server *server = NULL;
+    hijack_broadcaster *foreign = NULL;
+
+    fixture_start(f);
+    OK(hijack_server_new(&server, NULL));
+    OK(hijack_broadcaster_new(&foreign, server));
+    hijack_stream *stream = stream_open(f, &c);
+    CODE(hijack_broadcaster_add(foreign, stream), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_publish(foreign, LIT("x")), HIJACK_ESTATE);
+    CODE(hijack_request_hold(request_open(f, &c, "/"), HIJACK_HOLD_RAW, NULL, 0, foreign), HIJACK_EINVAL);
+    OK(hijack_server_start(server));
+    CODE(hijack_broadcaster_publish(foreign, LIT("x")), 0);
+    OK(hijack_server_stop(server));
+    CODE(hijack_broadcaster_publish(foreign, LIT("x")), HIJACK_ESHUTDOWN);
+    hijack_broadcaster_free(foreign);
+    hijack_server_free(server);
+}
+
+static void test_limits(void **state)
+{
+    struct fixture *f = *state;
+    static char large[(16 << 20) + 1];
+
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    CODE(hijack_broadcaster_publish(room, large, sizeof(large)), HIJACK_ETOOBIG);
+    CODE(hijack_broadcaster_publish(room, large, sizeof(large) - 1), 0);
+    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, large, sizeof(large), NULL, 0), HIJACK_ETOOBIG);
+    CODE(hijack_broadcaster_set(room, LIT("nonsense"), LIT("1")), HIJACK_EOPTION);
+    CODE(hijack_broadcaster_set(room, LIT(OPT_OVERFLOW), LIT("explode")), HIJACK_ERANGE);
+    CODE(hijack_broadcaster_set(room, LIT(OPT_BACKLOG), LIT("-1")), HIJACK_ERANGE);
+    CODE(hijack_broadcaster_set(room, LIT(OPT_BACKLOG), LIT("12 ")), HIJACK_ERANGE);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_add_remove_count), TEST(test_order),    TEST(test_member_of_many), TEST(test_kinds_and_sse),
+        TEST(test_close_and_reuse),  TEST(test_lives_on), TEST(test_request_hold),   TEST(test_adopt),
+        TEST(test_other_server),     TEST(test_limits),
+    };
+
+    return RUN_TESTS(tests, argc, argv);
+}

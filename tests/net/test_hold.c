@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Held routes: a GET becomes a member without an event.
+ */
+#include "support/exchange.h"
+
+static void test_kinds(void **state)
+{
+    struct fixture *f = *state;
+    struct response r;
+
+    fixture_option(f, OPT_HEARTBEAT, "0");
+    hijack_broadcaster *sse = fixture_broadcaster(f);
+    OK(hijack_server_hold(f->server, LIT("/sse"), HIJACK_HOLD_SSE, LIT("X-A: b\r\n"), sse));
+    hijack_broadcaster *stream = fixture_hold(f, "/stream", HIJACK_HOLD_STREAM);
+    hijack_broadcaster *raw = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    fixture_start(f);
+
+    struct client *c = client_connect(f->port);
+    ask(c, "/sse?with=query");
+    members_wait(sse, 1);
+    CODE(hijack_broadcaster_publish(sse, LIT("hello")), 1);
+    response_head(&r, c);
+    CHECK(r.status == 200 && strncmp(response_header(&r, "content-type"), "text/event-stream", 17) == 0);
+    CHECK(strcmp(response_header(&r, "x-a"), "b") == 0);
+    response_until(&r, "data: hello\n\n");
+    OK(hijack_broadcaster_close(sse));
+    response_finish(&r);
+    response_free(&r);
+
+    c = client_connect(f->port);
+    ask(c, "/stream");
+    members_wait(stream, 1);
+    CODE(hijack_broadcaster_publish(stream, LIT("piece")), 1);
+    OK(hijack_broadcaster_close(stream));
+    response_expect(c, 200, "piece");
+
+    c = client_connect(f->port);
+    ask(c, "/raw");
+    members_wait(raw, 1);
+    CODE(hijack_broadcaster_publish(raw, LIT("BEEP\n")), 1);
+    client_expect(c, "BEEP\n");
+    OK(hijack_broadcaster_close(raw));
+    client_eof(c);
+    CHECK(c->len == 0);
+    events_barrier(&f->events);
+    CHECK(events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) == 0);
+    CHECK(stat_of(f->server, HIJACK_STAT_REQUESTS) == 0);
+}
+
+static void test_other_methods(void **state)
+{
+    struct fixture *f = *state;
+    struct response r;
+
+    hijack_broadcaster *room = fixture_hold(f, "/sse", HIJACK_HOLD_SSE);
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "HEAD /sse HTTP/1.1\r\nHost: x\r\n\r\n");
+    response_head(&r, c);
+    CHECK(r.status == 200 && strncmp(response_header(&r, "content-type"), "text/event-stream", 17) == 0);
+    CODE(hijack_broadcaster_count(room), 0);
+    c = client_connect(f->port);
+    client_puts(c, "POST /sse HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
+    reply(f, next_request(f), "posted");
+    response_expect(c, 200, "posted");
+    ask(c, "/sse/other");
+    reply(f, next_request(f), "other");
+    response_expect(c, 200, "other");
+    ask(c, "/sse");
+    members_wait(room, 1);
+    client_until(c, "\r\n\r\n");
+}
+
+static void test_many_threads(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c[64];
+
+    fixture_option(f, OPT_THREADS, "4");
+    hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    fixture_start(f);
+    for (int i = 0; i < 64; i++) {
+        c[i] = client_connect(f->port);
+        ask(c[i], "/raw");
+    }
+    members_wait(room, 64);
+    for (int n = 0; n < 100; n++)
+        CODE(hijack_broadcaster_publish(room, LIT("message;")), 64);
+    for (int i = 0; i < 64; i++)
+        for (int n = 0; n < 100; n++)
+            client_expect(c[i], "message;");
+    stat_wait(f->server, HIJACK_STAT_DELIVERED, 6400);
+    CHECK(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) == 6400);
+    for (int i = 0; i < 64; i += 2)
+        client_close(c[i]);
+    members_wait(room, 32);
+    CODE(hijack_broadcaster_publish(room, LIT("half;")), 32);
+    for (int i = 1; i < 64; i += 2)
+        client_expect(c[i], "half;");
+    stat_wait(f->server, HIJACK_STAT_HELD, 32);
+}
+
+/* What a member sends is not read and does not disturb; its end is seen. */
+static void test_member_sends(void **state)
+{
+    struct fixture *f = *state;
+
+    hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "GET /raw HTTP/1.1\r\nHost: x\r\n\r\nGET /leftover HTTP/1.1\r\nHost: x\r\n\r\n");
+    members_wait(room, 1);
+    client_puts(c, "noise");
+    CODE(hijack_broadcaster_publish(room, LIT("ok")), 1);
+    client_expect(c, "ok");
+    events_barrier(&f->events);
+    CHECK(events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) == 0);
+    client_close(c);
+    members_wait(room, 0);
+    stat_wait(f->server, HIJACK_STAT_HELD, 0);
+    stat_wait(f->server, HIJACK_STAT_CLOSED_PEER, 1);
+}
+
+static void test_heartbeat(void **state)
+{
+    struct fixture *f = *state;
+    struct response r;
+
+    fixture_option(f, OPT_HEARTBEAT, "50");
+    fixture_hold(f, "/sse", HIJACK_HOLD_SSE);
+    fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    struct client *raw = client_connect(f->port);
+    ask(raw, "/raw");
+    ask(c, "/sse");
+    response_head(&r, c);
+    response_until(&r, ":");
+    response_want(&r, r.body_len * 3);
+    stat_wait_least(f->server, HIJACK_STAT_HEARTBEATS, 3);
+    CHECK(client_peek(raw) == 0);
+    response_free(&r);
+}
+
+static void test_arguments(void **state)
+{
+    struct fixture *f = *state;
+
+    hijack_broadcaster *room = fixture_hold(f, "/once", HIJACK_HOLD_SSE);
+    CODE(hijack_server_hold(f->server, LIT("/once"), HIJACK_HOLD_SSE, NULL, 0, room), HIJACK_ESTATE);
+    CODE(hijack_server_route(f->server, LIT("/once"), f->queue), HIJACK_ESTATE);
+    CODE(hijack_server_hold(f->server, LIT("none"), HIJACK_HOLD_SSE, NULL, 0, room), HIJACK_EINVAL);
+    CODE(hijack_server_hold(f->server, LIT(""), HIJACK_HOLD_SSE, NULL, 0, room), HIJACK_EINVAL);
+    CODE(hijack_server_hold(f->server, LIT("/x"), 0, NULL, 0, room), HIJACK_EINVAL);
+    CODE(hijack_server_hold(f->server, LIT("/x"), HIJACK_HOLD_SSE_BODY, NULL, 0, room), HIJACK_EINVAL);
+    CODE(hijack_server_hold(f->server, LIT("/x"), 99, NULL, 0, room), HIJACK_EINVAL);
+    fixture_start(f);
+    CODE(hijack_server_hold(f->server, LIT("/late"), HIJACK_HOLD_SSE, NULL, 0, room), HIJACK_ESTATE);
+}
+
+/* The second request on a connection may be for a held route, also when it came with the first. */
+static void test_after_keep_alive(void **state)
+{
+    struct fixture *f = *state;
+
+    hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    ask(c, "/");
+    ask(c, "/raw");
+    reply(f, next_request(f), "first");
+    response_expect(c, 200, "first");
+    members_wait(room, 1);
+    CODE(hijack_broadcaster_publish(room, LIT("then")), 1);
+    client_expect(c, "then");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_kinds),     TEST(test_other_methods), TEST(test_many_threads),     TEST(test_member_sends),
+        TEST(test_heartbeat), TEST(test_arguments),     TEST(test_after_keep_alive),
+    };
+
+    return RUN_TESTS(tests, argc, argv);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Limits of connections, descriptors and time: the server waits or says so, and goes on.
+ */
+#include "support/exchange.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void test_max_connections(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c[8];
+
+    fixture_option(f, OPT_MAX_CONNECTIONS, "5");
+    fixture_start(f);
+    for (int i = 0; i < 5; i++) {
+        c[i] = client_connect(f->port);
+        ask(c[i], "/");
+        reply(f, next_request(f), "in");
+        response_expect(c[i], 200, "in");
+    }
+    for (int i = 5; i < 8; i++) {
+        c[i] = client_connect(f->port);
+        ask(c[i], "/");
+    }
+    stat_wait_least(f->server, HIJACK_STAT_ACCEPT_PAUSES, 1);
+    CHECK(stat_of(f->server, HIJACK_STAT_CONNECTIONS) == 5);
+    ask(c[0], "/");
+    reply(f, next_request(f), "still");
+    response_expect(c[0], 200, "still");
+    for (int i = 0; i < 3; i++) {
+        client_close(c[i]);
+        reply(f, next_request(f), "late");
+        CHECK(stat_of(f->server, HIJACK_STAT_CONNECTIONS) <= 5);
+    }
+    for (int i = 5; i < 8; i++)
+        response_expect(c[i], 200, "late");
+}
+
+/* A peer that sends its head byte by byte for ever: closed when its time is over, however busy it looks. */
+static void test_slow_head(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t start;
+
+    fixture_option(f, OPT_HEAD_TIMEOUT, "300");
+    fixture_start(f);
+    struct client *silent = client_connect(f->port);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "GET / HTTP/1.1\r\nX: ");
+    start = clock_ms();
+    while (!c->ended && clock_ms() - start < clock_limit_ms()) {
+        client_puts(c, "x");
+        client_peek(c);
+        clock_tick();
+    }
+    CHECK(c->ended);
+    CHECK(clock_ms() - start >= 200);
+    CHECK(c->len == 0 || strncmp(c->buf, "HTTP/1.1 408", 12) == 0);
+    client_until_end(silent);
+    stat_wait(f->server, HIJACK_STAT_CLOSED_TIMEOUT, 2);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
+    events_barrier(&f->events);
+    CHECK(events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) == 0);
+}
+
+/* A head in time, then a body that does not come. */
+static void test_slow_body(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_option(f, OPT_REQUEST_TIMEOUT, "300");
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    uint64_t start = clock_ms();
+    while (!c->ended && clock_ms() - start < clock_limit_ms()) {
+        client_puts(c, "x");
+        client_peek(c);
+        clock_tick();
+    }
+    CHECK(c->ended && clock_ms() - start >= 200);
+    CHECK(c->len == 0 || strncmp(c->buf, "HTTP/1.1 408", 12) == 0);
+    stat_wait(f->server, HIJACK_STAT_CLOSED_TIMEOUT, 1);
+    events_barrier(&f->events);
+    CHECK(events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) == 0);
+}
+
+/* The timeouts of heads and bodies do not end an answer that takes long, nor what came of a request. */
+static void test_slow_program(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c, *d, *e;
+
+    fixture_option(f, OPT_REQUEST_TIMEOUT, "100");
+    fixture_option(f, OPT_HEAD_TIMEOUT, "100");
+    hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    fixture_start(f);
+    hijack_request *request = request_open(f, &c, "/");
+    hijack_socket *socket = socket_open(f, &d);
+    e = client_connect(f->port);
+    ask(e, "/raw");
+    struct client *silent = client_connect(f->port);
+    client_until_end(silent); /* more than the timeout has passed for the others by now */
+    struct client *again = client_connect(f->port);
+    client_until_end(again);
+    reply(f, request, "took its time");
+    response_expect(c, 200, "took its time");
+    OK(hijack_socket_send(socket, LIT("open")));
+    client_expect(d, "open");
+    CODE(hijack_broadcaster_publish(room, LIT("held")), 1);
+    client_expect(e, "held");
+}
+
+/* An idle held member is closed when the option says so. */
+static void test_idle_member(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_option(f, OPT_IDLE_TIMEOUT, "200");
+    hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    uint64_t start = clock_ms();
+    ask(c, "/raw");
+    client_until_end(c);
+    CHECK(clock_ms() - start >= 150);
+    members_wait(room, 0);
+    stat_wait(f->server, HIJACK_STAT_CLOSED_TIMEOUT, 1);
+}
+
+/* Runs in a process of its own, with few descriptors: holds members until there is none left for another connection.
+ * The exit code says which step failed. */
+static int starving_server(int out, int in)
+{
+    struct rlimit limit = {.rlim_cur = 64, .rlim_max = 64};
+    hijack_server *server = NULL;
+    hijack_broadcaster *room = NULL;
+    uint64_t stats[HIJACK_STAT_COUNT];
+    char byte;
+
+    alarm(60);
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || hijack_server_new(&server, NULL) != 0)
+        return 1;
+    hijack_server_set(server, LIT(OPT_THREADS), LIT("2"));
+    int port = hijack_server_listen(server, LIT("127.0.0.1:0"));
+    if (port <= 0 || hijack_broadcaster_new(&room, server) != 0 ||
+        hijack_server_hold(server, LIT("/raw"), HIJACK_HOLD_RAW, NULL, 0, room) != 0 ||
+        hijack_server_start(server) != 0)
+        return 2;
+    if (write(out, &port, sizeof(port)) != sizeof(port))
+        return 3;
+    do { /* the parent connects more often than this process has descriptors */
+        clock_tick();
+        hijack_server_stats(stats, HIJACK_STAT_COUNT, server);
+    } while (stats[HIJACK_STAT_ACCEPT_PAUSES] == 0);
+    uint64_t cpu = clock_cpu_ms(), start = clock_ms();
+    while (clock_ms() - start < 500)
+        clock_tick();
+    cpu = clock_cpu_ms() - cpu;
+    if (cpu > 200)
+        return 4;
+    if (hijack_broadcaster_publish(room, LIT("members are served")) <= 0)
+        return 5;
+    if (write(out, "s", 1) != 1 || read(in, &byte, 1) != 1)
+        return 6;
+    hijack_server_stop(server);
+    hijack_broadcaster_free(room);
+    hijack_server_free(server);
+    return 0;
+}
+
+static int served_of(struct client **clients, int count)
+{
+    int served = 0;
+
+    for (int i = 0; i < count; i++)
+        served += client_peek(clients[i]) > 0;
+    return served;
+}
+
+static void test_no_descriptors(void **state)
+{
+    struct client *c[100];
+    int out[2], in[2], port, status;
+    char byte;
+
+    (void)state;
+    CHECK(pipe2(out, O_CLOEXEC) == 0 && pipe2(in, O_CLOEXEC) == 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(starving_server(out[1], in[0]));
+    close(out[1]);
+    close(in[0]);
+    CHECK(read(out[0], &port, sizeof(port)) == sizeof(port));
+    for (int i = 0; i < 100; i++) {
+        c[i] = client_connect(port);
+        ask(c[i], "/raw");
+    }
+    CHECK(read(out[0], &byte, 1) == 1); /* otherwise the child has ended with a failure */
+    WAIT_FOR(served_of(c, 100) >= 10);
+    CHECK(served_of(c, 100) < 64);
+    for (int i = 0; i < 100; i++)
+        if (c[i]->len > 0)
+            client_close(c[i]);
+    /* Now descriptors come back, and with them the next connection is taken. */
+    struct client *late = client_connect(port);
+    client_puts(late, "GET /none HTTP/1.1\r\nHost: x\r\n\r\n");
+    client_until(late, "HTTP/1.1 404");
+    CHECK(write(in[1], "x", 1) == 1);
+    CHECK(waitpid(child, &status, 0) == child);
+    CODE(WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), 0);
+    close(out[0]);
+    close(in[1]);
+}
+
+/* Without a descriptor, new says so and leaves nothing behind. */
+static void test_new_without_descriptors(void **state)
+{
+    struct rlimit old, limit;
+    hijack_queue *queue = (void *)3;
+    int code;
+
+    (void)state;
+    CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
+    limit = old;
+    limit.rlim_cur = 3;
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    code = hijack_queue_new(&queue);
+    setrlimit(RLIMIT_NOFILE, &old);
+    CODE(code, HIJACK_ELIMIT);
+    CHECK(queue == (void *)3);
+}
+
+static void test_start_without_descriptors(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit old, limit;
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
+    limit = old;
+    limit.rlim_cur = 4;
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    int code = hijack_server_start(f->server);
+    setrlimit(RLIMIT_NOFILE, &old);
+    CODE(code, HIJACK_ELIMIT);
+    fixture_start(f); /* the failure has changed nothing */
+    struct client *c;
+    reply(f, request_open(f, &c, "/"), "ok");
+    response_expect(c, 200, "ok");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_max_connections),
+        TEST(test_slow_head),
+        TEST(test_slow_body),
+        TEST(test_slow_program),
+        TEST(test_idle_member),
+        cmocka_unit_test(test_no_descriptors),
+        cmocka_unit_test(test_new_without_descriptors),
+        TEST(test_start_without_descriptors),
+    };
+
+    return RUN_TESTS(tests, argc, argv);
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Responses in pieces: order, framing, the difference between a finished and a broken body, what follows on the
+ * connection.
+ */
+#include "support/exchange.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void test_chunked(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    struct response r;
+
+    fixture_start(f);
+    hijack_stream *stream = stream_open(f, &c);
+    response_head(&r, c);
+    CHECK(r.status == 200 && r.chunked && r.length == -1);
+    CHECK(response_header(&r, "date") != NULL);
+    OK(hijack_stream_send(stream, LIT("one")));
+    response_want(&r, 3);
+    OK(hijack_stream_send(stream, NULL, 0));
+    OK(hijack_stream_send(stream, LIT("two")));
+    response_want(&r, 6);
+    CHECK(stat_of(f->server, HIJACK_STAT_STREAMS) == 1);
+    OK(hijack_stream_finish(stream));
+    response_finish(&r);
+    BYTES(r.body, r.body_len, "onetwo", 6);
+    events_closed(&f->events, stream, 0);
+    CODE(hijack_stream_send(stream, LIT("late")), HIJACK_ECLOSED);
+    CODE(hijack_stream_finish(stream), HIJACK_ECLOSED);
+    CODE(hijack_stream_abort(stream), HIJACK_ECLOSED);
+    stat_wait(f->server, HIJACK_STAT_STREAMS, 0);
+    response_free(&r);
+}
+
+/* Between finish and CLOSED nothing more is taken. */
+static void test_send_after_finish(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_start(f);
+    hijack_stream *stream = stream_open(f, &c);
+    OK(hijack_stream_send(stream, LIT("all")));
+    OK(hijack_stream_finish(stream));
+    CODE(hijack_stream_send(stream, LIT("more")), HIJACK_ECLOSED);
+    CODE(hijack_stream_finish(stream), HIJACK_ECLOSED);
+    response_expect(c, 200, "all");
+    events_closed(&f->events, stream, 0);
+}
+
+static void test_request_closes_first(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    hijack_stream *stream = NULL;
+
+    fixture_start(f);
+    hijack_request *request = request_open(f, &c, "/");
+    OK(hijack_request_stream(&stream, request, 202, LIT("X-A: b\r\n")));
+    events_note(&f->events, stream, KIND_STREAM);
+    events_closed(&f->events, request, 0);
+    CODE(hijack_request_respond(request, 200, NULL, 0, NULL, 0), HIJACK_ESTATE);
+    OK(hijack_stream_send(stream, LIT("x")));
+    OK(hijack_stream_finish(stream));
+    response_expect(c, 202, "x");
+    events_closed(&f->events, stream, 0);
+}
+
+struct sender {
+    hijack_stream *stream;
+    int number;
+    int failed;
+    pthread_t thread;
+};
+
+/* Pieces "<thread>:<n>;" in order of n. A full stream is tried again: the client reads on. */
+static void *send_pieces(void *argument)
+{
+    struct sender *sender = argument;
+
+    for (int n = 0; n < 500 && !sender->failed; n++) {
+        char piece[32];
+        int len = snprintf(piece, sizeof(piece), "%d:%d;", sender->number, n);
+        int code;
+        while ((code = hijack_stream_send(sender->stream, piece, (size_t)len)) == HIJACK_EAGAIN)
+            clock_tick();
+        sender->failed = code != 0;
+    }
+    return NULL;
+}
+
+static void test_threads_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    struct sender senders[4];
+    struct response r;
+    int next[4] = {0};
+
+    fixture_start(f);
+    hijack_stream *stream = stream_open(f, &c);
+    for (int i = 0; i < 4; i++) {
+        senders[i] = (struct sender){.stream = stream, .number = i};
+        CHECK(pthread_create(&senders[i].thread, NULL, send_pieces, &senders[i]) == 0);
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(senders[i].thread, NULL);
+    for (int i = 0; i < 4; i++)
+        CHECK(!senders[i].failed);
+    OK(hijack_stream_finish(stream));
+    response_head(&r, c);
+    response_finish(&r);
+    for (char *at = r.body; at < r.body + r.body_len; at = strchr(at, ';') + 1) {
+        int number = -1, n = -1;
+        CHECK(sscanf(at, "%d:%d;", &number, &n) == 2 && number >= 0 && number < 4);
+        CHECK(n == next[number]);
+        next[number]++;
+    }
+    for (int i = 0; i < 4; i++)
+        CHECK(next[i] == 500);
+    events_closed(&f->events, stream, 0);
+    response_free(&r);
+}
+
+static void test_http10(void **state)
+{
+    struct fixture *f = *state;
+    struct response r;
+
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    hijack_stream *stream = stream_of(f, next_request(f), "");
+    OK(hijack_stream_send(stream, LIT("un")));
+    OK(hijack_stream_send(stream, LIT("framed")));
+    OK(hijack_stream_finish(stream));
+    response_head(&r, c);
+    CHECK(!r.chunked && r.length == -1);
+    response_finish(&r);
+    BYTES(r.body, r.body_len, "unframed", 8);
+    client_eof(c);
+    events_closed(&f->events, stream, 0);
+    response_free(&r);
+}
+
+static void test_http10_abort_is_reset(void **state)
+{
+    struct fixture *f = *state;
+    struct response r;
+
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "GET / HTTP/1.0\r\n\r\n");
+    hijack_stream *stream = stream_of(f, next_request(f), "");
+    OK(hijack_stream_send(stream, LIT("part")));
+    response_head(&r, c);
+    response_want(&r, 4);
+    OK(hijack_stream_abort(stream));
+    client_rst(c);
+    events_closed(&f->events, stream, HIJACK_EABORTED);
+    response_free(&r);
+}
+
+static void test_content_length(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    struct response r;
+
+    fixture_start(f);
+    hijack_stream *stream = stream_of(f, request_open(f, &c, "/"), "Content-Length: 10\r\n");
+    response_head(&r, c);
+    CHECK(!r.chunked && r.length == 10);
+    OK(hijack_stream_send(stream, LIT("12345")));
+    CODE(hijack_stream_send(stream, LIT("678901")), HIJACK_ETOOBIG);
+    OK(hijack_stream_send(stream, LIT("67890")));
+    CODE(hijack_stream_send(stream, LIT("1")), HIJACK_ETOOBIG);
+    OK(hijack_stream_finish(stream));
+    response_finish(&r);
+    BYTES(r.body, r.body_len, "1234567890", 10);
+    events_closed(&f->events, stream, 0);
+    response_free(&r);
+    ask(c, "/next");
+    reply(f, next_request(f), "next");
+    response_expect(c, 200, "next");
+}
+
+static void test_content_length_short(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    struct response r;
+
+    fixture_start(f);
+    hijack_stream *stream = stream_of(f, request_open(f, &c, "/"), "Content-Length: 10\r\n");
+    OK(hijack_stream_send(stream, LIT("12345")));
+    OK(hijack_stream_finish(stream));
+    response_head(&r, c);
+    response_broken(&r);
+    events_closed(&f->events, stream, HIJACK_EABORTED);
+    response_free(&r);
+}
+
+static void test_abort(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    struct response r;
+
+    fixture_start(f);
+    hijack_stream *stream = stream_open(f, &c);
+    OK(hijack_stream_send(stream, LIT("half")));
+    response_head(&r, c);
+    response_want(&r, 4);
+    OK(hijack_stream_abort(stream));
+    CODE(hijack_stream_send(stream, LIT("x")), HIJACK_ECLOSED);
+    response_broken(&r);
+    events_closed(&f->events, stream, HIJACK_EABORTED);
+    stat_wait(f->server, HIJACK_STAT_CLOSED_ABORTED, 1);
+    response_free(&r);
+}
+
+static void test_abort_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_start(f);
+    hijack_stream *stream = stream_open(f, &c);
+    OK(hijack_stream_abort(stream));
+    events_closed(&f->events, stream, HIJACK_EABORTED);
+    client_until_end(c);
+    CHECK(c->len < 5 || memcmp(c->buf + c->len - 5, "0\r\n\r\n", 5) != 0);
+}
+
+static void test_free_open(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    struct response r;
+
+    fixture_start(f);
+    hijack_stream *stream = stream_open(f, &c);
+    OK(hijack_stream_send(stream, LIT("half")));
+    response_head(&r, c);
+    response_want(&r, 4);
+    stream_free(f, stream);
+    response_broken(&r);
+    events_barrier(&f->events);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
+    stat_wait(f->server, HIJACK_STAT_CLOSED_ABORTED, 1);
+    response_free(&r);
+}
+
+/* Finished, then freed without waiting: the body still gets there whole. */
+static void test_free_finished(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    size_t len = 200000;
+    char *body = calloc(1, len);
+    struct response r;
+
+    fixture_start(f);
+    hijack_stream *stream = stream_open(f, &c);
+    OK(hijack_stream_send(stream, body, len));
+    OK(hijack_stream_finish(stream));
+    stream_free(f, stream);
+    response_head(&r, c);
+    response_finish(&r);
+    CHECK(r.body_len == len);
+    response_free(&r);
+    free(body);
+}
+
+static void test_next_requests(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_start(f);
+    hijack_stream *stream = stream_open(f, &c);
+    OK(hijack_stream_finish(stream));
+    response_expect(c, 200, "");
+    events_closed(&f->events, stream, 0);
+    ask(c, "/second");
+    ask(c, "/third");
+    reply(f, next_request(f), "second");
+    stream = stream_of(f, next_request(f), "");
+    OK(hijack_stream_send(stream, LIT("third")));
+    ask(c, "/fourth");
+    OK(hijack_stream_finish(stream));
+    response_expect(c, 200, "second");
+    response_expect(c, 200, "third");
+    events_closed(&f->events, stream, 0);
+    reply(f, next_request(f), "fourth");
+    response_expect(c, 200, "fourth");
+    CHECK(stat_of(f->server, HIJACK_STAT_ACCEPTED) == 1);
+}
+
+static void test_connection_close(void **state)
+{
+    struct fixture *f = *state;
+    struct response r;
+
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    hijack_stream *stream = stream_of(f, next_request(f), "");
+    OK(hijack_stream_send(stream, LIT("x")));
+    OK(hijack_stream_finish(stream));
+    response_head(&r, c);
+    CHECK(response_header(&r, "connection") != NULL && strcmp(response_header(&r, "connection"), "close") == 0);
+    response_finish(&r);
+    CHECK(r.chunked);
+    client_eof(c);
+    events_closed(&f->events, stream, 0);
+    response_free(&r);
+}
+
+static void client_leaves(struct fixture *f, int reset)
+{
+    struct client *c;
+    hijack_stream *stream = stream_open(f, &c);
+
+    client_until(c, "\r\n\r\n");
+    if (reset)
+        client_reset(c);
+    else
+        client_close(c);
+    struct event *event = events_next(&f->events, HIJACK_EVENT_CLOSED, stream);
+    CHECK(event->status == HIJACK_ECLOSED || event->status == HIJACK_ERESET);
+    CODE(hijack_stream_send(stream, LIT("x")), HIJACK_ECLOSED);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
+    events_barrier(&f->events);
+}
+
+static void test_client_leaves(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f);
+    client_leaves(f, 0);
+    client_leaves(f, 1);
+    stat_wait(f->server, HIJACK_STAT_CLOSED_PEER, 2);
+}
+
+static void test_head_request(void **state)
+{
+    struct fixture *f = *state;
+    struct response r;
+
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    hijack_stream *stream = stream_of(f, next_request(f), "");
+    OK(hijack_stream_send(stream, LIT("unsent")));
+    OK(hijack_stream_finish(stream));
+    response_head(&r, c);
+    CHECK(r.status == 200);
+    events_closed(&f->events, stream, 0);
+    ask(c, "/next");
+    reply(f, next_request(f), "next");
+    response_expect(c, 200, "next");
+}
+
+static void test_no_body_status(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    struct response r;
+    hijack_stream *stream = NULL;
+
+    fixture_start(f);
+    hijack_request *request = request_open(f, &c, "/");
+    OK(hijack_request_stream(&stream, request, 204, NULL, 0));
+    events_note(&f->events, stream, KIND_STREAM);
+    OK(hijack_stream_finish(stream));
+    response_head(&r, c);
+    CHECK(r.status == 204 && !r.chunked);
+    events_closed(&f->events, stream, 0);
+    ask(c, "/next");
+    reply(f, next_request(f), "next");
+    response_expect(c, 200, "next");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_chunked),
+        TEST(test_send_after_finish),
+        TEST(test_request_closes_first),
+        TEST(test_threads_in_order),
+        TEST(test_http10),
+        TEST(test_http10_abort_is_reset),
+        TEST(test_content_length),
+        TEST(test_content_length_short),
+        TEST(test_abort),
+        TEST(test_abort_at_once),
+        TEST(test_free_open),
+        TEST(test_free_finished),
+        TEST(test_next_requests),
+        TEST(test_connection_close),
+        TEST(test_client_leaves),
+        TEST(test_head_request),
+        TEST(test_no_body_status),
+    };
+
+    return RUN_TESTS(tests, argc, argv);
+}

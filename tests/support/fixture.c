@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The server under test. Runs on the thread of the test. fixture_end checks what must hold for every test, so that each
+ * test is also a test of leaks and of the counters.
+ */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void fixture_main(int argc, char **argv)
+{
+    alarm(150 * clock_scale());
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+}
+
+void fixture_init(struct fixture *fixture)
+{
+    memset(fixture, 0, sizeof(*fixture));
+    fixture->descriptors = process_descriptors();
+    fixture->threads = process_threads();
+    OK(hijack_queue_new(&fixture->queue));
+    OK(hijack_server_new(&fixture->server, fixture->queue));
+    events_init(&fixture->events, fixture->queue);
+    fixture_option(fixture, OPT_THREADS, "2");
+    fixture->port = OK(hijack_server_listen(fixture->server, LIT("127.0.0.1:0")));
+    CHECK(fixture->port > 0);
+}
+
+void fixture_option(struct fixture *fixture, const char *name, const char *value)
+{
+    OK(hijack_server_set(fixture->server, STR(name), STR(value)));
+}
+
+hijack_broadcaster *fixture_broadcaster(struct fixture *fixture)
+{
+    hijack_broadcaster *broadcaster = NULL;
+
+    CHECK(fixture->broadcaster_count < FIXTURE_BROADCASTERS);
+    OK(hijack_broadcaster_new(&broadcaster, fixture->server));
+    fixture->broadcasters[fixture->broadcaster_count++] = broadcaster;
+    return broadcaster;
+}
+
+hijack_broadcaster *fixture_hold(struct fixture *fixture, const char *path, uint32_t kind)
+{
+    hijack_broadcaster *broadcaster = fixture_broadcaster(fixture);
+
+    OK(hijack_server_hold(fixture->server, STR(path), kind, NULL, 0, broadcaster));
+    return broadcaster;
+}
+
+void fixture_start(struct fixture *fixture)
+{
+    OK(hijack_server_start(fixture->server));
+    fixture->started = 1;
+}
+
+/* What must hold for the counters of a server that has stopped and whose events are all polled. */
+static void check_counters(struct fixture *fixture)
+{
+    static const uint32_t gauges[] = {HIJACK_STAT_CONNECTIONS, HIJACK_STAT_READING,       HIJACK_STAT_HTTP,
+                                      HIJACK_STAT_STREAMS,     HIJACK_STAT_SOCKETS,       HIJACK_STAT_HELD,
+                                      HIJACK_STAT_MEMBERSHIPS, HIJACK_STAT_EVENTS_QUEUED, HIJACK_STAT_BACKLOG_BYTES};
+    uint64_t all[HIJACK_STAT_COUNT];
+    uint64_t ended = 0;
+
+    CODE(hijack_server_stats(all, HIJACK_STAT_COUNT, fixture->server), HIJACK_STAT_COUNT);
+    for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
+        if (all[gauges[i]] != 0)
+            check_fail(__FILE__, __LINE__, "after stop the gauge %s is %llu, must be 0",
+                       hijack_server_stat_name(gauges[i]), (unsigned long long)all[gauges[i]]);
+    for (uint32_t i = HIJACK_STAT_CLOSED_OK; i <= HIJACK_STAT_CLOSED_SHUTDOWN; i++)
+        ended += all[i];
+    if (ended + all[HIJACK_STAT_DETACHED] != all[HIJACK_STAT_ACCEPTED] + all[HIJACK_STAT_ADOPTED]) {
+        for (uint32_t i = 0; i < HIJACK_STAT_COUNT; i++)
+            print_error("  %s %llu\n", hijack_server_stat_name(i), (unsigned long long)all[i]);
+        check_fail(__FILE__, __LINE__, "accepted and adopted connections are not the sum of closed and detached ones");
+    }
+}
+
+void fixture_stop(struct fixture *fixture)
+{
+    OK(hijack_server_stop(fixture->server));
+    if (!fixture->stopped) {
+        events_next(&fixture->events, HIJACK_EVENT_STOPPED, fixture->server);
+        fixture->stopped = 1;
+        events_barrier(&fixture->events);
+        CHECK(events_pending(&fixture->events, HIJACK_EVENT_STOPPED, NULL) == 0);
+    }
+}
+
+void fixture_end(struct fixture *fixture)
+{
+    if (!fixture->released) {
+        if (fixture->started) {
+            fixture_stop(fixture);
+            size_t live = events_live(&fixture->events);
+            if (live > 0)
+                check_fail(__FILE__, __LINE__, "%zu handles got no last event", live);
+            check_counters(fixture);
+        }
+    }
+    for (int i = 0; i < fixture->broadcaster_count; i++)
+        hijack_broadcaster_free(fixture->broadcasters[i]);
+    events_free(&fixture->events);
+    if (!fixture->released) {
+        hijack_server_free(fixture->server);
+        hijack_queue_free(fixture->queue);
+    }
+    clients_free();
+    WAIT_FOR(process_threads() <= fixture->threads);
+    WAIT_FOR(process_descriptors() <= fixture->descriptors);
+    CHECK(process_descriptors() == fixture->descriptors);
+}
+
+int fixture_setup(void **state)
+{
+    struct fixture *fixture = malloc(sizeof(*fixture));
+
+    CHECK(fixture != NULL);
+    fixture_init(fixture);
+    *state = fixture;
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    fixture_end(*state);
+    free(*state);
+    return 0;
+}
