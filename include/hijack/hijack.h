@@ -430,12 +430,12 @@ HIJACK_API int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *s
 HIJACK_API int hijack_broadcaster_set(hijack_broadcaster *broadcaster, const char *name, size_t name_len,
                                       const char *value, size_t value_len);
 
-/* Makes a stream or socket of the same server a member; one may be a member of many. Adding a member again changes
- * nothing. Errors: EHANDLE, EFORK, ECLOSED, EINVAL (another server's), ENOMEM. */
+/* Makes a stream or socket of the same server a member; one may be a member of many. Errors: EHANDLE, EFORK, ECLOSED,
+ * EINVAL (another server's), ESTATE (a member already), ENOMEM. */
 HIJACK_API int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket);
 
-/* Ends a membership; the connection stays with its handle. Nothing if it is no member. Errors: EHANDLE, EFORK, ECLOSED,
- * EINVAL (another server's), ENOMEM. */
+/* Ends a membership; the connection stays with its handle. Errors: EHANDLE, EFORK, ECLOSED, EINVAL (another server's),
+ * ESTATE (not a member), ENOMEM. */
 HIJACK_API int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_socket);
 
 /* Takes a connected stream socket from elsewhere as a member without a handle. kind: any HIJACK_HOLD_*; headers as
@@ -461,8 +461,7 @@ HIJACK_API int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, c
  * be used on. Errors: EHANDLE, EFORK, ENOMEM. */
 HIJACK_API int hijack_broadcaster_close(hijack_broadcaster *broadcaster);
 
-/* Members now, as the server's threads know them: an add or remove counts once it has taken effect. Errors: EHANDLE,
- * EFORK. */
+/* Members now. Errors: EHANDLE, EFORK. */
 HIJACK_API int hijack_broadcaster_count(hijack_broadcaster *broadcaster);
 
 /* Counters of a broadcaster, by index. */

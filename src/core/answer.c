@@ -55,18 +55,22 @@ static int respond(struct hj_request *request, uint32_t status, struct hj_slice 
     int rc = check_fields(&fields, status, 200, headers.base, headers.len);
     if (rc != 0)
         return rc;
-    if (fields.has_content_length && has_body(request, status) && fields.content_length != body.len)
+    bool body_sent = has_body(request, status);
+    if (fields.has_content_length && body_sent && fields.content_length != body.len)
         return HIJACK_EHEADER;
+    struct hj_buf *response;
+    bool keep_alive;
+    rc = hj_opening_respond(&response, &keep_alive, status, headers, &fields, request->client, body_sent, body,
+                            &request->server->options);
+    if (rc != 0)
+        return rc;
     struct hj_command *command = hj_command_new(HJ_OP_RESPOND, &request->object, NULL);
-    if (command == NULL)
-        return HIJACK_ENOMEM;
-    command->value = status;
-    command->buf = hj_buf_copy(headers.base, headers.len);
-    command->body = hj_buf_copy(body.base, body.len);
-    if (command->buf == NULL || command->body == NULL) {
-        hj_command_free(command);
+    if (command == NULL) {
+        hj_buf_unref(response);
         return HIJACK_ENOMEM;
     }
+    command->buf = response;
+    command->value = keep_alive;
     return answer(request, command);
 }
 
@@ -219,7 +223,12 @@ static int hold(struct hj_request *request, uint32_t kind, struct hj_slice heade
     command->buf = opening.head;
     command->value = opening.wire;
     hj_broadcaster_address(broadcaster, request->loop);
-    return answer(request, command);
+    uint64_t members = !request->is_head; /* HEAD gets the head alone */
+    atomic_fetch_add_explicit(&broadcaster->members, members, memory_order_relaxed);
+    rc = answer(request, command);
+    if (rc != 0)
+        atomic_fetch_sub_explicit(&broadcaster->members, members, memory_order_relaxed);
+    return rc;
 }
 
 int hijack_request_hold(hijack_request *handle, uint32_t kind, const char *headers, size_t headers_len,
@@ -239,15 +248,26 @@ int hijack_request_hold(hijack_request *handle, uint32_t kind, const char *heade
     return rc;
 }
 
+/* Ends a pinned handle; a request that was not answered is refused. */
+static void let_go(struct hj_request *request)
+{
+    if (!hj_handle_kill(request->object.handle) || atomic_exchange(&request->answered, true))
+        return;
+    hj_command_embed(&request->free_command, HJ_OP_REQUEST_FREED, &request->object);
+    if (!hj_loop_post(request->loop, &request->free_command))
+        hj_command_free(&request->free_command);
+}
+
 void hijack_request_free(hijack_request *handle)
 {
     struct hj_request *request;
     if (pin(&request, handle, NULL, 0) != 0)
         return;
-    if (hj_handle_kill(handle) && !atomic_exchange(&request->answered, true)) {
-        hj_command_embed(&request->free_command, HJ_OP_REQUEST_FREED, &request->object);
-        if (!hj_loop_post(request->loop, &request->free_command))
-            hj_command_free(&request->free_command);
-    }
+    let_go(request);
     hj_handle_unpin(handle);
+}
+
+void hj_request_undelivered(struct hj_event *event)
+{
+    hijack_request_free(event->object->handle);
 }

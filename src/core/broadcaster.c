@@ -86,7 +86,38 @@ int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t 
     return rc;
 }
 
-static int post_membership(hijack_broadcaster *handle, void *member, enum hj_op op)
+static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
+{
+    struct hj_command *command = hj_command_new(HJ_OP_ADD, &broadcaster->object, &channel->object);
+    if (command == NULL)
+        return HIJACK_ENOMEM;
+    int rc = atomic_load(&channel->state) >= HJ_CHANNEL_CLOSING ? HIJACK_ECLOSED
+                                                                : hj_rooms_join(&channel->rooms, broadcaster);
+    if (rc == 0) {
+        hj_broadcaster_address(broadcaster, channel->loop);
+        if (hj_loop_post(channel->loop, command))
+            return 0;
+        hj_rooms_leave(&channel->rooms, broadcaster);
+        rc = HIJACK_ECLOSED;
+    }
+    hj_command_free(command);
+    return rc;
+}
+
+static int remove_member(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
+{
+    struct hj_command *command = hj_command_new(HJ_OP_REMOVE, &broadcaster->object, &channel->object);
+    if (command == NULL)
+        return HIJACK_ENOMEM;
+    if (hj_rooms_leave(&channel->rooms, broadcaster) && hj_loop_post(channel->loop, command))
+        return 0;
+    hj_command_free(command);
+    return atomic_load(&channel->state) == HJ_CHANNEL_GONE ? HIJACK_ECLOSED : HIJACK_ESTATE;
+}
+
+/* Pins both and does it. */
+static int change_membership(hijack_broadcaster *handle, void *member,
+                             int (*change)(struct hj_broadcaster *, struct hj_channel *))
 {
     struct hj_broadcaster *broadcaster;
     struct hj_channel *channel;
@@ -94,38 +125,22 @@ static int post_membership(hijack_broadcaster *handle, void *member, enum hj_op 
     if (rc != 0)
         return rc;
     rc = hj_handle_pin((struct hj_object **)&channel, member, CHANNEL);
-    if (rc != 0) {
-        hj_handle_unpin(handle);
-        return rc;
-    }
-    struct hj_command *command = NULL;
-    if (channel->server != broadcaster->server)
-        rc = HIJACK_EINVAL;
-    else if (atomic_load(&channel->state) >= HJ_CHANNEL_CLOSING)
-        rc = HIJACK_ECLOSED;
-    else if ((command = hj_command_new(op, &broadcaster->object, &channel->object)) == NULL)
-        rc = HIJACK_ENOMEM;
     if (rc == 0) {
-        if (op == HJ_OP_ADD)
-            hj_broadcaster_address(broadcaster, channel->loop);
-        if (!hj_loop_post(channel->loop, command)) {
-            hj_command_free(command);
-            rc = HIJACK_ECLOSED;
-        }
+        rc = channel->server == broadcaster->server ? change(broadcaster, channel) : HIJACK_EINVAL;
+        hj_handle_unpin(member);
     }
-    hj_handle_unpin(member);
     hj_handle_unpin(handle);
     return rc;
 }
 
 int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket)
 {
-    return post_membership(broadcaster, stream_or_socket, HJ_OP_ADD);
+    return change_membership(broadcaster, stream_or_socket, add);
 }
 
 int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_socket)
 {
-    return post_membership(broadcaster, stream_or_socket, HJ_OP_REMOVE);
+    return change_membership(broadcaster, stream_or_socket, remove_member);
 }
 
 static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, struct hj_slice headers)
@@ -153,8 +168,10 @@ static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, stru
     command->value = opening.wire;
     struct hj_loop *loop = hj_server_next_loop(broadcaster->server);
     hj_broadcaster_address(broadcaster, loop);
+    atomic_fetch_add_explicit(&broadcaster->members, 1, memory_order_relaxed);
     if (hj_loop_post(loop, command))
         return 0;
+    atomic_fetch_sub_explicit(&broadcaster->members, 1, memory_order_relaxed);
     hj_command_free(command);
     return HIJACK_ESHUTDOWN;
 }
@@ -162,7 +179,7 @@ static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, stru
 int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, const char *headers, size_t headers_len)
 {
     struct hj_broadcaster *broadcaster;
-    if (fd < 0 || (headers == NULL && headers_len != 0))
+    if (headers == NULL && headers_len != 0)
         return HIJACK_EINVAL;
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)

@@ -6,6 +6,7 @@
 #include "core/channel.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <hijack/hijack.h>
 
@@ -15,6 +16,8 @@
 static void destroy(struct hj_object *object)
 {
     struct hj_channel *channel = (struct hj_channel *)object;
+    hj_channel_drop_descriptor(channel);
+    hj_rooms_dispose(&channel->rooms);
     hj_object_unref(&channel->queue->object);
     hj_object_unref(&channel->server->object);
     free(channel);
@@ -29,6 +32,8 @@ int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server 
     hj_object_init(&channel->object, kind, destroy);
     atomic_store(&channel->object.user_data, user_data);
     atomic_init(&channel->room, HJ_NO_LENGTH);
+    atomic_init(&channel->descriptor, -1);
+    hj_rooms_init(&channel->rooms);
     hj_object_ref(&server->object);
     channel->server = server;
     hj_object_ref(&queue->object);
@@ -136,8 +141,10 @@ void hj_channel_free_handle(struct hj_channel *channel)
     if (!hj_handle_kill(channel->object.handle))
         return;
     hj_command_embed(&channel->free_command, HJ_OP_CHANNEL_FREED, &channel->object);
-    if (!hj_loop_post(channel->loop, &channel->free_command))
-        hj_command_free(&channel->free_command);
+    if (hj_loop_post(channel->loop, &channel->free_command))
+        return;
+    hj_channel_drop_descriptor(channel);
+    hj_command_free(&channel->free_command);
 }
 
 bool hj_channel_release(struct hj_channel *channel, uint64_t len)
@@ -162,5 +169,33 @@ void hj_channel_end(struct hj_channel *channel, int status)
         return;
     channel->ended = true;
     hj_event_embed(&channel->last, HIJACK_EVENT_CLOSED, &channel->object, status);
+    hj_queue_push(channel->queue, &channel->last);
+}
+
+void hj_channel_drop_descriptor(struct hj_channel *channel)
+{
+    int fd = atomic_exchange(&channel->descriptor, -1);
+    if (fd != -1)
+        close(fd);
+}
+
+static void drop_undelivered(struct hj_event *event)
+{
+    hj_channel_drop_descriptor((struct hj_channel *)event->object);
+}
+
+void hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *unread)
+{
+    atomic_store(&channel->state, HJ_CHANNEL_GONE);
+    channel->ended = true;
+    atomic_store(&channel->descriptor, fd);
+    hj_event_embed(&channel->last, HIJACK_EVENT_DETACHED, &channel->object, 0);
+    channel->last.undelivered = drop_undelivered;
+    channel->last.descriptor = &channel->descriptor;
+    channel->last.buf = unread;
+    if (unread != NULL) {
+        channel->last.data = unread->data;
+        channel->last.len = unread->len;
+    }
     hj_queue_push(channel->queue, &channel->last);
 }

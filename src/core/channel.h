@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "core/command.h"
 #include "core/event.h"
+#include "core/rooms.h"
 #include "core/server.h"
 
 struct hj_conn;
@@ -38,11 +39,12 @@ struct hj_channel {
     _Atomic uint64_t room;    /* bytes that the Content-Length still allows, or HJ_NO_LENGTH */
     _Atomic uint64_t pending; /* bytes taken from the program and not yet written */
     _Atomic bool starved;     /* EAGAIN was answered, DRAINED is owed */
+    struct hj_rooms rooms;
+    _Atomic int descriptor; /* of a DETACHED event that was not polled; else -1. Whoever takes it out owns it */
     /* the loop's alone */
     struct hj_conn *conn; /* NULL before it starts and after it ends */
     uint64_t credit;      /* bytes that may be read; UINT64_MAX: no limit */
     bool ended;           /* the last event has been pushed */
-    bool freed;           /* the program has let go of the handle */
     struct hj_event last;
     struct hj_command free_command; /* posted once, when the handle is freed */
 };
@@ -75,7 +77,11 @@ void hj_channel_free_handle(struct hj_channel *channel);
 /* Loop: bytes have been written or given up; pushes DRAINED when it is owed. False when out of memory. */
 bool hj_channel_release(struct hj_channel *channel, uint64_t len);
 
-/* Loop: pushes the last event, once. */
+/* Closes the descriptor of a DETACHED event that nobody will poll. */
+void hj_channel_drop_descriptor(struct hj_channel *channel);
+
+/* Loop: pushes the last event, once; or, with the descriptor and the unread bytes (taken over), as DETACHED. */
 void hj_channel_end(struct hj_channel *channel, int status);
+void hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *unread);
 
 #endif

@@ -26,7 +26,6 @@ void hj_command_free(struct hj_command *command)
     struct hj_object *object = command->object;
     hj_object_unref(command->other);
     hj_buf_unref(command->buf);
-    hj_buf_unref(command->body);
     hj_message_unref(command->message);
     if (!command->embedded)
         free(command);

@@ -11,7 +11,7 @@
 
 /* What it is about is `object`; the other fields as said here. */
 enum hj_op {
-    HJ_OP_RESPOND,       /* request: status in value, headers in buf, body in body */
+    HJ_OP_RESPOND,       /* request: the whole response in buf, keep-alive in value */
     HJ_OP_STREAM,        /* request: becomes the channel `other`, head in buf */
     HJ_OP_HIJACK,        /* request: becomes the channel `other`, head in buf or NULL */
     HJ_OP_HOLD,          /* request: becomes a member of broadcaster `other`, head in buf or NULL, wire form in value */
@@ -42,7 +42,7 @@ struct hj_command {
     int fd;        /* -1, or owned by whoever takes the command in */
     bool embedded; /* lives inside object: a free, which must not fail for want of memory */
     struct hj_object *object, *other;
-    struct hj_buf *buf, *body;
+    struct hj_buf *buf;
     struct hj_message *message;
     uint64_t value;
 };

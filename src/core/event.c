@@ -2,9 +2,6 @@
 #include "core/event.h"
 
 #include <stdlib.h>
-#include <unistd.h>
-
-#include <hijack/hijack.h>
 
 struct hj_event *hj_event_new(uint32_t type, struct hj_object *object, struct hj_buf *buf)
 {
@@ -32,8 +29,8 @@ void hj_event_embed(struct hj_event *event, uint32_t type, struct hj_object *obj
 void hj_event_free(struct hj_event *event, bool delivered)
 {
     struct hj_object *object = event->object;
-    if (event->type == HIJACK_EVENT_DETACHED && !delivered)
-        close(event->status);
+    if (!delivered && event->undelivered != NULL)
+        event->undelivered(event);
     hj_buf_unref(event->buf);
     if (!event->embedded)
         free(event);

@@ -2,6 +2,7 @@
 #ifndef HJ_CORE_EVENT_H
 #define HJ_CORE_EVENT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@ struct hj_event {
     uint64_t len;
     uint32_t type;
     int32_t status;
+    void (*undelivered)(struct hj_event *event); /* NULL, or called before the event goes unpolled */
+    _Atomic int *descriptor;                     /* NULL, or what the poll takes out (leaving -1) to be its status */
     bool embedded; /* lives inside object: a last event, which must not be lost for want of memory */
 };
 
@@ -27,7 +30,7 @@ struct hj_event *hj_event_new(uint32_t type, struct hj_object *object, struct hj
 /* Makes the event that object embeds ready to be pushed. */
 void hj_event_embed(struct hj_event *event, uint32_t type, struct hj_object *object, int32_t status);
 
-/* Drops its references. A DETACHED event that was not delivered closes its descriptor. */
+/* Drops its references. delivered: the program has polled it. */
 void hj_event_free(struct hj_event *event, bool delivered);
 
 #endif

@@ -106,6 +106,37 @@ int hj_opening_stream(struct hj_opening *out, unsigned status, struct hj_slice h
     return rc;
 }
 
+int hj_opening_respond(struct hj_buf **out, bool *keep_alive, unsigned status, struct hj_slice headers,
+                       const struct hj_fields *fields, struct hj_client client, bool has_body, struct hj_slice body,
+                       const struct hj_server_options *options)
+{
+    struct hj_opening opening = {0};
+    if (fields->connection_close)
+        client.keep_alive = false;
+    struct hj_response_head head = {
+        .status = status,
+        .headers = headers,
+        .with_length = status != 204 && status != 304,
+        .length = fields->has_content_length ? fields->content_length : body.len,
+        .connection = connection_line(client, false),
+    };
+    int rc = encode(&opening, &head, options);
+    if (rc != 0)
+        return rc;
+    *keep_alive = client.keep_alive;
+    *out = opening.head;
+    if (!has_body || body.len == 0)
+        return 0;
+    struct hj_buf *whole = hj_buf_new(opening.head->len + body.len);
+    if (whole != NULL) {
+        memcpy(whole->data, opening.head->data, opening.head->len);
+        memcpy(whole->data + opening.head->len, body.base, body.len);
+    }
+    hj_buf_unref(opening.head);
+    *out = whole;
+    return whole == NULL ? HIJACK_ENOMEM : 0;
+}
+
 int hj_opening_hijack(struct hj_opening *out, unsigned status, struct hj_slice headers, const struct hj_fields *fields,
                       const struct hj_server_options *options)
 {

@@ -36,6 +36,12 @@ int hj_opening_stream(struct hj_opening *out, unsigned status, struct hj_slice h
 int hj_opening_sse(struct hj_opening *out, struct hj_slice headers, struct hj_client client,
                    const struct hj_server_options *options);
 
+/* A whole response: head and body in one. body is left out where the response has none; fields as
+ * hijack_request_respond. *keep_alive: whether the connection goes on. */
+int hj_opening_respond(struct hj_buf **out, bool *keep_alive, unsigned status, struct hj_slice headers,
+                       const struct hj_fields *fields, struct hj_client client, bool has_body, struct hj_slice body,
+                       const struct hj_server_options *options);
+
 /* For a partial hijack. */
 int hj_opening_hijack(struct hj_opening *out, unsigned status, struct hj_slice headers, const struct hj_fields *fields,
                       const struct hj_server_options *options);

@@ -181,7 +181,10 @@ static int deliver(hijack_event *out, struct hj_queue *queue, struct hj_event *l
     while (list != NULL) {
         struct hj_event *event = list;
         list = event->next;
-        if (event->object != NULL && !hj_handle_alive(event->object->handle)) {
+        bool wanted = event->object == NULL || hj_handle_alive(event->object->handle);
+        if (wanted && event->descriptor != NULL && (event->status = atomic_exchange(event->descriptor, -1)) == -1)
+            wanted = false; /* freed at this moment, and closed */
+        if (!wanted) {
             hj_event_free(event, false);
             continue;
         }

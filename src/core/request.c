@@ -94,10 +94,10 @@ int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_
 
 void hj_request_end(struct hj_request *request, int status)
 {
-    if (request->ended)
+    atomic_store(&request->gone, true);
+    if (request->ended || !request->delivered)
         return;
     request->ended = true;
-    atomic_store(&request->gone, true);
     hj_event_embed(&request->last, HIJACK_EVENT_CLOSED, &request->object, status);
     hj_queue_push(request->queue, &request->last);
 }
@@ -151,7 +151,7 @@ int hijack_request_header(const char **out, size_t *out_len, hijack_request *han
                           uint32_t index)
 {
     struct hj_request *request;
-    if (out == NULL || out_len == NULL || name == NULL || name_len == 0)
+    if (out == NULL || out_len == NULL || (name == NULL && name_len != 0))
         return HIJACK_EINVAL;
     int rc = hj_handle_pin((struct hj_object **)&request, handle, REQUEST);
     if (rc != 0)

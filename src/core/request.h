@@ -15,6 +15,8 @@
 #include "core/opening.h"
 #include "core/server.h"
 
+struct hj_conn;
+
 /* Constant once delivered, but for the atomics and the loop's own fields. */
 struct hj_request {
     struct hj_object object;
@@ -28,7 +30,7 @@ struct hj_request {
     _Atomic bool answered; /* the one answer is taken */
     _Atomic bool gone;     /* the connection went first */
     /* the loop's alone */
-    void *http;                /* its place in libh2o; NULL once it has left it */
+    struct hj_conn *conn;      /* NULL once it is answered, or gone */
     struct hj_request *parked; /* next in the list of those that wait for room in their queue */
     bool delivered;            /* the REQUEST event has been pushed */
     bool ended;                /* CLOSED has been pushed */
@@ -39,6 +41,9 @@ struct hj_request {
 /* A new request with a handle; the caller owns a reference. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
 int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_loop *loop, struct hj_queue *queue,
                    const struct hj_head *head, struct hj_slice peer, struct hj_slice body);
+
+/* For the REQUEST event that nobody will poll any more: the request counts as freed. */
+void hj_request_undelivered(struct hj_event *event);
 
 /* Loop: pushes the last event, once. */
 void hj_request_end(struct hj_request *request, int status);

@@ -270,11 +270,11 @@ int hj_server_check_adopting(struct hj_server *server, int fd)
 
 static int adopt(struct hj_channel **out, struct hj_server *server, int fd, struct hj_slice unread)
 {
+    if (server->queue_count == 0)
+        return HIJACK_ESTATE;
     int rc = hj_server_check_adopting(server, fd);
     if (rc != 0)
         return rc;
-    if (server->queue_count == 0)
-        return HIJACK_ESTATE;
     struct hj_channel *channel;
     uint64_t user_data = atomic_load(&server->object.user_data);
     if ((rc = hj_channel_new(&channel, HJ_KIND_SOCKET, server, hj_server_next_loop(server), server->queues[0],
@@ -303,7 +303,7 @@ int hijack_server_adopt(hijack_socket **out, hijack_server *handle, int fd, cons
 {
     struct hj_server *server;
     struct hj_channel *channel;
-    if (out == NULL || fd < 0 || (unread == NULL && unread_len != 0))
+    if (out == NULL || (unread == NULL && unread_len != 0))
         return HIJACK_EINVAL;
     int rc = hj_server_pin(&server, handle);
     if (rc != 0)

@@ -109,6 +109,7 @@ void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
                 pause_accepting(loop); /* no descriptors or no memory */
             return;
         }
+        conn->deal = loop->next_deal++;
         hj_loop_count(loop, HIJACK_STAT_ACCEPTED, 1);
         hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
     }

@@ -8,14 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/request.h"
 #include "loop/acceptor.h"
 #include "loop/shard.h"
 
 static const uint32_t kind_stat[HJ_CONN_KINDS] = {
-    [HJ_CONN_READING] = HIJACK_STAT_READING,
-    [HJ_CONN_HELD] = HIJACK_STAT_HELD,
-    [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS,
-    [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
+    [HJ_CONN_READING] = HIJACK_STAT_READING, [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,   [HJ_CONN_HELD] = HIJACK_STAT_HELD,
+    [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS,  [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
 };
 
 static void count_kind(struct hj_loop *loop, unsigned kind, uint64_t n)
@@ -89,8 +88,15 @@ static void drop_backlog(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status)
 {
-    hj_shard_remove_all(loop, conn);
+    struct hj_request *request = conn->request;
     struct hj_channel *channel = conn->channel;
+    hj_shard_remove_all(loop, conn);
+    if (request != NULL) {
+        conn->request = NULL;
+        request->conn = NULL;
+        hj_request_end(request, status);
+        hj_object_unref(&request->object);
+    }
     if (channel == NULL)
         return;
     conn->channel = NULL;
@@ -160,16 +166,16 @@ void hj_conn_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
     hj_acceptor_connection_closed(loop);
 }
 
-void hj_conn_close_in_order(struct hj_loop *loop, struct hj_conn *conn, bool linger)
+void hj_conn_close_in_order(struct hj_loop *loop, struct hj_conn *conn, int reason, bool linger)
 {
     int unread = 0;
     if (!linger && (ioctl(conn->fd, FIONREAD, &unread) != 0 || unread == 0)) {
-        hj_conn_close(loop, conn, 0);
+        hj_conn_close(loop, conn, reason);
         return;
     }
     /* closing with unread bytes would send a reset, and the peer's kernel throw our last words away */
-    hj_conn_leave(loop, conn, 0);
-    hj_conn_count_closed(loop, 0);
+    hj_conn_leave(loop, conn, reason);
+    hj_conn_count_closed(loop, reason);
     drop_backlog(loop, conn);
     hj_conn_set_kind(loop, conn, HJ_CONN_LINGERING);
     shutdown(conn->fd, SHUT_WR);

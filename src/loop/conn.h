@@ -1,8 +1,8 @@
 /* A connection outside libh2o: the entry of the loop's table, a few dozen bytes.
  *
- * Life: accepted (READING a head) or adopted; then HELD by a broadcaster, or a STREAM or SOCKET with a handle; a
- * finished body may lead back to READING; LINGERING lets the peer read our last words. What libh2o serves is not in the
- * table meanwhile (http1.h). All of it is the loop thread's. */
+ * Life: accepted (READING a head, PENDING until it is answered) or adopted; then HELD by a broadcaster, or a STREAM or
+ * SOCKET with a handle; a finished body may lead back to READING; LINGERING lets the peer read our last words. What
+ * libh2o serves is not in the table meanwhile (http1.h). All of it is the loop thread's. */
 #ifndef HJ_LOOP_CONN_H
 #define HJ_LOOP_CONN_H
 
@@ -16,6 +16,7 @@
 enum hj_conn_kind {
     HJ_CONN_FREE,
     HJ_CONN_READING,   /* a request head is awaited */
+    HJ_CONN_PENDING,   /* a request awaits its answer */
     HJ_CONN_HELD,      /* a member, without a handle */
     HJ_CONN_STREAM,    /* channel is a stream */
     HJ_CONN_SOCKET,    /* channel is a socket */
@@ -55,9 +56,11 @@ struct hj_conn {
     uint32_t in_ms;             /* when the head began, or the last byte came; loop time */
     uint32_t out_ms;            /* when the last byte was written; loop time */
     uint8_t interest;           /* HJ_POLL_* the poller has */
+    uint8_t deal;               /* which of the server's queues gets its requests */
     struct hj_input *input;     /* NULL: none */
     struct hj_backlog *backlog; /* NULL: nothing waits to be written */
     struct hj_channel *channel; /* a reference; NULL: no handle */
+    struct hj_request *request; /* a reference; PENDING only */
 };
 
 /* Puts a descriptor into the table and the poller. NULL, and the descriptor still the caller's, when out of memory. */
@@ -72,15 +75,15 @@ void hj_conn_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned i
 /* Makes the channel the connection's, taking a reference. */
 void hj_conn_attach(struct hj_loop *loop, struct hj_conn *conn, struct hj_channel *channel);
 
-/* Lets go of the channel, after its last event (status), and of all memberships. */
+/* Lets go of request and channel, after their last events (status), and of all memberships. */
 void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status);
 
 /* Closes at once. reason: 0, or why as HIJACK_E*, for statistics and the last event. ABORTED sends a reset. */
 void hj_conn_close(struct hj_loop *loop, struct hj_conn *conn, int reason);
 
 /* Closes so that the peer gets all that was written, also if it has sent bytes that nobody read. linger: it may well be
- * sending more. */
-void hj_conn_close_in_order(struct hj_loop *loop, struct hj_conn *conn, bool linger);
+ * sending more. reason as above. */
+void hj_conn_close_in_order(struct hj_loop *loop, struct hj_conn *conn, int reason, bool linger);
 
 /* Takes the descriptor out of table and poller; the entry is gone, its input the caller's if input is not NULL. */
 int hj_conn_release(struct hj_loop *loop, struct hj_conn *conn, struct hj_input **input);

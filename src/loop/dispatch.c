@@ -11,7 +11,7 @@
 #include "loop/ending.h"
 #include "loop/fanout.h"
 #include "loop/holding.h"
-#include "loop/http.h"
+#include "loop/pending.h"
 #include "loop/reader.h"
 #include "loop/reading.h"
 #include "loop/shard.h"
@@ -95,7 +95,7 @@ static void run_channel_freed(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->object;
     struct hj_conn *conn = channel->conn;
-    channel->freed = true;
+    hj_channel_drop_descriptor(channel);
     if (conn == NULL || (conn->flags & HJ_CONN_ENDING) != 0)
         return;
     if (conn->memberships == 0) {
@@ -113,9 +113,13 @@ static void run_channel_freed(struct hj_loop *loop, struct hj_command *command)
 
 static void run_add(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = conn_of(command->other);
-    if (conn == NULL || (conn->flags & (HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING | HJ_CONN_DISCARD)) != 0)
+    struct hj_channel *channel = (struct hj_channel *)command->other;
+    struct hj_conn *conn = channel->conn;
+    const unsigned leaving = HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING | HJ_CONN_DISCARD;
+    if (conn == NULL || (conn->flags & leaving) != 0) {
+        hj_rooms_leave(&channel->rooms, (struct hj_broadcaster *)command->object);
         return;
+    }
     if (!hj_shard_add(loop, (struct hj_broadcaster *)command->object, conn))
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
 }
@@ -131,7 +135,7 @@ static void run_one(struct hj_loop *loop, struct hj_command *command)
 {
     switch ((enum hj_op)command->op) {
     case HJ_OP_RESPOND:
-        hj_http_respond(loop, command);
+        hj_pending_respond(loop, command);
         break;
     case HJ_OP_STREAM:
         hj_holding_stream(loop, command);
@@ -143,7 +147,7 @@ static void run_one(struct hj_loop *loop, struct hj_command *command)
         hj_holding_request(loop, command);
         break;
     case HJ_OP_REQUEST_FREED:
-        hj_http_request_freed(loop, command);
+        hj_pending_freed(loop, command);
         break;
     case HJ_OP_FINISH:
         run_finish(loop, command);
@@ -249,6 +253,10 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
         break;
     case HJ_CONN_LINGERING:
         hj_reader_lingering(loop, conn);
+        break;
+    case HJ_CONN_PENDING:
+        if ((rest & HJ_POLL_GONE) != 0)
+            hj_conn_close(loop, conn, hj_conn_error(conn));
         break;
     case HJ_CONN_FREE:
     case HJ_CONN_KINDS:

@@ -1,11 +1,11 @@
 /* The end of a loop's connections; see drain.h. Loop thread. */
 #include "loop/drain.h"
 
-#include "base/handle.h"
 #include "loop/acceptor.h"
 #include "loop/conn.h"
 #include "loop/ending.h"
 #include "loop/http.h"
+#include "loop/pending.h"
 
 void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
 {
@@ -15,7 +15,6 @@ void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
     loop->drain_start_ms = loop->now_ms;
     loop->drain_deadline_ms = deadline_ms;
     hj_acceptor_close(loop);
-    hj_http_drain(loop);
     for (uint32_t i = 1; i < loop->table.used; ++i) {
         struct hj_conn *conn = hj_table_at(&loop->table, i);
         if (conn->fd == -1)
@@ -59,6 +58,7 @@ bool hj_drain_done(const struct hj_loop *loop)
 void hj_drain_abandon(struct hj_loop *loop)
 {
     hj_acceptor_close(loop);
+    hj_http_abandon(loop); /* before the table: what libh2o had comes back there */
     for (uint32_t i = 1; i < loop->table.used; ++i) {
         struct hj_conn *conn = hj_table_at(&loop->table, i);
         if (conn->fd == -1)
@@ -69,11 +69,5 @@ void hj_drain_abandon(struct hj_loop *loop)
         if (conn->fd != -1)
             hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);
     }
-    hj_http_abandon(loop);
-    while (loop->parked_head != NULL) {
-        struct hj_request *request = loop->parked_head;
-        loop->parked_head = request->parked;
-        hj_handle_discard(request->object.handle);
-        hj_object_unref(&request->object);
-    }
+    hj_pending_abandon(loop);
 }

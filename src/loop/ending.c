@@ -22,16 +22,7 @@ static void detach(struct hj_loop *loop, struct hj_conn *conn)
     }
     conn->channel = NULL;
     channel->conn = NULL;
-    channel->ended = true;
-    atomic_store(&channel->state, HJ_CHANNEL_GONE);
-    int fd = hj_conn_release(loop, conn, NULL);
-    hj_event_embed(&channel->last, HIJACK_EVENT_DETACHED, &channel->object, fd);
-    channel->last.buf = unread;
-    if (unread != NULL) {
-        channel->last.data = unread->data;
-        channel->last.len = unread->len;
-    }
-    hj_queue_push(channel->queue, &channel->last);
+    hj_channel_end_detached(channel, hj_conn_release(loop, conn, NULL), unread);
     hj_object_unref(&channel->object);
     hj_loop_count(loop, HIJACK_STAT_DETACHED, 1);
     hj_acceptor_connection_closed(loop);
@@ -41,7 +32,8 @@ static void detach(struct hj_loop *loop, struct hj_conn *conn)
 static void end(struct hj_loop *loop, struct hj_conn *conn)
 {
     if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0 || loop->draining || loop->stopping) {
-        hj_conn_close_in_order(loop, conn, false);
+        bool drained = conn->kind == HJ_CONN_HELD && (loop->draining || loop->stopping);
+        hj_conn_close_in_order(loop, conn, drained ? HIJACK_ESHUTDOWN : 0, false);
         return;
     }
     hj_conn_leave(loop, conn, 0);

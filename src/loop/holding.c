@@ -8,8 +8,8 @@
 #include "core/broadcaster.h"
 #include "loop/acceptor.h"
 #include "loop/ending.h"
-#include "loop/http.h"
 #include "loop/listener.h"
+#include "loop/pending.h"
 #include "loop/reader.h"
 #include "loop/shard.h"
 #include "loop/writer.h"
@@ -41,7 +41,13 @@ static struct hj_held_head *route_head(struct hj_loop *loop, const struct hj_rou
     return cached->head[*form] == NULL ? NULL : cached;
 }
 
-/* Makes an open connection a member that nobody has a handle of. */
+/* A member that was counted and did not come to be. */
+static void uncount(struct hj_broadcaster *broadcaster)
+{
+    atomic_fetch_sub_explicit(&broadcaster->members, 1, memory_order_relaxed);
+}
+
+/* Makes an open connection a member, counted already, that nobody has a handle of. */
 static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster, enum hj_wire wire,
                  struct hj_buf *head, bool keep_alive)
 {
@@ -49,14 +55,17 @@ static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcast
     conn->wire = (uint8_t)wire;
     bool chunked = wire == HJ_WIRE_CHUNKED || wire == HJ_WIRE_SSE_CHUNKED;
     conn->flags = (uint16_t)(chunked && keep_alive ? HJ_CONN_KEEP_ALIVE : 0);
-    if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false))
+    if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false)) {
+        uncount(broadcaster);
         return false;
+    }
     if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0) {
         free(conn->input);
         conn->input = NULL;
     }
     if (hj_shard_add(loop, broadcaster, conn))
         return true;
+    uncount(broadcaster);
     hj_conn_close(loop, conn, HIJACK_ENOMEM);
     return false;
 }
@@ -72,6 +81,7 @@ bool hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
     }
     if (!is_head) {
         hj_broadcaster_address(route->broadcaster, loop);
+        atomic_fetch_add_explicit(&route->broadcaster->members, 1, memory_order_relaxed);
         hold(loop, conn, route->broadcaster, (enum hj_wire)head->wire[form], head->head[form], client.keep_alive);
         return false;
     }
@@ -89,31 +99,10 @@ bool hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
     return true;
 }
 
-/* Takes a request's connection out of libh2o into the table. NULL if it has gone, and then the request has ended. */
-static struct hj_conn *take_over(struct hj_loop *loop, struct hj_request *request)
-{
-    struct hj_input *input;
-    int fd = request->http == NULL ? -1 : hj_http_take(loop, request, &input);
-    if (fd == -1) {
-        hj_request_end(request, HIJACK_ECLOSED);
-        return NULL;
-    }
-    hj_request_end(request, 0);
-    struct hj_conn *conn = hj_conn_open(loop, fd, HJ_CONN_READING);
-    if (conn == NULL) {
-        free(input);
-        close(fd);
-        hj_http_connection_closed(loop, HIJACK_ENOMEM);
-        return NULL;
-    }
-    conn->input = input;
-    return conn;
-}
-
 void hj_holding_stream(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->other;
-    struct hj_conn *conn = take_over(loop, (struct hj_request *)command->object);
+    struct hj_conn *conn = hj_pending_take(loop, (struct hj_request *)command->object);
     if (conn == NULL) {
         hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED);
         return;
@@ -130,7 +119,7 @@ void hj_holding_stream(struct hj_loop *loop, struct hj_command *command)
 void hj_holding_hijack(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->other;
-    struct hj_conn *conn = take_over(loop, (struct hj_request *)command->object);
+    struct hj_conn *conn = hj_pending_take(loop, (struct hj_request *)command->object);
     if (conn == NULL) {
         hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED);
         return;
@@ -145,9 +134,12 @@ void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_request *request = (struct hj_request *)command->object;
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->other;
-    struct hj_conn *conn = take_over(loop, request);
-    if (conn == NULL)
+    struct hj_conn *conn = hj_pending_take(loop, request);
+    if (conn == NULL) {
+        if (!request->is_head)
+            uncount(broadcaster);
         return;
+    }
     if (!request->is_head) {
         hold(loop, conn, broadcaster, (enum hj_wire)command->value, command->buf, request->client.keep_alive);
         return;
@@ -193,7 +185,10 @@ void hj_holding_adopt(struct hj_loop *loop, struct hj_command *command)
 
 void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)
 {
+    struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
     struct hj_conn *conn = adopt(loop, command->fd);
     if (conn != NULL)
-        hold(loop, conn, (struct hj_broadcaster *)command->object, (enum hj_wire)command->value, command->buf, false);
+        hold(loop, conn, broadcaster, (enum hj_wire)command->value, command->buf, false);
+    else
+        uncount(broadcaster);
 }

@@ -1,20 +1,19 @@
-/* What libh2o does for us: requests that the program answers, with their bodies, keep-alive and responses.
+/* What libh2o does for us in HTTP/1: reading a request whole, with its body, whatever its framing.
  *
- * A connection comes from READING with the bytes of its first request, and stays with libh2o until it closes or a
- * request of it is taken over (holding.h). Loop thread. */
+ * A connection goes to libh2o with the bytes of a head that the strict parser has passed, and comes back with the
+ * complete request (pending.h). Responses are written by us. Only http.c sees libh2o. Loop thread. */
 #ifndef HJ_LOOP_HTTP_H
 #define HJ_LOOP_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-#include "core/command.h"
-#include "core/request.h"
 #include "loop/conn.h"
 
 /* In the loop's thread: all of it is libh2o's thread-local. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
 int hj_http_open(struct hj_loop *loop);
 
-/* Ends what is left and frees everything. */
+/* Frees everything; no connection is left. */
 void hj_http_close(struct hj_loop *loop);
 
 /* Gives the connection and the bytes read so far to libh2o. */
@@ -26,27 +25,10 @@ bool hj_http_busy(const struct hj_loop *loop);
 /* Lets libh2o wait (for the loop's poller too) and work. */
 void hj_http_run(struct hj_loop *loop, int timeout_ms);
 
-/* Runs what commands have left to be done, without waiting. */
+/* Takes back the connections whose requests are complete. */
 void hj_http_settle(struct hj_loop *loop);
 
-/* Takes the connection of a request out of libh2o: its descriptor, and what followed the request in *input (NULL for
- * nothing). -1 if it has gone. */
-int hj_http_take(struct hj_loop *loop, struct hj_request *request, struct hj_input **input);
-
-/* Counts a connection that was taken and could not be kept. */
-void hj_http_connection_closed(struct hj_loop *loop, int reason);
-
-/* Commands. */
-void hj_http_respond(struct hj_loop *loop, struct hj_command *command);
-void hj_http_request_freed(struct hj_loop *loop, struct hj_command *command);
-
-/* Requests that waited for room in their queue go on. */
-void hj_http_resume(struct hj_loop *loop);
-
-/* From here on no connection is kept alive; the idle ones close. */
-void hj_http_drain(struct hj_loop *loop);
-
-/* Ends every connection: open requests get a 503. */
+/* Ends every connection. */
 void hj_http_abandon(struct hj_loop *loop);
 
 #endif

@@ -15,6 +15,7 @@
 #include "loop/dispatch.h"
 #include "loop/drain.h"
 #include "loop/http.h"
+#include "loop/pending.h"
 #include "loop/reader.h"
 #include "loop/state.h"
 #include "loop/sweep.h"
@@ -76,7 +77,7 @@ static void turn(struct hj_loop *loop)
         hj_dispatch_event(loop, &events[i]);
     }
     if (atomic_exchange(&loop->resume, false)) {
-        hj_http_resume(loop);
+        hj_pending_resume(loop);
         hj_reader_resume(loop);
     }
     hj_dispatch_commands(loop, hj_fifo_take(&loop->fifo));

@@ -1,7 +1,7 @@
 /* Reading request heads; see reading.h. Loop thread.
  *
  * Each head passes the strict parser before anything else sees it. A held route is answered here, and its connection
- * costs its table entry from the first to the last byte; everything else goes to libh2o with the bytes read so far. */
+ * costs its table entry from the first to the last byte; everything else goes to libh2o, which reads it whole. */
 #include "loop/reading.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ void hj_reading_refuse(struct hj_loop *loop, struct hj_conn *conn, unsigned stat
         hj_writer_try(conn->fd, body, (size_t)len);
         hj_buf_unref(head);
     }
-    hj_conn_close_in_order(loop, conn, true);
+    hj_conn_close_in_order(loop, conn, status == 408 ? HIJACK_ETIMEDOUT : 0, true);
 }
 
 enum step {
@@ -76,6 +76,10 @@ static enum step take_head(struct hj_loop *loop, struct hj_conn *conn, const cha
         return STEP_GONE;
     }
     const struct hj_route *route = hj_reading_route(loop->server, head.path);
+    if (head.content_length > loop->server->options.max_body_bytes) {
+        hj_reading_refuse(loop, conn, 413, "the body is over the limit (option max_body_bytes)");
+        return STEP_GONE;
+    }
     if (!hj_reading_is_held(route, &head)) {
         hj_http_begin(loop, conn, data, len);
         return STEP_GONE;

@@ -98,7 +98,6 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
     *hj_member_table_at(&loop->members, index) =
         (struct hj_membership){.shard = shard, .position = shard->count - 1, .next = conn->memberships};
     conn->memberships = index;
-    atomic_fetch_add_explicit(&broadcaster->members, 1, memory_order_relaxed);
     hj_loop_count(loop, HIJACK_STAT_MEMBERSHIPS, 1);
     return true;
 }
@@ -118,7 +117,6 @@ static void remove_at(struct hj_loop *loop, uint32_t *link)
         uint32_t moved_index = *find(loop, hj_table_at(&loop->table, moved), shard);
         hj_member_table_at(&loop->members, moved_index)->position = position;
     }
-    atomic_fetch_sub_explicit(&shard->broadcaster->members, 1, memory_order_relaxed);
     hj_loop_uncount(loop, HIJACK_STAT_MEMBERSHIPS, 1);
     drop_if_empty(loop, shard);
 }
@@ -135,6 +133,12 @@ void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, s
 
 void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn)
 {
-    while (conn->memberships != 0)
+    if (conn->channel != NULL)
+        hj_rooms_close(&conn->channel->rooms);
+    while (conn->memberships != 0) {
+        struct hj_shard *shard = hj_member_table_at(&loop->members, conn->memberships)->shard;
+        if (conn->channel == NULL)
+            atomic_fetch_sub_explicit(&shard->broadcaster->members, 1, memory_order_relaxed);
         remove_at(loop, &conn->memberships);
+    }
 }

@@ -18,10 +18,12 @@ struct hj_shard {
 /* NULL where this loop has no member of it. */
 struct hj_shard *hj_shard_of(struct hj_loop *loop, struct hj_broadcaster *broadcaster);
 
-/* Makes conn a member; nothing if it is one. False when out of memory. */
+/* Makes conn a member; nothing if it is one. False when out of memory. The broadcaster's count of members is kept by
+ * whoever decided on the membership: the program's call, or the loop for a held route. */
 bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn);
 
-/* Ends the membership, if there is one; the last one takes the shard with it. */
+/* Ends the membership, if there is one; the last one takes the shard with it. Ending all of them also settles the
+ * counts. */
 void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn);
 void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn);
 

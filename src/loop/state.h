@@ -67,6 +67,7 @@ struct hj_loop {
     struct hj_acceptor *acceptors;
     uint32_t acceptor_count;
     bool accepting, accept_paused;
+    uint8_t next_deal;                            /* for dealing out connections to queues */
     struct hj_waiter *waiters;                    /* one for each queue, then for each route's queue */
     uint32_t stalled;                             /* connections with HJ_CONN_STALLED */
     struct hj_request *parked_head, *parked_tail; /* requests that wait for room in their queue; references */

@@ -44,12 +44,13 @@ struct settings {
 
 struct program {
     pid_t pid;
-    FILE *output;
+    FILE *output;       /* NULL: none was started */
+    uint64_t addressed; /* copies it says it has sent; 0: it says nothing of that kind */
 };
 
 static struct program program_start(const char *path, uint16_t *port)
 {
-    struct program program;
+    struct program program = {0};
     char line[256];
     unsigned value;
     int pipe_ends[2];
@@ -76,32 +77,32 @@ static struct program program_start(const char *path, uint16_t *port)
     return program;
 }
 
-static void program_relay(const struct program *program)
+/* Prints what the program prints, and adds up what it says: "BEEP to 19000 clients". */
+static void program_relay(struct program *program)
 {
     char line[256];
-    while (program->output != NULL && fgets(line, sizeof line, program->output) != NULL)
+    unsigned long clients;
+    while (program->output != NULL && fgets(line, sizeof line, program->output) != NULL) {
         printf("  %s", line);
+        if (sscanf(line, "BEEP to %lu clients", &clients) == 1)
+            program->addressed += clients;
+    }
     if (program->output != NULL)
         clearerr(program->output);
 }
 
-static void program_end(struct program *program)
+/* Returns false when it has not ended yet. */
+static bool program_ended(struct program *program)
 {
     int status = 0;
-    if (program->output == NULL)
-        return;
-    kill(program->pid, SIGTERM);
-    pid_t ended = 0;
-    for (int i = 0; i < ENDING_SECONDS * 100 && (ended = waitpid(program->pid, &status, WNOHANG)) == 0; ++i)
-        bench_sleep(10000000);
+    pid_t ended = waitpid(program->pid, &status, WNOHANG);
     program_relay(program);
-    fclose(program->output);
-    if (ended == 0) {
-        kill(program->pid, SIGKILL);
-        bench_die("the program did not end within %d seconds of SIGTERM", ENDING_SECONDS);
-    }
+    if (ended == 0)
+        return false;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         bench_die("the program ended with status %#x instead of exit code 0", (unsigned)status);
+    fclose(program->output);
+    return true;
 }
 
 /* ---- The connections. ---- */
@@ -158,7 +159,7 @@ static void open_all(struct member *members, const struct settings *settings, in
 
 static bool report(struct member *members, const struct settings *settings)
 {
-    long closed = 0, enough = 0, total = 0;
+    long closed = 0, enough = 0;
     double *counts = calloc((size_t)settings->connections, sizeof *counts);
     if (counts == NULL)
         bench_die("out of memory");
@@ -166,18 +167,43 @@ static bool report(struct member *members, const struct settings *settings)
         uint32_t since = members[i].count - members[i].before;
         closed += members[i].closed;
         enough += since >= settings->times;
-        total += since;
         counts[i] = since;
     }
     double median = bench_median(counts, (size_t)settings->connections);
     printf("\n%-36s %8ld\n", "connections opened", settings->connections);
     printf("%-36s %8ld\n", "closed by the server", closed);
     printf("received %-12s %3ld times or more %8ld\n", settings->string, settings->times, enough);
-    printf("%-36s %8ld\n", "in all", total);
     printf("%-36s %8.0f %.0f %.0f\n", "least, median, most of a connection", counts[0], median,
            counts[settings->connections - 1]);
     free(counts);
     return closed == 0 && enough == settings->connections;
+}
+
+/* The program ends and closes its connections; what was on its way still has to come. */
+static bool end_program(struct program *program, const struct member *members, const struct settings *settings,
+                        int epoll)
+{
+    uint64_t received = 0, end = bench_now() + ENDING_SECONDS * 1000000000ull;
+    long open = settings->connections;
+    bool ended = false;
+    kill(program->pid, SIGTERM);
+    while (!ended || open > 0) {
+        receive(epoll, settings->string, 10);
+        ended = ended || program_ended(program);
+        open = 0;
+        for (long i = 0; i < settings->connections; ++i)
+            open += !members[i].closed;
+        if (bench_now() > end)
+            bench_die("%d seconds after SIGTERM the program %s, and %ld connections are open", ENDING_SECONDS,
+                      ended ? "has ended" : "still runs", open);
+    }
+    for (long i = 0; i < settings->connections; ++i)
+        received += members[i].count;
+    printf("%-36s %8llu\n", "received in all", (unsigned long long)received);
+    if (program->addressed == 0)
+        return true;
+    printf("%-36s %8llu\n", "sent in all, as the program says", (unsigned long long)program->addressed);
+    return received == program->addressed;
 }
 
 static void beep_beside(char *out, size_t size)
@@ -187,7 +213,7 @@ static void beep_beside(char *out, size_t size)
     if (len < 0)
         bench_die("readlink /proc/self/exe: %s", strerror(errno));
     self[len] = '\0';
-    if (snprintf(out, size, "%s/../demos/beep", dirname(self)) >= (int)size)
+    if (snprintf(out, size, "%s/../../demos/beep", dirname(self)) >= (int)size)
         bench_die("the path of this program is too long");
 }
 
@@ -254,9 +280,10 @@ int main(int argc, char **argv)
     }
     program_relay(&program);
     bool fine = report(members, &settings);
+    if (program.output != NULL && !end_program(&program, members, &settings, epoll))
+        fine = false;
     for (long i = 0; i < settings.connections; ++i)
         close(members[i].fd);
-    program_end(&program);
     free(members);
     return fine ? 0 : 1;
 }
