@@ -153,11 +153,13 @@ static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, stru
     if (rc == 0 && (fields.has_content_length || fields.has_transfer_encoding))
         rc = HIJACK_EHEADER;
     if (rc == 0)
-        rc = hj_server_check_adopting(broadcaster->server, fd);
-    if (rc == 0)
         rc = hj_opening_hold(&opening, kind, headers, client, &broadcaster->server->options);
     if (rc != 0)
         return rc;
+    if ((rc = hj_server_check_adopting(broadcaster->server, fd)) != 0) {
+        hj_buf_unref(opening.head);
+        return rc;
+    }
     struct hj_command *command = hj_command_new(HJ_OP_ADOPT_MEMBER, &broadcaster->object, NULL);
     if (command == NULL) {
         hj_buf_unref(opening.head);

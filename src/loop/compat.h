@@ -43,6 +43,19 @@ static inline void hj_compat_sink_close(struct hj_compat_sink *sink)
     sink->null = sink->park = -1;
 }
 
+/* libh2o ends the process when it finds no descriptor for its epoll instance and its pipe: whether they are there. */
+static inline bool hj_compat_has_descriptors(const struct hj_compat_sink *sink)
+{
+    int fds[3];
+    bool all = true;
+    for (int i = 0; i < 3; ++i)
+        all &= (fds[i] = fcntl(sink->null, F_DUPFD_CLOEXEC, 0)) != -1;
+    for (int i = 0; i < 3; ++i)
+        if (fds[i] != -1)
+            close(fds[i]);
+    return all;
+}
+
 /* h2o_http1_upgrade with nothing on the wire. The epoll registration belongs to the open file, which the parked number
  * keeps open meanwhile, and holds again once the number is back. */
 static inline void hj_compat_upgrade_silently(h2o_req_t *req, struct hj_compat_sink *sink, h2o_http1_upgrade_cb cb,

@@ -113,7 +113,7 @@ int hj_http_open(struct hj_loop *loop)
     if (http == NULL)
         return HIJACK_ENOMEM;
     int poller = fcntl(loop->poller.fd, F_DUPFD_CLOEXEC, 0);
-    if (poller == -1 || !hj_compat_sink_open(&http->sink)) {
+    if (poller == -1 || !hj_compat_sink_open(&http->sink) || !hj_compat_has_descriptors(&http->sink)) {
         if (poller != -1)
             close(poller);
         hj_compat_sink_close(&http->sink);

@@ -72,6 +72,31 @@ static bool must_wait(struct hj_loop *loop, struct hj_queue *queue)
     return hj_queue_full(queue) && hj_queue_wait(queue, hj_loop_waiter(loop, queue));
 }
 
+/* Sends a whole response, after which the connection goes on or ends. */
+static void answer(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *response, bool keep_alive)
+{
+    conn->flags |= (uint16_t)(HJ_CONN_ENDING | (keep_alive ? HJ_CONN_KEEP_ALIVE : 0));
+    if (hj_writer_send(loop, conn, response, false))
+        hj_ending_settle(loop, conn);
+}
+
+/* For a server that has no queue. */
+static void not_found(struct hj_loop *loop, struct hj_conn *conn, const struct hj_head *head)
+{
+    struct hj_buf *response;
+    bool keep_alive;
+    struct hj_fields none = {0};
+    struct hj_client client = {head->minor_version, head->keep_alive};
+    if (hj_opening_respond(&response, &keep_alive, 404, HJ_SLICE("Content-Type: text/plain; charset=utf-8\r\n"), &none,
+                           client, !hj_slice_equal(head->method, HJ_SLICE("HEAD")),
+                           HJ_SLICE("404 Not Found: nothing is served here\n"), &loop->server->options) != 0) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return;
+    }
+    answer(loop, conn, response, keep_alive);
+    hj_buf_unref(response);
+}
+
 void hj_pending_submit(struct hj_loop *loop, struct hj_conn *conn, const struct hj_head *head, struct hj_slice body,
                        struct hj_slice rest)
 {
@@ -83,12 +108,15 @@ void hj_pending_submit(struct hj_loop *loop, struct hj_conn *conn, const struct 
     }
     const struct hj_route *route = hj_reading_route(loop->server, head->path);
     struct hj_queue *queue = choose_queue(loop->server, route, conn->deal);
-    if (queue == NULL) {
-        hj_reading_refuse(loop, conn, 404, "nothing is served here");
+    if (!hj_conn_keep_input(conn, rest.base, rest.len)) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return;
     }
-    if (!hj_conn_keep_input(conn, rest.base, rest.len) ||
-        hj_request_new(&request, loop->server, loop, queue, head, peer_of(peer, sizeof(peer), conn->fd), body) != 0) {
+    if (queue == NULL) {
+        not_found(loop, conn, head);
+        return;
+    }
+    if (hj_request_new(&request, loop->server, loop, queue, head, peer_of(peer, sizeof(peer), conn->fd), body) != 0) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return;
     }
@@ -135,14 +163,6 @@ struct hj_conn *hj_pending_take(struct hj_loop *loop, struct hj_request *request
     hj_conn_leave(loop, conn, 0);
     hj_conn_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
     return conn;
-}
-
-/* Sends a whole response, after which the connection goes on or ends. */
-static void answer(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *response, bool keep_alive)
-{
-    conn->flags |= (uint16_t)(HJ_CONN_ENDING | (keep_alive ? HJ_CONN_KEEP_ALIVE : 0));
-    if (hj_writer_send(loop, conn, response, false))
-        hj_ending_settle(loop, conn);
 }
 
 void hj_pending_respond(struct hj_loop *loop, struct hj_command *command)

@@ -146,6 +146,7 @@ static void test_close_and_reuse(void **state)
     OK(hijack_broadcaster_add(room, socket));
     CODE(hijack_broadcaster_publish(room, LIT("before")), 2);
     OK(hijack_broadcaster_close(room));
+    members_wait(room, 0);
     CODE(hijack_broadcaster_publish(room, LIT("after")), 0);
     response_expect(c, 200, "before");
     client_eof(d);
