@@ -71,6 +71,14 @@ static inline void hj_compat_upgrade_silently(h2o_req_t *req, struct hj_compat_s
     dup3(sink->null, sink->park, O_CLOEXEC);
 }
 
+/* h2o_multithread_destroy_queue forgets to free the queue itself. */
+static inline void hj_compat_context_dispose(h2o_context_t *context)
+{
+    h2o_multithread_queue_t *queue = context->queue;
+    h2o_context_dispose(context);
+    free(queue);
+}
+
 /* known_fd: a descriptor registered with this loop. */
 static inline int hj_compat_epoll_fd(h2o_loop_t *loop, int known_fd)
 {

@@ -141,7 +141,7 @@ void hj_http_close(struct hj_loop *loop)
     int epoll_fd = hj_compat_epoll_fd(http->loop, h2o_socket_get_fd(http->poller));
     h2o_socket_read_stop(http->poller);
     h2o_socket_close(http->poller);
-    h2o_context_dispose(&http->context);
+    hj_compat_context_dispose(&http->context);
     h2o_evloop_run(http->loop, 0);
     h2o_evloop_destroy(http->loop);
     if (epoll_fd != -1)

@@ -11,40 +11,23 @@ enum {
 };
 
 /* Sends numbered pieces until the connection is full; how many went out. */
-static int fill(int (*send)(void *handle, const char *data, size_t len), void *handle)
+/* Sends until the library itself holds the high-water mark's worth: EAGAIN before that may only mean that the loop has not
+ * had its turn yet. */
+static int fill(struct fixture *f, uint64_t high_water, int (*send)(void *handle, const char *data, size_t len),
+                void *handle)
 {
     char piece[PIECE];
     int sent = 0, code;
 
-    for (;;) {
+    do {
         memset(piece, 'a' + sent % 26, sizeof(piece));
         code = send(handle, piece, sizeof(piece));
-        if (code == HIJACK_EAGAIN)
-            return sent;
-        OK(code);
-        sent++;
-        CHECK(sent < 4000); /* 64 MiB: then nothing holds it back */
-    }
-}
-
-/* As fill, until the kernel takes no more and the bytes wait in the library: before that EAGAIN may be a short matter of
- * the loop not having had its turn. */
-static int fill_backlog(struct fixture *f, int (*send)(void *handle, const char *data, size_t len), void *handle)
-{
-    uint64_t stats[HIJACK_STAT_COUNT] = {0};
-    int sent = 0;
-
-    while (stats[HIJACK_STAT_BACKLOG_BYTES] == 0) {
-        char piece[PIECE];
-        memset(piece, 'a' + sent % 26, sizeof(piece));
-        int code = send(handle, piece, sizeof(piece));
         if (code == HIJACK_EAGAIN)
             clock_tick();
         else
             sent += OK(code) == 0;
-        CHECK(sent < 4000);
-        OK(hijack_server_stats(stats, HIJACK_STAT_COUNT, f->server));
-    }
+        CHECK(sent < 4000); /* 64 MiB: then nothing holds it back */
+    } while (code != HIJACK_EAGAIN || stat_of(f->server, HIJACK_STAT_BACKLOG_BYTES) < high_water);
     return sent;
 }
 
@@ -76,11 +59,11 @@ static void test_stream(void **state)
     ask(c, "/");
     hijack_stream *stream = stream_of(f, next_request(f), "");
     response_head(&r, c);
-    int sent = fill(send_stream, stream);
+    int sent = fill(f, 65536, send_stream, stream);
     CODE(hijack_stream_send(stream, "x", 1), HIJACK_EAGAIN);
     events_barrier(&f->events);
-    size_t drained = events_pending(&f->events, HIJACK_EVENT_DRAINED, stream);
-    CHECK(drained <= 1);
+    while (events_pending(&f->events, HIJACK_EVENT_DRAINED, stream) > 0) /* of the times the loop was only late */
+        events_next(&f->events, HIJACK_EVENT_DRAINED, stream);
     response_want(&r, (size_t)sent * PIECE);
     events_next(&f->events, HIJACK_EVENT_DRAINED, stream);
     OK(hijack_stream_send(stream, "last", 4));
@@ -102,12 +85,7 @@ static void test_socket(void **state)
     struct client *c = client_connect_slow(f->port);
     ask(c, "/");
     hijack_socket *socket = socket_of(f, next_request(f));
-    int sent = fill_backlog(f, send_socket, socket);
-    while (hijack_socket_send(socket, LIT("")) != HIJACK_EAGAIN) {
-        char piece[PIECE];
-        memset(piece, 'a' + sent % 26, sizeof(piece));
-        sent += hijack_socket_send(socket, piece, sizeof(piece)) == 0;
-    }
+    int sent = fill(f, 65536, send_socket, socket);
     client_want(c, (size_t)sent * PIECE);
     events_next(&f->events, HIJACK_EVENT_DRAINED, socket);
     check_pieces(c->buf, c->len, sent);
@@ -155,7 +133,7 @@ static void test_close_flushes(void **state)
     struct client *c = client_connect_slow(f->port);
     ask(c, "/");
     hijack_socket *socket = socket_of(f, next_request(f));
-    int sent = fill(send_socket, socket);
+    int sent = fill(f, 1 << 20, send_socket, socket);
     OK(hijack_socket_close(socket));
     CODE(hijack_socket_send(socket, "x", 1), HIJACK_ECLOSED);
     client_eof(c);
@@ -172,7 +150,7 @@ static void test_abort_drops(void **state)
     struct client *c = client_connect_slow(f->port);
     ask(c, "/");
     hijack_socket *socket = socket_of(f, next_request(f));
-    fill(send_socket, socket);
+    fill(f, 1 << 20, send_socket, socket);
     OK(hijack_socket_abort(socket));
     events_closed(&f->events, socket, HIJACK_EABORTED);
     client_rst(c);
@@ -190,7 +168,7 @@ static void test_gone_while_full(void **state)
         ask(c, "/");
         hijack_request *request = next_request(f);
         void *handle = i % 2 ? (void *)socket_of(f, request) : (void *)stream_of(f, request, "");
-        fill(i % 2 ? send_socket : send_stream, handle);
+        fill(f, 65536, i % 2 ? send_socket : send_stream, handle);
         if (i < 2)
             client_reset(c);
         else

@@ -122,7 +122,9 @@ static void *poll_forever(void *argument)
 {
     struct poller *poller = argument;
 
-    poller->code = hijack_queue_poll(&poller->event, poller->queue, 1, 60000);
+    do {
+        poller->code = hijack_queue_poll(&poller->event, poller->queue, 1, 60000);
+    } while (poller->code == HIJACK_EBUSY); /* the other one was there at that moment */
     return NULL;
 }
 
