@@ -445,8 +445,7 @@ HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd,
                                         size_t headers_len);
 
 /* Sends data to every member: as it is to raw and stream members, as one SSE event to SSE members. Never waits. Returns
- * how many members it was addressed to, as counted at this moment: one whose adding is still on its way gets the
- * message and may not be counted yet. Errors: EINVAL, EHANDLE, EFORK, ESTATE (the server never started), ESHUTDOWN,
+ * how many members it was addressed to. Errors: EINVAL, EHANDLE, EFORK, ESTATE (the server never started), ESHUTDOWN,
  * ETOOBIG (over 16 MiB), EAGAIN (256 MiB of messages wait for the server's threads; no event follows), ENOMEM. */
 HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, const char *data, size_t len);
 

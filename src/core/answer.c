@@ -34,6 +34,14 @@ static int answer(struct hj_request *request, struct hj_command *command)
     return rc;
 }
 
+/* The other end of a request; while the server drains no connection is kept. */
+static struct hj_client client_of(const struct hj_request *request)
+{
+    struct hj_client client = request->client;
+    client.keep_alive &= atomic_load(&request->server->state) == HJ_SERVER_RUNNING;
+    return client;
+}
+
 static bool has_body(const struct hj_request *request, uint32_t status)
 {
     return !request->is_head && status != 204 && status != 304;
@@ -60,7 +68,7 @@ static int respond(struct hj_request *request, uint32_t status, struct hj_slice 
         return HIJACK_EHEADER;
     struct hj_buf *response;
     bool keep_alive;
-    rc = hj_opening_respond(&response, &keep_alive, status, headers, &fields, request->client, body_sent, body,
+    rc = hj_opening_respond(&response, &keep_alive, status, headers, &fields, client_of(request), body_sent, body,
                             &request->server->options);
     if (rc != 0)
         return rc;
@@ -126,7 +134,7 @@ static int stream(hijack_stream **out, struct hj_request *request, uint32_t stat
     bool body = has_body(request, status);
     int rc = check_fields(&fields, status, 200, headers.base, headers.len);
     if (rc == 0)
-        rc = hj_opening_stream(&opening, status, headers, &fields, request->client, body, &request->server->options);
+        rc = hj_opening_stream(&opening, status, headers, &fields, client_of(request), body, &request->server->options);
     if (rc != 0)
         return rc;
     uint64_t room = body && fields.has_content_length ? fields.content_length : HJ_NO_LENGTH;
@@ -161,7 +169,7 @@ int hijack_request_sse(hijack_stream **out, hijack_request *handle, const char *
     if (rc == 0 && fields.has_content_length)
         rc = HIJACK_EHEADER;
     if (rc == 0)
-        rc = hj_opening_sse(&opening, hj_slice(headers, headers_len), request->client, &request->server->options);
+        rc = hj_opening_sse(&opening, hj_slice(headers, headers_len), client_of(request), &request->server->options);
     if (rc == 0)
         rc = become_channel(out, request, HJ_KIND_STREAM, HJ_OP_STREAM, &opening, !request->is_head, HJ_NO_LENGTH);
     hj_handle_unpin(handle);
@@ -212,7 +220,7 @@ static int hold(struct hj_request *request, uint32_t kind, struct hj_slice heade
     if (rc == 0 && fields.has_content_length)
         rc = HIJACK_EHEADER;
     if (rc == 0)
-        rc = hj_opening_hold(&opening, kind, headers, request->client, &request->server->options);
+        rc = hj_opening_hold(&opening, kind, headers, client_of(request), &request->server->options);
     if (rc != 0)
         return rc;
     struct hj_command *command = hj_command_new(HJ_OP_HOLD, &request->object, &broadcaster->object);

@@ -88,19 +88,14 @@ int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t 
 
 static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
 {
+    if (atomic_load(&channel->state) >= HJ_CHANNEL_CLOSING)
+        return HIJACK_ECLOSED;
     struct hj_command *command = hj_command_new(HJ_OP_ADD, &broadcaster->object, &channel->object);
     if (command == NULL)
         return HIJACK_ENOMEM;
-    int rc = atomic_load(&channel->state) >= HJ_CHANNEL_CLOSING ? HIJACK_ECLOSED
-                                                                : hj_rooms_join(&channel->rooms, broadcaster);
-    if (rc == 0) {
-        hj_broadcaster_address(broadcaster, channel->loop);
-        if (hj_loop_post(channel->loop, command))
-            return 0;
-        hj_rooms_leave(&channel->rooms, broadcaster);
-        rc = HIJACK_ECLOSED;
-    }
-    hj_command_free(command);
+    int rc = hj_rooms_join(&channel->rooms, broadcaster, channel->loop, command);
+    if (rc != 0)
+        hj_command_free(command);
     return rc;
 }
 
@@ -109,10 +104,10 @@ static int remove_member(struct hj_broadcaster *broadcaster, struct hj_channel *
     struct hj_command *command = hj_command_new(HJ_OP_REMOVE, &broadcaster->object, &channel->object);
     if (command == NULL)
         return HIJACK_ENOMEM;
-    if (hj_rooms_leave(&channel->rooms, broadcaster) && hj_loop_post(channel->loop, command))
-        return 0;
-    hj_command_free(command);
-    return atomic_load(&channel->state) == HJ_CHANNEL_GONE ? HIJACK_ECLOSED : HIJACK_ESTATE;
+    int rc = hj_rooms_leave(&channel->rooms, broadcaster, channel->loop, command);
+    if (rc != 0)
+        hj_command_free(command);
+    return rc;
 }
 
 /* Pins both and does it. */

@@ -26,7 +26,7 @@
     NUMBER(server, request_timeout_ms, int, 1, 86400000, 30000,                                                        \
            "time for a whole request with its body, and for the wait between two requests of a connection")            \
     NUMBER(server, idle_timeout_ms, int, 0, 86400000, 0,                                                               \
-           "closes a socket after so long without a byte in either direction; 0: never")                               \
+           "closes a held connection (socket, stream, member) after so long without a byte either way; 0: never")      \
     NUMBER(server, heartbeat_ms, int, 0, 86400000, 15000, "silence after which an SSE comment is sent; 0: never")      \
     NUMBER(server, tcp_user_timeout_ms, int, 0, 86400000, 30000,                                                       \
            "closes a connection whose peer acknowledges nothing for so long; 0: as the kernel does")                   \

@@ -6,6 +6,7 @@
 #include <hijack/hijack.h>
 
 #include "core/broadcaster.h"
+#include "loop/loop.h"
 
 void hj_rooms_init(struct hj_rooms *rooms)
 {
@@ -28,44 +29,76 @@ static uint32_t find(const struct hj_rooms *rooms, const struct hj_broadcaster *
     return i;
 }
 
-static int join_locked(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster)
+static bool make_room(struct hj_rooms *rooms)
+{
+    if (rooms->count < rooms->capacity)
+        return true;
+    uint32_t capacity = rooms->capacity == 0 ? 2 : rooms->capacity * 2;
+    struct hj_broadcaster **list = realloc(rooms->list, capacity * sizeof(*list));
+    if (list == NULL)
+        return false;
+    rooms->list = list;
+    rooms->capacity = capacity;
+    return true;
+}
+
+static int join_locked(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_loop *loop,
+                       struct hj_command *command)
 {
     if (rooms->closed)
         return HIJACK_ECLOSED;
     if (find(rooms, broadcaster) != rooms->count)
         return HIJACK_ESTATE;
-    if (rooms->count == rooms->capacity) {
-        uint32_t capacity = rooms->capacity == 0 ? 2 : rooms->capacity * 2;
-        struct hj_broadcaster **list = realloc(rooms->list, capacity * sizeof(*list));
-        if (list == NULL)
-            return HIJACK_ENOMEM;
-        rooms->list = list;
-        rooms->capacity = capacity;
-    }
+    if (!make_room(rooms))
+        return HIJACK_ENOMEM;
+    hj_broadcaster_address(broadcaster, loop);
+    if (!hj_loop_post(loop, command))
+        return HIJACK_ECLOSED;
     rooms->list[rooms->count++] = broadcaster;
     atomic_fetch_add_explicit(&broadcaster->members, 1, memory_order_relaxed);
     return 0;
 }
 
-int hj_rooms_join(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster)
+int hj_rooms_join(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_loop *loop,
+                  struct hj_command *command)
 {
     pthread_mutex_lock(&rooms->lock);
-    int rc = join_locked(rooms, broadcaster);
+    int rc = join_locked(rooms, broadcaster, loop, command);
     pthread_mutex_unlock(&rooms->lock);
     return rc;
 }
 
-bool hj_rooms_leave(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster)
+static void remove_entry(struct hj_rooms *rooms, uint32_t i)
+{
+    atomic_fetch_sub_explicit(&rooms->list[i]->members, 1, memory_order_relaxed);
+    rooms->list[i] = rooms->list[--rooms->count];
+}
+
+int hj_rooms_leave(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_loop *loop,
+                   struct hj_command *command)
+{
+    int rc = 0;
+    pthread_mutex_lock(&rooms->lock);
+    uint32_t i = find(rooms, broadcaster);
+    if (rooms->closed)
+        rc = HIJACK_ECLOSED;
+    else if (i == rooms->count)
+        rc = HIJACK_ESTATE;
+    else if (!hj_loop_post(loop, command))
+        rc = HIJACK_ECLOSED;
+    else
+        remove_entry(rooms, i);
+    pthread_mutex_unlock(&rooms->lock);
+    return rc;
+}
+
+void hj_rooms_forget(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster)
 {
     pthread_mutex_lock(&rooms->lock);
     uint32_t i = find(rooms, broadcaster);
-    bool found = i != rooms->count;
-    if (found) {
-        rooms->list[i] = rooms->list[--rooms->count];
-        atomic_fetch_sub_explicit(&broadcaster->members, 1, memory_order_relaxed);
-    }
+    if (i != rooms->count)
+        remove_entry(rooms, i);
     pthread_mutex_unlock(&rooms->lock);
-    return found;
 }
 
 void hj_rooms_close(struct hj_rooms *rooms)
@@ -73,6 +106,6 @@ void hj_rooms_close(struct hj_rooms *rooms)
     pthread_mutex_lock(&rooms->lock);
     rooms->closed = true;
     while (rooms->count != 0)
-        atomic_fetch_sub_explicit(&rooms->list[--rooms->count]->members, 1, memory_order_relaxed);
+        remove_entry(rooms, rooms->count - 1);
     pthread_mutex_unlock(&rooms->lock);
 }

@@ -1,7 +1,8 @@
 /* Which broadcasters a channel is a member of, as the program's calls have it.
  *
  * The loops carry memberships out a little later, in the order of the calls. This list is what makes add and remove
- * answer at once, and the counts right from the moment of the call. The lock is a leaf. */
+ * answer at once, and the counts right from the moment of the call. Only a command list's lock is taken inside this
+ * lock. */
 #ifndef HJ_CORE_ROOMS_H
 #define HJ_CORE_ROOMS_H
 
@@ -10,6 +11,8 @@
 #include <stdint.h>
 
 struct hj_broadcaster;
+struct hj_command;
+struct hj_loop;
 
 struct hj_rooms {
     pthread_mutex_t lock;
@@ -21,11 +24,17 @@ struct hj_rooms {
 void hj_rooms_init(struct hj_rooms *rooms);
 void hj_rooms_dispose(struct hj_rooms *rooms);
 
-/* Joins and counts. 0, HIJACK_ESTATE (a member already), HIJACK_ECLOSED or HIJACK_ENOMEM. */
-int hj_rooms_join(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster);
+/* Joins, counts, and posts the command, which it takes over on success: list and loop see the same order. 0,
+ * HIJACK_ESTATE (a member already), HIJACK_ECLOSED or HIJACK_ENOMEM. */
+int hj_rooms_join(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_loop *loop,
+                  struct hj_command *command);
 
-/* Leaves and counts; false if it was no member. */
-bool hj_rooms_leave(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster);
+/* Leaves, counts, and posts the command, likewise. 0, HIJACK_ESTATE (no member) or HIJACK_ECLOSED. */
+int hj_rooms_leave(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_loop *loop,
+                   struct hj_command *command);
+
+/* Loop: the membership could not be; it leaves and counts. */
+void hj_rooms_forget(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster);
 
 /* Leaves all, for good. */
 void hj_rooms_close(struct hj_rooms *rooms);

@@ -46,6 +46,7 @@ static void destroy(struct hj_object *object)
         hj_object_unref(&server->queues[i]->object);
     free(server->queues);
     pthread_mutex_destroy(&server->lock);
+    pthread_mutex_destroy(&server->join_lock);
     free(server);
 }
 
@@ -61,6 +62,7 @@ static int new_server(struct hj_server **out, struct hj_queue *queue)
         return HIJACK_ENOMEM;
     hj_object_init(&server->object, HJ_KIND_SERVER, destroy);
     pthread_mutex_init(&server->lock, NULL);
+    pthread_mutex_init(&server->join_lock, NULL);
     hj_options_default(&server->options, HJ_SCOPE_SERVER);
     if (queue != NULL) {
         server->queues = malloc(sizeof(struct hj_queue *));
@@ -110,7 +112,6 @@ int hijack_server_start(hijack_server *handle)
         rc = HIJACK_ESTATE;
     } else {
         rc = hj_loops_start(server);
-        server->threads_left = rc == 0;
     }
     pthread_mutex_unlock(&server->lock);
     hj_handle_unpin(handle);
@@ -158,23 +159,30 @@ int hijack_server_drain(hijack_server *handle, uint32_t deadline_ms)
     return rc;
 }
 
+static int stop(struct hj_server *server)
+{
+    if (atomic_load(&server->state) == HJ_SERVER_NEW)
+        return HIJACK_ESTATE;
+    int rc = 0;
+    pthread_mutex_lock(&server->join_lock);
+    if (atomic_exchange(&server->threads_left, false)) {
+        rc = post_all(server, HJ_OP_STOP, 0);
+        if (rc == 0)
+            hj_loops_join(server);
+        else
+            atomic_store(&server->threads_left, true);
+    }
+    pthread_mutex_unlock(&server->join_lock);
+    return rc;
+}
+
 int hijack_server_stop(hijack_server *handle)
 {
     struct hj_server *server;
     int rc = hj_server_pin(&server, handle);
     if (rc != 0)
         return rc;
-    pthread_mutex_lock(&server->lock);
-    if (atomic_load(&server->state) == HJ_SERVER_NEW) {
-        rc = HIJACK_ESTATE;
-    } else if (server->threads_left) {
-        rc = post_all(server, HJ_OP_STOP, 0);
-        if (rc == 0) {
-            hj_loops_join(server);
-            server->threads_left = false;
-        }
-    }
-    pthread_mutex_unlock(&server->lock);
+    rc = stop(server);
     hj_handle_unpin(handle);
     return rc;
 }
@@ -189,23 +197,29 @@ void hj_server_stopped(struct hj_server *server)
     hj_queue_push(server->queues[0], &server->last);
 }
 
+/* The program has done with it: a running server ends by itself, one that never ran will not. */
+static void let_go(struct hj_server *server)
+{
+    if (atomic_exchange(&server->threads_left, false)) {
+        post_all(server, HJ_OP_STOP, 0);
+        hj_loops_detach(server);
+        return;
+    }
+    pthread_mutex_lock(&server->lock);
+    if (atomic_load(&server->state) == HJ_SERVER_NEW) {
+        atomic_store(&server->state, HJ_SERVER_STOPPED);
+        release_routes(server);
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
 void hijack_server_free(hijack_server *handle)
 {
     struct hj_server *server;
     if (hj_server_pin(&server, handle) != 0)
         return;
-    if (hj_handle_kill(handle)) {
-        pthread_mutex_lock(&server->lock);
-        if (server->threads_left) {
-            post_all(server, HJ_OP_STOP, 0);
-            hj_loops_detach(server);
-            server->threads_left = false;
-        } else if (atomic_load(&server->state) == HJ_SERVER_NEW) {
-            atomic_store(&server->state, HJ_SERVER_STOPPED);
-            release_routes(server);
-        }
-        pthread_mutex_unlock(&server->lock);
-    }
+    if (hj_handle_kill(handle))
+        let_go(server);
     hj_handle_unpin(handle);
 }
 

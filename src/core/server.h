@@ -47,8 +47,9 @@ struct hj_listener {
 /* Constant once started, but for the atomics and where said otherwise. Before, guarded by lock. */
 struct hj_server {
     struct hj_object object;
-    pthread_mutex_t lock; /* start, stop and configuration; held while joining, taken by no loop */
-    _Atomic int state;    /* enum hj_server_state */
+    pthread_mutex_t lock;      /* configuration and start; taken by no loop */
+    pthread_mutex_t join_lock; /* held by the one who waits for the threads' end */
+    _Atomic int state;         /* enum hj_server_state */
     struct hj_server_options options;
     struct hj_queue **queues; /* references; dealt out in turn; [0] gets the server's own events */
     uint32_t queue_count;     /* 0: held routes only */
@@ -59,7 +60,7 @@ struct hj_server {
     uint32_t listener_count;
     struct hj_loop **loops; /* owned; live as long as the server does */
     uint32_t loop_count;
-    bool threads_left; /* threads not joined or detached yet; guarded by lock */
+    _Atomic bool threads_left; /* not joined or detached yet; whoever takes it does that */
     uint64_t connection_limit;
     _Atomic uint64_t connections;     /* of all kinds, in all loops */
     _Atomic uint64_t publish_waiting; /* bytes */

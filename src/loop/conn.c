@@ -155,8 +155,8 @@ void hj_conn_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
     if (conn->kind != HJ_CONN_LINGERING)
         hj_conn_count_closed(loop, reason);
     int fd = hj_conn_release(loop, conn, NULL);
-    /* the peer shall see the end now, even if a forked child holds a copy of the descriptor: the mere close would then do
-     * nothing. Dissolving the association sends a reset (tcp(7)); a unix socket knows no such thing. */
+    /* the peer shall see the end now, even if a forked child holds a copy of the descriptor: the mere close would then
+     * do nothing. Dissolving the association sends a reset (tcp(7)); a unix socket knows no such thing. */
     struct sockaddr none = {.sa_family = AF_UNSPEC};
     if (reason != HIJACK_EABORTED || connect(fd, &none, sizeof(none)) != 0)
         shutdown(fd, SHUT_RDWR);

@@ -117,7 +117,7 @@ static void run_add(struct hj_loop *loop, struct hj_command *command)
     struct hj_conn *conn = channel->conn;
     const unsigned leaving = HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING | HJ_CONN_DISCARD;
     if (conn == NULL || (conn->flags & leaving) != 0) {
-        hj_rooms_leave(&channel->rooms, (struct hj_broadcaster *)command->object);
+        hj_rooms_forget(&channel->rooms, (struct hj_broadcaster *)command->object);
         return;
     }
     if (!hj_shard_add(loop, (struct hj_broadcaster *)command->object, conn))
@@ -131,72 +131,59 @@ static void run_remove(struct hj_loop *loop, struct hj_command *command)
         hj_shard_remove(loop, (struct hj_broadcaster *)command->object, conn);
 }
 
-static void run_one(struct hj_loop *loop, struct hj_command *command)
+static void run_shutdown(struct hj_loop *loop, struct hj_command *command)
 {
-    switch ((enum hj_op)command->op) {
-    case HJ_OP_RESPOND:
-        hj_pending_respond(loop, command);
-        break;
-    case HJ_OP_STREAM:
-        hj_holding_stream(loop, command);
-        break;
-    case HJ_OP_HIJACK:
-        hj_holding_hijack(loop, command);
-        break;
-    case HJ_OP_HOLD:
-        hj_holding_request(loop, command);
-        break;
-    case HJ_OP_REQUEST_FREED:
-        hj_pending_freed(loop, command);
-        break;
-    case HJ_OP_FINISH:
-        run_finish(loop, command);
-        break;
-    case HJ_OP_READ:
-        run_read(loop, command);
-        break;
-    case HJ_OP_SHUTDOWN:
-        run_ending(loop, command, HJ_CONN_SHUTTING);
-        break;
-    case HJ_OP_CLOSE:
-        run_ending(loop, command, HJ_CONN_ENDING);
-        break;
-    case HJ_OP_DETACH:
-        run_ending(loop, command, HJ_CONN_DETACHING);
-        break;
-    case HJ_OP_ABORT:
-        run_abort(loop, command);
-        break;
-    case HJ_OP_CHANNEL_FREED:
-        run_channel_freed(loop, command);
-        break;
-    case HJ_OP_ADOPT:
-        hj_holding_adopt(loop, command);
-        break;
-    case HJ_OP_ADOPT_MEMBER:
-        hj_holding_adopt_member(loop, command);
-        break;
-    case HJ_OP_ADD:
-        run_add(loop, command);
-        break;
-    case HJ_OP_REMOVE:
-        run_remove(loop, command);
-        break;
-    case HJ_OP_CLOSE_MEMBERS:
-        hj_fanout_close(loop, (struct hj_broadcaster *)command->object);
-        break;
-    case HJ_OP_DRAIN:
-        hj_drain_begin(loop, command->value);
-        break;
-    case HJ_OP_STOP:
-        loop->stopping = true;
-        break;
-    case HJ_OP_SEND:
-    case HJ_OP_PUBLISH:
-    case HJ_OP_COUNT:
-        break; /* not here: they come in runs */
-    }
+    run_ending(loop, command, HJ_CONN_SHUTTING);
 }
+
+static void run_close(struct hj_loop *loop, struct hj_command *command)
+{
+    run_ending(loop, command, HJ_CONN_ENDING);
+}
+
+static void run_detach(struct hj_loop *loop, struct hj_command *command)
+{
+    run_ending(loop, command, HJ_CONN_DETACHING);
+}
+
+static void run_close_members(struct hj_loop *loop, struct hj_command *command)
+{
+    hj_fanout_close(loop, (struct hj_broadcaster *)command->object);
+}
+
+static void run_drain(struct hj_loop *loop, struct hj_command *command)
+{
+    hj_drain_begin(loop, command->value);
+}
+
+static void run_stop(struct hj_loop *loop, struct hj_command *command)
+{
+    (void)command;
+    loop->stopping = true;
+}
+
+/* SEND and PUBLISH are not here: they come in runs. */
+static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_command *command) = {
+    [HJ_OP_RESPOND] = hj_pending_respond,
+    [HJ_OP_STREAM] = hj_holding_stream,
+    [HJ_OP_HIJACK] = hj_holding_hijack,
+    [HJ_OP_HOLD] = hj_holding_request,
+    [HJ_OP_REQUEST_FREED] = hj_pending_freed,
+    [HJ_OP_FINISH] = run_finish,
+    [HJ_OP_READ] = run_read,
+    [HJ_OP_SHUTDOWN] = run_shutdown,
+    [HJ_OP_CLOSE] = run_close,
+    [HJ_OP_DETACH] = run_detach,
+    [HJ_OP_ABORT] = run_abort,
+    [HJ_OP_CHANNEL_FREED] = run_channel_freed,
+    [HJ_OP_ADOPT] = hj_holding_adopt,
+    [HJ_OP_ADOPT_MEMBER] = hj_holding_adopt_member,
+    [HJ_OP_ADD] = run_add,
+    [HJ_OP_REMOVE] = run_remove,
+    [HJ_OP_CLOSE_MEMBERS] = run_close_members,
+    [HJ_OP_DRAIN] = run_drain,
+    [HJ_OP_STOP] = run_stop,
+};
 
 void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list)
 {
@@ -208,7 +195,7 @@ void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list)
             next = run_publishes(loop, list);
         } else {
             next = list->next;
-            run_one(loop, list);
+            run_one[list->op](loop, list);
         }
         while (list != next) {
             struct hj_command *done = list;

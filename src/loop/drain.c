@@ -6,6 +6,7 @@
 #include "loop/ending.h"
 #include "loop/http.h"
 #include "loop/pending.h"
+#include "loop/reading.h"
 
 void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
 {
@@ -66,6 +67,8 @@ void hj_drain_abandon(struct hj_loop *loop)
         /* a body that ends here by our doing ends as a whole one where the peer can take the last chunk */
         if (conn->kind == HJ_CONN_HELD && (conn->flags & HJ_CONN_ENDING) == 0)
             hj_ending_finish(loop, conn);
+        else if (conn->kind == HJ_CONN_PENDING && conn->request != NULL && (conn->flags & HJ_CONN_ENDING) == 0)
+            hj_reading_refuse(loop, conn, 503, "the server stops");
         if (conn->fd != -1)
             hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);
     }

@@ -251,6 +251,7 @@ static int start_threads(struct hj_server *server)
         take_back(server, started);
         return rc;
     }
+    atomic_store(&server->threads_left, true);
     atomic_store(&server->state, HJ_SERVER_RUNNING);
     hj_acceptor_release(server);
     if (atomic_fetch_sub(&server->loops_alive, 1) == 1)

@@ -19,7 +19,7 @@ void hj_listener_close(struct hj_listener *listener);
  * server's lock. */
 int hj_loops_start(struct hj_server *server);
 
-/* Waits for the end of all threads, or leaves them to themselves. Caller holds the server's lock. */
+/* Waits for the end of all threads, or leaves them to themselves. Caller has taken threads_left. */
 void hj_loops_join(struct hj_server *server);
 void hj_loops_detach(struct hj_server *server);
 

@@ -47,14 +47,15 @@ void hj_reading_refuse(struct hj_loop *loop, struct hj_conn *conn, unsigned stat
         .connection = HJ_CONNECTION_CLOSE,
         .date = hj_slice(date, sizeof(date)),
     };
-    hj_loop_count(loop, HIJACK_STAT_BAD_REQUESTS, 1);
+    if (status != 500 && status != 503) /* those are not the client's doing */
+        hj_loop_count(loop, HIJACK_STAT_BAD_REQUESTS, 1);
     if (hj_response_head_encode(&head, &response) == 0) {
         /* a connection that cannot take this little has a peer that does not read: it goes without an answer */
         hj_writer_try(conn->fd, head->data, head->len);
         hj_writer_try(conn->fd, body, (size_t)len);
         hj_buf_unref(head);
     }
-    hj_conn_close_in_order(loop, conn, status == 408 ? HIJACK_ETIMEDOUT : 0, true);
+    hj_conn_close_in_order(loop, conn, status == 408 ? HIJACK_ETIMEDOUT : status == 503 ? HIJACK_ESHUTDOWN : 0, true);
 }
 
 enum step {

@@ -11,15 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_THREAD__)
-/* The thread sanitizer otherwise ends a child that starts threads. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "die_after_fork=0";
-}
-#endif
-
 struct world {
     struct fixture *fixture;
     hijack_request *request;

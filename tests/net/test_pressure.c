@@ -11,8 +11,8 @@ enum {
 };
 
 /* Sends numbered pieces until the connection is full; how many went out. */
-/* Sends until the library itself holds the high-water mark's worth: EAGAIN before that may only mean that the loop has not
- * had its turn yet. */
+/* Sends until the library itself holds the high-water mark's worth: EAGAIN before that may only mean that the loop has
+ * not had its turn yet. */
 static int fill(struct fixture *f, uint64_t high_water, int (*send)(void *handle, const char *data, size_t len),
                 void *handle)
 {
