@@ -20,8 +20,9 @@ struct http_conn {
     h2o_linklist_t ready_link; /* in http->ready, once there is something to take it back for */
     struct hj_loop *loop;
     h2o_socket_t *sock;
-    h2o_req_t *req;  /* once ready */
-    unsigned status; /* once ready: 0, or what libh2o would have answered */
+    h2o_req_t *req;        /* once ready */
+    unsigned status;       /* once ready: 0, or what libh2o would have answered */
+    struct hj_input *rest; /* what follows the request */
     uint64_t begin_ms;
     uint8_t deal; /* the table entry's */
     bool taken;   /* the descriptor has left */
@@ -168,20 +169,23 @@ static void on_close(void *data)
         hj_conn_count_closed(loop, loop->stopping ? HIJACK_ESHUTDOWN : late ? HIJACK_ETIMEDOUT : HIJACK_ECLOSED);
         hj_acceptor_connection_closed(loop);
     }
+    free(conn->rest);
     free(conn);
 }
 
-void hj_http_begin(struct hj_loop *loop, struct hj_conn *from, const char *data, size_t len)
+void hj_http_begin(struct hj_loop *loop, struct hj_conn *from, const char *data, size_t len, struct hj_input *rest)
 {
     struct hj_http *http = loop->http;
     struct http_conn *conn = calloc(1, sizeof(*conn));
     if (conn == NULL) {
+        free(rest);
         hj_conn_close(loop, from, HIJACK_ENOMEM);
         return;
     }
     if (http->conn_count == 0)
         h2o_evloop_run(http->loop, 0); /* it has not run for a while, and its clock with it */
     conn->loop = loop;
+    conn->rest = rest;
     conn->deal = from->deal;
     conn->begin_ms = h2o_now(http->loop);
     int fd = hj_conn_release(loop, from, NULL);
@@ -229,12 +233,18 @@ static void on_bare(void *data, h2o_socket_t *sock, size_t reqsize)
     struct hj_loop *loop = conn->loop;
     unsigned status = conn->status;
     uint8_t deal = conn->deal;
+    struct hj_input *rest = conn->rest;
+    conn->rest = NULL;
     conn->taken = true;
     h2o_socket_export(sock, &info);
     const char *bytes = info.input->bytes;
     size_t size = info.input->size;
     int n = hj_head_parse(&head, bytes, size, 0, loop->server->options.max_head_bytes);
     struct hj_conn *back = hj_pending_open(loop, info.fd, deal);
+    if (back != NULL)
+        back->input = rest;
+    else
+        free(rest);
     if (back != NULL && status == 0 && n > 0) {
         size_t head_len = (size_t)n;
         hj_pending_submit(loop, back, &head, hj_slice(bytes + head_len, reqsize - head_len),

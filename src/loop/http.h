@@ -16,8 +16,9 @@ int hj_http_open(struct hj_loop *loop);
 /* Frees everything; no connection is left. */
 void hj_http_close(struct hj_loop *loop);
 
-/* Gives the connection and the bytes read so far to libh2o. */
-void hj_http_begin(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len);
+/* Gives the connection and the bytes of its request that are there to libh2o. rest (taken over, may be NULL): what
+ * follows a request that is complete. */
+void hj_http_begin(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len, struct hj_input *rest);
 
 /* Whether libh2o has connections, and so must be run. */
 bool hj_http_busy(const struct hj_loop *loop);

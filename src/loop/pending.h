@@ -11,7 +11,7 @@
 struct hj_conn *hj_pending_open(struct hj_loop *loop, int fd, uint8_t deal);
 
 /* Makes the request known to the program, now or when its queue has room; or answers with an error of ours. rest: what
- * followed it. The connection may be gone after it. */
+ * libh2o has read beyond it. The connection may be gone after it. */
 void hj_pending_submit(struct hj_loop *loop, struct hj_conn *conn, const struct hj_head *head, struct hj_slice body,
                        struct hj_slice rest);
 

@@ -61,10 +61,21 @@ void hj_reading_refuse(struct hj_loop *loop, struct hj_conn *conn, unsigned stat
 enum step {
     STEP_MORE, /* needs more bytes */
     STEP_NEXT, /* a head was dealt with, and the connection reads on */
-    STEP_GONE  /* the connection is READING no more */
+    STEP_HELD, /* the connection is held now; what follows matters if it will serve requests again */
+    STEP_HTTP, /* a request for libh2o */
+    STEP_GONE  /* refused or closed */
 };
 
-/* Looks at one head in data; *used bytes of it are done with when STEP_NEXT or the connection is held. */
+/* How many of the bytes libh2o needs to read this request. What follows waits with us: a long pipeline would otherwise
+ * be copied whole for each of its requests. */
+static size_t request_size(const struct hj_head *head, size_t head_len, size_t len)
+{
+    if (head->chunked)
+        return len;
+    return head->content_length < len - head_len ? head_len + (size_t)head->content_length : len;
+}
+
+/* Looks at one head in data; *used bytes of it are the head's, or libh2o's. */
 static enum step take_head(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len, size_t scanned,
                            size_t *used)
 {
@@ -76,57 +87,93 @@ static enum step take_head(struct hj_loop *loop, struct hj_conn *conn, const cha
         hj_reading_refuse(loop, conn, (unsigned)-n, head.problem);
         return STEP_GONE;
     }
-    const struct hj_route *route = hj_reading_route(loop->server, head.path);
     if (head.content_length > loop->server->options.max_body_bytes) {
         hj_reading_refuse(loop, conn, 413, "the body is over the limit (option max_body_bytes)");
         return STEP_GONE;
     }
+    const struct hj_route *route = hj_reading_route(loop->server, head.path);
     if (!hj_reading_is_held(route, &head)) {
-        hj_http_begin(loop, conn, data, len);
-        return STEP_GONE;
+        *used = request_size(&head, (size_t)n, len);
+        return STEP_HTTP;
     }
     *used = (size_t)n;
+    uint32_t generation = conn->generation;
     struct hj_client client = {head.minor_version, head.keep_alive};
     bool is_head = hj_slice_equal(head.method, HJ_SLICE("HEAD"));
-    return hj_holding_route(loop, conn, route, client, is_head) ? STEP_NEXT : STEP_GONE;
+    if (hj_holding_route(loop, conn, route, client, is_head))
+        return STEP_NEXT;
+    return conn->generation == generation && conn->kind == HJ_CONN_HELD ? STEP_HELD : STEP_GONE;
 }
 
-/* Works through the heads in data. Returns how many bytes at its end are to be kept as the connection's input. */
-static size_t process(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len, size_t scanned)
+/* Works through the heads in data. *done bytes are dealt with; with STEP_HTTP the next *http bytes are libh2o's. */
+static enum step take_heads(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len, size_t scanned,
+                            size_t *done, size_t *http)
 {
-    uint32_t generation = conn->generation;
-    while (len != 0) {
+    enum step step = STEP_MORE;
+    *done = *http = 0;
+    while (*done < len) {
         size_t used = 0;
-        enum step step = take_head(loop, conn, data, len, scanned, &used);
-        if (conn->generation != generation || conn->kind == HJ_CONN_LINGERING)
-            return 0;
-        data += used;
-        len -= used;
+        step = take_head(loop, conn, data + *done, len - *done, scanned, &used);
+        if (step == STEP_HTTP) {
+            *http = used;
+            return step;
+        }
+        *done += used;
+        if (step != STEP_NEXT)
+            return step;
         scanned = 0;
-        if (step == STEP_MORE)
-            return len;
-        /* a held member's further bytes matter only where the connection will serve requests again */
-        if (step == STEP_GONE)
-            return (conn->flags & HJ_CONN_KEEP_ALIVE) != 0 ? len : 0;
+        step = STEP_MORE;
     }
-    return 0;
+    return step;
+}
+
+/* Whether bytes after the last head are kept. */
+static bool wants_rest(const struct hj_conn *conn, enum step step)
+{
+    return step == STEP_MORE || step == STEP_HTTP || (step == STEP_HELD && (conn->flags & HJ_CONN_KEEP_ALIVE) != 0);
 }
 
 void hj_reading_process(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_input *input = conn->input;
+    size_t done, http;
     if (input == NULL)
         return;
+    const char *data = input->data + input->start;
     conn->input = NULL;
-    size_t left = process(loop, conn, input->data + input->start, input->len, input->scanned);
-    if (left == 0) {
+    enum step step = take_heads(loop, conn, data, input->len, input->scanned, &done, &http);
+    input->start += (uint32_t)(done + http);
+    input->len -= (uint32_t)(done + http);
+    input->scanned = step == STEP_MORE ? input->len : 0;
+    struct hj_input *rest = step != STEP_GONE && input->len != 0 && wants_rest(conn, step) ? input : NULL;
+    if (step == STEP_HTTP)
+        hj_http_begin(loop, conn, data + done, http, rest);
+    else if (rest != NULL)
+        conn->input = rest;
+    if (rest == NULL)
         free(input);
+}
+
+/* The same for bytes that were just read, which is the usual case: nothing is copied but what must wait. */
+static void process_scratch(struct hj_loop *loop, struct hj_conn *conn, size_t len)
+{
+    const char *data = loop->scratch;
+    size_t done, http;
+    enum step step = take_heads(loop, conn, data, len, 0, &done, &http);
+    if (step == STEP_GONE)
+        return;
+    size_t used = done + http;
+    if (wants_rest(conn, step) && !hj_conn_keep_input(conn, data + used, len - used)) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return;
     }
-    input->start += input->len - (uint32_t)left;
-    input->len = (uint32_t)left;
-    input->scanned = conn->kind == HJ_CONN_READING ? (uint32_t)left : 0;
-    conn->input = input;
+    struct hj_input *rest = conn->input;
+    if (step == STEP_HTTP) {
+        conn->input = NULL;
+        hj_http_begin(loop, conn, data + done, http, rest);
+    } else if (rest != NULL && step == STEP_MORE) {
+        rest->scanned = rest->len;
+    }
 }
 
 void hj_reading_input(struct hj_loop *loop, struct hj_conn *conn)
@@ -150,11 +197,5 @@ void hj_reading_input(struct hj_loop *loop, struct hj_conn *conn)
             hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return;
     }
-    size_t left = process(loop, conn, loop->scratch, (size_t)n, 0);
-    if (left == 0)
-        return;
-    if (hj_conn_keep_input(conn, loop->scratch + n - left, left))
-        conn->input->scanned = conn->kind == HJ_CONN_READING ? (uint32_t)left : 0;
-    else
-        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    process_scratch(loop, conn, (size_t)n);
 }
