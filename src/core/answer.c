@@ -57,6 +57,14 @@ static int check_fields(struct hj_fields *fields, uint32_t status, uint32_t lowe
     return rc;
 }
 
+/* Headers of a response whose length nobody knows. */
+static int check_open_ended(struct hj_slice headers)
+{
+    struct hj_fields fields;
+    int rc = check_fields(&fields, 200, 200, headers.base, headers.len);
+    return rc == 0 && fields.has_content_length ? HIJACK_EHEADER : rc;
+}
+
 static int respond(struct hj_request *request, uint32_t status, struct hj_slice headers, struct hj_slice body)
 {
     struct hj_fields fields;
@@ -107,8 +115,7 @@ static int become_channel(void *out, struct hj_request *request, enum hj_kind ki
         hj_buf_unref(opening->head);
         return rc;
     }
-    channel->chunked = opening->wire == HJ_WIRE_CHUNKED || opening->wire == HJ_WIRE_SSE_CHUNKED;
-    channel->sse = opening->wire == HJ_WIRE_SSE || opening->wire == HJ_WIRE_SSE_CHUNKED;
+    channel->wire = (uint8_t)opening->wire;
     channel->discard = !body;
     channel->keep_alive = opening->keep_alive;
     atomic_store(&channel->room, room);
@@ -159,15 +166,12 @@ int hijack_request_sse(hijack_stream **out, hijack_request *handle, const char *
 {
     struct hj_request *request;
     struct hj_opening opening;
-    struct hj_fields fields;
     if (out == NULL)
         return HIJACK_EINVAL;
     int rc = pin(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;
-    rc = check_fields(&fields, 200, 200, headers, headers_len);
-    if (rc == 0 && fields.has_content_length)
-        rc = HIJACK_EHEADER;
+    rc = check_open_ended(hj_slice(headers, headers_len));
     if (rc == 0)
         rc = hj_opening_sse(&opening, hj_slice(headers, headers_len), client_of(request), &request->server->options);
     if (rc == 0)
@@ -213,12 +217,9 @@ int hijack_request_hijack_partial(hijack_socket **out, hijack_request *handle, u
 static int hold(struct hj_request *request, uint32_t kind, struct hj_slice headers, struct hj_broadcaster *broadcaster)
 {
     struct hj_opening opening;
-    struct hj_fields fields;
     if (broadcaster->server != request->server || kind == HIJACK_HOLD_SSE_BODY)
         return HIJACK_EINVAL;
-    int rc = check_fields(&fields, 200, 200, headers.base, headers.len);
-    if (rc == 0 && fields.has_content_length)
-        rc = HIJACK_EHEADER;
+    int rc = check_open_ended(headers);
     if (rc == 0)
         rc = hj_opening_hold(&opening, kind, headers, client_of(request), &request->server->options);
     if (rc != 0)

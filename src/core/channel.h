@@ -31,10 +31,9 @@ struct hj_channel {
     struct hj_server *server; /* a reference */
     struct hj_queue *queue;   /* a reference */
     struct hj_loop *loop;     /* lives as long as the server */
-    bool chunked;             /* a stream in HTTP/1.1 chunks; constant once given to the program */
+    uint8_t wire;             /* enum hj_wire; constant once given to the program */
     bool discard;             /* a response without a body (HEAD, 204): what is sent is dropped; constant likewise */
     bool keep_alive;          /* after the body the connection serves further requests; constant likewise */
-    bool sse;                 /* starts with the head of SSE; constant likewise */
     _Atomic int state;        /* enum hj_channel_state */
     _Atomic uint64_t room;    /* bytes that the Content-Length still allows, or HJ_NO_LENGTH */
     _Atomic uint64_t pending; /* bytes taken from the program and not yet written */

@@ -19,6 +19,16 @@ enum hj_wire {
     HJ_WIRE_COUNT
 };
 
+static inline bool hj_wire_is_chunked(unsigned wire)
+{
+    return wire == HJ_WIRE_CHUNKED || wire == HJ_WIRE_SSE_CHUNKED;
+}
+
+static inline bool hj_wire_is_sse(unsigned wire)
+{
+    return wire == HJ_WIRE_SSE || wire == HJ_WIRE_SSE_CHUNKED;
+}
+
 struct hj_message {
     _Atomic uint32_t refs;
     struct hj_slice event, id, key; /* inside fields */

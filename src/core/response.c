@@ -8,6 +8,7 @@
 #include <hijack/hijack.h>
 
 #include "base/ascii.h"
+#include "base/sink.h"
 
 bool hj_fields_next(struct hj_slice *name, struct hj_slice *value, const char **cursor, const char *end)
 {
@@ -93,27 +94,14 @@ int hj_fields_check(struct hj_fields *fields, const char *block, size_t len)
     return 0;
 }
 
-/* base NULL: counts only. */
-struct sink {
-    char *base;
-    size_t len;
-};
-
-static void put(struct sink *sink, struct hj_slice text)
+static void put_line(struct hj_sink *sink, struct hj_slice name, struct hj_slice value)
 {
-    if (sink->base != NULL && text.len != 0)
-        memcpy(sink->base + sink->len, text.base, text.len);
-    sink->len += text.len;
+    hj_sink_put(sink, name);
+    hj_sink_put(sink, value);
+    hj_sink_put(sink, HJ_SLICE("\r\n"));
 }
 
-static void put_line(struct sink *sink, struct hj_slice name, struct hj_slice value)
-{
-    put(sink, name);
-    put(sink, value);
-    put(sink, HJ_SLICE("\r\n"));
-}
-
-static void put_number_line(struct sink *sink, struct hj_slice name, uint64_t number)
+static void put_number_line(struct hj_sink *sink, struct hj_slice name, uint64_t number)
 {
     char digits[20], *at = digits + sizeof(digits);
     do {
@@ -123,12 +111,12 @@ static void put_number_line(struct sink *sink, struct hj_slice name, uint64_t nu
     put_line(sink, name, hj_slice(at, (size_t)(digits + sizeof(digits) - at)));
 }
 
-static void put_status_line(struct sink *sink, unsigned status)
+static void put_status_line(struct hj_sink *sink, unsigned status)
 {
     const char *reason = hj_status_reason(status);
     const char digits[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10), ' '};
-    put(sink, HJ_SLICE("HTTP/1.1 "));
-    put(sink, hj_slice(digits, sizeof(digits)));
+    hj_sink_put(sink, HJ_SLICE("HTTP/1.1 "));
+    hj_sink_put(sink, hj_slice(digits, sizeof(digits)));
     put_line(sink, hj_slice(reason, strlen(reason)), hj_slice(NULL, 0));
 }
 
@@ -151,22 +139,22 @@ static bool is_left_out(const struct hj_response_head *head, const struct plan *
     }
 }
 
-static void put_headers(struct sink *sink, const struct hj_response_head *head, const struct plan *plan)
+static void put_headers(struct hj_sink *sink, const struct hj_response_head *head, const struct plan *plan)
 {
     const bool filter = (plan->fields.has_connection && head->connection != HJ_CONNECTION_AS_GIVEN) ||
                         (!plan->own_framing && (plan->fields.has_content_length || plan->fields.has_transfer_encoding));
     if (!filter) {
-        put(sink, head->headers);
+        hj_sink_put(sink, head->headers);
         return;
     }
     struct hj_slice name, value;
     const char *cursor = head->headers.base, *const end = cursor + head->headers.len;
     for (const char *line = cursor; hj_fields_next(&name, &value, &cursor, end); line = cursor)
         if (!is_left_out(head, plan, name))
-            put(sink, hj_slice(line, (size_t)(cursor - line)));
+            hj_sink_put(sink, hj_slice(line, (size_t)(cursor - line)));
 }
 
-static void put_head(struct sink *sink, const struct hj_response_head *head, const struct plan *plan)
+static void put_head(struct hj_sink *sink, const struct hj_response_head *head, const struct plan *plan)
 {
     put_status_line(sink, head->status);
     if (head->date.len != 0 && !plan->fields.has_date)
@@ -174,16 +162,16 @@ static void put_head(struct sink *sink, const struct hj_response_head *head, con
     if (head->server.len != 0 && !plan->fields.has_server)
         put_line(sink, HJ_SLICE("Server: "), head->server);
     if (head->connection == HJ_CONNECTION_CLOSE)
-        put(sink, HJ_SLICE("Connection: close\r\n"));
+        hj_sink_put(sink, HJ_SLICE("Connection: close\r\n"));
     else if (head->connection == HJ_CONNECTION_KEEP_EXPLICIT)
-        put(sink, HJ_SLICE("Connection: keep-alive\r\n"));
+        hj_sink_put(sink, HJ_SLICE("Connection: keep-alive\r\n"));
     if (plan->chunked)
-        put(sink, HJ_SLICE("Transfer-Encoding: chunked\r\n"));
+        hj_sink_put(sink, HJ_SLICE("Transfer-Encoding: chunked\r\n"));
     else if (plan->with_length)
         put_number_line(sink, HJ_SLICE("Content-Length: "), head->length);
-    put(sink, head->extra);
+    hj_sink_put(sink, head->extra);
     put_headers(sink, head, plan);
-    put(sink, HJ_SLICE("\r\n"));
+    hj_sink_put(sink, HJ_SLICE("\r\n"));
 }
 
 int hj_response_head_encode(struct hj_buf **out, const struct hj_response_head *head)
@@ -195,12 +183,12 @@ int hj_response_head_encode(struct hj_buf **out, const struct hj_response_head *
     plan.own_framing = !bodiless && !head->chunked && !head->with_length;
     if (hj_fields_check(&plan.fields, head->headers.base, head->headers.len) != 0)
         return HIJACK_EHEADER;
-    struct sink count = {NULL, 0};
+    struct hj_sink count = {NULL, 0};
     put_head(&count, head, &plan);
     struct hj_buf *buf = hj_buf_new(count.len);
     if (buf == NULL)
         return HIJACK_ENOMEM;
-    struct sink sink = {buf->data, 0};
+    struct hj_sink sink = {buf->data, 0};
     put_head(&sink, head, &plan);
     *out = buf;
     return 0;

@@ -10,18 +10,7 @@
 
 #include <hijack/hijack.h>
 
-/* base NULL: counts only. */
-struct sink {
-    char *base;
-    size_t len;
-};
-
-static void put(struct sink *sink, struct hj_slice text)
-{
-    if (sink->base != NULL && text.len != 0)
-        memcpy(sink->base + sink->len, text.base, text.len);
-    sink->len += text.len;
-}
+#include "base/sink.h"
 
 /* The next c in [at, end), or end; known: what this gave for an earlier at, or NULL. */
 static const char *find_next(const char *known, const char *at, const char *end, char c)
@@ -34,7 +23,7 @@ static const char *find_next(const char *known, const char *at, const char *end,
 
 /* One "name: line" for each line of text, "name:" where it is empty. Remembering both next line ends keeps text that
  * has one kind only linear. */
-static void put_lines(struct sink *sink, struct hj_slice name, struct hj_slice text)
+static void put_lines(struct hj_sink *sink, struct hj_slice name, struct hj_slice text)
 {
     const char *at = text.len != 0 ? text.base : "", *const end = at + text.len;
     const char *cr = NULL, *lf = NULL;
@@ -42,28 +31,28 @@ static void put_lines(struct sink *sink, struct hj_slice name, struct hj_slice t
         cr = find_next(cr, at, end, '\r');
         lf = find_next(lf, at, end, '\n');
         const char *stop = cr < lf ? cr : lf;
-        put(sink, name);
+        hj_sink_put(sink, name);
         if (stop != at) {
-            put(sink, HJ_SLICE(" "));
-            put(sink, hj_slice(at, (size_t)(stop - at)));
+            hj_sink_put(sink, HJ_SLICE(" "));
+            hj_sink_put(sink, hj_slice(at, (size_t)(stop - at)));
         }
-        put(sink, HJ_SLICE("\n"));
+        hj_sink_put(sink, HJ_SLICE("\n"));
         if (stop == end)
             return;
         at = stop + (lf != end && stop + 1 == lf ? 2 : 1); /* CRLF is one line end */
     }
 }
 
-static void put_field(struct sink *sink, struct hj_slice name, struct hj_slice value)
+static void put_field(struct hj_sink *sink, struct hj_slice name, struct hj_slice value)
 {
-    put(sink, name);
-    put(sink, value);
-    put(sink, HJ_SLICE("\n"));
+    hj_sink_put(sink, name);
+    hj_sink_put(sink, value);
+    hj_sink_put(sink, HJ_SLICE("\n"));
 }
 
-typedef void put_body(struct sink *sink, const void *what);
+typedef void put_body(struct hj_sink *sink, const void *what);
 
-static void put_event(struct sink *sink, const void *what)
+static void put_event(struct hj_sink *sink, const void *what)
 {
     const struct hj_sse *sse = what;
     if (sse->event.len != 0)
@@ -77,41 +66,41 @@ static void put_event(struct sink *sink, const void *what)
     }
     if (sse->has_data)
         put_lines(sink, HJ_SLICE("data:"), sse->data);
-    put(sink, HJ_SLICE("\n"));
+    hj_sink_put(sink, HJ_SLICE("\n"));
 }
 
-static void put_comment(struct sink *sink, const void *what)
+static void put_comment(struct hj_sink *sink, const void *what)
 {
     put_lines(sink, HJ_SLICE(":"), *(const struct hj_slice *)what);
-    put(sink, HJ_SLICE("\n"));
+    hj_sink_put(sink, HJ_SLICE("\n"));
 }
 
-static void put_plain(struct sink *sink, const void *what)
+static void put_plain(struct hj_sink *sink, const void *what)
 {
-    put(sink, *(const struct hj_slice *)what);
+    hj_sink_put(sink, *(const struct hj_slice *)what);
 }
 
-static void put_hex(struct sink *sink, size_t number)
+static void put_hex(struct hj_sink *sink, size_t number)
 {
     char digits[sizeof(number) * 2], *at = digits + sizeof(digits);
     do {
         *--at = "0123456789abcdef"[number & 15];
         number >>= 4;
     } while (number != 0);
-    put(sink, hj_slice(at, (size_t)(digits + sizeof(digits) - at)));
+    hj_sink_put(sink, hj_slice(at, (size_t)(digits + sizeof(digits) - at)));
 }
 
-static void put_chunk(struct sink *sink, put_body *body, const void *what, size_t len)
+static void put_chunk(struct hj_sink *sink, put_body *body, const void *what, size_t len)
 {
     put_hex(sink, len);
-    put(sink, HJ_SLICE("\r\n"));
+    hj_sink_put(sink, HJ_SLICE("\r\n"));
     body(sink, what);
-    put(sink, HJ_SLICE("\r\n"));
+    hj_sink_put(sink, HJ_SLICE("\r\n"));
 }
 
 static int encode(struct hj_buf **out, put_body *body, const void *what, bool chunked)
 {
-    struct sink count = {NULL, 0};
+    struct hj_sink count = {NULL, 0};
     body(&count, what);
     const size_t body_len = count.len;
     if (chunked) {
@@ -122,7 +111,7 @@ static int encode(struct hj_buf **out, put_body *body, const void *what, bool ch
     struct hj_buf *buf = hj_buf_new(count.len);
     if (buf == NULL)
         return HIJACK_ENOMEM;
-    struct sink sink = {buf->data, 0};
+    struct hj_sink sink = {buf->data, 0};
     if (chunked)
         put_chunk(&sink, body, what, body_len);
     else

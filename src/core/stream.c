@@ -27,7 +27,7 @@ static int send_encoded(struct hj_channel *stream, struct hj_buf *buf)
 static int send_data(struct hj_channel *stream, struct hj_slice data)
 {
     struct hj_buf *buf = NULL;
-    if (stream->chunked)
+    if (hj_wire_is_chunked(stream->wire))
         hj_chunk_encode(&buf, data);
     else
         buf = hj_buf_copy(data.base, data.len);
@@ -66,7 +66,7 @@ int hijack_stream_send_sse(hijack_stream *handle, const char *event, size_t even
                          .retry_ms = retry_ms,
                          .has_data = data != NULL};
     struct hj_buf *buf;
-    rc = hj_sse_encode(&buf, &sse, stream->chunked);
+    rc = hj_sse_encode(&buf, &sse, hj_wire_is_chunked(stream->wire));
     if (rc == 0)
         rc = send_encoded(stream, buf);
     hj_handle_unpin(handle);
@@ -82,7 +82,7 @@ int hijack_stream_send_comment(hijack_stream *handle, const char *text, size_t l
     if (rc != 0)
         return rc;
     struct hj_buf *buf;
-    rc = hj_sse_comment_encode(&buf, hj_slice(text, len), stream->chunked);
+    rc = hj_sse_comment_encode(&buf, hj_slice(text, len), hj_wire_is_chunked(stream->wire));
     if (rc == 0)
         rc = send_encoded(stream, buf);
     hj_handle_unpin(handle);

@@ -181,7 +181,6 @@ void hj_conn_close_in_order(struct hj_loop *loop, struct hj_conn *conn, int reas
     conn->input = NULL;
     conn->in_ms = hj_loop_time(loop);
     hj_conn_set_interest(loop, conn, HJ_POLL_IN);
-    loop->sweep_at_ms = loop->now_ms;
 }
 
 int hj_conn_error(const struct hj_conn *conn)

@@ -63,8 +63,7 @@ void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn)
 void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn)
 {
     hj_shard_remove_all(loop, conn);
-    bool chunked = conn->wire == HJ_WIRE_CHUNKED || conn->wire == HJ_WIRE_SSE_CHUNKED;
-    if (chunked && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0 &&
+    if (hj_wire_is_chunked(conn->wire) && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0 &&
         !hj_writer_send(loop, conn, loop->last_chunk, false))
         return;
     conn->flags |= HJ_CONN_ENDING;

@@ -53,8 +53,7 @@ static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcast
 {
     hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
     conn->wire = (uint8_t)wire;
-    bool chunked = wire == HJ_WIRE_CHUNKED || wire == HJ_WIRE_SSE_CHUNKED;
-    conn->flags = (uint16_t)(chunked && keep_alive ? HJ_CONN_KEEP_ALIVE : 0);
+    conn->flags = (uint16_t)(hj_wire_is_chunked(wire) && keep_alive ? HJ_CONN_KEEP_ALIVE : 0);
     if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false)) {
         uncount(broadcaster);
         return false;
@@ -99,34 +98,32 @@ bool hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
     return true;
 }
 
-void hj_holding_stream(struct hj_loop *loop, struct hj_command *command)
+/* Gives a request's connection to the channel that it becomes; NULL, and the channel ended, if it has gone. */
+static struct hj_conn *become_channel(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->other;
     struct hj_conn *conn = hj_pending_take(loop, (struct hj_request *)command->object);
     if (conn == NULL) {
         hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED);
-        return;
+        return NULL;
     }
     hj_conn_attach(loop, conn, channel);
-    if (channel->sse)
-        conn->wire = channel->chunked ? HJ_WIRE_SSE_CHUNKED : HJ_WIRE_SSE;
-    else
-        conn->wire = channel->chunked ? HJ_WIRE_CHUNKED : HJ_WIRE_RAW;
+    conn->wire = channel->wire;
     conn->flags = (uint16_t)((channel->keep_alive ? HJ_CONN_KEEP_ALIVE : 0) | (channel->discard ? HJ_CONN_DISCARD : 0));
-    hj_writer_send(loop, conn, command->buf, false);
+    return conn;
+}
+
+void hj_holding_stream(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_conn *conn = become_channel(loop, command);
+    if (conn != NULL)
+        hj_writer_send(loop, conn, command->buf, false);
 }
 
 void hj_holding_hijack(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_channel *channel = (struct hj_channel *)command->other;
-    struct hj_conn *conn = hj_pending_take(loop, (struct hj_request *)command->object);
-    if (conn == NULL) {
-        hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED);
-        return;
-    }
-    hj_conn_attach(loop, conn, channel);
-    conn->wire = HJ_WIRE_RAW;
-    if (command->buf == NULL || hj_writer_send(loop, conn, command->buf, false))
+    struct hj_conn *conn = become_channel(loop, command);
+    if (conn != NULL && (command->buf == NULL || hj_writer_send(loop, conn, command->buf, false)))
         hj_reader_update(loop, conn);
 }
 

@@ -13,6 +13,7 @@
 #include "loop/writer.h"
 
 #define LINGER_MS 2000
+#define ENDING_MS 60000
 #define SWEEP_MIN_MS 10
 #define SWEEP_MAX_MS 1000
 #define PAUSED_MS 50 /* between two tries to accept again */
@@ -25,7 +26,7 @@ static uint64_t shorter(uint64_t a, uint64_t b)
 void hj_sweep_init(struct hj_loop *loop)
 {
     const struct hj_server_options *options = &loop->server->options;
-    uint64_t shortest = LINGER_MS;
+    uint64_t shortest = SWEEP_MAX_MS * 10;
     shortest = shorter(shortest, options->head_timeout_ms);
     shortest = shorter(shortest, options->request_timeout_ms);
     shortest = shorter(shortest, options->heartbeat_ms);
@@ -58,11 +59,10 @@ int hj_sweep_wait(struct hj_loop *loop)
 
 static void heartbeat(struct hj_loop *loop, struct hj_conn *conn)
 {
-    bool chunked = conn->wire == HJ_WIRE_SSE_CHUNKED;
     if (conn->backlog != NULL || (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) != 0)
         return;
     hj_loop_count(loop, HIJACK_STAT_HEARTBEATS, 1);
-    hj_writer_send(loop, conn, loop->heartbeat[chunked], false);
+    hj_writer_send(loop, conn, loop->heartbeat[hj_wire_is_chunked(conn->wire)], false);
 }
 
 static void look_at_reading(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
@@ -99,8 +99,13 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
         return;
     }
-    bool sse = conn->wire == HJ_WIRE_SSE || conn->wire == HJ_WIRE_SSE_CHUNKED;
-    if (sse && options->heartbeat_ms != 0 && now - conn->out_ms >= options->heartbeat_ms)
+    /* nobody can end it any more, so the loop must: the peer takes nothing of the last words */
+    uint64_t patience = options->tcp_user_timeout_ms != 0 ? options->tcp_user_timeout_ms : ENDING_MS;
+    if ((conn->flags & HJ_CONN_ENDING) != 0 && now - conn->out_ms >= patience) {
+        hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
+        return;
+    }
+    if (hj_wire_is_sse(conn->wire) && options->heartbeat_ms != 0 && now - conn->out_ms >= options->heartbeat_ms)
         heartbeat(loop, conn);
 }
 
