@@ -166,7 +166,8 @@ HIJACK_API int hijack_handle_user_data(uint64_t *out, void *handle);
 /* A new, empty queue. The program owns it and frees it. Errors: EINVAL, ENOMEM, ELIMIT (no descriptor). */
 HIJACK_API int hijack_queue_new(hijack_queue **out);
 
-/* Sets an option of scope "queue" by name. Errors: EHANDLE, EOPTION, ERANGE, ESTATE (a server uses it already). */
+/* Sets an option of scope "queue" by name. Errors: EINVAL, EHANDLE, EFORK, EOPTION, ERANGE, ESTATE (a server uses it
+ * already). */
 HIJACK_API int hijack_queue_set(hijack_queue *queue, const char *name, size_t name_len, const char *value,
                                 size_t value_len);
 
@@ -196,7 +197,7 @@ HIJACK_API void hijack_queue_free(hijack_queue *queue);
  * else. Errors: EINVAL, EHANDLE, EFORK, ENOMEM. */
 HIJACK_API int hijack_server_new(hijack_server **out, hijack_queue *queue);
 
-/* Sets an option of scope "server" by name; before start. Errors: EHANDLE, EFORK, EOPTION, ERANGE, ESTATE. */
+/* Sets an option of scope "server" by name; before start. Errors: EINVAL, EHANDLE, EFORK, EOPTION, ERANGE, ESTATE. */
 HIJACK_API int hijack_server_set(hijack_server *server, const char *name, size_t name_len, const char *value,
                                  size_t value_len);
 
@@ -425,8 +426,8 @@ HIJACK_API void hijack_socket_free(hijack_socket *socket);
  * Errors: EINVAL, EHANDLE, EFORK, ENOMEM. */
 HIJACK_API int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *server);
 
-/* Sets an option of scope "broadcaster" by name. Applies to messages published from here on. Errors: EHANDLE, EFORK,
- * EOPTION, ERANGE. */
+/* Sets an option of scope "broadcaster" by name. Applies to messages published from here on. Errors: EINVAL, EHANDLE,
+ * EFORK, EOPTION, ERANGE. */
 HIJACK_API int hijack_broadcaster_set(hijack_broadcaster *broadcaster, const char *name, size_t name_len,
                                       const char *value, size_t value_len);
 

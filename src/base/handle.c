@@ -142,7 +142,10 @@ int hj_handle_pin(struct hj_object **out, const void *handle, unsigned kinds)
     } while (!atomic_compare_exchange_weak_explicit(&slot->state, &state, state + PIN, memory_order_acq_rel,
                                                     memory_order_acquire));
     *out = slot->object;
-    return 0;
+    if (slot->object->kind == kind)
+        return 0;
+    hj_handle_unpin(handle); /* a number made up from a real one */
+    return HIJACK_EHANDLE;
 }
 
 static void recycle(struct slot *slot, uint32_t index)

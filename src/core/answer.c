@@ -230,7 +230,7 @@ static int hold(struct hj_request *request, uint32_t kind, struct hj_slice heade
         return HIJACK_ENOMEM;
     }
     command->buf = opening.head;
-    command->value = opening.wire;
+    command->value = (uint64_t)opening.wire | (opening.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0);
     hj_broadcaster_address(broadcaster, request->loop);
     uint64_t members = !request->is_head; /* HEAD gets the head alone */
     atomic_fetch_add_explicit(&broadcaster->members, members, memory_order_relaxed);

@@ -14,7 +14,7 @@ enum hj_op {
     HJ_OP_RESPOND,       /* request: the whole response in buf, keep-alive in value */
     HJ_OP_STREAM,        /* request: becomes the channel `other`, head in buf */
     HJ_OP_HIJACK,        /* request: becomes the channel `other`, head in buf or NULL */
-    HJ_OP_HOLD,          /* request: becomes a member of broadcaster `other`, head in buf or NULL, wire form in value */
+    HJ_OP_HOLD,          /* request: becomes a member of broadcaster `other`, head in buf or NULL, HJ_HOLD_* in value */
     HJ_OP_REQUEST_FREED, /* request: its handle has gone */
     HJ_OP_SEND,          /* channel: buf, the program's bytes in value */
     HJ_OP_FINISH,        /* stream: end of body */
@@ -25,7 +25,7 @@ enum hj_op {
     HJ_OP_ABORT,         /* channel */
     HJ_OP_CHANNEL_FREED, /* channel: its handle has gone */
     HJ_OP_ADOPT,         /* channel: fd, unread bytes in buf */
-    HJ_OP_ADOPT_MEMBER,  /* broadcaster: fd, head in buf or NULL, wire form in value */
+    HJ_OP_ADOPT_MEMBER,  /* broadcaster: fd, head in buf or NULL, HJ_HOLD_* in value */
     HJ_OP_ADD,           /* broadcaster: channel `other` */
     HJ_OP_REMOVE,        /* broadcaster: channel `other` */
     HJ_OP_PUBLISH,       /* broadcaster: message */
@@ -34,6 +34,10 @@ enum hj_op {
     HJ_OP_STOP,          /* server */
     HJ_OP_COUNT
 };
+
+/* How a member is written to, in one number. */
+#define HJ_HOLD_WIRE 0xff        /* enum hj_wire */
+#define HJ_HOLD_KEEP_ALIVE 0x100 /* after the body the connection serves further requests */
 
 /* Owns a reference to each thing it points at. */
 struct hj_command {

@@ -44,6 +44,7 @@ int hj_opening_sse(struct hj_opening *out, struct hj_slice headers, struct hj_cl
     int rc = hj_fields_check(&fields, headers.base, headers.len);
     if (rc != 0)
         return rc;
+    client.keep_alive &= !fields.connection_close;
     struct hj_response_head head = {
         .status = 200,
         .headers = headers,
@@ -61,7 +62,10 @@ int hj_opening_hold(struct hj_opening *out, uint32_t kind, struct hj_slice heade
 {
     struct hj_opening opening = {0};
     struct hj_response_head head = {.status = 200, .headers = headers};
-    int rc;
+    struct hj_fields fields;
+    int rc = hj_fields_check(&fields, headers.base, headers.len);
+    if (rc != 0)
+        return rc;
     switch (kind) {
     case HIJACK_HOLD_RAW:
     case HIJACK_HOLD_SSE_BODY:
@@ -70,6 +74,7 @@ int hj_opening_hold(struct hj_opening *out, uint32_t kind, struct hj_slice heade
         opening.wire = kind == HIJACK_HOLD_RAW ? HJ_WIRE_RAW : HJ_WIRE_SSE;
         break;
     case HIJACK_HOLD_STREAM:
+        client.keep_alive &= !fields.connection_close;
         if ((rc = encode_open_ended(&opening, &head, client, options)) != 0)
             return rc;
         opening.wire = head.chunked ? HJ_WIRE_CHUNKED : HJ_WIRE_RAW;

@@ -47,6 +47,8 @@ int hijack_queue_new(hijack_queue **out)
 int hijack_queue_set(hijack_queue *handle, const char *name, size_t name_len, const char *value, size_t value_len)
 {
     struct hj_queue *queue;
+    if ((name == NULL && name_len != 0) || (value == NULL && value_len != 0))
+        return HIJACK_EINVAL;
     int rc = pin(&queue, handle);
     if (rc != 0)
         return rc;
@@ -155,7 +157,7 @@ static struct hj_event *take(struct hj_queue *queue, uint32_t max, bool *closed)
     }
     if (taken != 0) {
         uint64_t left = atomic_fetch_sub_explicit(&queue->count, taken, memory_order_relaxed) - taken;
-        if (left == 0)
+        if (left == 0 && !queue->closed) /* a closed queue ends every wait */
             hj_notify_clear(&queue->notify);
         if (queue->waiters != NULL && left <= queue->options.capacity / 2)
             tell_waiters_locked(queue);

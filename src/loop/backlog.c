@@ -102,28 +102,31 @@ static uint32_t drop_same_key(struct hj_backlog *backlog, const struct hj_messag
     return 0;
 }
 
+/* Unwritten bytes of a published message of which a part is on the wire: it must be finished, the peer would read a
+ * torn one otherwise. */
+static uint64_t begun_bytes(const struct hj_backlog *backlog)
+{
+    return backlog->offset != 0 && item_at(backlog, 0)->message != NULL ? unwritten(backlog, 0) : 0;
+}
+
 enum hj_backlog_result hj_backlog_publish(struct hj_backlog *backlog, struct hj_buf *buf, struct hj_message *message,
                                           uint32_t offset, uint64_t limit, enum hj_overflow overflow, uint32_t *dropped)
 {
     uint64_t len = buf->len - offset;
-    if (overflow == HJ_OVERFLOW_LATEST)
-        *dropped += drop_same_key(backlog, message);
-    /* a message of which a part is on the wire must be finished; the peer would read a torn one otherwise */
-    if (offset == 0 && backlog->published_bytes + len > limit) {
-        if (overflow == HJ_OVERFLOW_DROP_NEWEST)
+    bool fits = backlog->published_bytes + len <= limit;
+    if (overflow == HJ_OVERFLOW_CLOSE && !fits)
+        return HJ_BACKLOG_OVERFLOW;
+    if (offset == 0) {
+        /* nothing is dropped for a message that cannot fit in the end */
+        if (begun_bytes(backlog) + len > limit || (overflow == HJ_OVERFLOW_DROP_NEWEST && !fits))
             return HJ_BACKLOG_REFUSED;
-        if (overflow != HJ_OVERFLOW_CLOSE) {
-            uint32_t i;
-            while (backlog->published_bytes + len > limit && (i = first_droppable(backlog)) < backlog->count) {
-                remove_item(backlog, i);
-                ++*dropped;
-            }
-            if (backlog->published_bytes + len > limit)
-                return HJ_BACKLOG_REFUSED;
+        if (overflow == HJ_OVERFLOW_LATEST)
+            *dropped += drop_same_key(backlog, message);
+        while (backlog->published_bytes + len > limit) {
+            remove_item(backlog, first_droppable(backlog));
+            ++*dropped;
         }
     }
-    if (overflow == HJ_OVERFLOW_CLOSE && backlog->published_bytes + len > limit)
-        return HJ_BACKLOG_OVERFLOW;
     return hj_backlog_append(backlog, buf, message, false, offset) ? HJ_BACKLOG_TAKEN : HJ_BACKLOG_NO_MEMORY;
 }
 

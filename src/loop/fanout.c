@@ -1,8 +1,8 @@
 /* The write run; see fanout.h. Loop thread.
  *
- * What is written to a member that keeps up is one block of bytes per wire form, so that a member costs one look at its
- * table entry and one system call, however many messages there are. Only for a member that cannot take it all do the
- * messages come apart again. Nobody is closed during the run: whoever must go is noted, and goes after it. */
+ * What is written to a member that keeps up is one block of bytes per wire form, so that a member costs one system
+ * call, however many messages there are. Only for a member that cannot take it all do the messages come apart again.
+ * Nobody is closed during the run: whoever must go is noted, and goes after it. */
 #include "loop/fanout.h"
 
 #include <stdlib.h>
@@ -94,29 +94,45 @@ static void keep(struct run *run, struct hj_conn *conn, size_t written)
     hj_loop_count(loop, HIJACK_STAT_BACKLOG_BYTES, conn->backlog->bytes - before);
 }
 
-static void write_member(struct run *run, struct hj_conn *conn, uint32_t now)
+/* A member that did not take the whole block: written is what it took, 0 if it was not asked, -1 if it is dead. */
+static void write_rest(struct run *run, struct hj_member member, ssize_t written)
 {
-    struct hj_buf *block = run->block[conn->wire];
-    ssize_t n = 0;
-    if (conn->backlog == NULL) {
-        if (block == NULL && (block = run->block[conn->wire] = join(run, (enum hj_wire)conn->wire)) == NULL) {
-            doom(run, conn->index, HIJACK_ENOMEM);
-            return;
-        }
-        n = hj_writer_try(conn->fd, block->data, block->len);
-        if (n > 0) {
-            conn->out_ms = now;
-            run->bytes += (uint64_t)n;
-        }
-        if ((size_t)n == block->len) {
-            run->delivered += (uint64_t)run->count;
-            return;
-        }
+    struct hj_conn *conn = hj_table_at(&run->loop->table, member.conn);
+    if (written < 0) {
+        doom(run, member.conn, hj_conn_error(conn));
+        return;
     }
-    if (n < 0)
-        doom(run, conn->index, hj_conn_error(conn));
-    else
-        keep(run, conn, (size_t)n);
+    if (written > 0)
+        conn->out_ms = hj_loop_time(run->loop);
+    run->bytes += (uint64_t)written;
+    keep(run, conn, (size_t)written);
+}
+
+/* For a member that keeps up nothing is touched but the list. */
+static void write_members(struct run *run, struct hj_shard *shard)
+{
+    uint64_t whole[HJ_WIRE_COUNT] = {0};
+    for (uint32_t i = 0; i < shard->count; ++i) {
+        struct hj_member member = shard->members[i];
+        unsigned wire = member.out >> HJ_MEMBER_WIRE_SHIFT & 3;
+        if (run->block[wire] == NULL && (run->block[wire] = join(run, (enum hj_wire)wire)) == NULL) {
+            doom(run, member.conn, HIJACK_ENOMEM);
+            continue;
+        }
+        const struct hj_buf *block = run->block[wire];
+        ssize_t n = 0;
+        if ((member.out & HJ_MEMBER_SLOW) == 0)
+            n = hj_writer_try((int)(member.out & HJ_MEMBER_FD), block->data, block->len);
+        if ((size_t)n == block->len)
+            ++whole[wire];
+        else
+            write_rest(run, member, n);
+    }
+    for (int wire = 0; wire < HJ_WIRE_COUNT; ++wire) {
+        run->delivered += whole[wire] * (uint64_t)run->count;
+        run->bytes += whole[wire] * (run->block[wire] == NULL ? 0 : run->block[wire]->len);
+    }
+    shard->out_ms = hj_loop_time(run->loop);
 }
 
 static void close_doomed(struct run *run)
@@ -144,12 +160,7 @@ void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct 
         .limit = atomic_load_explicit(&broadcaster->backlog_bytes, memory_order_relaxed),
         .overflow = (enum hj_overflow)atomic_load_explicit(&broadcaster->overflow, memory_order_relaxed),
     };
-    uint32_t now = hj_loop_time(loop);
-    for (uint32_t i = 0; i < shard->count; ++i) {
-        if (i + 4 < shard->count)
-            __builtin_prefetch(hj_table_at(&loop->table, shard->members[i + 4]));
-        write_member(&run, hj_table_at(&loop->table, shard->members[i]), now);
-    }
+    write_members(&run, shard);
     hj_loop_count(loop, HIJACK_STAT_BYTES_OUT, run.bytes);
     hj_loop_count(loop, HIJACK_STAT_DELIVERED, run.delivered);
     hj_loop_count(loop, HIJACK_STAT_DROPPED, run.dropped);
@@ -165,7 +176,7 @@ void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
     struct hj_shard *shard;
     /* each end takes one member out, the last one the shard */
     while ((shard = hj_shard_of(loop, broadcaster)) != NULL) {
-        struct hj_conn *conn = hj_table_at(&loop->table, shard->members[shard->count - 1]);
+        struct hj_conn *conn = hj_table_at(&loop->table, shard->members[shard->count - 1].conn);
         if (conn->channel != NULL)
             atomic_store(&conn->channel->state, HJ_CHANNEL_CLOSING);
         hj_ending_finish(loop, conn);

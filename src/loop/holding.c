@@ -36,7 +36,7 @@ static struct hj_held_head *route_head(struct hj_loop *loop, const struct hj_rou
         if (opening.head == NULL)
             opening.head = hj_buf_new(0);
         cached->head[*form] = opening.head;
-        cached->wire[*form] = (uint8_t)opening.wire;
+        cached->how[*form] = (uint16_t)((unsigned)opening.wire | (opening.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0));
     }
     return cached->head[*form] == NULL ? NULL : cached;
 }
@@ -48,12 +48,12 @@ static void uncount(struct hj_broadcaster *broadcaster)
 }
 
 /* Makes an open connection a member, counted already, that nobody has a handle of. */
-static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster, enum hj_wire wire,
-                 struct hj_buf *head, bool keep_alive)
+static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster, uint64_t how,
+                 struct hj_buf *head)
 {
     hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
-    conn->wire = (uint8_t)wire;
-    conn->flags = (uint16_t)(hj_wire_is_chunked(wire) && keep_alive ? HJ_CONN_KEEP_ALIVE : 0);
+    conn->wire = (uint8_t)(how & HJ_HOLD_WIRE);
+    conn->flags = (uint16_t)((how & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0);
     if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false)) {
         uncount(broadcaster);
         return false;
@@ -81,13 +81,12 @@ bool hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
     if (!is_head) {
         hj_broadcaster_address(route->broadcaster, loop);
         atomic_fetch_add_explicit(&route->broadcaster->members, 1, memory_order_relaxed);
-        hold(loop, conn, route->broadcaster, (enum hj_wire)head->wire[form], head->head[form], client.keep_alive);
+        hold(loop, conn, route->broadcaster, head->how[form], head->head[form]);
         return false;
     }
     if (!hj_writer_send(loop, conn, head->head[form], false))
         return false;
-    bool keep_alive = form == 1 && head->head[form]->len != 0 && !loop->draining && conn->backlog == NULL;
-    if (!keep_alive) {
+    if ((head->how[form] & HJ_HOLD_KEEP_ALIVE) == 0 || loop->draining || conn->backlog != NULL) {
         conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE;
         conn->flags |= HJ_CONN_ENDING;
         hj_ending_settle(loop, conn);
@@ -138,11 +137,11 @@ void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
         return;
     }
     if (!request->is_head) {
-        hold(loop, conn, broadcaster, (enum hj_wire)command->value, command->buf, request->client.keep_alive);
+        hold(loop, conn, broadcaster, command->value, command->buf);
         return;
     }
     /* to HEAD the head is the whole response */
-    conn->flags = (uint16_t)(request->client.keep_alive && request->client.minor_version >= 1 ? HJ_CONN_KEEP_ALIVE : 0);
+    conn->flags = (uint16_t)((command->value & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0);
     if (command->buf != NULL && !hj_writer_send(loop, conn, command->buf, false))
         return;
     conn->flags |= HJ_CONN_ENDING;
@@ -185,7 +184,7 @@ void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
     struct hj_conn *conn = adopt(loop, command->fd);
     if (conn != NULL)
-        hold(loop, conn, broadcaster, (enum hj_wire)command->value, command->buf, false);
+        hold(loop, conn, broadcaster, command->value, command->buf);
     else
         uncount(broadcaster);
 }

@@ -40,6 +40,7 @@ static struct hj_shard *make_shard(struct hj_loop *loop, struct hj_broadcaster *
         return NULL;
     hj_object_ref(&broadcaster->object);
     shard->broadcaster = broadcaster;
+    shard->out_ms = hj_loop_time(loop);
     return *slot = shard;
 }
 
@@ -67,18 +68,46 @@ static uint32_t *find(struct hj_loop *loop, struct hj_conn *conn, const struct h
     return link;
 }
 
-static bool append(struct hj_shard *shard, uint32_t index)
+static struct hj_member describe(const struct hj_conn *conn)
+{
+    uint32_t slow = conn->backlog != NULL ? HJ_MEMBER_SLOW : 0;
+    return (struct hj_member){conn->index, (uint32_t)conn->fd | (uint32_t)conn->wire << HJ_MEMBER_WIRE_SHIFT | slow};
+}
+
+static bool append(struct hj_shard *shard, const struct hj_conn *conn)
 {
     if (shard->count == shard->capacity) {
         uint32_t capacity = shard->capacity == 0 ? 2 : shard->capacity + shard->capacity / 2 + 1;
-        uint32_t *members = realloc(shard->members, capacity * sizeof(*members));
+        struct hj_member *members = realloc(shard->members, capacity * sizeof(*members));
         if (members == NULL)
             return false;
         shard->members = members;
         shard->capacity = capacity;
     }
-    shard->members[shard->count++] = index;
+    shard->members[shard->count++] = describe(conn);
     return true;
+}
+
+void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn)
+{
+    for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next) {
+        struct hj_membership *membership = hj_member_table_at(&loop->members, i);
+        membership->shard->members[membership->position] = describe(conn);
+    }
+}
+
+/* out_ms counts from the start of the loop and may wrap around: the later one is the one with the smaller age. */
+static void refresh(struct hj_conn *conn, const struct hj_shard *shard, uint32_t now)
+{
+    if (conn->backlog == NULL && now - shard->out_ms < now - conn->out_ms)
+        conn->out_ms = shard->out_ms;
+}
+
+void hj_shard_refresh(struct hj_loop *loop, struct hj_conn *conn)
+{
+    uint32_t now = hj_loop_time(loop);
+    for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next)
+        refresh(conn, hj_member_table_at(&loop->members, i)->shard, now);
 }
 
 bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn)
@@ -89,7 +118,7 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
     if (*find(loop, conn, shard) != 0)
         return true;
     uint32_t index = hj_member_table_take(&loop->members);
-    if (index == 0 || !append(shard, conn->index)) {
+    if (index == 0 || !append(shard, conn)) {
         if (index != 0)
             hj_member_table_give(&loop->members, index);
         drop_if_empty(loop, shard);
@@ -102,19 +131,20 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
     return true;
 }
 
-/* Takes out the membership that *link leads to. */
-static void remove_at(struct hj_loop *loop, uint32_t *link)
+/* Takes out conn's membership that *link leads to. */
+static void remove_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t *link)
 {
     uint32_t index = *link;
     struct hj_membership *membership = hj_member_table_at(&loop->members, index);
     struct hj_shard *shard = membership->shard;
     uint32_t position = membership->position;
+    refresh(conn, shard, hj_loop_time(loop));
     *link = membership->next;
     hj_member_table_give(&loop->members, index);
-    uint32_t moved = shard->members[--shard->count];
+    struct hj_member moved = shard->members[--shard->count];
     if (position != shard->count) {
         shard->members[position] = moved;
-        uint32_t moved_index = *find(loop, hj_table_at(&loop->table, moved), shard);
+        uint32_t moved_index = *find(loop, hj_table_at(&loop->table, moved.conn), shard);
         hj_member_table_at(&loop->members, moved_index)->position = position;
     }
     hj_loop_uncount(loop, HIJACK_STAT_MEMBERSHIPS, 1);
@@ -128,7 +158,7 @@ void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, s
         return;
     uint32_t *link = find(loop, conn, shard);
     if (*link != 0)
-        remove_at(loop, link);
+        remove_at(loop, conn, link);
 }
 
 void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn)
@@ -139,6 +169,6 @@ void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn)
         struct hj_shard *shard = hj_member_table_at(&loop->members, conn->memberships)->shard;
         if (conn->channel == NULL)
             atomic_fetch_sub_explicit(&shard->broadcaster->members, 1, memory_order_relaxed);
-        remove_at(loop, &conn->memberships);
+        remove_at(loop, conn, &conn->memberships);
     }
 }

@@ -1,4 +1,7 @@
-/* The members of one broadcaster on one loop: a dense list of table entries. Loop thread. */
+/* The members of one broadcaster on one loop: a dense list. Loop thread.
+ *
+ * What the write run needs of a member that keeps up stands in the list itself: after each system call the caches hold
+ * the kernel's things, and the table entry would be one more line to fetch for every member. */
 #ifndef HJ_LOOP_SHARD_H
 #define HJ_LOOP_SHARD_H
 
@@ -8,11 +11,21 @@
 #include "core/broadcaster.h"
 #include "loop/state.h"
 
+struct hj_member {
+    uint32_t conn; /* entry of the loop's table */
+    uint32_t out;  /* descriptor, wire form, and whether it has a backlog */
+};
+
+#define HJ_MEMBER_FD 0x1fffffffu
+#define HJ_MEMBER_WIRE_SHIFT 29 /* two bits */
+#define HJ_MEMBER_SLOW 0x80000000u
+
 /* Exists while it has members, and then keeps its broadcaster alive. */
 struct hj_shard {
     struct hj_broadcaster *broadcaster; /* a reference */
-    uint32_t *members;                  /* entries of the loop's table */
+    struct hj_member *members;
     uint32_t count, capacity;
+    uint32_t out_ms; /* when its members that keep up were last written to; loop time */
 };
 
 /* NULL where this loop has no member of it. */
@@ -26,5 +39,10 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
  * counts. */
 void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn);
 void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn);
+/* The connection got its backlog, or lost it. */
+void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn);
+
+/* Brings the entry's out_ms up to what its shards have written since. */
+void hj_shard_refresh(struct hj_loop *loop, struct hj_conn *conn);
 
 #endif

@@ -31,7 +31,7 @@ struct hj_conn;
 struct hj_held_head {
     time_t second;
     struct hj_buf *head[3]; /* for HTTP/1.0; 1.1; 1.1 with Connection: close */
-    uint8_t wire[3];
+    uint16_t how[3];        /* HJ_HOLD_* */
 };
 
 /* A listening socket of this loop. */

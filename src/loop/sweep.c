@@ -10,6 +10,7 @@
 #include "loop/drain.h"
 #include "loop/http.h"
 #include "loop/reading.h"
+#include "loop/shard.h"
 #include "loop/writer.h"
 
 #define LINGER_MS 2000
@@ -94,6 +95,7 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
             hj_conn_close(loop, conn, 0);
         return;
     }
+    hj_shard_refresh(loop, conn);
     if (options->idle_timeout_ms != 0 && now - conn->in_ms >= options->idle_timeout_ms &&
         now - conn->out_ms >= options->idle_timeout_ms) {
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);

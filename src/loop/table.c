@@ -13,7 +13,8 @@ static bool grow(void ***chunks, uint32_t *count, size_t entry_size)
     if (more == NULL)
         return false;
     *chunks = more;
-    if ((more[*count] = malloc(HJ_TABLE_CHUNK * entry_size)) == NULL)
+    /* an entry of 64 bytes is one line of the cache */
+    if ((more[*count] = aligned_alloc(64, HJ_TABLE_CHUNK * entry_size)) == NULL)
         return false;
     ++*count;
     return true;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "loop/ending.h"
+#include "loop/shard.h"
 
 ssize_t hj_writer_try(int fd, const char *data, size_t len)
 {
@@ -35,10 +36,11 @@ static ssize_t try_all(int fd, struct iovec *iov, int count)
 
 bool hj_writer_need_backlog(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if (conn->backlog == NULL)
-        conn->backlog = hj_backlog_new();
-    if (conn->backlog == NULL)
-        return false;
+    if (conn->backlog == NULL) {
+        if ((conn->backlog = hj_backlog_new()) == NULL)
+            return false;
+        hj_shard_mark(loop, conn);
+    }
     hj_conn_set_interest(loop, conn, conn->interest | HJ_POLL_OUT);
     return true;
 }
@@ -131,6 +133,7 @@ void hj_writer_flush(struct hj_loop *loop, struct hj_conn *conn)
         if (conn->backlog->count == 0) {
             hj_backlog_free(conn->backlog);
             conn->backlog = NULL;
+            hj_shard_mark(loop, conn);
             hj_conn_set_interest(loop, conn, conn->interest & ~(unsigned)HJ_POLL_OUT);
         }
         if (!release(loop, conn, owed))
