@@ -432,7 +432,7 @@ HIJACK_API int hijack_broadcaster_set(hijack_broadcaster *broadcaster, const cha
                                       const char *value, size_t value_len);
 
 /* Makes a stream or socket of the same server a member; one may be a member of many. Errors: EHANDLE, EFORK, ECLOSED,
- * EINVAL (another server's), ESTATE (a member already), ENOMEM. */
+ * EINVAL (another server's, or a stream with a Content-Length), ESTATE (a member already), ENOMEM. */
 HIJACK_API int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket);
 
 /* Ends a membership; the connection stays with its handle. Errors: EHANDLE, EFORK, ECLOSED, EINVAL (another server's),

@@ -88,6 +88,8 @@ int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t 
 
 static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
 {
+    if (atomic_load(&channel->room) != HJ_NO_LENGTH)
+        return HIJACK_EINVAL; /* published bytes would not keep to the Content-Length */
     if (atomic_load(&channel->state) >= HJ_CHANNEL_CLOSING)
         return HIJACK_ECLOSED;
     struct hj_command *command = hj_command_new(HJ_OP_ADD, &broadcaster->object, &channel->object);
@@ -199,11 +201,11 @@ static int post_addressed(struct hj_broadcaster *broadcaster, enum hj_op op, str
             return HIJACK_ENOMEM;
         if (message != NULL) {
             command->message = hj_message_ref(message);
-            atomic_fetch_add_explicit(&server->publish_waiting, message->data->len, memory_order_relaxed);
+            atomic_fetch_add_explicit(&server->publish_waiting, hj_message_cost(message), memory_order_relaxed);
         }
         if (!hj_loop_post(server->loops[i], command)) {
             if (message != NULL)
-                atomic_fetch_sub_explicit(&server->publish_waiting, message->data->len, memory_order_relaxed);
+                atomic_fetch_sub_explicit(&server->publish_waiting, hj_message_cost(message), memory_order_relaxed);
             hj_command_free(command);
         }
     }

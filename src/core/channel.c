@@ -79,9 +79,9 @@ int hj_channel_reserve(struct hj_channel *channel, uint64_t len)
     if (atomic_load(&channel->state) != HJ_CHANNEL_OPEN)
         return HIJACK_ECLOSED;
     if (atomic_load(&channel->pending) >= high_water) {
+        /* stays set even if there is room now: another sender may rely on it, and one DRAINED too many does no harm */
         atomic_store(&channel->starved, true);
-        /* if it is still too much, or the loop has seen starved and pushes DRAINED already, this is EAGAIN */
-        if (atomic_load(&channel->pending) >= high_water || !atomic_exchange(&channel->starved, false))
+        if (atomic_load(&channel->pending) >= high_water)
             return HIJACK_EAGAIN;
     }
     if (!take_room(channel, len))

@@ -30,6 +30,7 @@ enum hj_op {
     HJ_OP_REMOVE,        /* broadcaster: channel `other` */
     HJ_OP_PUBLISH,       /* broadcaster: message */
     HJ_OP_CLOSE_MEMBERS, /* broadcaster */
+    HJ_OP_ACCEPT,        /* server: all loops run, connections may come */
     HJ_OP_DRAIN,         /* server: deadline in value, a moment of hj_clock_ms */
     HJ_OP_STOP,          /* server */
     HJ_OP_COUNT

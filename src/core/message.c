@@ -95,6 +95,11 @@ struct hj_buf *hj_message_encoded(struct hj_message *message, enum hj_wire wire)
     return buf;
 }
 
+uint64_t hj_message_cost(const struct hj_message *message)
+{
+    return sizeof(*message) + 128 + message->data->len + message->event.len + message->id.len + message->key.len;
+}
+
 bool hj_message_same_key(const struct hj_message *a, const struct hj_message *b)
 {
     return a->key.len != 0 && hj_slice_equal(a->key, b->key);

@@ -47,6 +47,9 @@ void hj_message_unref(struct hj_message *message); /* NULL is a no-op */
  * thread. */
 struct hj_buf *hj_message_encoded(struct hj_message *message, enum hj_wire wire);
 
+/* About how much memory it takes while it waits for the loops. */
+uint64_t hj_message_cost(const struct hj_message *message);
+
 bool hj_message_same_key(const struct hj_message *a, const struct hj_message *b);
 
 #endif

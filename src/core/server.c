@@ -1,8 +1,6 @@
 /* The public functions of a server, but for its configuration (configure.c). Any thread. */
 #include "core/server.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -200,13 +198,11 @@ void hj_server_stopped(struct hj_server *server)
 /* The program has done with it: a running server ends by itself, one that never ran will not. */
 static void let_go(struct hj_server *server)
 {
+    pthread_mutex_lock(&server->lock); /* a start under way comes first */
     if (atomic_exchange(&server->threads_left, false)) {
         post_all(server, HJ_OP_STOP, 0);
         hj_loops_detach(server);
-        return;
-    }
-    pthread_mutex_lock(&server->lock);
-    if (atomic_load(&server->state) == HJ_SERVER_NEW) {
+    } else if (atomic_load(&server->state) == HJ_SERVER_NEW) {
         atomic_store(&server->state, HJ_SERVER_STOPPED);
         release_routes(server);
     }
@@ -253,21 +249,14 @@ struct hj_loop *hj_server_next_loop(struct hj_server *server)
     return server->loops[turn % server->loop_count];
 }
 
-/* 0 for a connected stream socket, which is then non-blocking and close-on-exec; else HIJACK_ENOTSOCK. */
-static int prepare_descriptor(int fd)
+static bool is_connected_stream(int fd)
 {
-    int type, flags;
+    int type;
     socklen_t len = sizeof(type);
     struct sockaddr_storage peer;
     socklen_t peer_len = sizeof(peer);
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM)
-        return HIJACK_ENOTSOCK;
-    if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0)
-        return HIJACK_ENOTSOCK;
-    if ((flags = fcntl(fd, F_GETFL)) == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ||
-        (flags = fcntl(fd, F_GETFD)) == -1 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) == -1)
-        return HIJACK_ENOTSOCK;
-    return 0;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
+           getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0;
 }
 
 int hj_server_check_adopting(struct hj_server *server, int fd)
@@ -279,7 +268,7 @@ int hj_server_check_adopting(struct hj_server *server, int fd)
         return HIJACK_ESHUTDOWN;
     if (atomic_load(&server->connections) >= server->connection_limit)
         return HIJACK_ELIMIT;
-    return prepare_descriptor(fd);
+    return is_connected_stream(fd) ? 0 : HIJACK_ENOTSOCK;
 }
 
 static int adopt(struct hj_channel **out, struct hj_server *server, int fd, struct hj_slice unread)

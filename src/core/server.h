@@ -83,7 +83,7 @@ int hj_server_check_running(struct hj_server *server);
 /* Called by the loop that ended last. */
 void hj_server_stopped(struct hj_server *server);
 
-/* Whether the server takes this descriptor now: 0, and fd is non-blocking and close-on-exec; or HIJACK_ESTATE,
+/* Whether the server takes this descriptor now: 0, HIJACK_ESTATE,
  * ESHUTDOWN, ELIMIT, ENOTSOCK (not a connected stream socket). */
 int hj_server_check_adopting(struct hj_server *server, int fd);
 

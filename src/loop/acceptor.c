@@ -31,14 +31,13 @@ int hj_acceptor_open(struct hj_loop *loop)
         return HIJACK_ENOMEM;
     atomic_fetch_add(&server->accepting, 1);
     loop->accepting = true;
+    loop->accept_paused = true; /* until the start is complete */
     for (uint32_t i = 0; i < server->listener_count; ++i) {
         struct hj_acceptor *acceptor = &loop->acceptors[i];
         int fd = loop->index == 0 ? -1 : hj_listener_share(&server->listeners[i], &server->options);
         acceptor->owned = fd != -1;
         acceptor->fd = fd != -1 ? fd : server->listeners[i].fd;
         ++loop->acceptor_count;
-        if (!poll_acceptor(loop, i))
-            return HIJACK_ELIMIT;
     }
     return 0;
 }
@@ -57,13 +56,19 @@ static void pause_accepting(struct hj_loop *loop)
 
 void hj_acceptor_resume(struct hj_loop *loop)
 {
-    if (!loop->accept_paused || loop->draining || loop->stopping ||
+    if (!loop->accept_paused || !loop->may_accept || loop->draining || loop->stopping ||
         atomic_load(&loop->server->connections) >= loop->server->connection_limit)
         return;
     loop->accept_paused = false;
     for (uint32_t i = 0; i < loop->acceptor_count; ++i)
         if (loop->acceptors[i].fd != -1)
             poll_acceptor(loop, i);
+}
+
+void hj_acceptor_begin(struct hj_loop *loop)
+{
+    loop->may_accept = true;
+    hj_acceptor_resume(loop);
 }
 
 /* Takes a place under the limit. */

@@ -9,6 +9,9 @@
 /* Before the thread runs: this loop's sockets, shared or its own. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
 int hj_acceptor_open(struct hj_loop *loop);
 
+/* The start is complete: connections may come. */
+void hj_acceptor_begin(struct hj_loop *loop);
+
 void hj_acceptor_accept(struct hj_loop *loop, uint32_t index);
 
 /* The caller is done with the listeners; the last one closes the server's own sockets. */

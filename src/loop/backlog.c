@@ -75,8 +75,14 @@ static void remove_item(struct hj_backlog *backlog, uint32_t i)
     backlog->bytes -= gone.buf->len;
     if (gone.message != NULL)
         backlog->published_bytes -= gone.buf->len;
-    for (; i + 1 < backlog->count; ++i)
-        *item_at(backlog, i) = *item_at(backlog, i + 1);
+    if (i < backlog->count / 2) { /* the shorter side moves: what gives way is mostly the oldest */
+        for (; i != 0; --i)
+            *item_at(backlog, i) = *item_at(backlog, i - 1);
+        backlog->head = (backlog->head + 1) & (backlog->capacity - 1);
+    } else {
+        for (; i + 1 < backlog->count; ++i)
+            *item_at(backlog, i) = *item_at(backlog, i + 1);
+    }
     --backlog->count;
     release(&gone);
 }

@@ -77,6 +77,14 @@ void hj_conn_attach(struct hj_loop *loop, struct hj_conn *conn, struct hj_channe
     hj_conn_set_kind(loop, conn, channel->object.kind == HJ_KIND_STREAM ? HJ_CONN_STREAM : HJ_CONN_SOCKET);
 }
 
+void hj_conn_unstall(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if ((conn->flags & HJ_CONN_STALLED) == 0)
+        return;
+    conn->flags &= (uint16_t)~HJ_CONN_STALLED;
+    --loop->stalled;
+}
+
 static void drop_backlog(struct hj_loop *loop, struct hj_conn *conn)
 {
     if (conn->backlog == NULL)
@@ -139,8 +147,7 @@ int hj_conn_release(struct hj_loop *loop, struct hj_conn *conn, struct hj_input 
     else
         free(conn->input);
     drop_backlog(loop, conn);
-    if ((conn->flags & HJ_CONN_STALLED) != 0)
-        --loop->stalled;
+    hj_conn_unstall(loop, conn);
     /* before the close: a forked child may hold a copy of the descriptor, and the poller would go on telling of it */
     if ((conn->flags & HJ_CONN_UNPOLLED) == 0)
         hj_poller_remove(&loop->poller, fd);
@@ -207,7 +214,7 @@ bool hj_conn_keep_input(struct hj_conn *conn, const char *data, size_t len)
     if (len == 0)
         return true;
     if (input == NULL || input->start + have + len > input->capacity) {
-        size_t capacity = have + len < 512 ? 512 : (have + len) * 2;
+        size_t capacity = input == NULL ? len : (have + len) * 2; /* what is left over often stays as it is */
         struct hj_input *more = malloc(sizeof(*more) + capacity);
         if (more == NULL || capacity > UINT32_MAX) {
             free(more);

@@ -35,6 +35,7 @@ enum {
     HJ_CONN_PEER = 128,     /* the peer's FIN was told by the poller */
     HJ_CONN_STALLED = 256,  /* not read because the queue is full */
     HJ_CONN_UNPOLLED = 512, /* taken out of the poller: it is dead, and only unread bytes keep it */
+    HJ_CONN_RESET = 2048,   /* dead by an error, and not by an end on both sides */
     HJ_CONN_REUSED = 1024,  /* READING after an earlier response */
 };
 
@@ -74,6 +75,9 @@ void hj_conn_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned i
 
 /* Makes the channel the connection's, taking a reference. */
 void hj_conn_attach(struct hj_loop *loop, struct hj_conn *conn, struct hj_channel *channel);
+
+/* It is no longer one that waits for room in a queue. */
+void hj_conn_unstall(struct hj_loop *loop, struct hj_conn *conn);
 
 /* Lets go of request and channel, after their last events (status), and of all memberships. */
 void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status);

@@ -4,6 +4,8 @@
  * put together, so that nothing overtakes anything. */
 #include "loop/dispatch.h"
 
+#include <stdlib.h>
+
 #include "core/broadcaster.h"
 #include "loop/acceptor.h"
 #include "loop/conn.h"
@@ -42,15 +44,16 @@ static struct hj_command *run_publishes(struct hj_loop *loop, struct hj_command 
 {
     struct hj_message *messages[HJ_FANOUT_MAX];
     struct hj_command *command = first;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, cost = 0;
     int count = 0;
     while (command != NULL && command->op == HJ_OP_PUBLISH && command->object == first->object &&
            count < HJ_FANOUT_MAX && (count == 0 || bytes + command->message->data->len <= HJ_FANOUT_MAX_BYTES)) {
         bytes += command->message->data->len;
+        cost += hj_message_cost(command->message);
         messages[count++] = command->message;
         command = command->next;
     }
-    atomic_fetch_sub_explicit(&loop->server->publish_waiting, bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&loop->server->publish_waiting, cost, memory_order_relaxed);
     hj_fanout(loop, (struct hj_broadcaster *)first->object, messages, count);
     return command;
 }
@@ -72,6 +75,7 @@ static void run_ending(struct hj_loop *loop, struct hj_command *command, unsigne
     uint32_t generation = conn->generation;
     hj_shard_remove_all(loop, conn);
     conn->flags |= (uint16_t)flag;
+    conn->out_ms = hj_loop_time(loop); /* its patience begins */
     hj_ending_settle(loop, conn);
     if (conn->generation == generation && conn->channel != NULL)
         hj_reader_update(loop, conn);
@@ -91,6 +95,25 @@ static void run_abort(struct hj_loop *loop, struct hj_command *command)
         hj_conn_close(loop, conn, HIJACK_EABORTED);
 }
 
+/* The program has let go of a member: from here on its broadcasters keep it, and count it. */
+static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_channel *channel = conn->channel;
+    hj_rooms_close(&channel->rooms);
+    hj_shard_count(loop, conn);
+    conn->channel = NULL;
+    channel->conn = NULL;
+    channel->ended = true;
+    hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
+    hj_conn_unstall(loop, conn);
+    if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0) {
+        free(conn->input);
+        conn->input = NULL;
+    }
+    hj_conn_set_interest(loop, conn, (conn->interest & HJ_POLL_OUT) | HJ_POLL_IN | HJ_POLL_PEER);
+    hj_object_unref(&channel->object);
+}
+
 static void run_channel_freed(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->object;
@@ -102,13 +125,11 @@ static void run_channel_freed(struct hj_loop *loop, struct hj_command *command)
         hj_conn_close(loop, conn, HIJACK_EABORTED);
         return;
     }
-    /* the broadcaster keeps it */
-    conn->channel = NULL;
-    channel->conn = NULL;
-    channel->ended = true;
-    hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
-    hj_conn_set_interest(loop, conn, (conn->interest & HJ_POLL_OUT) | HJ_POLL_IN | HJ_POLL_PEER);
-    hj_object_unref(&channel->object);
+    if ((conn->flags & HJ_CONN_UNPOLLED) != 0) {
+        hj_conn_close(loop, conn, HIJACK_ERESET); /* dead already; nobody will read what it had sent */
+        return;
+    }
+    leave_to_broadcasters(loop, conn);
 }
 
 static void run_add(struct hj_loop *loop, struct hj_command *command)
@@ -151,6 +172,12 @@ static void run_close_members(struct hj_loop *loop, struct hj_command *command)
     hj_fanout_close(loop, (struct hj_broadcaster *)command->object);
 }
 
+static void run_accept(struct hj_loop *loop, struct hj_command *command)
+{
+    (void)command;
+    hj_acceptor_begin(loop);
+}
+
 static void run_drain(struct hj_loop *loop, struct hj_command *command)
 {
     hj_drain_begin(loop, command->value);
@@ -181,6 +208,7 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_ADD] = run_add,
     [HJ_OP_REMOVE] = run_remove,
     [HJ_OP_CLOSE_MEMBERS] = run_close_members,
+    [HJ_OP_ACCEPT] = run_accept,
     [HJ_OP_DRAIN] = run_drain,
     [HJ_OP_STOP] = run_stop,
 };
@@ -244,6 +272,8 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
     case HJ_CONN_PENDING:
         if ((rest & HJ_POLL_GONE) != 0)
             hj_conn_close(loop, conn, hj_conn_error(conn));
+        else
+            hj_conn_set_interest(loop, conn, conn->interest & HJ_POLL_OUT); /* what follows waits in the kernel */
         break;
     case HJ_CONN_FREE:
     case HJ_CONN_KINDS:

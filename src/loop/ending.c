@@ -67,5 +67,6 @@ void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn)
         !hj_writer_send(loop, conn, loop->last_chunk, false))
         return;
     conn->flags |= HJ_CONN_ENDING;
+    conn->out_ms = hj_loop_time(loop); /* its patience begins */
     hj_ending_settle(loop, conn);
 }

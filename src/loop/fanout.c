@@ -92,6 +92,7 @@ static void keep(struct run *run, struct hj_conn *conn, size_t written)
         }
     }
     hj_loop_count(loop, HIJACK_STAT_BACKLOG_BYTES, conn->backlog->bytes - before);
+    hj_writer_drop_empty(loop, conn);
 }
 
 /* A member that did not take the whole block: written is what it took, 0 if it was not asked, -1 if it is dead. */

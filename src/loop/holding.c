@@ -1,6 +1,7 @@
 /* How connections come to be held; see holding.h. Loop thread. */
 #include "loop/holding.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -58,6 +59,8 @@ static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcast
         uncount(broadcaster);
         return false;
     }
+    if (conn->input != NULL && conn->input->len > loop->server->options.max_head_bytes)
+        conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE; /* so much is not worth keeping for the next request */
     if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0) {
         free(conn->input);
         conn->input = NULL;
@@ -87,6 +90,9 @@ bool hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
     if (!hj_writer_send(loop, conn, head->head[form], false))
         return false;
     if ((head->how[form] & HJ_HOLD_KEEP_ALIVE) == 0 || loop->draining || conn->backlog != NULL) {
+        /* no READING any more: what else the client asks for is not looked at */
+        hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
+        hj_conn_set_interest(loop, conn, conn->interest & HJ_POLL_OUT);
         conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE;
         conn->flags |= HJ_CONN_ENDING;
         hj_ending_settle(loop, conn);
@@ -156,6 +162,8 @@ static struct hj_conn *adopt(struct hj_loop *loop, int fd)
         close(fd);
         return NULL;
     }
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
     atomic_fetch_add(&loop->server->connections, 1);
     hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
     hj_loop_count(loop, HIJACK_STAT_ADOPTED, 1);

@@ -14,6 +14,8 @@
 #include "loop/pending.h"
 #include "loop/reading.h"
 
+#define SETTLE_MAX 64 /* requests taken back in one turn */
+
 /* One connection that libh2o has. */
 struct http_conn {
     h2o_linklist_t link;       /* in http->conns */
@@ -257,10 +259,10 @@ static void on_bare(void *data, h2o_socket_t *sock, size_t reqsize)
     h2o_buffer_dispose(&info.input);
 }
 
-void hj_http_settle(struct hj_loop *loop)
+bool hj_http_settle(struct hj_loop *loop)
 {
     struct hj_http *http = loop->http;
-    while (!h2o_linklist_is_empty(&http->ready)) {
+    for (int i = 0; i < SETTLE_MAX && !h2o_linklist_is_empty(&http->ready); ++i) {
         struct http_conn *conn = CONN_OF(ready_link, http->ready.next);
         struct taking taking = {.loop = loop};
         h2o_linklist_unlink(&conn->ready_link);
@@ -269,6 +271,7 @@ void hj_http_settle(struct hj_loop *loop)
         while (!taking.done)
             h2o_evloop_run(http->loop, 0);
     }
+    return !h2o_linklist_is_empty(&http->ready);
 }
 
 void hj_http_abandon(struct hj_loop *loop)

@@ -26,8 +26,9 @@ bool hj_http_busy(const struct hj_loop *loop);
 /* Lets libh2o wait (for the loop's poller too) and work. */
 void hj_http_run(struct hj_loop *loop, int timeout_ms);
 
-/* Takes back the connections whose requests are complete. */
-void hj_http_settle(struct hj_loop *loop);
+/* Takes back the connections whose requests are complete: some of them, so that everything else has its turn too. True
+ * if there are more. */
+bool hj_http_settle(struct hj_loop *loop);
 
 /* Ends every connection. */
 void hj_http_abandon(struct hj_loop *loop);

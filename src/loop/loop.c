@@ -40,32 +40,38 @@ uint32_t hj_loop_index(const struct hj_loop *loop)
     return loop->index;
 }
 
-struct hj_waiter *hj_loop_waiter(struct hj_loop *loop, const struct hj_queue *queue)
+uint32_t hj_loop_inlet_count(const struct hj_loop *loop)
 {
-    const struct hj_server *server = loop->server;
-    for (uint32_t i = 0; i < server->queue_count; ++i)
-        if (server->queues[i] == queue)
-            return &loop->waiters[i];
-    for (uint32_t i = 0; i < server->route_count; ++i)
-        if (server->routes[i].queue == queue)
-            return &loop->waiters[server->queue_count + i];
+    return loop->server->queue_count + loop->server->route_count;
+}
+
+/* The queue behind an inlet; NULL for a route that has none. */
+static struct hj_queue *queue_of_inlet(const struct hj_server *server, uint32_t i)
+{
+    return i < server->queue_count ? server->queues[i] : server->routes[i - server->queue_count].queue;
+}
+
+struct hj_inlet *hj_loop_inlet(struct hj_loop *loop, const struct hj_queue *queue)
+{
+    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
+        if (queue_of_inlet(loop->server, i) == queue)
+            return &loop->inlets[i];
     abort(); /* every queue of a loop's requests and sockets is one of the server's */
 }
 
 static void cancel_waiters(struct hj_loop *loop)
 {
-    const struct hj_server *server = loop->server;
-    for (uint32_t i = 0; i < server->queue_count; ++i)
-        hj_queue_wait_cancel(server->queues[i], &loop->waiters[i]);
-    for (uint32_t i = 0; i < server->route_count; ++i)
-        if (server->routes[i].queue != NULL)
-            hj_queue_wait_cancel(server->routes[i].queue, &loop->waiters[server->queue_count + i]);
+    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i) {
+        struct hj_queue *queue = queue_of_inlet(loop->server, i);
+        if (queue != NULL)
+            hj_queue_wait_cancel(queue, &loop->inlets[i].waiter);
+    }
 }
 
 static void turn(struct hj_loop *loop)
 {
     struct hj_poll_event events[HJ_POLL_BATCH];
-    int timeout = hj_sweep_wait(loop);
+    int timeout = loop->hurry ? 0 : hj_sweep_wait(loop);
     bool http = hj_http_busy(loop);
     if (http)
         hj_http_run(loop, timeout);
@@ -81,7 +87,7 @@ static void turn(struct hj_loop *loop)
         hj_reader_resume(loop);
     }
     hj_dispatch_commands(loop, hj_fifo_take(&loop->fifo));
-    hj_http_settle(loop);
+    loop->hurry = hj_http_settle(loop);
     hj_sweep(loop);
 }
 
@@ -125,11 +131,11 @@ static int prepare_buffers(struct hj_loop *loop)
     loop->scratch = malloc(HJ_SCRATCH_SIZE);
     loop->last_chunk = hj_buf_copy(HJ_CHUNK_LAST, sizeof(HJ_CHUNK_LAST) - 1);
     loop->held_heads = calloc(server->route_count + 1, sizeof(*loop->held_heads));
-    loop->waiters = calloc(server->queue_count + server->route_count + 1, sizeof(*loop->waiters));
-    if (loop->scratch == NULL || loop->last_chunk == NULL || loop->held_heads == NULL || loop->waiters == NULL)
+    loop->inlets = calloc(hj_loop_inlet_count(loop) + 1, sizeof(*loop->inlets));
+    if (loop->scratch == NULL || loop->last_chunk == NULL || loop->held_heads == NULL || loop->inlets == NULL)
         return HIJACK_ENOMEM;
-    for (uint32_t i = 0; i < server->queue_count + server->route_count; ++i)
-        loop->waiters[i] = (struct hj_waiter){.ready = &loop->resume, .notify = &loop->fifo.notify};
+    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
+        loop->inlets[i].waiter = (struct hj_waiter){.ready = &loop->resume, .notify = &loop->fifo.notify};
     int rc = hj_sse_comment_encode(&loop->heartbeat[0], HJ_SLICE(""), false);
     return rc != 0 ? rc : hj_sse_comment_encode(&loop->heartbeat[1], HJ_SLICE(""), true);
 }
@@ -143,7 +149,7 @@ static void free_loop(struct hj_loop *loop)
         for (int form = 0; form < 3; ++form)
             hj_buf_unref(loop->held_heads[i].head[form]);
     free(loop->held_heads);
-    free(loop->waiters);
+    free(loop->inlets);
     free(loop->acceptors);
     free(loop->doomed);
     free(loop->scratch);
@@ -221,38 +227,46 @@ static int wait_opened(struct hj_loop *loop)
     return loop->open_result;
 }
 
-/* Ends the first `started` threads again. */
-static void take_back(struct hj_server *server, uint32_t started)
+/* Ends the threads of the first `count` loops again; those that could not run have ended by themselves. */
+static void take_back(struct hj_server *server, uint32_t count)
 {
-    for (uint32_t i = 0; i < started; ++i) {
-        struct hj_command *command = hj_command_new(HJ_OP_STOP, &server->object, NULL);
-        if (command == NULL)
+    for (uint32_t i = 0; i < count; ++i) {
+        struct hj_loop *loop = server->loops[i];
+        struct hj_command *command = loop->open_result == 0 ? hj_command_new(HJ_OP_STOP, &server->object, NULL) : NULL;
+        if (loop->open_result == 0 && command == NULL)
             abort(); /* a thread that can be neither run nor ended */
-        if (!hj_loop_post(server->loops[i], command))
+        if (command != NULL && !hj_loop_post(loop, command))
             hj_command_free(command);
-        pthread_join(server->loops[i]->thread, NULL);
+        pthread_join(loop->thread, NULL);
+    }
+}
+
+/* Lets the connections in; a loop that does not get this word serves what the others accept and the program adopts. */
+static void open_doors(struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->loop_count; ++i) {
+        struct hj_command *command = hj_command_new(HJ_OP_ACCEPT, &server->object, NULL);
+        if (command != NULL && !hj_loop_post(server->loops[i], command))
+            hj_command_free(command);
     }
 }
 
 static int start_threads(struct hj_server *server)
 {
-    int rc = 0;
-    uint32_t started = 0;
     /* one more than there are: neither the end of the server nor of its listeners is decided before all is well */
     atomic_store(&server->loops_alive, server->loop_count + 1);
-    while (rc == 0 && started < server->loop_count)
-        if ((rc = start_thread(server->loops[started])) == 0)
-            ++started;
-    for (uint32_t i = 0; i < started; ++i) {
-        int opened = wait_opened(server->loops[i]);
-        rc = rc == 0 ? opened : rc;
-    }
-    if (rc != 0) {
-        take_back(server, started);
-        return rc;
+    for (uint32_t i = 0; i < server->loop_count; ++i) {
+        /* one after the other: libh2o ends the process where several together run out of descriptors */
+        bool started = start_thread(server->loops[i]) == 0;
+        int rc = started ? wait_opened(server->loops[i]) : HIJACK_ELIMIT;
+        if (rc != 0) {
+            take_back(server, i + started);
+            return rc;
+        }
     }
     atomic_store(&server->threads_left, true);
     atomic_store(&server->state, HJ_SERVER_RUNNING);
+    open_doors(server);
     hj_acceptor_release(server);
     if (atomic_fetch_sub(&server->loops_alive, 1) == 1)
         hj_server_stopped(server); /* drained by another thread already */

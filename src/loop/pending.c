@@ -41,15 +41,22 @@ static struct hj_slice peer_of(char *out, size_t size, int fd)
     return n < 0 ? HJ_SLICE("unknown:") : hj_slice(out, (size_t)n);
 }
 
-static void park(struct hj_loop *loop, struct hj_request *request)
+static void park(struct hj_inlet *inlet, struct hj_request *request)
 {
     hj_object_ref(&request->object);
     request->parked = NULL;
-    if (loop->parked_head == NULL)
-        loop->parked_head = request;
+    if (inlet->parked_head == NULL)
+        inlet->parked_head = request;
     else
-        loop->parked_tail->parked = request;
-    loop->parked_tail = request;
+        inlet->parked_tail->parked = request;
+    inlet->parked_tail = request;
+}
+
+static struct hj_request *unpark(struct hj_inlet *inlet)
+{
+    struct hj_request *request = inlet->parked_head;
+    inlet->parked_head = request->parked;
+    return request;
 }
 
 static void deliver(struct hj_loop *loop, struct hj_request *request)
@@ -67,15 +74,16 @@ static void deliver(struct hj_loop *loop, struct hj_request *request)
 }
 
 /* Whether the queue is full; then the loop is told when it is not. */
-static bool must_wait(struct hj_loop *loop, struct hj_queue *queue)
+static bool must_wait(struct hj_inlet *inlet, struct hj_queue *queue)
 {
-    return hj_queue_full(queue) && hj_queue_wait(queue, hj_loop_waiter(loop, queue));
+    return hj_queue_full(queue) && hj_queue_wait(queue, &inlet->waiter);
 }
 
 /* Sends a whole response, after which the connection goes on or ends. */
 static void answer(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *response, bool keep_alive)
 {
     conn->flags |= (uint16_t)(HJ_CONN_ENDING | (keep_alive ? HJ_CONN_KEEP_ALIVE : 0));
+    conn->out_ms = hj_loop_time(loop); /* its patience begins */
     if (hj_writer_send(loop, conn, response, false))
         hj_ending_settle(loop, conn);
 }
@@ -124,19 +132,19 @@ void hj_pending_submit(struct hj_loop *loop, struct hj_conn *conn, const struct 
     request->conn = conn;
     /* a pipelined request waits its turn in the kernel, and a peer that only stopped sending still wants its answer */
     hj_conn_set_interest(loop, conn, 0);
-    if (loop->parked_head != NULL || must_wait(loop, queue))
-        park(loop, request);
+    struct hj_inlet *inlet = hj_loop_inlet(loop, queue);
+    if (inlet->parked_head != NULL || must_wait(inlet, queue))
+        park(inlet, request);
     else
         deliver(loop, request);
 }
 
-void hj_pending_resume(struct hj_loop *loop)
+static void resume(struct hj_loop *loop, struct hj_inlet *inlet)
 {
-    while (loop->parked_head != NULL) {
-        struct hj_request *request = loop->parked_head;
-        if (request->conn != NULL && must_wait(loop, request->queue))
+    while (inlet->parked_head != NULL) {
+        if (inlet->parked_head->conn != NULL && must_wait(inlet, inlet->parked_head->queue))
             return;
-        loop->parked_head = request->parked;
+        struct hj_request *request = unpark(inlet);
         if (request->conn != NULL)
             deliver(loop, request);
         else
@@ -145,14 +153,20 @@ void hj_pending_resume(struct hj_loop *loop)
     }
 }
 
+void hj_pending_resume(struct hj_loop *loop)
+{
+    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
+        resume(loop, &loop->inlets[i]);
+}
+
 void hj_pending_abandon(struct hj_loop *loop)
 {
-    while (loop->parked_head != NULL) {
-        struct hj_request *request = loop->parked_head;
-        loop->parked_head = request->parked;
-        hj_handle_discard(request->object.handle);
-        hj_object_unref(&request->object);
-    }
+    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
+        while (loop->inlets[i].parked_head != NULL) {
+            struct hj_request *request = unpark(&loop->inlets[i]);
+            hj_handle_discard(request->object.handle);
+            hj_object_unref(&request->object);
+        }
 }
 
 struct hj_conn *hj_pending_take(struct hj_loop *loop, struct hj_request *request)

@@ -24,7 +24,7 @@ static void stall(struct hj_loop *loop, struct hj_conn *conn)
 static bool has_room(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_queue *queue = conn->channel->queue;
-    if (!hj_queue_full(queue) || !hj_queue_wait(queue, hj_loop_waiter(loop, queue)))
+    if (!hj_queue_full(queue) || !hj_queue_wait(queue, &hj_loop_inlet(loop, queue)->waiter))
         return true;
     stall(loop, conn);
     return false;
@@ -82,8 +82,8 @@ static void saw_eof(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_channel *channel = conn->channel;
     conn->flags |= HJ_CONN_EOF;
-    if ((conn->flags & HJ_CONN_SHUT) != 0) {
-        hj_conn_close(loop, conn, 0);
+    if ((conn->flags & (HJ_CONN_SHUT | HJ_CONN_RESET)) != 0) {
+        hj_conn_close(loop, conn, (conn->flags & HJ_CONN_RESET) != 0 ? HIJACK_ERESET : 0);
         return;
     }
     struct hj_event *event = hj_event_new(HIJACK_EVENT_EOF, &channel->object, NULL);
@@ -106,7 +106,8 @@ static bool read_some(struct hj_loop *loop, struct hj_conn *conn)
 {
     uint64_t len = may_read(loop, conn->channel);
     if (len == 0) {
-        if (at_end(conn))
+        /* after a reset nobody will tell of it again, and who gives no credit would never learn */
+        if ((conn->flags & HJ_CONN_RESET) != 0 || at_end(conn))
             saw_eof(loop, conn);
         return false;
     }
@@ -162,22 +163,31 @@ void hj_reader_update(struct hj_loop *loop, struct hj_conn *conn)
     hj_conn_set_interest(loop, conn, interest(conn));
 }
 
+/* Both directions are dead. What the peer had sent before may still be wanted: then the connection stays, unpolled, as
+ * long as there is credit, or after an end in order until there is. False if it was closed. */
+static bool outlives(struct hj_loop *loop, struct hj_conn *conn)
+{
+    int unread = 0;
+    int error = hj_conn_error(conn);
+    bool reset = error != HIJACK_ECLOSED;
+    bool done = (conn->flags & (HJ_CONN_ENDING | HJ_CONN_DETACHING)) != 0 || conn->backlog != NULL;
+    if (done || (reset && conn->channel->credit == 0) ||
+        (conn->input == NULL && (ioctl(conn->fd, FIONREAD, &unread) != 0 || unread == 0))) {
+        hj_conn_close(loop, conn, (conn->flags & HJ_CONN_SHUT) != 0 && !reset ? 0 : error);
+        return false;
+    }
+    hj_poller_remove(&loop->poller, conn->fd);
+    conn->flags |= (uint16_t)(HJ_CONN_UNPOLLED | (reset ? HJ_CONN_RESET : 0));
+    return true;
+}
+
 void hj_reader_socket(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
     uint32_t generation = conn->generation;
-    int unread = 0;
     if ((events & (HJ_POLL_PEER | HJ_POLL_GONE)) != 0)
         conn->flags |= HJ_CONN_PEER;
-    if ((events & HJ_POLL_GONE) != 0 &&
-        (ioctl(conn->fd, FIONREAD, &unread) != 0 || unread == 0 || (conn->flags & HJ_CONN_ENDING) != 0)) {
-        int error = hj_conn_error(conn);
-        hj_conn_close(loop, conn, (conn->flags & HJ_CONN_SHUT) != 0 && error == HIJACK_ECLOSED ? 0 : error);
+    if ((events & HJ_POLL_GONE) != 0 && !outlives(loop, conn))
         return;
-    }
-    if ((events & HJ_POLL_GONE) != 0 && (conn->flags & HJ_CONN_UNPOLLED) == 0) {
-        hj_poller_remove(&loop->poller, conn->fd);
-        conn->flags |= HJ_CONN_UNPOLLED;
-    }
     if ((events & HJ_POLL_IN) != 0 && (conn->flags & (HJ_CONN_EOF | HJ_CONN_ENDING | HJ_CONN_DETACHING)) == 0 &&
         deliver_input(loop, conn) && conn->generation == generation)
         read_some(loop, conn);
@@ -189,6 +199,9 @@ void hj_reader_watched(struct hj_loop *loop, struct hj_conn *conn, unsigned even
 {
     if ((events & HJ_POLL_GONE) != 0)
         hj_conn_close(loop, conn, hj_conn_error(conn));
+    else if ((events & HJ_POLL_PEER) != 0 && (conn->flags & HJ_CONN_ENDING) != 0)
+        /* it has said all it wants to; the rest of what it asked for is on its way */
+        hj_conn_set_interest(loop, conn, conn->interest & HJ_POLL_OUT);
     else if ((events & HJ_POLL_PEER) != 0)
         hj_conn_close(loop, conn, HIJACK_ECLOSED);
     else
@@ -210,8 +223,7 @@ void hj_reader_resume(struct hj_loop *loop)
         struct hj_conn *conn = hj_table_at(&loop->table, i);
         if (conn->fd == -1 || (conn->flags & HJ_CONN_STALLED) == 0)
             continue;
-        conn->flags &= (uint16_t)~HJ_CONN_STALLED;
-        --loop->stalled;
+        hj_conn_unstall(loop, conn);
         hj_reader_update(loop, conn);
     }
 }

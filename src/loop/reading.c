@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/request.h"
 #include "core/response.h"
 #include "loop/holding.h"
 #include "loop/http.h"
@@ -52,7 +53,8 @@ void hj_reading_refuse(struct hj_loop *loop, struct hj_conn *conn, unsigned stat
     if (hj_response_head_encode(&head, &response) == 0) {
         /* a connection that cannot take this little has a peer that does not read: it goes without an answer */
         hj_writer_try(conn->fd, head->data, head->len);
-        hj_writer_try(conn->fd, body, (size_t)len);
+        if (conn->request == NULL || !conn->request->is_head)
+            hj_writer_try(conn->fd, body, (size_t)len);
         hj_buf_unref(head);
     }
     hj_conn_close_in_order(loop, conn, status == 408 ? HIJACK_ETIMEDOUT : status == 503 ? HIJACK_ESHUTDOWN : 0, true);
@@ -163,6 +165,8 @@ static void process_scratch(struct hj_loop *loop, struct hj_conn *conn, size_t l
     if (step == STEP_GONE)
         return;
     size_t used = done + http;
+    if (step == STEP_HELD && len - used > loop->server->options.max_head_bytes)
+        conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE; /* so much is not worth keeping for the next request */
     if (wants_rest(conn, step) && !hj_conn_keep_input(conn, data + used, len - used)) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return;

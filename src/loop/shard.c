@@ -96,6 +96,13 @@ void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn)
     }
 }
 
+void hj_shard_count(struct hj_loop *loop, struct hj_conn *conn)
+{
+    for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next)
+        atomic_fetch_add_explicit(&hj_member_table_at(&loop->members, i)->shard->broadcaster->members, 1,
+                                  memory_order_relaxed);
+}
+
 /* out_ms counts from the start of the loop and may wrap around: the later one is the one with the smaller age. */
 static void refresh(struct hj_conn *conn, const struct hj_shard *shard, uint32_t now)
 {

@@ -39,6 +39,9 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
  * counts. */
 void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn);
 void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn);
+/* Counts the connection's memberships, which nobody's call stands for any more. */
+void hj_shard_count(struct hj_loop *loop, struct hj_conn *conn);
+
 /* The connection got its backlog, or lost it. */
 void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn);
 

@@ -41,6 +41,13 @@ struct hj_acceptor {
     bool paused; /* out of the poller */
 };
 
+/* What a loop has to do with one queue: how it is told that there is room again, and the requests that wait for that.
+ */
+struct hj_inlet {
+    struct hj_waiter waiter;
+    struct hj_request *parked_head, *parked_tail; /* references */
+};
+
 /* A table entry that must go, and why. */
 struct hj_doomed {
     uint32_t index;
@@ -66,16 +73,18 @@ struct hj_loop {
     uint32_t sweep_every_ms;
     struct hj_acceptor *acceptors;
     uint32_t acceptor_count;
-    bool accepting, accept_paused;
-    uint8_t next_deal;                            /* for dealing out connections to queues */
-    struct hj_waiter *waiters;                    /* one for each queue, then for each route's queue */
-    uint32_t stalled;                             /* connections with HJ_CONN_STALLED */
-    struct hj_request *parked_head, *parked_tail; /* requests that wait for room in their queue; references */
-    struct hj_held_head *held_heads;              /* one for each route */
-    struct hj_doomed *doomed;                     /* to be closed after this fan-out */
+    bool accepting;                  /* holds its share of the server's listeners */
+    bool may_accept;                 /* the start is complete */
+    bool accept_paused;              /* the listening sockets are out of the poller */
+    uint8_t next_deal;               /* for dealing out connections to queues */
+    struct hj_inlet *inlets;         /* one for each queue, then for each route's queue */
+    uint32_t stalled;                /* connections with HJ_CONN_STALLED */
+    struct hj_held_head *held_heads; /* one for each route */
+    struct hj_doomed *doomed;        /* to be closed after this fan-out */
     uint32_t doomed_count, doomed_capacity;
     struct hj_buf *last_chunk, *heartbeat[2]; /* what is often written: plain and chunked */
     char *scratch;                            /* HJ_SCRATCH_SIZE */
+    bool hurry;                               /* there is more to do: no waiting in the next turn */
     bool stopping;                            /* no connection may begin any more */
     bool draining;
     uint64_t drain_start_ms, drain_deadline_ms;
@@ -99,7 +108,8 @@ static inline uint32_t hj_loop_time(const struct hj_loop *loop)
     return (uint32_t)(loop->now_ms - loop->start_ms);
 }
 
-/* The waiter of this loop for a queue of its server. */
-struct hj_waiter *hj_loop_waiter(struct hj_loop *loop, const struct hj_queue *queue);
+/* The loop's inlet to a queue of its server. */
+struct hj_inlet *hj_loop_inlet(struct hj_loop *loop, const struct hj_queue *queue);
+uint32_t hj_loop_inlet_count(const struct hj_loop *loop);
 
 #endif

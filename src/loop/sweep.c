@@ -42,14 +42,14 @@ static uint64_t interval(const struct hj_loop *loop)
 {
     if (loop->draining)
         return SWEEP_MIN_MS;
-    if (loop->accept_paused && loop->sweep_every_ms > PAUSED_MS)
+    if (loop->accept_paused && loop->may_accept && loop->sweep_every_ms > PAUSED_MS)
         return PAUSED_MS;
     return loop->sweep_every_ms;
 }
 
 int hj_sweep_wait(struct hj_loop *loop)
 {
-    if (loop->table.live == 0 && !loop->accept_paused && !loop->draining) {
+    if (loop->table.live == 0 && !(loop->accept_paused && loop->may_accept) && !loop->draining) {
         loop->sweep_at_ms = 0;
         return -1;
     }
@@ -96,6 +96,9 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
         return;
     }
     hj_shard_refresh(loop, conn);
+    bool leaving = (conn->flags & (HJ_CONN_ENDING | HJ_CONN_DETACHING)) != 0;
+    if (conn->kind == HJ_CONN_PENDING && !leaving)
+        return; /* it is the program that takes its time */
     if (options->idle_timeout_ms != 0 && now - conn->in_ms >= options->idle_timeout_ms &&
         now - conn->out_ms >= options->idle_timeout_ms) {
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
@@ -103,7 +106,7 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
     }
     /* nobody can end it any more, so the loop must: the peer takes nothing of the last words */
     uint64_t patience = options->tcp_user_timeout_ms != 0 ? options->tcp_user_timeout_ms : ENDING_MS;
-    if ((conn->flags & HJ_CONN_ENDING) != 0 && now - conn->out_ms >= patience) {
+    if (leaving && now - conn->out_ms >= patience) {
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
         return;
     }

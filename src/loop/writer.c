@@ -45,6 +45,16 @@ bool hj_writer_need_backlog(struct hj_loop *loop, struct hj_conn *conn)
     return true;
 }
 
+void hj_writer_drop_empty(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (conn->backlog->count != 0)
+        return;
+    hj_backlog_free(conn->backlog);
+    conn->backlog = NULL;
+    hj_shard_mark(loop, conn);
+    hj_conn_set_interest(loop, conn, conn->interest & ~(unsigned)HJ_POLL_OUT);
+}
+
 static void wrote(struct hj_loop *loop, struct hj_conn *conn, size_t n)
 {
     conn->out_ms = hj_loop_time(loop);
@@ -81,7 +91,9 @@ static bool keep(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **buf
 static bool send_bufs(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count, bool owed)
 {
     ssize_t n = 0;
-    if ((conn->flags & HJ_CONN_DISCARD) != 0 && owed) {
+    /* after the last chunk, or our FIN, nothing of the program goes out, whatever was under way */
+    const unsigned silent = HJ_CONN_DISCARD | HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING;
+    if ((conn->flags & silent) != 0 && owed) {
         for (int i = 0; i < count; ++i)
             n += bufs[i]->len;
         return release(loop, conn, (uint64_t)n);
@@ -130,12 +142,7 @@ void hj_writer_flush(struct hj_loop *loop, struct hj_conn *conn)
         wrote(loop, conn, (size_t)n);
         hj_loop_uncount(loop, HIJACK_STAT_BACKLOG_BYTES, (uint64_t)n);
         uint64_t owed = hj_backlog_consume(conn->backlog, (uint64_t)n);
-        if (conn->backlog->count == 0) {
-            hj_backlog_free(conn->backlog);
-            conn->backlog = NULL;
-            hj_shard_mark(loop, conn);
-            hj_conn_set_interest(loop, conn, conn->interest & ~(unsigned)HJ_POLL_OUT);
-        }
+        hj_writer_drop_empty(loop, conn);
         if (!release(loop, conn, owed))
             return;
     }

@@ -24,4 +24,7 @@ ssize_t hj_writer_try(int fd, const char *data, size_t len);
 /* Gives the connection a backlog and asks the poller for room. False when out of memory. */
 bool hj_writer_need_backlog(struct hj_loop *loop, struct hj_conn *conn);
 
+/* Takes the backlog away again if nothing is in it. */
+void hj_writer_drop_empty(struct hj_loop *loop, struct hj_conn *conn);
+
 #endif
