@@ -72,7 +72,8 @@ enum {
     HIJACK_EVENT_DATA = 2,
     /* The peer of a hijack_socket will send no more (half-close); sending to it is still possible. */
     HIJACK_EVENT_EOF = 3,
-    /* A stream or socket that answered HIJACK_EAGAIN can take more. */
+    /* A stream or socket that answered HIJACK_EAGAIN can take more. Where one thread sends and another polls, it may be
+     * polled before that answer has returned; and it may come once too often. */
     HIJACK_EVENT_DRAINED = 4,
     /* The last event of a request, stream or socket. status: 0 if it ended as asked for (response handed over, request
      * became something else, stream finished, socket closed), else the reason as HIJACK_E*: ECLOSED (the peer went),
