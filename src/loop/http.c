@@ -115,6 +115,7 @@ int hj_http_open(struct hj_loop *loop)
     struct hj_http *http = calloc(1, sizeof(*http));
     if (http == NULL)
         return HIJACK_ENOMEM;
+    http->sink = (struct hj_compat_sink){.null = -1, .park = -1};
     int poller = fcntl(loop->poller.fd, F_DUPFD_CLOEXEC, 0);
     if (poller == -1 || !hj_compat_sink_open(&http->sink) || !hj_compat_has_descriptors(&http->sink)) {
         if (poller != -1)

@@ -4,6 +4,7 @@
  */
 #include "support/exchange.h"
 
+#include <stdlib.h>
 #include <sys/socket.h>
 
 static void test_add_remove_count(void **state)
@@ -285,6 +286,64 @@ static void test_other_server(void **state)
     hijack_server_free(server);
 }
 
+/* What is published has no regard for a Content-Length: such a stream cannot be a member. */
+static void test_content_length(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    hijack_stream *stream = stream_of(f, request_open(f, &c, "/"), "Content-Length: 5\r\n");
+    CODE(hijack_broadcaster_add(room, stream), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_count(room), 0);
+    CODE(hijack_broadcaster_publish(room, LIT("0123456789HTTP/1.1 200 injected\r\n\r\n")), 0);
+    OK(hijack_stream_send(stream, LIT("12345")));
+    CODE(hijack_broadcaster_add(room, stream), HIJACK_EINVAL); /* also with nothing left of it */
+    OK(hijack_stream_finish(stream));
+    response_expect(c, 200, "12345");
+    events_closed(&f->events, stream, 0);
+    ask(c, "/next");
+    reply(f, next_request(f), "next");
+    response_expect(c, 200, "next");
+}
+
+/* A send that comes after close finds the body ended: the last chunk is the last, however much waits before it. */
+static void test_send_after_close(void **state)
+{
+    struct fixture *f = *state;
+    size_t len = 8u << 20;
+    char *data = malloc(len);
+    struct response r;
+
+    CHECK(data != NULL);
+    memset(data, 'd', len);
+    fixture_option(f, OPT_HIGH_WATER, "16m");
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    struct client *c = client_connect_slow(f->port);
+    ask(c, "/");
+    hijack_stream *stream = stream_of(f, next_request(f), "");
+    OK(hijack_broadcaster_add(room, stream));
+    OK(hijack_stream_send(stream, data, len));
+    stat_wait_least(f->server, HIJACK_STAT_BACKLOG_BYTES, 1);
+    OK(hijack_broadcaster_close(room));
+    for (int i = 0; i < 10; i++) {
+        int code = hijack_stream_send(stream, LIT("too late"));
+        CHECK(code == 0 || code == HIJACK_ECLOSED); /* close is on its way to it */
+    }
+    ask(c, "/next");
+    response_head(&r, c);
+    response_finish(&r);
+    CHECK(r.body_len == len);
+    response_free(&r);
+    events_closed(&f->events, stream, 0);
+    reply(f, next_request(f), "next");
+    response_expect(c, 200, "next"); /* it would fail over anything in between */
+    CHECK(client_peek(c) == 0);
+    free(data);
+}
+
 static void test_limits(void **state)
 {
     struct fixture *f = *state;
@@ -304,9 +363,9 @@ static void test_limits(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_add_remove_count), TEST(test_order),    TEST(test_member_of_many), TEST(test_kinds_and_sse),
-        TEST(test_close_and_reuse),  TEST(test_lives_on), TEST(test_request_hold),   TEST(test_adopt),
-        TEST(test_other_server),     TEST(test_limits),
+        TEST(test_add_remove_count), TEST(test_order),          TEST(test_member_of_many),   TEST(test_kinds_and_sse),
+        TEST(test_close_and_reuse),  TEST(test_lives_on),       TEST(test_request_hold),     TEST(test_adopt),
+        TEST(test_other_server),     TEST(test_content_length), TEST(test_send_after_close), TEST(test_limits),
     };
 
     return RUN_TESTS(tests, argc, argv);

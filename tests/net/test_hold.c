@@ -122,6 +122,57 @@ static void test_member_sends(void **state)
     stat_wait(f->server, HIJACK_STAT_CLOSED_PEER, 1);
 }
 
+/* ... and is not kept either, however much came with the request. */
+static void test_leftover_memory(void **state)
+{
+    enum {
+        CLIENTS = 500,
+        JUNK = 60000
+    };
+    struct fixture *f = *state;
+    static char text[JUNK];
+
+    CHECK(client_raise_limit() > 2 * CLIENTS + 100);
+    hijack_broadcaster *room = fixture_hold(f, "/sse", HIJACK_HOLD_SSE);
+    fixture_option(f, OPT_THREADS, "1");
+    fixture_start(f);
+    memset(text, 'x', sizeof(text));
+    memcpy(text, LIT("GET /sse HTTP/1.1\r\nHost: x\r\n\r\n"));
+    uint64_t before = 0;
+    for (int i = 0; i <= CLIENTS; i++) {
+        struct client *c = client_connect(f->port);
+        client_send(c, text, sizeof(text));
+        if (i == 0) { /* the first pays for what all of them share */
+            members_wait(room, 1);
+            before = process_resident();
+        }
+    }
+    members_wait(room, CLIENTS + 1);
+    CODE(hijack_broadcaster_publish(room, LIT("on")), CLIENTS + 1);
+    stat_wait(f->server, HIJACK_STAT_DELIVERED, CLIENTS + 1);
+    uint64_t after = process_resident();
+    print_message("a member with a leftover: %lld bytes\n", ((long long)after - (long long)before) / CLIENTS);
+    if (clock_scale() == 1)
+        CHECK(after < before + CLIENTS * 16384);
+}
+
+/* A HEAD that is held raw has no body to wait for. */
+static void test_head_held_raw(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    hijack_request *request = next_request(f);
+    OK(hijack_request_hold(request, HIJACK_HOLD_RAW, NULL, 0, room));
+    client_until_end(c);
+    events_closed(&f->events, request, 0);
+    members_wait(room, 0);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
+}
+
 static void test_heartbeat(void **state)
 {
     struct fixture *f = *state;
@@ -179,8 +230,9 @@ static void test_after_keep_alive(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_kinds),     TEST(test_other_methods), TEST(test_many_threads),     TEST(test_member_sends),
-        TEST(test_heartbeat), TEST(test_arguments),     TEST(test_after_keep_alive),
+        TEST(test_kinds),        TEST(test_other_methods),   TEST(test_many_threads),
+        TEST(test_member_sends), TEST(test_leftover_memory), TEST(test_head_held_raw),
+        TEST(test_heartbeat),    TEST(test_arguments),       TEST(test_after_keep_alive),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -133,6 +133,25 @@ static void test_idle_member(void **state)
     stat_wait(f->server, HIJACK_STAT_CLOSED_TIMEOUT, 1);
 }
 
+/* The idle timeout is for what is held, not for a client that waits for its answer. */
+static void test_idle_request(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c, *d;
+
+    fixture_option(f, OPT_IDLE_TIMEOUT, "100");
+    fixture_start(f);
+    hijack_request *request = request_open(f, &c, "/");
+    for (int i = 0; i < 3; i++) { /* each of these ends after the time is over for the request too */
+        hijack_socket *socket = socket_open(f, &d);
+        events_closed(&f->events, socket, HIJACK_ETIMEDOUT);
+        client_until_end(d);
+    }
+    CHECK(client_peek(c) == 0 && !c->ended);
+    reply(f, request, "took its time");
+    response_expect(c, 200, "took its time");
+}
+
 /* Runs in a process of its own, with few descriptors: holds members until there is none left for another connection.
  * The exit code says which step failed. */
 static int starving_server(int out, int in)
@@ -263,6 +282,7 @@ int main(int argc, char **argv)
         TEST(test_slow_body),
         TEST(test_slow_program),
         TEST(test_idle_member),
+        TEST(test_idle_request),
         cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_new_without_descriptors),
         TEST(test_start_without_descriptors),

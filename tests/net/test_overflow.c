@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum {
     MESSAGE = 8192, /* bytes of every message: "<number 8 digits>:" and filling, ended by LF */
@@ -280,11 +281,74 @@ static void test_large_message(void **state)
     free(data);
 }
 
+/* A message that no backlog has room for: whoever reads again is served again, and meanwhile nobody spins. */
+static void check_small_backlog(struct fixture *f, const char *policy, int local)
+{
+    size_t len = local ? 1000 : 30000; /* a local socket takes a message whole or not at all */
+    int fds[2], number = 0;
+    struct client *c;
+    hijack_broadcaster *room = f->broadcasters[local];
+    char *text = malloc(len);
+
+    CHECK(text != NULL);
+    memset(text, 'm', len);
+    OK(hijack_broadcaster_set(room, LIT(OPT_OVERFLOW), STR(policy)));
+    if (local) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+        c = client_wrap(fds[0]);
+        OK(hijack_broadcaster_adopt(room, fds[1], HIJACK_HOLD_RAW, NULL, 0));
+    } else {
+        c = client_connect_slow(f->port);
+        ask(c, "/raw");
+    }
+    members_wait(room, 1);
+    for (int round = 0; round < 3; round++) {
+        uint64_t before = broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DROPPED), seen;
+        do {
+            seen = broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) +
+                   broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DROPPED);
+            CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, text, len, "key", 3), 1);
+            WAIT_FOR(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) +
+                         broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DROPPED) >
+                     seen);
+            CHECK(number++ < 60000);
+        } while (broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DROPPED) == before);
+        clock_until_idle();
+        WAIT_FOR((client_peek(c), stat_of(f->server, HIJACK_STAT_BACKLOG_BYTES) == 0));
+        clock_until_idle();
+        for (int i = 0; i < 3; i++) {
+            CODE(hijack_broadcaster_publish(room, LIT("<small>")), 1);
+            size_t at = client_until(c, "<small>");
+            CHECK(at % len == 0 && c->len == at + 7);
+            client_consume(c, c->len);
+        }
+    }
+    client_close(c);
+    members_wait(room, 0);
+    free(text);
+}
+
+static void test_small_backlog(void **state)
+{
+    static const char *const policies[] = {"drop_newest", "drop_oldest", "latest"};
+    struct fixture *f = *state;
+
+    fixture_option(f, OPT_THREADS, "1");
+    OK(hijack_broadcaster_set(fixture_hold(f, "/raw", HIJACK_HOLD_RAW), LIT(OPT_BACKLOG), LIT("500")));
+    OK(hijack_broadcaster_set(fixture_broadcaster(f), LIT(OPT_BACKLOG), LIT("500")));
+    fixture_start(f);
+    for (int i = 0; i < 3; i++) {
+        check_small_backlog(f, policies[i], 0);
+        check_small_backlog(f, policies[i], 1);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_close),  TEST(test_close_with_handle), TEST(test_drop_newest),       TEST(test_drop_oldest),
-        TEST(test_latest), TEST(test_sse_not_torn),      TEST(test_gone_in_mid_write), TEST(test_large_message),
+        TEST(test_close),         TEST(test_close_with_handle), TEST(test_drop_newest),       TEST(test_drop_oldest),
+        TEST(test_latest),        TEST(test_sse_not_torn),      TEST(test_gone_in_mid_write), TEST(test_large_message),
+        TEST(test_small_backlog),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -175,14 +175,7 @@ static void test_full(void **state)
     static char block[65536];
     size_t got[CLIENTS] = {0}, sent[CLIENTS] = {0}, total = 0, have = 0;
 
-    hijack_server_free(f->server);
-    hijack_queue_free(f->queue);
-    OK(hijack_queue_new(&f->queue));
-    f->events.queue = f->queue;
-    OK(hijack_queue_set(f->queue, LIT(OPT_CAPACITY), LIT("16")));
-    OK(hijack_server_new(&f->server, f->queue));
-    fixture_option(f, OPT_THREADS, "2");
-    f->port = OK(hijack_server_listen(f->server, LIT("127.0.0.1:0")));
+    fixture_capacity(f, "16");
     fixture_start(f);
     for (int i = 0; i < CLIENTS; i++) {
         sockets[i] = socket_open(f, &c[i]);
@@ -220,6 +213,46 @@ static void test_full(void **state)
         events_closed(&f->events, sockets[i], HIJACK_EABORTED);
 }
 
+/* A full queue keeps back what is for it, and nothing else: the requests of another queue come. */
+static void test_full_alone(void **state)
+{
+    enum {
+        SLOW = 4
+    };
+    struct fixture *f = *state;
+    struct client *slow[SLOW], *c;
+    hijack_queue *full = NULL;
+    struct events events;
+
+    OK(hijack_queue_new(&full));
+    OK(hijack_queue_set(full, LIT(OPT_CAPACITY), LIT("1")));
+    events_init(&events, full);
+    fixture_option(f, OPT_THREADS, "1");
+    OK(hijack_server_route(f->server, LIT("/slow"), full));
+    hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    fixture_start(f);
+    for (int i = 0; i < SLOW; i++) {
+        slow[i] = client_connect(f->port);
+        ask(slow[i], "/slow");
+        ask(client_connect(f->port), "/raw"); /* once it is a member, the loop has looked at what came before */
+        members_wait(room, i + 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        reply(f, request_open(f, &c, "/fast"), "fast");
+        response_expect(c, 200, "fast");
+    }
+    for (int i = 0; i < SLOW; i++) {
+        hijack_request *request = events_next(&events, HIJACK_EVENT_REQUEST, NULL)->handle;
+        OK(hijack_request_respond(request, 200, NULL, 0, LIT("slow")));
+        events_closed(&events, request, 0);
+    }
+    for (int i = 0; i < SLOW; i++)
+        response_expect(slow[i], 200, "slow");
+    fixture_stop(f);
+    events_free(&events);
+    hijack_queue_free(full);
+}
+
 /* Queue and server go while events wait in the queue and nobody has seen them. */
 static void test_free_undelivered(void **state)
 {
@@ -253,9 +286,12 @@ static void test_options(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_descriptor),       TEST(test_wake_once),   TEST(test_timeout),          TEST(test_wake_ends_wait),
-        TEST(test_signal_ends_wait), TEST(test_two_pollers), TEST(test_payload_lifetime), TEST(test_full),
-        TEST(test_free_undelivered), TEST(test_options),
+        TEST(test_descriptor),       TEST(test_wake_once),
+        TEST(test_timeout),          TEST(test_wake_ends_wait),
+        TEST(test_signal_ends_wait), TEST(test_two_pollers),
+        TEST(test_payload_lifetime), TEST(test_full),
+        TEST(test_full_alone),       TEST(test_free_undelivered),
+        TEST(test_options),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -302,6 +302,29 @@ static void test_free_unanswered(void **state)
     events_barrier(&f->events);
 }
 
+/* ... and if it was a HEAD, with the head alone. */
+static void test_free_unanswered_head(void **state)
+{
+    struct fixture *f = *state;
+    struct response r;
+
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    ask(c, "/next");
+    request_free(f, next_request(f));
+    response_head(&r, c);
+    CHECK(r.status == 500);
+    const char *connection = response_header(&r, "connection");
+    if (connection == NULL || strcmp(connection, "close") != 0) {
+        reply(f, next_request(f), "next");
+        response_expect(c, 200, "next");
+    } else {
+        client_until_end(c);
+    }
+    CHECK(client_peek(c) == 0);
+}
+
 static void test_client_gone(void **state)
 {
     struct fixture *f = *state;
@@ -375,8 +398,9 @@ int main(int argc, char **argv)
         TEST(test_no_body_statuses), TEST(test_keep_alive),
         TEST(test_program_closes),   TEST(test_http10),
         TEST(test_pipelining),       TEST(test_answer_after_client_shutdown),
-        TEST(test_free_unanswered),  TEST(test_client_gone),
-        TEST(test_many_connections), TEST(test_large_response),
+        TEST(test_free_unanswered),  TEST(test_free_unanswered_head),
+        TEST(test_client_gone),      TEST(test_many_connections),
+        TEST(test_large_response),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -350,6 +350,47 @@ static void test_client_leaves(void **state)
     stat_wait(f->server, HIJACK_STAT_CLOSED_PEER, 2);
 }
 
+/* A client that has sent its request and half-closes gets all of a body that is finished, and is gone from one that is
+ * not. */
+static void test_client_half_closes(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const headers[] = {"", "Content-Length: 8388608\r\n"};
+    size_t len = 8u << 20;
+    char *data = malloc(len);
+    struct client *c, *d;
+    struct response r;
+
+    CHECK(data != NULL);
+    for (size_t i = 0; i < len; i++)
+        data[i] = (char)(i * 7 >> 3);
+    fixture_option(f, OPT_THREADS, "1");
+    fixture_option(f, OPT_HIGH_WATER, "16m");
+    fixture_start(f);
+    for (int i = 0; i < 2; i++) {
+        c = client_connect_slow(f->port);
+        ask(c, "/");
+        hijack_stream *stream = stream_of(f, next_request(f), headers[i]);
+        OK(hijack_stream_send(stream, data, len));
+        OK(hijack_stream_finish(stream));
+        stat_wait_least(f->server, HIJACK_STAT_BACKLOG_BYTES, 1);
+        reply(f, request_open(f, &d, "/turn"), "turn"); /* the loop has seen the finish */
+        client_shutdown(c);
+        response_head(&r, c);
+        response_finish(&r);
+        BYTES(r.body, r.body_len, data, len);
+        response_free(&r);
+        events_closed(&f->events, stream, 0);
+        client_eof(c);
+        CHECK(c->len == 0);
+        clock_until_idle();
+    }
+    hijack_stream *stream = stream_open(f, &c);
+    client_shutdown(c);
+    events_closed(&f->events, stream, HIJACK_ECLOSED);
+    free(data);
+}
+
 static void test_head_request(void **state)
 {
     struct fixture *f = *state;
@@ -407,6 +448,7 @@ int main(int argc, char **argv)
         TEST(test_next_requests),
         TEST(test_connection_close),
         TEST(test_client_leaves),
+        TEST(test_client_half_closes),
         TEST(test_head_request),
         TEST(test_no_body_status),
     };

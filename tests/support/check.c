@@ -87,6 +87,19 @@ uint64_t clock_cpu_ms(void)
     return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
 }
 
+void clock_until_idle_at(const char *file, int line)
+{
+    uint64_t end = clock_ms() + clock_limit_ms(), used;
+
+    do {
+        uint64_t before = clock_cpu_ms();
+        if (clock_ms() > end)
+            check_fail(file, line, "the process is not idle after %u ms", clock_limit_ms());
+        poll(NULL, 0, 300);
+        used = clock_cpu_ms() - before;
+    } while (used >= 100);
+}
+
 unsigned clock_scale(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

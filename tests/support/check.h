@@ -48,6 +48,9 @@ void check_bytes(const char *data, size_t len, const char *expected, size_t expe
 uint64_t clock_ms(void);
 /* Milliseconds of processor time this process has used. */
 uint64_t clock_cpu_ms(void);
+/* Until a window of 300 ms has passed in which the process used less than 100 ms of processor time: nothing spins. */
+void clock_until_idle_at(const char *file, int line);
+#define clock_until_idle() clock_until_idle_at(__FILE__, __LINE__)
 /* How long a test waits for something that must happen: 5 s, 20 s under a sanitizer. */
 unsigned clock_limit_ms(void);
 /* 1, or 4 under a sanitizer: for counts and for bounds on time. */

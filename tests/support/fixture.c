@@ -50,6 +50,32 @@ void fixture_option(struct fixture *fixture, const char *name, const char *value
     OK(hijack_server_set(fixture->server, STR(name), STR(value)));
 }
 
+/* The server again, not started, with this queue or with none. */
+static void remake_server(struct fixture *fixture, hijack_queue *queue)
+{
+    hijack_server_free(fixture->server);
+    OK(hijack_server_new(&fixture->server, queue));
+    fixture_option(fixture, OPT_THREADS, "2");
+    fixture->port = OK(hijack_server_listen(fixture->server, LIT("127.0.0.1:0")));
+}
+
+void fixture_capacity(struct fixture *fixture, const char *capacity)
+{
+    hijack_queue *old = fixture->queue;
+
+    OK(hijack_queue_new(&fixture->queue));
+    OK(hijack_queue_set(fixture->queue, LIT(OPT_CAPACITY), STR(capacity)));
+    fixture->events.queue = fixture->queue;
+    remake_server(fixture, fixture->queue);
+    hijack_queue_free(old);
+}
+
+void fixture_without_queue(struct fixture *fixture)
+{
+    remake_server(fixture, NULL);
+    fixture->stopped = 1; /* nobody is told */
+}
+
 hijack_broadcaster *fixture_broadcaster(struct fixture *fixture)
 {
     hijack_broadcaster *broadcaster = NULL;

@@ -42,6 +42,10 @@ void fixture_init(struct fixture *fixture);
 void fixture_end(struct fixture *fixture);
 
 void fixture_option(struct fixture *fixture, const char *name, const char *value);
+/* Queue and server anew, the queue with room for so many events; the server anew, without a queue. Before anything else
+ * that is asked of the server. */
+void fixture_capacity(struct fixture *fixture, const char *capacity);
+void fixture_without_queue(struct fixture *fixture);
 /* A broadcaster of the server, freed at the end. */
 hijack_broadcaster *fixture_broadcaster(struct fixture *fixture);
 /* A new one that holds path. */

@@ -286,12 +286,11 @@ static void the_server_line_is_an_option(void **state)
 static void sse_closes_when_asked_to(void **state)
 {
     (void)state;
+    static const char line[] = "Connection: close\r\n";
     struct hj_opening opening;
-    CODE(hj_opening_sse(&opening, HJ_SLICE("Connection: close\r\n"), (struct hj_client){1, true}, &options), 0);
-    char *text = strndup(opening.head->data, opening.head->len);
+    CODE(hj_opening_sse(&opening, hj_slice(line, sizeof(line) - 1), (struct hj_client){1, true}, &options), 0);
+    bool says = memmem(opening.head->data, opening.head->len, line, sizeof(line) - 1) != NULL;
     hj_buf_unref(opening.head);
-    int says = strstr(text, "Connection: close\r\n") != NULL;
-    free(text);
     assert_false(opening.keep_alive);
     assert_true(says);
 }
