@@ -14,7 +14,7 @@ help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 demo: build-demos ## the SSE page on http://127.0.0.1:9292/ (PORT=... picks another port); installs what is missing
-	@[ "$(PORT)" = 0 ] || echo "Open http://127.0.0.1:$(PORT)/ in a browser. Ctrl-C stops it."
+	@echo "Open the address below in a browser. Ctrl-C stops the demo; PORT=0 picks a free port."
 	@$(more_descriptors); exec build/release/demos/sse $(PORT)
 
 demo-c: build-demos ## a C demo: make demo-c NAME=beep PORT=8000 (port 0: a free one); installs what is missing
@@ -39,7 +39,8 @@ bench: ## release build, then every benchmark, one after the other; installs wha
 	    echo "== $$name"; build/release/tests/bench/$$name || exit; \
 	done
 
-install: ## release build into PREFIX=/usr/local (DESTDIR is honoured)
+install: ## release build into PREFIX=/usr/local (DESTDIR is honoured); installs what is missing
+	@scripts/install-deps build
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
 	@cmake --build --preset release
 	@cmake --install build/release

@@ -447,8 +447,9 @@ HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd,
                                         size_t headers_len);
 
 /* Sends data to every member: as it is to raw and stream members, as one SSE event to SSE members. Never waits. Returns
- * how many members it was addressed to. Errors: EINVAL, EHANDLE, EFORK, ESTATE (the server never started), ESHUTDOWN,
- * ETOOBIG (over 16 MiB), EAGAIN (256 MiB of messages wait for the server's threads; no event follows), ENOMEM. */
+ * how many members it was addressed to; one that joins through a held route at this very moment may get it uncounted.
+ * Errors: EINVAL, EHANDLE, EFORK, ESTATE (the server never started), ESHUTDOWN, ETOOBIG (over 16 MiB), EAGAIN (256 MiB
+ * of messages wait for the server's threads; no event follows), ENOMEM. */
 HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, const char *data, size_t len);
 
 /* The same with SSE fields (as hijack_stream_send_sse; raw members get the data alone) and a key for the overflow

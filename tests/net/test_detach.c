@@ -42,7 +42,8 @@ static void test_detach(void **state)
     hijack_socket *socket = socket_open(f, &c);
     OK(hijack_socket_send(socket, LIT("before ")));
     OK(hijack_socket_detach(socket));
-    CODE(hijack_socket_detach(socket), HIJACK_ESTATE);
+    int again = hijack_socket_detach(socket); /* under way, or done already */
+    CHECK(again == HIJACK_ESTATE || again == HIJACK_ECLOSED);
     int fd = detached_fd(f, socket);
     CHECK((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
     stat_wait(f->server, HIJACK_STAT_DETACHED, 1);

@@ -313,9 +313,11 @@ static void check_small_backlog(struct fixture *f, const char *policy, int local
                      seen);
             CHECK(number++ < 60000);
         } while (broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DROPPED) == before);
-        clock_until_idle();
+        if (round == 0)
+            clock_until_idle();
         WAIT_FOR((client_peek(c), stat_of(f->server, HIJACK_STAT_BACKLOG_BYTES) == 0));
-        clock_until_idle();
+        if (round == 0)
+            clock_until_idle();
         for (int i = 0; i < 3; i++) {
             CODE(hijack_broadcaster_publish(room, LIT("<small>")), 1);
             size_t at = client_until(c, "<small>");

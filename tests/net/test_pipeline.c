@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#define PAD "0123456789012345678901234567890123456789" /* what is to be answered is not to be millions */
+
 enum {
     BACKLOG_MOST = 1 << 20 /* unsent bytes that one client may cost */
 };
@@ -42,6 +44,12 @@ static size_t stuff(struct fixture *f, struct client *c, const char *request)
     return sent;
 }
 
+/* The empty line of the head at start; heads here are short. */
+static char *head_end(char *start, size_t len)
+{
+    return memmem(start, len < 512 ? len : 512, "\r\n\r\n", 4);
+}
+
 /* Takes the answers that are whole; how many. */
 static size_t take_answers(struct client *c, int status)
 {
@@ -49,7 +57,7 @@ static size_t take_answers(struct client *c, int status)
     char *end, start[16];
 
     snprintf(start, sizeof(start), "HTTP/1.1 %d", status);
-    while ((end = memmem(c->buf + at, c->len - at, "\r\n\r\n", 4)) != NULL) {
+    while ((end = head_end(c->buf + at, c->len - at)) != NULL) {
         char *head = c->buf + at, *length = memmem(head, (size_t)(end - head), "Content-Length: ", 16);
         size_t whole = (size_t)(end - head) + 4 + (length == NULL ? 0 : strtoul(length + 16, NULL, 10));
         if (strncmp(head, start, strlen(start)) != 0)
@@ -66,7 +74,7 @@ static size_t take_answers(struct client *c, int status)
 /* A server without a queue answers by itself; when nobody reads it waits, without work, and serves the others. */
 static void test_answers_unread(void **state)
 {
-    static const char request[] = "GET /none HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char request[] = "GET /none HTTP/1.1\r\nHost: x\r\nX-Pad: " PAD PAD PAD PAD "\r\n\r\n";
     struct fixture *f = *state;
     size_t answered = 0;
 
@@ -100,18 +108,10 @@ static void test_heads_unread(void **state)
     fixture_start(f);
     struct client *c = client_connect_slow(f->port);
     uint64_t resident = process_resident();
-    size_t sent = stuff(f, c, request);
+    stuff(f, c, request);
     CHECK(process_resident() < resident + (32u << 20));
     clock_until_idle();
     /* the server may have had enough of it, or goes on now; either way it ends in order */
-    for (size_t left = sent % (sizeof(request) - 1); left > 0 && left < sizeof(request) - 1;) {
-        ssize_t n = send(c->fd, request + left, sizeof(request) - 1 - left, MSG_DONTWAIT | MSG_NOSIGNAL);
-        left = n > 0 ? left + (size_t)n : left;
-        if (n < 0 && errno != EAGAIN)
-            break;
-        client_peek(c);
-        answered += take_answers(c, 200);
-    }
     client_shutdown(c);
     WAIT_FOR((client_peek(c), answered += take_answers(c, 200), c->ended != 0));
     answered += take_answers(c, 200);
