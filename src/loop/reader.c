@@ -195,11 +195,18 @@ void hj_reader_socket(struct hj_loop *loop, struct hj_conn *conn, unsigned event
         hj_reader_update(loop, conn);
 }
 
+/* Whether the body has its end, or the program has said so and the command is on its way. */
+static bool is_finished(const struct hj_conn *conn)
+{
+    return (conn->flags & HJ_CONN_ENDING) != 0 ||
+           (conn->channel != NULL && atomic_load(&conn->channel->state) == HJ_CHANNEL_CLOSING);
+}
+
 void hj_reader_watched(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
     if ((events & HJ_POLL_GONE) != 0)
         hj_conn_close(loop, conn, hj_conn_error(conn));
-    else if ((events & HJ_POLL_PEER) != 0 && (conn->flags & HJ_CONN_ENDING) != 0)
+    else if ((events & HJ_POLL_PEER) != 0 && is_finished(conn))
         /* it has said all it wants to; the rest of what it asked for is on its way */
         hj_conn_set_interest(loop, conn, conn->interest & HJ_POLL_OUT);
     else if ((events & HJ_POLL_PEER) != 0)

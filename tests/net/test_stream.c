@@ -391,6 +391,36 @@ static void test_client_half_closes(void **state)
     free(data);
 }
 
+/* The same when the end comes right after finish has returned: that was before it. */
+static void test_client_half_closes_at_once(void **state)
+{
+    struct fixture *f = *state;
+    size_t len = 4u << 20;
+    char *data = calloc(1, len);
+
+    CHECK(data != NULL);
+    fixture_option(f, OPT_THREADS, "1");
+    fixture_option(f, OPT_HIGH_WATER, "16m");
+    fixture_start(f);
+    for (int i = 0; i < 20; i++) {
+        struct client *c = client_connect_slow(f->port);
+        struct response r;
+        ask(c, "/");
+        hijack_stream *stream = stream_of(f, next_request(f), "");
+        OK(hijack_stream_send(stream, data, len));
+        stat_wait_least(f->server, HIJACK_STAT_BACKLOG_BYTES, 1);
+        OK(hijack_stream_finish(stream));
+        client_shutdown(c);
+        response_head(&r, c);
+        response_finish(&r);
+        CHECK(r.body_len == len);
+        response_free(&r);
+        events_closed(&f->events, stream, 0);
+        stat_wait(f->server, HIJACK_STAT_BACKLOG_BYTES, 0);
+    }
+    free(data);
+}
+
 static void test_head_request(void **state)
 {
     struct fixture *f = *state;
@@ -449,6 +479,7 @@ int main(int argc, char **argv)
         TEST(test_connection_close),
         TEST(test_client_leaves),
         TEST(test_client_half_closes),
+        TEST(test_client_half_closes_at_once),
         TEST(test_head_request),
         TEST(test_no_body_status),
     };
