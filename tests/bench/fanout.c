@@ -24,6 +24,7 @@
 
 #define BURST 16
 #define MAX_TURNS 1000
+#define OPEN_TOGETHER 50
 #define PAYLOAD 64
 #define PATIENCE_NS 20000000000u
 #define QUIET_NS 300000000u
@@ -37,14 +38,15 @@ struct side {
     struct bench_child server, client;
 };
 
-/* ---- The client. A question is how many bytes to wait for, and is answered twice: with 0 once the client is at work,
+/* ---- The client. Until it has all its members, a question is how many more to open, answered when they are. Then a
+ * question is how many bytes to wait for, and is answered twice: with 0 once the client is at work,
  * and with the time at which it had them all. The question 0 is answered with the bytes that came until it was quiet.
  * ---- */
 
-static void open_members(const struct side *side, int epoll)
+static void open_members(const struct side *side, int epoll, uint64_t count)
 {
     char buffer[4096];
-    for (uint64_t i = 0; i < side->members; ++i) {
+    for (uint64_t i = 0; i < count; ++i) {
         int fd = bench_connect(side->port);
         bench_send_all(fd, BENCH_REQUEST, strlen(BENCH_REQUEST));
         bench_receive_head(fd, buffer, sizeof buffer);
@@ -73,12 +75,15 @@ static uint64_t receive_some(const struct side *side, int epoll)
 static void receive(int fd, void *arg)
 {
     const struct side *side = arg;
-    uint64_t expected;
+    uint64_t expected, count;
     bench_pin(BENCH_CORE_CLIENT);
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
         bench_die("epoll_create1: %s", strerror(errno));
-    open_members(side, epoll);
+    for (uint64_t open = 0; open < side->members && bench_next(fd, &count); open += count) {
+        open_members(side, epoll, count);
+        bench_answer(fd, 0);
+    }
     while (bench_next(fd, &expected)) {
         uint64_t bytes = 0, start = bench_now(), now = start, changed = start;
         bench_answer(fd, 0);
@@ -173,7 +178,20 @@ static void start_side(struct side *side)
     side->server = bench_start(side->serve, side);
     side->port = (uint16_t)bench_hear(&side->server);
     side->client = bench_start(receive, side);
-    bench_hear(&side->server);
+}
+
+/* Both sides' members in turn, a few at a time: sends to older connections take the kernel longer, so the side whose
+ * members were all there first would be the slower one. */
+static void open_sides(const struct side *a, const struct side *b)
+{
+    for (uint64_t open = 0; open < a->members; open += OPEN_TOGETHER) {
+        uint64_t left = a->members - open, count = left < OPEN_TOGETHER ? left : OPEN_TOGETHER;
+        bool a_first = open / OPEN_TOGETHER % 2 == 0;
+        bench_ask(a_first ? &a->client : &b->client, count);
+        bench_ask(a_first ? &b->client : &a->client, count);
+    }
+    bench_hear(&a->server);
+    bench_hear(&b->server);
 }
 
 /* Finds out how many bytes the library puts on the wire for so many messages, chunk framing and all. */
@@ -241,6 +259,7 @@ int main(int argc, char **argv)
     struct side plain = {.name = "plain", .serve = serve_plain, .members = (uint64_t)members};
     start_side(&library);
     start_side(&plain);
+    open_sides(&library, &plain);
     bench_pin(BENCH_CORE_CLIENT);
     uint64_t one = probe(&library, 1), burst = probe(&library, BURST);
 
