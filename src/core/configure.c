@@ -115,14 +115,6 @@ int hijack_server_address(char *out, size_t out_size, hijack_server *handle, uin
     return commit(server, handle, rc);
 }
 
-static void use_queue(struct hj_queue *queue)
-{
-    hj_object_ref(&queue->object);
-    pthread_mutex_lock(&queue->lock);
-    atomic_store(&queue->in_use, true);
-    pthread_mutex_unlock(&queue->lock);
-}
-
 int hijack_server_add_queue(hijack_server *handle, hijack_queue *queue_handle)
 {
     struct hj_server *server;
@@ -137,7 +129,7 @@ int hijack_server_add_queue(hijack_server *handle, hijack_queue *queue_handle)
     if (queues == NULL) {
         rc = HIJACK_ENOMEM;
     } else {
-        use_queue(queue);
+        hj_queue_use(queue);
         server->queues = queues;
         queues[server->queue_count++] = queue;
     }
@@ -178,7 +170,7 @@ int hijack_server_route(hijack_server *handle, const char *path, size_t path_len
         return commit(server, handle, rc);
     rc = add_route(&route, server, hj_slice(path, path_len));
     if (rc == 0) {
-        use_queue(queue);
+        hj_queue_use(queue);
         route->queue = queue;
     }
     hj_handle_unpin(queue_handle);

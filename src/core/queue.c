@@ -73,6 +73,14 @@ int hijack_queue_fd(hijack_queue *handle)
     return fd;
 }
 
+void hj_queue_use(struct hj_queue *queue)
+{
+    hj_object_ref(&queue->object);
+    pthread_mutex_lock(&queue->lock);
+    atomic_store(&queue->in_use, true);
+    pthread_mutex_unlock(&queue->lock);
+}
+
 static void append_locked(struct hj_queue *queue, struct hj_event *event)
 {
     event->next = NULL;

@@ -38,6 +38,9 @@ struct hj_queue {
     struct hj_event *delivered;   /* of the last poll; owned by whoever set polling */
 };
 
+/* A server takes it: a reference for the server, and its options are constant from here on. Any thread. */
+void hj_queue_use(struct hj_queue *queue);
+
 /* Takes over the event; one for a queue that was freed is dropped. Any thread. */
 void hj_queue_push(struct hj_queue *queue, struct hj_event *event);
 

@@ -68,11 +68,8 @@ static int new_server(struct hj_server **out, struct hj_queue *queue)
             hj_object_unref(&server->object);
             return HIJACK_ENOMEM;
         }
-        hj_object_ref(&queue->object);
+        hj_queue_use(queue);
         server->queues[server->queue_count++] = queue;
-        pthread_mutex_lock(&queue->lock);
-        atomic_store(&queue->in_use, true);
-        pthread_mutex_unlock(&queue->lock);
     }
     *out = server;
     return 0;

@@ -87,13 +87,6 @@ static inline int hj_compat_epoll_fd(h2o_loop_t *loop, int known_fd)
     return epoll_ctl(fd, EPOLL_CTL_ADD, known_fd, &ev) == -1 && errno == EEXIST ? fd : -1;
 }
 
-/* No connection is kept alive any more. h2o_context_request_shutdown also starts a timer of HTTP/2, which
- * h2o_context_dispose then finds running. */
-static inline void hj_compat_request_shutdown(h2o_context_t *context)
-{
-    context->shutdown_requested = 1;
-}
-
 /* The most that h2o_mem_alloc_pool's recycling list holds in 2.2.5. */
 #define HJ_COMPAT_RECYCLED_CHUNKS 16
 

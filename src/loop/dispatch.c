@@ -74,9 +74,7 @@ static void run_ending(struct hj_loop *loop, struct hj_command *command, unsigne
         return;
     uint32_t generation = conn->generation;
     hj_shard_remove_all(loop, conn);
-    conn->flags |= (uint16_t)flag;
-    conn->out_ms = hj_loop_time(loop); /* its patience begins */
-    hj_ending_settle(loop, conn);
+    hj_ending_begin(loop, conn, flag);
     if (conn->generation == generation && conn->channel != NULL)
         hj_reader_update(loop, conn);
 }

@@ -60,13 +60,18 @@ void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn)
     }
 }
 
+void hj_ending_begin(struct hj_loop *loop, struct hj_conn *conn, unsigned flag)
+{
+    conn->flags |= (uint16_t)flag;
+    conn->out_ms = hj_loop_time(loop);
+    hj_ending_settle(loop, conn);
+}
+
 void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn)
 {
     hj_shard_remove_all(loop, conn);
     if (hj_wire_is_chunked(conn->wire) && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0 &&
         !hj_writer_send(loop, conn, loop->last_chunk, false))
         return;
-    conn->flags |= HJ_CONN_ENDING;
-    conn->out_ms = hj_loop_time(loop); /* its patience begins */
-    hj_ending_settle(loop, conn);
+    hj_ending_begin(loop, conn, HJ_CONN_ENDING);
 }

@@ -94,8 +94,7 @@ bool hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
         hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
         hj_conn_set_interest(loop, conn, conn->interest & HJ_POLL_OUT);
         conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE;
-        conn->flags |= HJ_CONN_ENDING;
-        hj_ending_settle(loop, conn);
+        hj_ending_begin(loop, conn, HJ_CONN_ENDING);
         return false;
     }
     conn->flags |= HJ_CONN_REUSED;
@@ -150,8 +149,7 @@ void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
     conn->flags = (uint16_t)((command->value & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0);
     if (command->buf != NULL && !hj_writer_send(loop, conn, command->buf, false))
         return;
-    conn->flags |= HJ_CONN_ENDING;
-    hj_ending_settle(loop, conn);
+    hj_ending_begin(loop, conn, HJ_CONN_ENDING);
 }
 
 /* Puts an adopted descriptor into the table. NULL, and the descriptor closed, if it cannot be held. */

@@ -82,10 +82,9 @@ static bool must_wait(struct hj_inlet *inlet, struct hj_queue *queue)
 /* Sends a whole response, after which the connection goes on or ends. */
 static void answer(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *response, bool keep_alive)
 {
-    conn->flags |= (uint16_t)(HJ_CONN_ENDING | (keep_alive ? HJ_CONN_KEEP_ALIVE : 0));
-    conn->out_ms = hj_loop_time(loop); /* its patience begins */
+    conn->flags |= (uint16_t)(keep_alive ? HJ_CONN_KEEP_ALIVE : 0);
     if (hj_writer_send(loop, conn, response, false))
-        hj_ending_settle(loop, conn);
+        hj_ending_begin(loop, conn, HJ_CONN_ENDING);
 }
 
 /* For a server that has no queue. */
