@@ -23,6 +23,7 @@ struct line {
     hijack_socket *socket;
     struct line *next;
     int ticks;         /* lines of /partial still to write; 0 for the others */
+    bool leaving;      /* its descriptor is on the way to us: nothing more is asked of the socket */
     bool ended;        /* the peer has sent all it had */
     size_t held;       /* bytes in hold: their send was refused, DRAINED will follow */
     char hold[WINDOW]; /* never too small, since no more than WINDOW is ever out on credit */
@@ -97,8 +98,10 @@ static void take_partial(hijack_request *request)
 static void take_descriptor(hijack_request *request)
 {
     struct line *line = take(request, NULL);
-    if (line != NULL)
-        on_the_way(hijack_socket_detach(line->socket), "hijack_socket_detach");
+    if (line == NULL)
+        return;
+    line->leaving = true;
+    on_the_way(hijack_socket_detach(line->socket), "hijack_socket_detach");
 }
 
 static void on_request(hijack_request *request)
@@ -144,7 +147,7 @@ static void on_data(struct line *line, const char *data, size_t len)
 /* A line of /partial goes on although its peer sends no more; an echo has nothing left to do. */
 static void close_if_done(struct line *line)
 {
-    if (line->ended && line->held == 0 && line->ticks == 0)
+    if (line->ended && line->held == 0 && line->ticks == 0 && !line->leaving)
         on_the_way(hijack_socket_close(line->socket), "hijack_socket_close");
 }
 
@@ -221,6 +224,8 @@ static void handle_events(hijack_queue *queue)
 int main(int argc, char **argv)
 {
     int signals = demo_signals();
+    demo_raise_descriptor_limit();
+
     hijack_queue *queue;
     hijack_server *server;
     demo_check(hijack_check_version(HIJACK_VERSION_NUMBER), "hijack_check_version");
