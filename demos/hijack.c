@@ -8,6 +8,7 @@
  *
  * One thread. A hijacked connection is a struct line in one list, from the request to its last event (CLOSED or
  * DETACHED); the address of that struct is the user_data by which its events find it. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,7 +164,7 @@ static void on_detached(const hijack_event *event)
 {
     static const char response[] = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n"
                                    "Written with write(2).\n";
-    if (write(event->status, response, strlen(response)) < 0)
+    if (write(event->status, response, strlen(response)) < 0 && errno != EPIPE && errno != ECONNRESET)
         perror("write to the detached descriptor");
     close(event->status);
 }

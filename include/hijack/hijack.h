@@ -397,11 +397,11 @@ HIJACK_API int hijack_socket_read(hijack_socket *socket, uint64_t credit);
 HIJACK_API int hijack_socket_send(hijack_socket *socket, const char *data, size_t len);
 
 /* Half-close: no more is sent after what was; reading goes on. When the peer ends too, CLOSED comes by itself. Errors:
- * EHANDLE, EFORK, ECLOSED, ENOMEM. */
+ * EHANDLE, EFORK, ECLOSED, ESTATE (detached), ENOMEM. */
 HIJACK_API int hijack_socket_shutdown(hijack_socket *socket);
 
 /* Closes in order, after what was sent is written; nothing more is read. CLOSED follows. Errors: EHANDLE, EFORK,
- * ECLOSED, ENOMEM. */
+ * ECLOSED, ESTATE (detached), ENOMEM. */
 HIJACK_API int hijack_socket_close(hijack_socket *socket);
 
 /* Resets the connection at once (TCP RST), unsent bytes are lost. CLOSED (EABORTED) follows. Errors: EHANDLE, EFORK,
