@@ -1,5 +1,7 @@
-"""Files of at most 600 lines, functions of at most 60, lines of at most 120 characters. Relies on the project's brace
-style: a function's braces stand alone in the first column."""
+"""Files of at most 600 lines, lines of at most 120 characters, in every language; C functions of at most 60 lines.
+Relies on the project's brace style: a C function's braces stand alone in the first column."""
+
+import itertools
 
 import project
 
@@ -10,6 +12,16 @@ MAX_LINE = 120
 (source,) = project.arguments(1)
 problems = []
 lengths = []
+others = itertools.chain(*((source / folder).rglob(pattern) for folder, pattern in
+                           [("bindings", "*.py"), ("go", "*.go"), ("python", "*.py"), ("ruby", "*.rb"),
+                            ("tests", "*.py")]))
+for path in sorted(others):
+    name = path.relative_to(source)
+    raw = path.read_text().splitlines()
+    if len(raw) > MAX_FILE and "generated" not in path.name:
+        problems.append(f"{name}: {len(raw)} lines, at most {MAX_FILE}: it holds more than one concept")
+    problems += [f"{name}:{i}: {len(line.expandtabs(4))} characters, at most {MAX_LINE}"
+                 for i, line in enumerate(raw, 1) if len(line.expandtabs(4)) > MAX_LINE]
 for path in project.sources(source, "include", "src", "tests", "demos"):
     name = path.relative_to(source)
     raw = path.read_text().splitlines()
@@ -28,4 +40,4 @@ for path in project.sources(source, "include", "src", "tests", "demos"):
                 problems.append(f"{name}:{start - 1}: a function of {i - start - 1} lines, at most {MAX_FUNCTION}")
             start = None
 lengths.sort()
-project.closing(problems, f"{len(lengths)} files, median {lengths[len(lengths) // 2] if lengths else 0} lines")
+project.closing(problems, f"{len(lengths)} C files, median {lengths[len(lengths) // 2] if lengths else 0} lines")

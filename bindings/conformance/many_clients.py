@@ -1,0 +1,105 @@
+"""500 clients at the same time on each demo."""
+
+import time
+
+from connections import Connections, request_bytes
+from harness import HOST, between, equal, eventually, scenario, took
+from hijack import FULL, LINES, bytes_of
+
+CROWD = 500
+SECONDS = 15
+BODY = FULL[FULL.index(b"\r\n\r\n") + 4:]
+
+
+def crowd(case, demo, path, wants_head=True):
+    """500 connections that have asked for path; those with a head have it."""
+    address = (HOST, demo.port())
+    connections = Connections(address, request_bytes(f"{HOST}:{address[1]}", path), wants_head)
+    case.closing(connections.close)
+    connections.start(CROWD)
+    turns(connections, f"connections to {path} that are not open", connections.opening, 0)
+    if wants_head:
+        equal(f"the statuses of {path}", dict(connections.statuses), {200: CROWD})
+    return connections
+
+
+def turns(connections, what, function, expected):
+    """Like eventually(), while the connections go on."""
+    def turn():
+        connections.turn(0.05)
+        return function()
+    eventually(what, turn, expected, SECONDS)
+
+
+def lacking(connections, done):
+    """How many of the connections have not got what done(data) looks for."""
+    return CROWD - sum(done(connection.data) for connection in connections.all.values())
+
+
+@scenario
+def sse(case):
+    """All of them get the same event."""
+    connections = crowd(case, case.demo("sse"), "/sse")
+    turns(connections, "clients without two events",
+          lambda: lacking(connections, lambda data: data.count(b"\n\n") > 1), 0)
+    events = [set(bytes(c.data).split(b"\r\n")) for c in connections.all.values()]
+    common = {each for each in set.intersection(*events) if each.startswith(b"id: ")}
+    between("events that all of them have", len(common), 1, 100)
+
+
+@scenario
+def beep(case):
+    """All of them, on both routes, are counted and get every run; and they are counted out when they go."""
+    demo = case.start("beep", BEEP_INTERVAL_MS="200")
+    heads, raw = crowd(case, demo, "/"), crowd(case, demo, "/raw", wants_head=False)
+    turns(raw, "clients of /raw without a run", lambda: lacking(raw, lambda data: data.startswith(b"BEEP\n")), 0)
+    turns(heads, "clients of / without a run",
+          lambda: lacking(heads, lambda data: data.startswith(b"5\r\nBEEP\n\r\n")), 0)
+    demo.told_clients(2 * CROWD)
+    heads.close()
+    demo.told_clients(CROWD)
+
+
+@scenario
+def over_the_soft_limit(case):
+    """A demo that starts with few descriptors permitted takes as many as it may have."""
+    for name, path in (("beep", "/"), ("sse", "/sse"), ("hijack", "/hijack")):
+        crowd(case, case.start(name, soft_limit=256), path)
+
+
+@scenario
+def hijack(case):
+    """All of them have an echo of their own at the same time."""
+    connections = crowd(case, case.demo("hijack"), "/hijack")
+    sent = {}
+    for number, connection in enumerate(list(connections.all.values())):
+        sent[connection] = BODY + bytes_of(3000, number)
+        connection.sock.send(sent[connection][len(BODY):])
+    turns(connections, "clients without their echo",
+          lambda: sum(connection.data != data for connection, data in sent.items()), 0)
+
+
+@scenario
+def partial(case):
+    """All of them get ten lines and the end."""
+    connections = crowd(case, case.demo("hijack"), "/partial")
+    everyone = list(connections.all.values())
+    turns(connections, "clients that are still open", lambda: len(connections.all), 0)
+    equal("how they ended", dict(connections.gone), {"ended": CROWD})
+    equal("clients without their lines", sum(connection.data != LINES for connection in everyone), 0)
+
+
+@scenario
+def requests(case):
+    """All of them ask for the page at the same time, again and again."""
+    connections = crowd(case, case.demo("sse"), "/")
+    start, length = time.monotonic(), None
+    for _ in range(3):
+        turns(connections, "clients without the whole page",
+              lambda: lacking(connections, lambda data: b"</html>" in data), 0)
+        length = length or {len(connection.data) for connection in connections.all.values()}
+        equal("different lengths of the page", len(length), 1)
+        connections.forget()
+        for connection in connections.all.values():
+            connection.sock.send(connections.request)
+    took("seconds for 1500 pages", time.monotonic() - start, 0, SECONDS)

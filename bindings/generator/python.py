@@ -1,0 +1,136 @@
+"""What the Python package takes from the header: the declarations for cffi and for type checkers, constants, exception
+classes."""
+import struct
+
+from . import errors
+
+# What "except OSError as error" finds in error.errno.
+ERRNO = {
+    "EAGAIN": "EAGAIN",
+    "ECLOSED": "EPIPE",
+    "EADDRINUSE": "EADDRINUSE",
+    "EADDR": "EADDRNOTAVAIL",
+    "EACCES": "EACCES",
+    "ELIMIT": "EMFILE",
+    "ETIMEDOUT": "ETIMEDOUT",
+    "ERESET": "ECONNRESET",
+    "ESHUTDOWN": "ESHUTDOWN",
+    "EIO": "EIO",
+    "EABORTED": "ECONNABORTED",
+    "ENOTSOCK": "ENOTSOCK",
+}
+NOTE = "Made by bindings/generate from include/hijack/hijack.h. Do not edit."
+
+
+def files(header):
+    yield "python/src/hijack/_cdef.h", cdef(header)
+    yield "python/src/hijack/_native.pyi", stub(header)
+    yield "python/src/hijack/_constants.py", constants(header)
+    yield "python/src/hijack/_errors.py", exceptions(header)
+
+
+def cdef(header):
+    """cffi compares all of it with the real header when the extension is compiled."""
+    lines = [f"/* {NOTE} */"]
+    lines += [f"typedef struct {name} {name};" for name in header.opaque]
+    lines += ["typedef struct hijack_event {"]
+    lines += [f"    {joined(field.type, field.name)};" for field in header.event]
+    lines += ["} hijack_event;", "#define HIJACK_VERSION_NUMBER ..."]
+    for enum in header.enums:
+        lines += ["enum {"] + [f"    {it.name} = {it.value}," for it in enum] + ["};"]
+    for function in header.functions:
+        parameters = ", ".join(joined(it.type, it.name) for it in function.parameters) or "void"
+        lines.append(f"{joined(function.result, function.name)}({parameters});")
+    return "\n".join(lines) + "\n"
+
+
+def joined(type_, name):
+    return type_ + name if type_.endswith("*") else f"{type_} {name}"
+
+
+def stub(header):
+    """Pointers stay Any: what matters to a type checker is which functions there are, and what they give."""
+    lines = [
+        f'"""{NOTE}"""',
+        "from typing import Any",
+        "",
+        "ffi: Any",
+        "",
+        "class _Lib:",
+        "    HIJACK_VERSION_NUMBER: int",
+    ]
+    for function in header.functions:
+        parameters = "".join(f", {it.name}: {'int' if is_number(it.type) else 'Any'}" for it in function.parameters)
+        result = "int" if is_number(function.result) else "None" if function.result == "void" else "Any"
+        lines.append(f"    def {function.name}(self{parameters}) -> {result}: ...")
+    return "\n".join(lines + ["", "lib: _Lib"]) + "\n"
+
+
+def is_number(type_):
+    return type_ in ("int", "size_t", "uint32_t", "int64_t", "uint64_t")
+
+
+def constants(header):
+    lines = [
+        f'"""{NOTE}"""',
+        "from typing import Final",
+        "",
+        f'VERSION: Final = "{header.version}"',
+        f"VERSION_NUMBER: Final = 0x{header.version_number:06x}",
+        "",
+        "#: hijack_event as the module struct reads it",
+        f'EVENT_FORMAT: Final = "{event_format(header)}"',
+    ]
+    for enum in header.enums:
+        lines += [""] + [f"{it.name.removeprefix('HIJACK_')}: Final = {it.value}" for it in enum]
+    return "\n".join(lines) + "\n"
+
+
+def event_format(header):
+    """Without padding: header.py has checked nothing of it, so a gap is an error here."""
+    codes = {"uint64_t": "Q", "void *": "Q", "const char *": "Q", "uint32_t": "I", "int32_t": "i"}
+    text = "=" + "".join(codes[field.type] for field in header.event)
+    if struct.calcsize(text) != header.event_size:
+        raise SystemExit("hijack.h: hijack_event has padding, bindings/generator/python.py must write it")
+    return text
+
+
+def exceptions(header):
+    lines = [
+        f'"""{NOTE}',
+        "",
+        "One exception class for each error code; each is a HijackError and, where Python has an exception of that",
+        'meaning, that one too."""',
+        "import errno as numbers",
+        "from typing import ClassVar, Dict, Type",
+        "",
+        "__all__ = [",
+        '    "HijackError",',
+        *(f'    "{entry[0]}Error",' for _, entry in errors.named(header)),
+        "]",
+        "",
+        "",
+        "class HijackError(Exception):",
+        '    """What every error of this package is."""',
+        "",
+        "    code: ClassVar[int] = 0  #: the HIJACK_E* number",
+        '    symbol: ClassVar[str] = ""  #: its name in C, "HIJACK_ECLOSED"',
+        "",
+        "    def __str__(self) -> str:",
+        "        return str(self.args[0]) if self.args else self.symbol",
+    ]
+    for constant, (name, _, base, _) in errors.named(header):
+        lines += [
+            "",
+            "",
+            f"class {name}Error(HijackError, {base}):",
+            f'    """{constant.name}: {constant.comment}"""',
+            "",
+            f"    code = {constant.value}",
+            f'    symbol = "{constant.name}"',
+        ]
+        number = ERRNO.get(constant.name.removeprefix("HIJACK_"))
+        lines += [f"    errno = numbers.{number}"] if number else []
+    lines += ["", "", "ERRORS: Dict[int, Type[HijackError]] = {"]
+    lines += [f"    {constant.value}: {entry[0]}Error," for constant, entry in errors.named(header)]
+    return "\n".join(lines + ["}"]) + "\n"
