@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -110,9 +111,15 @@ bool demo_path_is(hijack_request *request, const char *path)
     size_t target_len;
     if (hijack_request_target(&target, &target_len, request) < 0)
         return false;
-    const char *query = memchr(target, '?', target_len);
-    size_t len = query == NULL ? target_len : (size_t)(query - target);
-    return len == strlen(path) && memcmp(target, path, len) == 0;
+    const char *end = target + target_len, *query = memchr(target, '?', target_len);
+    if (query != NULL)
+        end = query;
+    if (target_len > 7 && strncasecmp(target, "http://", 7) == 0) { /* as to a proxy, RFC 9112 section 3.2.2 */
+        target = memchr(target + 7, '/', (size_t)(end - target) - 7);
+        if (target == NULL)
+            return strcmp(path, "/") == 0;
+    }
+    return (size_t)(end - target) == strlen(path) && memcmp(target, path, strlen(path)) == 0;
 }
 
 void demo_answer(hijack_request *request, uint32_t status, const char *content_type, const char *body, size_t len)

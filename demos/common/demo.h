@@ -39,7 +39,7 @@ bool demo_wait(hijack_queue *queue, int signals, int64_t timeout_ms);
 /* Milliseconds on a clock that never jumps. */
 int64_t demo_now(void);
 
-/* Whether the request is for this path, whatever follows a '?'. */
+/* Whether the request is for this path, whatever follows a '?', and whether or not "http://host" comes before it. */
 bool demo_path_is(hijack_request *request, const char *path);
 
 /* Answers with these bytes and frees the request. */

@@ -7,7 +7,7 @@
     X(OK, "no error")                                                                                                  \
     X(EINVAL, "an argument is NULL, of a wrong length or out of its domain; see the function's comment in hijack.h")   \
     X(EHANDLE, "the handle is NULL, freed, or of another kind than the function takes")                                \
-    X(ECLOSED, "the connection has gone, or was closed or finished by this program; free the handle")                  \
+    X(ECLOSED, "the connection has gone, or was closed or finished by this program")                                   \
     X(EAGAIN, "nothing was taken, too much waits unsent; try again after the DRAINED event")                           \
     X(ENOMEM, "out of memory")                                                                                         \
     X(EFORK, "the handle belongs to the parent process; after fork, make new ones in the child")                       \
