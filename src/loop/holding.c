@@ -102,13 +102,22 @@ bool hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
     return true;
 }
 
+/* Why a request's connection has gone. */
+static int why_gone(const struct hj_loop *loop, const struct hj_request *request)
+{
+    if (request->ended && request->last.status < 0)
+        return request->last.status;
+    return loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED;
+}
+
 /* Gives a request's connection to the channel that it becomes; NULL, and the channel ended, if it has gone. */
 static struct hj_conn *become_channel(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->other;
-    struct hj_conn *conn = hj_pending_take(loop, (struct hj_request *)command->object);
+    struct hj_request *request = (struct hj_request *)command->object;
+    struct hj_conn *conn = hj_pending_take(loop, request);
     if (conn == NULL) {
-        hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED);
+        hj_channel_end(channel, why_gone(loop, request));
         return NULL;
     }
     hj_conn_attach(loop, conn, channel);

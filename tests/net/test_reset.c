@@ -163,11 +163,35 @@ static void test_late_poll(void **state)
     all_gone(f);
 }
 
+/* The loop may learn of the reset before the request that became a socket reaches it: the reason is the same. */
+static void test_before_the_hijack(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f);
+    for (int i = 0; i < 500; i++) {
+        struct client *c = client_connect(f->port);
+        hijack_socket *socket;
+        ask(c, "/");
+        hijack_request *request = next_request(f);
+        client_reset(c);
+        int code = hijack_request_hijack(&socket, request);
+        if (code != HIJACK_ECLOSED) {
+            OK(code);
+            events_note(&f->events, socket, KIND_SOCKET);
+            ended_reset(f, socket);
+            socket_free(f, socket);
+        }
+        request_free(f, request);
+    }
+    all_gone(f);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_detaching), TEST(test_writing),     TEST(test_closing),
-        TEST(test_idle),      TEST(test_late_credit), TEST(test_late_poll),
+        TEST(test_detaching),   TEST(test_writing),   TEST(test_closing),           TEST(test_idle),
+        TEST(test_late_credit), TEST(test_late_poll), TEST(test_before_the_hijack),
     };
 
     return RUN_TESTS(tests, argc, argv);
