@@ -1,4 +1,4 @@
-# cmake --install: libraries, headers, the CMake package and the pkg-config file, all relocatable.
+# cmake --install: libraries, headers, the CMake package and the pkg-config files, all relocatable.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hijack)
@@ -37,5 +37,8 @@ endforeach()
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
     set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
 endif()
-configure_file(cmake/libhijack.pc.in libhijack.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/libhijack.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+# libhijack-static.pc is for what cannot choose by itself: pkg-config --static would still find the shared library first.
+foreach(name libhijack libhijack-static)
+    configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()

@@ -1,0 +1,154 @@
+package hijack
+
+// #include "generated.h"
+import "C"
+
+// Kind is how a held connection starts, and how messages are written to it.
+type Kind uint32
+
+// The kinds of held connections.
+const (
+	HoldRaw     Kind = holdRaw     // nothing is written first; messages as they are
+	HoldStream  Kind = holdStream  // a 200 head; messages as pieces of the body
+	HoldSSE     Kind = holdSSE     // a 200 text/event-stream head; each message as one event
+	HoldSSEBody Kind = holdSSEBody // for Adopt: the other server has written the head; each message as one event
+)
+
+// Broadcaster sends one message to any number of connections, and never waits for any of them. It is an io.Writer.
+// Its methods may be called from any goroutine. It is freed with its server; make one for each room, and Free it when
+// the room is no more.
+type Broadcaster struct {
+	server *Server
+	handle handle
+}
+
+// Member is a Stream or a Socket.
+type Member interface {
+	member() handle
+}
+
+// NewBroadcaster makes a broadcaster for connections of this server, before or after its start. options may have
+// "backlog_bytes" and "overflow"; nil means defaults. Errors: ErrOption, ErrOutOfRange, ErrShutdown, ErrOutOfMemory.
+func (s *Server) NewBroadcaster(options Options) (*Broadcaster, error) {
+	s.mu.Lock()
+	var out C.uint64_t
+	result := C.hj_go_broadcaster_new(&out, s.handle.c())
+	if result >= 0 {
+		s.broadcasters[handle(out)] = struct{}{}
+	}
+	s.mu.Unlock()
+	if result < 0 {
+		return nil, s.fail("broadcaster", "", result)
+	}
+	b := &Broadcaster{s, handle(out)}
+	if err := options.set(b.set); err != nil {
+		b.Free()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Broadcaster) set(name, value string) C.int {
+	n, nLen := cText(name)
+	v, vLen := cText(value)
+	return C.hj_go_broadcaster_set(b.handle.c(), n, nLen, v, vLen)
+}
+
+// Set changes options, for messages from here on.
+func (b *Broadcaster) Set(options Options) error {
+	return options.set(b.set)
+}
+
+// Publish sends data to every member: as it is to raw and stream members, as one event to SSE members. It returns how
+// many members it was addressed to. Errors: ErrTooBig (over 16 MiB), ErrWouldBlock (256 MiB wait for the server's
+// threads: publish less, or later), ErrState (the server never started), ErrShutdown, ErrClosed (freed).
+func (b *Broadcaster) Publish(data []byte) (int, error) {
+	p, n := cBytes(data)
+	return b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), p, n))
+}
+
+// PublishEvent is Publish with the fields of an event, but for Retry. Raw and stream members get its Data alone. With
+// the overflow policy "latest", an unsent message is replaced by a newer one of the same Key. Errors: ErrInvalid (a
+// line end in Name or ID, or a Retry), and as Publish.
+func (b *Broadcaster) PublishEvent(e Event) (int, error) {
+	if e.Retry != 0 {
+		return 0, &OpError{"publish", "with Retry " + e.Retry.String(), ErrInvalid}
+	}
+	name, nameLen := cText(e.Name)
+	id, idLen := cText(e.ID)
+	data, dataLen := e.data()
+	key, keyLen := cText(e.Key)
+	return b.count("publish", C.hj_go_broadcaster_publish_sse(b.handle.c(), name, nameLen, id, idLen, data, dataLen,
+		key, keyLen))
+}
+
+// Write is Publish for an io.Writer.
+func (b *Broadcaster) Write(p []byte) (int, error) {
+	if _, err := b.Publish(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// WriteString is Write for a string, without copying it.
+func (b *Broadcaster) WriteString(s string) (int, error) {
+	return b.Write(view(s))
+}
+
+// Add makes a Stream or Socket of the same server a member; one may be a member of many. Errors: ErrState (it is one
+// already), ErrInvalid (of another server, or with a Content-Length), ErrClosed.
+func (b *Broadcaster) Add(member Member) error {
+	return b.fail("add", C.hj_go_broadcaster_add(b.handle.c(), member.member().c()))
+}
+
+// Remove ends a membership; the connection goes on. Errors: ErrState (not a member), ErrInvalid (of another server),
+// ErrClosed.
+func (b *Broadcaster) Remove(member Member) error {
+	return b.fail("remove", C.hj_go_broadcaster_remove(b.handle.c(), member.member().c()))
+}
+
+// Close ends every member in order, each after what was published before. The broadcaster can be used on.
+func (b *Broadcaster) Close() error {
+	return b.fail("close", C.hj_go_broadcaster_close(b.handle.c()))
+}
+
+// Len is how many members there are now.
+func (b *Broadcaster) Len() int {
+	n, _ := b.count("count", C.hj_go_broadcaster_count(b.handle.c()))
+	return n
+}
+
+// Stats are the broadcaster's counters by name: members, published, delivered, dropped, closed.
+func (b *Broadcaster) Stats() map[string]uint64 {
+	var values [broadcasterStatCount]C.uint64_t
+	if C.hj_go_broadcaster_stats(&values[0], broadcasterStatCount, b.handle.c()) < 0 {
+		return map[string]uint64{}
+	}
+	return map[string]uint64{
+		"members":   uint64(values[broadcasterStatMembers]),
+		"published": uint64(values[broadcasterStatPublished]),
+		"delivered": uint64(values[broadcasterStatDelivered]),
+		"dropped":   uint64(values[broadcasterStatDropped]),
+		"closed":    uint64(values[broadcasterStatClosed]),
+	}
+}
+
+// Free lets the broadcaster go. Members that are nobody's Stream or Socket stay connected until they leave or the
+// server stops; Close first where that is not wanted. Freeing again does nothing.
+func (b *Broadcaster) Free() {
+	b.server.mu.Lock()
+	delete(b.server.broadcasters, b.handle)
+	b.server.mu.Unlock()
+	C.hj_go_broadcaster_free(b.handle.c())
+}
+
+func (b *Broadcaster) count(op string, result C.int) (int, error) {
+	if result < 0 {
+		return 0, b.fail(op, result)
+	}
+	return int(result), nil
+}
+
+func (b *Broadcaster) fail(op string, result C.int) error {
+	return b.server.fail(op, "broadcaster", result)
+}

@@ -1,0 +1,206 @@
+package hijack_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	hijack "github.com/libhijack/libhijack/go"
+)
+
+// What a net.Conn promises, checked on both ends of a connection of which one or both are sockets of this package.
+
+// pair gives two ends of a TCP connection; the second is a Socket too, or what net made.
+func pair(t *testing.T, server *hijack.Server, both bool) (net.Conn, net.Conn) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	near, err := net.Dial("tcp", listener.Addr().String())
+	must(t, err)
+	far, err := listener.Accept()
+	must(t, err)
+	socket, err := server.Adopt(near, nil)
+	must(t, err)
+	t.Cleanup(func() { socket.Close() })
+	if both {
+		other, err := server.Adopt(far, nil)
+		must(t, err)
+		far = other
+	}
+	t.Cleanup(func() { far.Close() })
+	return socket, far
+}
+
+// forEachPair runs the test on a Socket against net's own connection, the other way round, and Socket against Socket.
+func forEachPair(t *testing.T, test func(t *testing.T, a, b net.Conn)) {
+	server := newServer(t, nil)
+	must(t, server.Start(nil))
+	for _, it := range []struct {
+		name          string
+		both, swapped bool
+	}{{"socket to net", false, false}, {"net to socket", false, true}, {"socket to socket", true, false}} {
+		t.Run(it.name, func(t *testing.T) {
+			a, b := pair(t, server, it.both)
+			if it.swapped {
+				a, b = b, a
+			}
+			test(t, a, b)
+		})
+	}
+}
+
+func TestConnCarriesBytes(t *testing.T) {
+	forEachPair(t, func(t *testing.T, a, b net.Conn) {
+		sent := make([]byte, 8<<20)
+		for i := range sent {
+			sent[i] = byte(i % 251)
+		}
+		var all sync.WaitGroup
+		all.Add(2)
+		go func() {
+			defer all.Done()
+			if n, err := a.Write(sent); n != len(sent) || err != nil {
+				t.Errorf("Write: %d, %v", n, err)
+			}
+			a.(interface{ CloseWrite() error }).CloseWrite()
+		}()
+		go func() { // and back what comes
+			defer all.Done()
+			io.Copy(b, b)
+			b.Close()
+		}()
+		got, err := io.ReadAll(a)
+		all.Wait()
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("%d bytes came back, %d were sent; %v", len(got), len(sent), err)
+		}
+	})
+}
+
+func wantTimeout(t *testing.T, what string, err error) {
+	t.Helper()
+	var netError net.Error
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &netError) || !netError.Timeout() {
+		t.Errorf("%s: got %v", what, err)
+	}
+}
+
+func TestConnDeadlines(t *testing.T) {
+	forEachPair(t, func(t *testing.T, a, b net.Conn) {
+		buffer := make([]byte, 1024)
+		must(t, a.SetReadDeadline(time.Now().Add(20*time.Millisecond)))
+		_, err := a.Read(buffer)
+		wantTimeout(t, "a read at its deadline", err)
+
+		must(t, a.SetWriteDeadline(time.Now().Add(20*time.Millisecond)))
+		for err = nil; err == nil; {
+			_, err = a.Write(buffer)
+		}
+		wantTimeout(t, "a write at its deadline", err)
+
+		// In the past: nothing is done, although there is something to read.
+		must(t, b.SetDeadline(time.Unix(1, 0)))
+		n, err := b.Read(buffer)
+		wantTimeout(t, "a read after its deadline", err)
+		want(t, "n", n, 0)
+		n, err = b.Write(buffer)
+		wantTimeout(t, "a write after its deadline", err)
+		want(t, "n", n, 0)
+
+		// Back again.
+		must(t, b.SetDeadline(time.Time{}))
+		_, err = b.Read(buffer)
+		must(t, err)
+	})
+}
+
+// A deadline that is moved wakes who waits already, or lets them wait longer.
+func TestConnDeadlineMoves(t *testing.T) {
+	forEachPair(t, func(t *testing.T, a, b net.Conn) {
+		ended := make(chan error, 2)
+		go func() { _, err := a.Read(make([]byte, 1)); ended <- err }()
+		go func() {
+			var err error
+			for err == nil {
+				_, err = a.Write(make([]byte, 1<<20))
+			}
+			ended <- err
+		}()
+		must(t, a.SetDeadline(time.Now().Add(time.Hour)))
+		time.Sleep(time.Millisecond)
+		must(t, a.SetDeadline(time.Now()))
+		wantTimeout(t, "one", within(t, "its end", ended))
+		wantTimeout(t, "the other", within(t, "its end", ended))
+
+		must(t, b.SetReadDeadline(time.Now().Add(10*time.Millisecond)))
+		must(t, b.SetReadDeadline(time.Now().Add(time.Hour)))
+		io.ReadFull(b, make([]byte, 1)) // of what was written above
+		time.Sleep(15 * time.Millisecond)
+		_, err := b.Read(make([]byte, 1))
+		must(t, err)
+	})
+}
+
+func TestConnCloseWakesEveryone(t *testing.T) {
+	forEachPair(t, func(t *testing.T, a, b net.Conn) {
+		const each = 3
+		ended := make(chan error, 2*each)
+		for i := 0; i < each; i++ {
+			go func() { _, err := a.Read(make([]byte, 1)); ended <- err }()
+			go func() {
+				var err error
+				for err == nil {
+					_, err = a.Write(make([]byte, 1<<20))
+				}
+				ended <- err
+			}()
+		}
+		time.Sleep(5 * time.Millisecond)
+		must(t, a.Close())
+		for i := 0; i < 2*each; i++ {
+			if err := within(t, "the end", ended); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Read of a closed connection: %v", err)
+		}
+		if _, err := a.Write(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Write to a closed connection: %v", err)
+		}
+	})
+}
+
+// Every method at once, many times: the race detector looks on.
+func TestConnMethodsAtOnce(t *testing.T) {
+	forEachPair(t, func(t *testing.T, a, b net.Conn) {
+		var all sync.WaitGroup
+		for i := 0; i < 4; i++ {
+			for _, use := range []func(net.Conn){
+				func(c net.Conn) { c.Read(make([]byte, 64)) },
+				func(c net.Conn) { c.Write(make([]byte, 64)) },
+				func(c net.Conn) { c.SetDeadline(time.Now().Add(5 * time.Millisecond)) },
+				func(c net.Conn) { c.SetReadDeadline(time.Now().Add(time.Millisecond)) },
+				func(c net.Conn) { c.SetWriteDeadline(time.Now().Add(time.Millisecond)) },
+				func(c net.Conn) { c.LocalAddr(); c.RemoteAddr() },
+			} {
+				use := use
+				all.Add(1)
+				go func() {
+					defer all.Done()
+					for j := 0; j < times(100); j++ {
+						use(a)
+						use(b)
+					}
+				}()
+			}
+		}
+		time.AfterFunc(50*time.Millisecond, func() { a.Close() })
+		all.Wait()
+	})
+}

@@ -1,0 +1,246 @@
+package hijack
+
+// #include "generated.h"
+import "C"
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+)
+
+// longestPiece is how much of a long write is given to the library at once, so that what waits for a slow peer stays
+// within twice the option high_water_bytes.
+const longestPiece = 64 << 10
+
+// calls is what differs in C between a stream and a socket.
+type calls interface {
+	send(h handle, data []byte) C.int
+	close(h handle) C.int
+	abort(h handle) C.int
+	free(h handle)
+}
+
+// connection is what streams and sockets have in common: sending with back-pressure, and their end.
+type connection struct {
+	object
+	calls  calls
+	name   string             // for errors: the peer
+	cancel context.CancelFunc // of the request that it was
+	writer chan struct{}      // full while somebody writes
+	limit  deadline           // for writing
+	done   chan struct{}
+
+	mu      sync.Mutex
+	closed  bool  // the program asked for the end
+	aborted bool  // and for a broken one
+	shut    bool  // the program writes no more
+	ended   bool  // it has come
+	err     error // why, where it is not what the program asked for
+	drained signal
+}
+
+func newConnection(calls calls, name string, cancel context.CancelFunc) connection {
+	return connection{calls: calls, name: name, cancel: cancel, writer: make(chan struct{}, 1),
+		done: make(chan struct{})}
+}
+
+// Write sends p, and waits while the peer takes less than is sent: until the write deadline, or the end of the
+// connection. It returns when the last of p is on its way, not when it has arrived. Several goroutines may write; each
+// Write stays in one piece.
+func (c *connection) Write(p []byte) (int, error) {
+	return c.WriteContext(context.Background(), p)
+}
+
+// WriteString is Write for a string, without copying it.
+func (c *connection) WriteString(s string) (int, error) {
+	return c.Write(view(s))
+}
+
+// WriteContext is Write, given up when ctx ends. It returns how much of p was sent by then.
+func (c *connection) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+	err = c.exclusive(ctx, func() error {
+		for n < len(p) {
+			piece := p[n:]
+			if len(piece) > longestPiece {
+				piece = piece[:longestPiece]
+			}
+			if err := c.push(ctx, func() C.int { return c.calls.send(c.handle, piece) }); err != nil {
+				return err
+			}
+			n += len(piece)
+		}
+		return nil
+	})
+	return n, err
+}
+
+// TryWrite sends p without waiting: all of it, or nothing and ErrWouldBlock where the peer is slow, or where another
+// goroutine writes.
+func (c *connection) TryWrite(p []byte) error {
+	select {
+	case c.writer <- struct{}{}:
+		defer func() { <-c.writer }()
+	default:
+		return &OpError{"write", c.name, ErrWouldBlock}
+	}
+	return c.problem("write", c.calls.send(c.handle, p))
+}
+
+// SetWriteDeadline sets when waiting writes fail with os.ErrDeadlineExceeded; the zero time is never.
+func (c *connection) SetWriteDeadline(t time.Time) error {
+	if isClosed(c.done) {
+		return &OpError{"set deadline", c.name, ErrClosed}
+	}
+	c.limit.set(t)
+	return nil
+}
+
+// Close ends the connection in order: what was written still goes out. It does not wait for that; see Done. Closing
+// again does nothing.
+func (c *connection) Close() error {
+	return c.finish("close", c.calls.close)
+}
+
+// Abort ends the connection at once; what was not sent yet is lost. The peer sees a broken connection.
+func (c *connection) Abort() error {
+	return c.finish("abort", c.calls.abort)
+}
+
+// Release lets the object go, while the connection lives on as a member of its broadcasters, without any memory of Go.
+// One that is no member is aborted.
+func (c *connection) Release() {
+	c.server.forget(&c.object)
+	c.calls.free(c.handle)
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.end(0)
+}
+
+// Done is closed when the connection has ended.
+func (c *connection) Done() <-chan struct{} {
+	return c.done
+}
+
+// Err is why the connection ended, ErrClosed (the peer went), ErrReset or ErrTimedOut for example; nil while it has
+// not, and when it ended as the program asked.
+func (c *connection) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// String says whose connection it is, "127.0.0.1:50312".
+func (c *connection) String() string {
+	return c.name
+}
+
+func (c *connection) member() handle { return c.handle }
+
+// finish asks for the end, once; whoever waits for the connection hears of it now.
+func (c *connection) finish(op string, call func(handle) C.int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || (c.closed && op == "close") {
+		return nil
+	}
+	c.closed = true
+	c.aborted = c.aborted || op == "abort"
+	c.drained.fire()
+	if result := call(c.handle); Error(result) != ErrClosed && Error(result) != ErrHandle {
+		return check(op, c.name, result)
+	}
+	return nil
+}
+
+// end follows the last event.
+func (c *connection) end(why Error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	c.ended = true
+	if why != 0 && !(why == ErrAborted && c.aborted) {
+		c.err = why
+	}
+	c.drained.fire()
+	c.limit.stop()
+	close(c.done)
+}
+
+// exclusive runs write when no other goroutine is writing.
+func (c *connection) exclusive(ctx context.Context, write func() error) error {
+	for {
+		if err := c.expired(ctx); err != nil {
+			return err
+		}
+		select {
+		case c.writer <- struct{}{}:
+			defer func() { <-c.writer }()
+			return write()
+		case <-c.limit.wait():
+		case <-ctx.Done():
+		case <-c.done:
+		}
+	}
+}
+
+// expired is why nothing can be written any more, if so.
+func (c *connection) expired(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return &OpError{"write", c.name, ctx.Err()}
+	}
+	if isClosed(c.limit.wait()) {
+		return &OpError{"write", c.name, os.ErrDeadlineExceeded}
+	}
+	if isClosed(c.done) {
+		return c.problem("write", C.int(ErrClosed))
+	}
+	return nil
+}
+
+// push runs call until the library takes what it sends.
+func (c *connection) push(ctx context.Context, call func() C.int) error {
+	for {
+		c.mu.Lock()
+		drained := c.drained.wait() // before the call, since the event may come before it has returned
+		c.mu.Unlock()
+		result := call()
+		if Error(result) == ErrClosed && c.endsUnasked() {
+			<-c.done // the event is on its way, and says why
+		}
+		if Error(result) != ErrWouldBlock {
+			return c.problem("write", result)
+		}
+		select {
+		case <-drained:
+		case <-c.limit.wait():
+			return &OpError{"write", c.name, os.ErrDeadlineExceeded}
+		case <-ctx.Done():
+			return &OpError{"write", c.name, ctx.Err()}
+		}
+	}
+}
+
+// endsUnasked is whether only the other side can have ended what can no longer be written to.
+func (c *connection) endsUnasked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.closed && !c.shut
+}
+
+// problem makes an error of a result below 0; of a connection that has gone, it says why.
+func (c *connection) problem(op string, result C.int) error {
+	if Error(result) == ErrClosed || Error(result) == ErrHandle {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		result = C.int(ErrClosed)
+		if why, ok := c.err.(Error); ok && !c.closed {
+			result = C.int(why)
+		}
+	}
+	return check(op, c.name, result)
+}

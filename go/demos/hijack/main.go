@@ -1,0 +1,99 @@
+// Raw hijack: taking the connection itself out of a request.
+//
+//	/         a page that says what to try
+//	/hijack   full: the library writes nothing, this program writes a whole response by hand, then echoes
+//	/partial  partial: the library writes status and headers, this program writes lines over time and closes
+//	/detach   the descriptor itself is handed over: an ordinary net.Conn that libhijack has forgotten
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	hijack "github.com/libhijack/libhijack/go"
+	"github.com/libhijack/libhijack/go/demos/internal/demo"
+)
+
+const (
+	tick  = 200 * time.Millisecond // between two lines of /partial
+	ticks = 10                     // of them
+	head  = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n"
+)
+
+func main() {
+	ctx := demo.Context()
+	server, err := hijack.NewServer(nil)
+	demo.Check(err)
+	addr, err := server.Listen(demo.Address())
+	demo.Check(err)
+	fmt.Printf("http://%v/\n", addr)
+	demo.Check(server.Serve(ctx, func(r *hijack.Request) {
+		switch r.Path {
+		case "/":
+			answer(r, 200, usage)
+		case "/hijack":
+			full(r)
+		case "/partial":
+			partial(r)
+		case "/detach":
+			detach(r)
+		default:
+			answer(r, 404, "Only /, /hijack, /partial and /detach are here.\n")
+		}
+	}))
+}
+
+// full echoes until the client ends. A client may go at any moment; every call says so, and then it is over.
+func full(r *hijack.Request) {
+	socket, err := r.Hijack()
+	if err != nil {
+		return
+	}
+	defer socket.Close()
+	socket.WriteString(head + "This program wrote every byte of this response. Send something, it comes back.\n")
+	io.Copy(socket, socket)
+}
+
+func partial(r *hijack.Request) {
+	socket, err := r.HijackPartial(200, hijack.Header{"content-type": {"text/plain"}})
+	if err != nil {
+		return
+	}
+	defer socket.Close()
+	for i := 1; i <= ticks; i++ {
+		time.Sleep(tick)
+		if _, err := fmt.Fprintf(socket, "line %d of %d\n", i, ticks); err != nil {
+			return
+		}
+	}
+}
+
+func detach(r *hijack.Request) {
+	socket, err := r.Hijack()
+	if err != nil {
+		return
+	}
+	conn, _, err := socket.Detach(r.Context()) // what the client sent after its request would be the second result
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	io.WriteString(conn, head+"Written with write(2).\n")
+}
+
+func answer(r *hijack.Request, status int, body string) {
+	r.Respond(status, hijack.Header{"content-type": {"text/plain; charset=utf-8"}}, []byte(body))
+}
+
+const usage = `Raw hijack with libhijack. PORT is the port of this page.
+
+Full: a response by hand, then an echo of what you send, until you end (Ctrl-D):
+    { printf 'GET /hijack HTTP/1.1\r\nHost: me\r\n\r\n'; cat; } | nc -N 127.0.0.1 PORT
+
+Partial: the head is the library's, the lines come one by one:
+    curl -iN http://127.0.0.1:PORT/partial
+
+Detached: the response is written with write(2) on the descriptor itself:
+    curl -i http://127.0.0.1:PORT/detach
+`

@@ -1,0 +1,64 @@
+// Package demo is what the demos share: arguments, signals, the page. Nothing here is special to libhijack.
+package demo
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+)
+
+// Check ends the program with a sentence when there is an error.
+func Check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// Address is 127.0.0.1 with the port from the first argument, else the variable PORT, else 9292. 0 means any free one.
+func Address() string {
+	if len(os.Args) > 1 {
+		return fmt.Sprintf("127.0.0.1:%d", wholeNumber("port", os.Args[1], 0, 65535))
+	}
+	return fmt.Sprintf("127.0.0.1:%d", Env("PORT", 9292, 0, 65535))
+}
+
+// Env is a whole number from the environment, or fallback.
+func Env(name string, fallback, min, max int) int {
+	if text := os.Getenv(name); text != "" {
+		return wholeNumber(name, text, min, max)
+	}
+	return fallback
+}
+
+func wholeNumber(name, text string, min, max int) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < min || n > max {
+		Check(fmt.Errorf("%s: %q is not a whole number from %d to %d", name, text, min, max))
+	}
+	return n
+}
+
+// Context ends with SIGINT or SIGTERM. The limit of descriptors needs no raising: Go has done that.
+func Context() context.Context {
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	return ctx
+}
+
+// Page is the page that the demos of all languages show, from the folder HIJACK_PAGES or the checkout's.
+func Page() []byte {
+	folder := os.Getenv("HIJACK_PAGES")
+	if folder == "" {
+		_, source, _, _ := runtime.Caller(0)
+		folder = filepath.Join(filepath.Dir(source), "../../../../bindings/pages")
+	}
+	page, err := os.ReadFile(filepath.Join(folder, "sse.html"))
+	Check(err)
+	return page
+}

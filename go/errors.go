@@ -1,0 +1,90 @@
+package hijack
+
+// #include "generated.h"
+import "C"
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+)
+
+// Error is an error code of the library, ErrClosed for example. Functions wrap it in an OpError, so compare with
+// errors.Is, which also finds the standard library's equivalent: net.ErrClosed, syscall.ECONNRESET, fs.ErrPermission.
+type Error int32
+
+// Error says what was wrong, and often what to do.
+func (e Error) Error() string {
+	text := C.GoString(C.hj_go_strerror(C.int(e)))
+	if wrong, advice, ok := strings.Cut(text, "; "); ok && adviceForC.MatchString(advice) {
+		return wrong
+	}
+	return text
+}
+
+// adviceForC names what only programs in C have.
+var adviceForC = regexp.MustCompile(`\b(hijack[._]\w+|handle|DRAINED)\b`)
+
+// Name is the code's name in C, "HIJACK_EAGAIN".
+func (e Error) Name() string {
+	return C.GoString(C.hj_go_errname(C.int(e)))
+}
+
+// Is makes errors.Is find the standard library's equivalent.
+func (e Error) Is(target error) bool {
+	equivalent, ok := equivalents[e]
+	return ok && errors.Is(equivalent, target)
+}
+
+// Timeout is whether the connection was ended by a timeout; see net.Error.
+func (e Error) Timeout() bool {
+	return e == ErrTimedOut
+}
+
+// Temporary is whether the same call may succeed later; see net.Error.
+func (e Error) Temporary() bool {
+	return e == ErrWouldBlock || e == ErrBusy || e == ErrLimit
+}
+
+// OpError is what functions of this package return: what was tried, with which value, and what was wrong. It is a
+// net.Error.
+type OpError struct {
+	Op    string // the call, "listen"
+	Value string // what it was about, "127.0.0.1:80"; may be empty
+	Err   error  // an Error, or one of the standard library's: os.ErrDeadlineExceeded
+}
+
+// Error is one sentence: "listen 127.0.0.1:80: the operating system does not permit it".
+func (e *OpError) Error() string {
+	if e.Value == "" {
+		return e.Op + ": " + e.Err.Error()
+	}
+	return e.Op + " " + e.Value + ": " + e.Err.Error()
+}
+
+// Unwrap gives Err to errors.Is and errors.As.
+func (e *OpError) Unwrap() error {
+	return e.Err
+}
+
+// Timeout is whether a deadline or a timeout of the connection was the reason; see net.Error.
+func (e *OpError) Timeout() bool {
+	timeout, ok := e.Err.(interface{ Timeout() bool })
+	return ok && timeout.Timeout()
+}
+
+// Temporary is whether the same call may succeed later; see net.Error.
+func (e *OpError) Temporary() bool {
+	temporary, ok := e.Err.(interface{ Temporary() bool })
+	return ok && temporary.Temporary()
+}
+
+// check makes an error of a result below 0. A handle that the library does not know is of something that was freed.
+func check(op, value string, result C.int) error {
+	if result >= 0 {
+		return nil
+	} else if Error(result) == ErrHandle {
+		result = C.int(ErrClosed)
+	}
+	return &OpError{op, value, Error(result)}
+}

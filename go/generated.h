@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT
+ * Code made by bindings/generate from include/hijack/hijack.h. Do not edit.
+ * The library's functions with handles as uint64_t. */
+#ifndef HJ_GO_GENERATED_H
+#define HJ_GO_GENERATED_H
+
+#include <hijack/hijack.h>
+
+#define HJ_GO static inline __attribute__((unused))
+
+/* hijack_event, with the handle as a number. */
+typedef struct hj_go_event {
+    uint64_t user_data;
+    uint64_t handle;
+    const char *data;
+    uint64_t len;
+    uint32_t type;
+    int32_t status;
+} hj_go_event;
+
+HJ_GO uint32_t hj_go_version(void)
+{
+    return hijack_version();
+}
+
+HJ_GO const char *hj_go_version_string(void)
+{
+    return hijack_version_string();
+}
+
+HJ_GO int hj_go_check_version(uint32_t header_version)
+{
+    return hijack_check_version(header_version);
+}
+
+HJ_GO const char *hj_go_strerror(int code)
+{
+    return hijack_strerror(code);
+}
+
+HJ_GO const char *hj_go_errname(int code)
+{
+    return hijack_errname(code);
+}
+
+HJ_GO const char *hj_go_event_name(uint32_t type)
+{
+    return hijack_event_name(type);
+}
+
+HJ_GO const char *hj_go_options(void)
+{
+    return hijack_options();
+}
+
+HJ_GO int hj_go_handle_set_user_data(uint64_t handle, uint64_t user_data)
+{
+    return hijack_handle_set_user_data((void *)(uintptr_t)handle, user_data);
+}
+
+HJ_GO int hj_go_handle_user_data(uint64_t *out, uint64_t handle)
+{
+    return hijack_handle_user_data(out, (void *)(uintptr_t)handle);
+}
+
+HJ_GO int hj_go_queue_new(uint64_t *out)
+{
+    hijack_queue *made = NULL;
+    int result = hijack_queue_new(&made);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
+HJ_GO int hj_go_queue_set(uint64_t queue, const char *name, size_t name_len, const char *value, size_t value_len)
+{
+    return hijack_queue_set((hijack_queue *)(uintptr_t)queue, name, name_len, value, value_len);
+}
+
+HJ_GO int hj_go_queue_fd(uint64_t queue)
+{
+    return hijack_queue_fd((hijack_queue *)(uintptr_t)queue);
+}
+
+HJ_GO int hj_go_queue_poll(hj_go_event *out, uint64_t queue, uint32_t max, int timeout_ms)
+{
+    return hijack_queue_poll((hijack_event *)out, (hijack_queue *)(uintptr_t)queue, max, timeout_ms);
+}
+
+HJ_GO int hj_go_queue_wake(uint64_t queue)
+{
+    return hijack_queue_wake((hijack_queue *)(uintptr_t)queue);
+}
+
+HJ_GO void hj_go_queue_free(uint64_t queue)
+{
+    hijack_queue_free((hijack_queue *)(uintptr_t)queue);
+}
+
+HJ_GO int hj_go_server_new(uint64_t *out, uint64_t queue)
+{
+    hijack_server *made = NULL;
+    int result = hijack_server_new(&made, (hijack_queue *)(uintptr_t)queue);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
+HJ_GO int hj_go_server_set(uint64_t server, const char *name, size_t name_len, const char *value, size_t value_len)
+{
+    return hijack_server_set((hijack_server *)(uintptr_t)server, name, name_len, value, value_len);
+}
+
+HJ_GO int hj_go_server_get(char *out, size_t out_size, uint64_t server, const char *name, size_t name_len)
+{
+    return hijack_server_get(out, out_size, (hijack_server *)(uintptr_t)server, name, name_len);
+}
+
+HJ_GO int hj_go_server_listen(uint64_t server, const char *address, size_t address_len)
+{
+    return hijack_server_listen((hijack_server *)(uintptr_t)server, address, address_len);
+}
+
+HJ_GO int hj_go_server_address(char *out, size_t out_size, uint64_t server, uint32_t index)
+{
+    return hijack_server_address(out, out_size, (hijack_server *)(uintptr_t)server, index);
+}
+
+HJ_GO int hj_go_server_add_queue(uint64_t server, uint64_t queue)
+{
+    return hijack_server_add_queue((hijack_server *)(uintptr_t)server, (hijack_queue *)(uintptr_t)queue);
+}
+
+HJ_GO int hj_go_server_route(uint64_t server, const char *path, size_t path_len, uint64_t queue)
+{
+    return hijack_server_route((hijack_server *)(uintptr_t)server, path, path_len, (hijack_queue *)(uintptr_t)queue);
+}
+
+HJ_GO int hj_go_server_hold(uint64_t server, const char *path, size_t path_len, uint32_t kind, const char *headers,
+        size_t headers_len, uint64_t broadcaster)
+{
+    return hijack_server_hold((hijack_server *)(uintptr_t)server, path, path_len, kind, headers, headers_len,
+        (hijack_broadcaster *)(uintptr_t)broadcaster);
+}
+
+HJ_GO int hj_go_server_start(uint64_t server)
+{
+    return hijack_server_start((hijack_server *)(uintptr_t)server);
+}
+
+HJ_GO int hj_go_server_drain(uint64_t server, uint32_t deadline_ms)
+{
+    return hijack_server_drain((hijack_server *)(uintptr_t)server, deadline_ms);
+}
+
+HJ_GO int hj_go_server_stop(uint64_t server)
+{
+    return hijack_server_stop((hijack_server *)(uintptr_t)server);
+}
+
+HJ_GO int hj_go_server_stats(uint64_t *out, uint32_t count, uint64_t server)
+{
+    return hijack_server_stats(out, count, (hijack_server *)(uintptr_t)server);
+}
+
+HJ_GO const char *hj_go_server_stat_name(uint32_t index)
+{
+    return hijack_server_stat_name(index);
+}
+
+HJ_GO int hj_go_server_adopt(uint64_t *out, uint64_t server, int fd, const char *unread, size_t unread_len)
+{
+    hijack_socket *made = NULL;
+    int result = hijack_server_adopt(&made, (hijack_server *)(uintptr_t)server, fd, unread, unread_len);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
+HJ_GO void hj_go_server_free(uint64_t server)
+{
+    hijack_server_free((hijack_server *)(uintptr_t)server);
+}
+
+HJ_GO int hj_go_request_method(const char **out, size_t *out_len, uint64_t request)
+{
+    return hijack_request_method(out, out_len, (hijack_request *)(uintptr_t)request);
+}
+
+HJ_GO int hj_go_request_target(const char **out, size_t *out_len, uint64_t request)
+{
+    return hijack_request_target(out, out_len, (hijack_request *)(uintptr_t)request);
+}
+
+HJ_GO int hj_go_request_version(const char **out, size_t *out_len, uint64_t request)
+{
+    return hijack_request_version(out, out_len, (hijack_request *)(uintptr_t)request);
+}
+
+HJ_GO int hj_go_request_peer(const char **out, size_t *out_len, uint64_t request)
+{
+    return hijack_request_peer(out, out_len, (hijack_request *)(uintptr_t)request);
+}
+
+HJ_GO int hj_go_request_headers(const char **out, size_t *out_len, uint64_t request)
+{
+    return hijack_request_headers(out, out_len, (hijack_request *)(uintptr_t)request);
+}
+
+HJ_GO int hj_go_request_header(const char **out, size_t *out_len, uint64_t request, const char *name,
+        size_t name_len, uint32_t index)
+{
+    return hijack_request_header(out, out_len, (hijack_request *)(uintptr_t)request, name, name_len, index);
+}
+
+HJ_GO int hj_go_request_body(const char **out, size_t *out_len, uint64_t request)
+{
+    return hijack_request_body(out, out_len, (hijack_request *)(uintptr_t)request);
+}
+
+HJ_GO int hj_go_request_respond(uint64_t request, uint32_t status, const char *headers, size_t headers_len,
+        const char *body, size_t body_len)
+{
+    return hijack_request_respond((hijack_request *)(uintptr_t)request, status, headers, headers_len, body, body_len);
+}
+
+HJ_GO int hj_go_request_stream(uint64_t *out, uint64_t request, uint32_t status, const char *headers,
+        size_t headers_len)
+{
+    hijack_stream *made = NULL;
+    int result = hijack_request_stream(&made, (hijack_request *)(uintptr_t)request, status, headers, headers_len);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
+HJ_GO int hj_go_request_sse(uint64_t *out, uint64_t request, const char *headers, size_t headers_len)
+{
+    hijack_stream *made = NULL;
+    int result = hijack_request_sse(&made, (hijack_request *)(uintptr_t)request, headers, headers_len);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
+HJ_GO int hj_go_request_hijack(uint64_t *out, uint64_t request)
+{
+    hijack_socket *made = NULL;
+    int result = hijack_request_hijack(&made, (hijack_request *)(uintptr_t)request);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
+HJ_GO int hj_go_request_hijack_partial(uint64_t *out, uint64_t request, uint32_t status, const char *headers,
+        size_t headers_len)
+{
+    hijack_socket *made = NULL;
+    int result = hijack_request_hijack_partial(&made, (hijack_request *)(uintptr_t)request, status, headers,
+        headers_len);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
+HJ_GO int hj_go_request_hold(uint64_t request, uint32_t kind, const char *headers, size_t headers_len,
+        uint64_t broadcaster)
+{
+    return hijack_request_hold((hijack_request *)(uintptr_t)request, kind, headers, headers_len,
+        (hijack_broadcaster *)(uintptr_t)broadcaster);
+}
+
+HJ_GO void hj_go_request_free(uint64_t request)
+{
+    hijack_request_free((hijack_request *)(uintptr_t)request);
+}
+
+HJ_GO int hj_go_stream_send(uint64_t stream, const char *data, size_t len)
+{
+    return hijack_stream_send((hijack_stream *)(uintptr_t)stream, data, len);
+}
+
+HJ_GO int hj_go_stream_send_sse(uint64_t stream, const char *event, size_t event_len, const char *id, size_t id_len,
+        const char *data, size_t data_len, int64_t retry_ms)
+{
+    return hijack_stream_send_sse((hijack_stream *)(uintptr_t)stream, event, event_len, id, id_len, data, data_len,
+        retry_ms);
+}
+
+HJ_GO int hj_go_stream_send_comment(uint64_t stream, const char *text, size_t len)
+{
+    return hijack_stream_send_comment((hijack_stream *)(uintptr_t)stream, text, len);
+}
+
+HJ_GO int hj_go_stream_finish(uint64_t stream)
+{
+    return hijack_stream_finish((hijack_stream *)(uintptr_t)stream);
+}
+
+HJ_GO int hj_go_stream_abort(uint64_t stream)
+{
+    return hijack_stream_abort((hijack_stream *)(uintptr_t)stream);
+}
+
+HJ_GO void hj_go_stream_free(uint64_t stream)
+{
+    hijack_stream_free((hijack_stream *)(uintptr_t)stream);
+}
+
+HJ_GO int hj_go_socket_read(uint64_t socket, uint64_t credit)
+{
+    return hijack_socket_read((hijack_socket *)(uintptr_t)socket, credit);
+}
+
+HJ_GO int hj_go_socket_send(uint64_t socket, const char *data, size_t len)
+{
+    return hijack_socket_send((hijack_socket *)(uintptr_t)socket, data, len);
+}
+
+HJ_GO int hj_go_socket_shutdown(uint64_t socket)
+{
+    return hijack_socket_shutdown((hijack_socket *)(uintptr_t)socket);
+}
+
+HJ_GO int hj_go_socket_close(uint64_t socket)
+{
+    return hijack_socket_close((hijack_socket *)(uintptr_t)socket);
+}
+
+HJ_GO int hj_go_socket_abort(uint64_t socket)
+{
+    return hijack_socket_abort((hijack_socket *)(uintptr_t)socket);
+}
+
+HJ_GO int hj_go_socket_detach(uint64_t socket)
+{
+    return hijack_socket_detach((hijack_socket *)(uintptr_t)socket);
+}
+
+HJ_GO void hj_go_socket_free(uint64_t socket)
+{
+    hijack_socket_free((hijack_socket *)(uintptr_t)socket);
+}
+
+HJ_GO int hj_go_broadcaster_new(uint64_t *out, uint64_t server)
+{
+    hijack_broadcaster *made = NULL;
+    int result = hijack_broadcaster_new(&made, (hijack_server *)(uintptr_t)server);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
+HJ_GO int hj_go_broadcaster_set(uint64_t broadcaster, const char *name, size_t name_len, const char *value,
+        size_t value_len)
+{
+    return hijack_broadcaster_set((hijack_broadcaster *)(uintptr_t)broadcaster, name, name_len, value, value_len);
+}
+
+HJ_GO int hj_go_broadcaster_add(uint64_t broadcaster, uint64_t stream_or_socket)
+{
+    return hijack_broadcaster_add((hijack_broadcaster *)(uintptr_t)broadcaster, (void *)(uintptr_t)stream_or_socket);
+}
+
+HJ_GO int hj_go_broadcaster_remove(uint64_t broadcaster, uint64_t stream_or_socket)
+{
+    return hijack_broadcaster_remove((hijack_broadcaster *)(uintptr_t)broadcaster, (void *)(uintptr_t)stream_or_socket);
+}
+
+HJ_GO int hj_go_broadcaster_adopt(uint64_t broadcaster, int fd, uint32_t kind, const char *headers, size_t headers_len)
+{
+    return hijack_broadcaster_adopt((hijack_broadcaster *)(uintptr_t)broadcaster, fd, kind, headers, headers_len);
+}
+
+HJ_GO int hj_go_broadcaster_publish(uint64_t broadcaster, const char *data, size_t len)
+{
+    return hijack_broadcaster_publish((hijack_broadcaster *)(uintptr_t)broadcaster, data, len);
+}
+
+HJ_GO int hj_go_broadcaster_publish_sse(uint64_t broadcaster, const char *event, size_t event_len, const char *id,
+        size_t id_len, const char *data, size_t data_len, const char *key, size_t key_len)
+{
+    return hijack_broadcaster_publish_sse((hijack_broadcaster *)(uintptr_t)broadcaster, event, event_len, id, id_len,
+        data, data_len, key, key_len);
+}
+
+HJ_GO int hj_go_broadcaster_close(uint64_t broadcaster)
+{
+    return hijack_broadcaster_close((hijack_broadcaster *)(uintptr_t)broadcaster);
+}
+
+HJ_GO int hj_go_broadcaster_count(uint64_t broadcaster)
+{
+    return hijack_broadcaster_count((hijack_broadcaster *)(uintptr_t)broadcaster);
+}
+
+HJ_GO int hj_go_broadcaster_stats(uint64_t *out, uint32_t count, uint64_t broadcaster)
+{
+    return hijack_broadcaster_stats(out, count, (hijack_broadcaster *)(uintptr_t)broadcaster);
+}
+
+HJ_GO void hj_go_broadcaster_free(uint64_t broadcaster)
+{
+    hijack_broadcaster_free((hijack_broadcaster *)(uintptr_t)broadcaster);
+}
+
+#endif

@@ -1,0 +1,3 @@
+module github.com/libhijack/libhijack/go
+
+go 1.19

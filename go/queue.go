@@ -1,0 +1,217 @@
+package hijack
+
+// #include <stdlib.h>
+// #include "generated.h"
+import "C"
+
+import (
+	"bytes"
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+// batch is how many events one call of the library brings at most.
+const batch = 64
+
+// queue is where a server's events come from. Its descriptor is waited for by Go's own poller, so that waiting costs a
+// parked goroutine and no thread.
+type queue struct {
+	handle handle
+	events *[batch]C.hj_go_event // in C's memory, so that the library may write pointers into it
+}
+
+// event is one event with its payload copied.
+type event struct {
+	to     receiver // nil: its object was let go
+	kind   uint32
+	status int32
+	handle handle
+	data   []byte
+}
+
+// receiver is an object of the table: a request, stream or socket.
+type receiver interface {
+	// receive takes an event, on the poller's goroutine; it must not wait for anything.
+	receive(e *event)
+	entry() *object
+}
+
+// object is what all of them have.
+type object struct {
+	server *Server
+	handle handle
+	id     uint64 // its key in the server's table, and its user_data; never used again
+}
+
+func (o *object) entry() *object { return o }
+
+func newQueue(options Options) (q queue, err error) {
+	var made C.uint64_t
+	if err := check("queue", "", C.hj_go_queue_new(&made)); err != nil {
+		return q, err
+	}
+	q = queue{handle(made), (*[batch]C.hj_go_event)(C.malloc(batch * C.sizeof_hj_go_event))}
+	if err = options.set(q.set); err != nil {
+		q.free()
+	}
+	return q, err
+}
+
+func (q *queue) set(name, value string) C.int {
+	if !ofQueue(name) {
+		return 0
+	}
+	n, nLen := cText(name)
+	v, vLen := cText(value)
+	return C.hj_go_queue_set(q.handle.c(), n, nLen, v, vLen)
+}
+
+// open gives a file to wait on. It is a copy of the library's descriptor, which is not ours to close.
+func (q *queue) open() (*os.File, error) {
+	fd := C.hj_go_queue_fd(q.handle.c())
+	if err := check("queue", "", fd); err != nil {
+		return nil, err
+	}
+	mine, err := duplicate(uintptr(fd))
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(mine, "libhijack queue"), nil
+}
+
+func (q *queue) free() {
+	C.hj_go_queue_free(q.handle.c())
+	C.free(unsafe.Pointer(q.events))
+	q.events = nil
+}
+
+// duplicate copies a descriptor; a program that is started meanwhile does not inherit it.
+func duplicate(fd uintptr) (uintptr, error) {
+	mine, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
+	if errno != 0 {
+		return 0, os.NewSyscallError("dup", errno)
+	}
+	return mine, nil
+}
+
+// take moves waiting events into turn and returns how many, with payloads copied and objects looked up. It excludes
+// whoever makes a handle and puts its object into the table (see make), so that no event of it comes in between.
+func (s *Server) take(turn *[batch]event) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	result := C.hj_go_queue_poll(&s.queue.events[0], s.queue.handle.c(), batch, 0)
+	if s.err = check("poll", "", result); s.err != nil {
+		s.stopping = true
+	}
+	n := int(result)
+	for i := 0; i < n; i++ {
+		s.copy(&turn[i], &s.queue.events[i], turn[:i])
+	}
+	return n
+}
+
+func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
+	*to = event{kind: uint32(from._type), status: int32(from.status), handle: handle(from.handle)}
+	payload := unsafe.Slice((*byte)(unsafe.Pointer(from.data)), int(from.len))
+	switch to.kind {
+	case eventRequest:
+		r := newRequest(s, payload)
+		s.register(r, to.handle)
+		to.to = r
+		return
+	case eventStopped:
+		s.stopping = true
+	}
+	to.data = append([]byte(nil), payload...)
+	to.to = s.objects[uint64(from.user_data)]
+	if from.user_data == 0 {
+		to.to = sameHandle(before, to.handle)
+	}
+	if to.to != nil && (to.kind == eventClosed || to.kind == eventDetached) {
+		delete(s.objects, to.to.entry().id)
+	}
+}
+
+// sameHandle finds the request that came and went within one batch: its CLOSED was taken before it got its user_data.
+func sameHandle(before []event, h handle) receiver {
+	for i := range before {
+		if before[i].handle == h && before[i].kind == eventRequest {
+			return before[i].to
+		}
+	}
+	return nil
+}
+
+// register puts an object into the table. The server's lock is held.
+func (s *Server) register(to receiver, h handle) {
+	s.lastID++
+	o := to.entry()
+	o.server, o.handle, o.id = s, h, s.lastID
+	s.objects[o.id] = to
+	C.hj_go_handle_set_user_data(h.c(), C.uint64_t(o.id))
+}
+
+// make runs call, which makes a handle, and registers its object before any event of it can be taken.
+func (s *Server) make(to receiver, call func(out *C.uint64_t) C.int) C.int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var made C.uint64_t
+	result := call(&made)
+	if result >= 0 {
+		s.register(to, handle(made))
+	}
+	return result
+}
+
+// forget takes an object out of the table; no event reaches it from the next batch on.
+func (s *Server) forget(o *object) {
+	s.mu.Lock()
+	delete(s.objects, o.id)
+	s.mu.Unlock()
+}
+
+// poll hands out events until the server has stopped. It runs on a goroutine of its own and keeps no thread busy.
+func (s *Server) poll(file *os.File) {
+	var turn [batch]event
+	raw, err := file.SyscallConn()
+	if err == nil {
+		err = raw.Read(func(uintptr) bool {
+			for n := s.take(&turn); n > 0; n = s.take(&turn) {
+				s.dispatch(turn[:n])
+				if s.stopping {
+					break
+				}
+			}
+			return s.stopping
+		})
+	}
+	s.finish(file, err)
+}
+
+// dispatch gives each event of a turn to its object, without any lock.
+func (s *Server) dispatch(turn []event) {
+	for i := range turn {
+		e := &turn[i]
+		switch {
+		case e.kind == eventRequest && s.stopping:
+			e.to.(*Request).free() // too late for a handler: the library answers 500, or has hung up
+		case e.kind == eventRequest:
+			go s.serve(e.to.(*Request))
+		case e.to != nil:
+			e.to.receive(e)
+		case e.kind == eventDetached:
+			syscall.Close(int(e.status)) // its socket was let go
+		}
+		*e = event{}
+	}
+}
+
+// splitPayload copies the payload of a REQUEST event: the head as a string, without the empty line, and the body.
+func splitPayload(payload []byte) (head string, body []byte) {
+	i := bytes.Index(payload, []byte("\r\n\r\n"))
+	if i < 0 {
+		return string(payload), nil
+	}
+	return string(payload[:i+2]), append([]byte(nil), payload[i+4:]...)
+}

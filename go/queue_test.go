@@ -1,0 +1,51 @@
+package hijack
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// A request and its end, taken within one batch: the end is found although it came before there was a user_data.
+func TestRequestAndItsEndInOneBatch(t *testing.T) {
+	server, err := NewServer(Options{"threads": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	addr, err := server.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	server.Start(func(r *Request) {
+		<-r.Context().Done()
+		close(ended)
+	})
+
+	server.mu.Lock() // the poller waits
+	conn, err := net.Dial("tcp", addr.String())
+	if err == nil {
+		conn.Write([]byte("GET / HTTP/1.1\r\nHost: me\r\n\r\n"))
+		awaitQueued(t, server, 1)
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+		awaitQueued(t, server, 2)
+	}
+	server.mu.Unlock()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the handler of a client that had gone at once still waits")
+	}
+}
+
+func awaitQueued(t *testing.T, server *Server, events uint64) {
+	for deadline := time.Now().Add(20 * time.Second); server.Stats()["events_queued"] < events; {
+		if time.Now().After(deadline) {
+			t.Errorf("%d events are queued, not %d", server.Stats()["events_queued"], events)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -1,0 +1,328 @@
+package hijack
+
+// #include "generated.h"
+import "C"
+
+import (
+	"context"
+	"log"
+	"math"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Handler serves one request on a goroutine of its own: it answers it, or makes a Stream, a Socket or a held member of
+// it. A request that it leaves unanswered is answered with 500.
+type Handler func(*Request)
+
+// Server listens, accepts, and holds connections on the library's own threads. Make it with NewServer, set it up with
+// NewBroadcaster, Hold and Listen, then call Serve, or Start and Stop. Its methods may be called from any goroutine.
+//
+// A server that was started lives until it is stopped, also if nobody refers to it. One that was never started is freed
+// with its last reference, or by Stop.
+type Server struct {
+	// ErrorLog takes what no function can return: panics of handlers, and requests that were left unanswered. nil
+	// means the log package's standard logger. Set it before the start.
+	ErrorLog *log.Logger
+
+	handle  handle
+	queue   queue
+	handler Handler
+	local   net.Addr        // the first address
+	context context.Context // of all requests
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error // why it ended unasked; read it after done
+
+	mu           sync.Mutex // held for moments only, and nothing else is locked meanwhile
+	state        int
+	objects      map[uint64]receiver
+	lastID       uint64
+	broadcasters map[handle]struct{} // to free; handles, so that a forgotten server is no ring
+	stopping     bool                // STOPPED has come; the poller's alone
+}
+
+// States of a server.
+const (
+	made = iota
+	started
+	stopped
+)
+
+// NewServer makes a server with these options; nil means defaults. Errors: ErrOption, ErrOutOfRange, ErrVersion (the
+// library that runs does not fit), ErrLimit (no descriptor left), ErrOutOfMemory.
+func NewServer(options Options) (*Server, error) {
+	if err := checkVersion(); err != nil {
+		return nil, err
+	}
+	queue, err := newQueue(options)
+	if err != nil {
+		return nil, err
+	}
+	var out C.uint64_t
+	if err := check("server", "", C.hj_go_server_new(&out, queue.handle.c())); err != nil {
+		queue.free()
+		return nil, err
+	}
+	s := &Server{handle: handle(out), queue: queue, done: make(chan struct{}),
+		objects: make(map[uint64]receiver), broadcasters: make(map[handle]struct{})}
+	if err := options.set(s.set); err != nil {
+		s.free()
+		return nil, err
+	}
+	runtime.SetFinalizer(s, func(s *Server) { s.Stop() })
+	return s, nil
+}
+
+func (s *Server) set(name, value string) C.int {
+	if ofQueue(name) {
+		return 0 // set before the server took the queue
+	}
+	n, nLen := cText(name)
+	v, vLen := cText(value)
+	return C.hj_go_server_set(s.handle.c(), n, nLen, v, vLen)
+}
+
+// Option gives the value of one of the server's options; sizes are in bytes. Errors: ErrOption.
+func (s *Server) Option(name string) (string, error) {
+	var out [256]C.char
+	n, nLen := cText(name)
+	result := C.hj_go_server_get(&out[0], C.size_t(len(out)), s.handle.c(), n, nLen)
+	if result < 0 {
+		return "", s.fail("option", name, result)
+	}
+	return C.GoStringN(&out[0], result), nil
+}
+
+// Listen adds an address, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all
+// interfaces), "localhost:0" (a free port), "unix:/run/app.sock", "fd:3" (an inherited listening socket). It returns
+// the address with its real port. Errors: ErrAddress, ErrAddressInUse, ErrAccessDenied, ErrState (started already),
+// ErrLimit, ErrNotSocket.
+func (s *Server) Listen(address string) (net.Addr, error) {
+	p, n := cText(address)
+	if result := C.hj_go_server_listen(s.handle.c(), p, n); result < 0 {
+		return nil, s.fail("listen", address, result)
+	}
+	if addrs := s.Addrs(); len(addrs) > 0 {
+		return addrs[len(addrs)-1], nil
+	}
+	return nil, &OpError{"listen", address, ErrShutdown} // stopped at this moment
+}
+
+// Addrs are the addresses of the server, in the order of the calls of Listen.
+func (s *Server) Addrs() []net.Addr {
+	var addrs []net.Addr
+	var out [256]C.char
+	for i := C.uint32_t(0); ; i++ {
+		n := C.hj_go_server_address(&out[0], C.size_t(len(out)), s.handle.c(), i)
+		if n < 0 {
+			return addrs
+		}
+		addrs = append(addrs, parseAddr(C.GoStringN(&out[0], n)))
+	}
+}
+
+// Hold makes each GET of path a member of broadcaster, without a call of the handler, a goroutine or any other memory
+// of Go; before the start. kind is HoldRaw, HoldStream or HoldSSE; header is added to the response head. Errors:
+// ErrHeader, ErrState (started, or path is held already), ErrInvalid (path does not start with a slash).
+func (s *Server) Hold(path string, broadcaster *Broadcaster, kind Kind, header map[string][]string) error {
+	lines, err := block(header)
+	if err != nil {
+		return err
+	}
+	p, pLen := cText(path)
+	h, hLen := cText(lines)
+	return s.fail("hold", path, C.hj_go_server_hold(s.handle.c(), p, pLen, C.uint32_t(kind), h, hLen,
+		broadcaster.handle.c()))
+}
+
+// Start starts the server and returns; each request is given to handler on a goroutine of its own. handler nil answers
+// 404 to everything that is not held. Errors: ErrState (started before), ErrShutdown (stopped), ErrLimit.
+func (s *Server) Start(handler Handler) error {
+	return s.start(context.Background(), handler)
+}
+
+// Serve starts the server and waits until ctx is cancelled, which stops it at once, or until Stop or Drain have ended
+// it. Contexts of requests come from ctx. It returns nil when it ended as asked. Errors: as Start.
+func (s *Server) Serve(ctx context.Context, handler Handler) error {
+	if err := s.start(ctx, handler); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		s.Stop()
+	case <-s.done:
+	}
+	return s.err
+}
+
+func (s *Server) start(ctx context.Context, handler Handler) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stopped {
+		return &OpError{"start", "", ErrShutdown}
+	} else if s.state == started {
+		return &OpError{"start", "", ErrState}
+	}
+	file, err := s.queue.open()
+	if err != nil {
+		return err
+	}
+	if addrs := s.Addrs(); len(addrs) > 0 {
+		s.local = addrs[0]
+	}
+	s.handler = handler
+	s.context, s.cancel = context.WithCancel(ctx)
+	if err := check("start", "", C.hj_go_server_start(s.handle.c())); err != nil {
+		s.cancel()
+		file.Close()
+		return err
+	}
+	s.state = started
+	go s.poll(file)
+	return nil
+}
+
+// Stop closes every connection now and waits until the server has ended, which takes milliseconds; contexts of requests
+// are cancelled, but handlers are not waited for. A second call does nothing. It always returns nil.
+func (s *Server) Stop() error {
+	s.mu.Lock()
+	if s.state == made {
+		s.state = stopped
+		s.free()
+		close(s.done)
+	}
+	s.mu.Unlock()
+	if !isClosed(s.done) {
+		C.hj_go_server_stop(s.handle.c())
+	}
+	<-s.done
+	return nil
+}
+
+// Drain stops accepting, lets open requests and streams finish, closes held members spread evenly over within, and what
+// is left then; it waits until the server has ended. When ctx ends first, the server is stopped at once and ctx.Err()
+// comes back. Errors: ErrState (not started), ErrShutdown (ended).
+func (s *Server) Drain(ctx context.Context, within time.Duration) error {
+	ms := within.Milliseconds()
+	if ms < 0 || ms > math.MaxUint32 {
+		return &OpError{"drain", within.String(), ErrOutOfRange}
+	}
+	if err := s.fail("drain", within.String(), C.hj_go_server_drain(s.handle.c(), C.uint32_t(ms))); err != nil {
+		return err
+	}
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		s.Stop()
+		return ctx.Err()
+	}
+}
+
+// Done is closed when the server has ended.
+func (s *Server) Done() <-chan struct{} {
+	return s.done
+}
+
+// finish is the poller's end: nothing is left behind.
+func (s *Server) finish(file *os.File, err error) {
+	C.hj_go_server_stop(s.handle.c()) // after a drain, the threads are still to be joined
+	s.stopping = true
+	var turn [batch]event
+	for n := s.take(&turn); n > 0; n = s.take(&turn) {
+		s.dispatch(turn[:n])
+	}
+	s.mu.Lock()
+	rest := s.objects
+	s.objects = make(map[uint64]receiver)
+	s.state = stopped
+	s.free()
+	s.mu.Unlock()
+	for _, it := range rest {
+		it.receive(&event{to: it, kind: eventClosed, status: int32(ErrShutdown)})
+	}
+	file.Close()
+	s.cancel()
+	if s.err == nil {
+		s.err = err
+	}
+	close(s.done)
+}
+
+func (s *Server) free() {
+	for b := range s.broadcasters {
+		C.hj_go_broadcaster_free(b.c())
+	}
+	s.broadcasters = nil
+	C.hj_go_server_free(s.handle.c())
+	s.queue.free()
+}
+
+// Stats are the server's counters by name, "connections" or "accepted" for example; docs/stats.md lists them. Each is
+// exact; together they are not one instant. After the end there are none.
+func (s *Server) Stats() map[string]uint64 {
+	var values [statCount]C.uint64_t
+	stats := make(map[string]uint64)
+	if C.hj_go_server_stats(&values[0], statCount, s.handle.c()) < 0 {
+		return stats
+	}
+	for i, value := range values {
+		stats[C.GoString(C.hj_go_server_stat_name(C.uint32_t(i)))] = uint64(value)
+	}
+	return stats
+}
+
+// fail is check for what ends with the server, and is freed then.
+func (s *Server) fail(op, value string, result C.int) error {
+	if Error(result) == ErrHandle && isClosed(s.done) {
+		result = C.int(ErrShutdown)
+	}
+	return check(op, value, result)
+}
+
+func (s *Server) logf(format string, values ...any) {
+	if s.ErrorLog != nil {
+		s.ErrorLog.Printf(format, values...)
+	} else {
+		log.Printf(format, values...)
+	}
+}
+
+// serve runs the handler, on the request's goroutine.
+func (s *Server) serve(r *Request) {
+	defer r.end()
+	r.parse()
+	defer func() {
+		if reason := recover(); reason != nil {
+			stack := make([]byte, 64<<10)
+			stack = stack[:runtime.Stack(stack, false)]
+			s.logf("hijack: panic serving %v: %v\n%s", r, reason, stack)
+			r.abandon()
+		}
+	}()
+	if s.handler == nil {
+		r.Respond(404, Header{"Content-Type": {"text/plain; charset=utf-8"}}, view(notFound))
+		return
+	}
+	s.handler(r)
+	if r.isOpen() && r.ctx.Err() == nil {
+		s.logf("hijack: the handler left %v unanswered: 500", r)
+	}
+}
+
+// notFound is what the library itself says where a server has nobody to ask.
+const notFound = "404 Not Found: nothing is served here\n"
+
+// parseAddr reads "127.0.0.1:80", "[::1]:80" or "unix:/path".
+func parseAddr(text string) net.Addr {
+	if addr, err := netip.ParseAddrPort(text); err == nil {
+		return net.TCPAddrFromAddrPort(addr)
+	}
+	return &net.UnixAddr{Name: strings.TrimPrefix(text, "unix:"), Net: "unix"}
+}

@@ -1,0 +1,335 @@
+package hijack_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"log"
+	"net"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	hijack "github.com/libhijack/libhijack/go"
+)
+
+func TestOptions(t *testing.T) {
+	server := newServer(t, hijack.Options{"threads": 2, "heartbeat_ms": 5 * time.Second, "high_water_bytes": "8k",
+		"low_water_bytes": uint16(1024), "capacity": 100})
+	for name, wanted := range map[string]string{"threads": "2", "heartbeat_ms": "5000", "high_water_bytes": "8192"} {
+		got, err := server.Option(name)
+		must(t, err)
+		want(t, name, got, wanted)
+	}
+	_, err := server.Option("colour")
+	wantError(t, err, hijack.ErrOption, "option colour: ")
+
+	_, err = hijack.NewServer(hijack.Options{"colour": "red"})
+	wantError(t, err, hijack.ErrOption, "option colour=red: ")
+	_, err = hijack.NewServer(hijack.Options{"threads": 65})
+	wantError(t, err, hijack.ErrOutOfRange, "option threads=65: ")
+	wantError(t, err, syscall.ERANGE, "")
+	_, err = server.NewBroadcaster(hijack.Options{"overflow": "explode"})
+	wantError(t, err, hijack.ErrOutOfRange, "option overflow=explode: ")
+}
+
+// wantError also wants the message to begin like that.
+func wantError(t testing.TB, err, wanted error, message string) {
+	t.Helper()
+	if !errors.Is(err, wanted) {
+		t.Fatalf("got the error %v, want %v", err, wanted)
+	}
+	if !strings.HasPrefix(err.Error(), message) {
+		t.Fatalf("the error says %q, want %q at its beginning", err, message)
+	}
+}
+
+func TestListenErrors(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer taken.Close()
+	server := newServer(t, nil)
+	_, err = server.Listen(taken.Addr().String())
+	wantError(t, err, hijack.ErrAddressInUse, "listen "+taken.Addr().String()+": ")
+	wantError(t, err, syscall.EADDRINUSE, "")
+	_, err = server.Listen("nowhere:80")
+	wantError(t, err, hijack.ErrAddress, "listen nowhere:80: ")
+	_, err = server.Listen("unix:/proc/none/socket")
+	if !errors.Is(err, hijack.ErrAddress) && !errors.Is(err, fs.ErrPermission) {
+		t.Fatalf("got %v", err)
+	}
+	_, err = server.Listen("fd:0x")
+	wantError(t, err, hijack.ErrAddress, "listen fd:0x: ")
+}
+
+func TestAddresses(t *testing.T) {
+	server := newServer(t, nil)
+	path := t.TempDir() + "/socket"
+	tcp, err := server.Listen("localhost:0")
+	must(t, err)
+	unix, err := server.Listen("unix:" + path)
+	must(t, err)
+	want(t, "addresses", server.Addrs(), []net.Addr{tcp, unix})
+	if tcp.(*net.TCPAddr).Port == 0 || unix.(*net.UnixAddr).Name != path {
+		t.Fatalf("the addresses are %v and %v", tcp, unix)
+	}
+	must(t, server.Start(func(r *hijack.Request) { r.Respond(200, nil, []byte(r.Peer)) }))
+	conn, err := net.Dial("unix", path)
+	must(t, err)
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	conn.Write([]byte("GET / HTTP/1.1\r\nHost: me\r\nConnection: close\r\n\r\n"))
+	var response bytes.Buffer
+	response.ReadFrom(conn)
+	if !strings.HasSuffix(response.String(), "\r\n\r\nunix:") {
+		t.Fatalf("got %q", response.String())
+	}
+}
+
+func TestStates(t *testing.T) {
+	server := newServer(t, nil)
+	clients, err := server.NewBroadcaster(nil)
+	must(t, err)
+	_, err = clients.Publish([]byte("x"))
+	wantError(t, err, hijack.ErrState, "publish broadcaster: ")
+	wantError(t, server.Drain(context.Background(), time.Second), hijack.ErrState, "drain 1s: ")
+	serve(t, server, nil)
+	wantError(t, server.Start(nil), hijack.ErrState, "start: ")
+	wantError(t, server.Hold("/x", clients, hijack.HoldSSE, nil), hijack.ErrState, "hold /x: ")
+	must(t, server.Stop())
+	must(t, server.Stop())
+	within(t, "Done", server.Done())
+	wantError(t, server.Start(nil), hijack.ErrShutdown, "start: ")
+	wantError(t, server.Drain(context.Background(), time.Second), hijack.ErrShutdown, "drain 1s: ")
+	_, err = server.NewBroadcaster(nil)
+	wantError(t, err, hijack.ErrShutdown, "broadcaster: ")
+	_, err = clients.Publish([]byte("x"))
+	wantError(t, err, hijack.ErrShutdown, "publish broadcaster: ")
+	wantError(t, err, net.ErrClosed, "")
+	clients.Free()
+	clients.Free()
+	want(t, "Len", clients.Len(), 0)
+	want(t, "Stats", server.Stats(), map[string]uint64{})
+
+	never := newServer(t, nil)
+	must(t, never.Stop())
+	within(t, "Done", never.Done())
+	wantError(t, never.Serve(context.Background(), nil), hijack.ErrShutdown, "start: ")
+}
+
+// A handler, a stream, a reader and a writer wait; the end of the context wakes all of them.
+func TestServeEndsWithItsContext(t *testing.T) {
+	server := newServer(t, nil)
+	addr, err := server.Listen("127.0.0.1:0")
+	must(t, err)
+	type key struct{}
+	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), key{}, "value"))
+	defer cancel()
+	ended := make(chan error, 4)
+	waiting := make(chan struct{}, 4)
+	handler := func(r *hijack.Request) {
+		if r.Context().Value(key{}) != "value" {
+			t.Error("the request's context does not come from that of Serve")
+		}
+		switch r.Path {
+		case "/handler":
+			waiting <- struct{}{}
+			<-r.Context().Done()
+			ended <- r.Context().Err()
+		case "/stream":
+			stream, _ := r.Stream(200, nil)
+			waiting <- struct{}{}
+			<-stream.Done()
+			ended <- stream.Err()
+		case "/read":
+			socket, _ := r.Hijack()
+			waiting <- struct{}{}
+			_, err := socket.Read(make([]byte, 1))
+			ended <- err
+		case "/write":
+			socket, _ := r.Hijack()
+			waiting <- struct{}{}
+			_, err := socket.Write(make([]byte, 64<<20))
+			ended <- err
+		}
+	}
+	served := make(chan error)
+	go func() { served <- server.Serve(ctx, handler) }()
+	for _, path := range []string{"/handler", "/stream", "/read", "/write"} {
+		dial(t, addr.String()).get(path)
+		within(t, path, waiting)
+	}
+	until(t, "the writer waits", func() bool { return server.Stats()["backlog_bytes"] > 0 })
+	start := time.Now()
+	cancel()
+	must(t, within(t, "the end of Serve", served))
+	if took := time.Since(start); took > time.Second && !collecting {
+		t.Errorf("Serve ended %v after its context", took)
+	}
+	for i := 0; i < 4; i++ {
+		if err := within(t, "the end of what waited", ended); err == nil {
+			t.Error("something that waited ended without an error")
+		} else if !errors.Is(err, context.Canceled) && !errors.Is(err, hijack.ErrShutdown) {
+			t.Errorf("something that waited ended with %v", err)
+		}
+	}
+}
+
+func TestServeEndsWithStop(t *testing.T) {
+	server := newServer(t, nil)
+	addr, err := server.Listen("127.0.0.1:0")
+	must(t, err)
+	served := make(chan error)
+	go func() { served <- server.Serve(context.Background(), nil) }()
+	dial(t, addr.String()).get("/").head()
+	must(t, server.Stop())
+	must(t, within(t, "the end of Serve", served))
+}
+
+func TestDrain(t *testing.T) {
+	server := newServer(t, nil)
+	clients, err := server.NewBroadcaster(nil)
+	must(t, err)
+	must(t, server.Hold("/held", clients, hijack.HoldSSE, nil))
+	release := make(chan struct{})
+	asked := make(chan struct{})
+	addr := serve(t, server, func(r *hijack.Request) {
+		close(asked)
+		<-release
+		r.Respond(200, nil, []byte("late"))
+	})
+	held := dial(t, addr).get("/held")
+	held.head()
+	open := dial(t, addr).get("/open")
+	within(t, "the request", asked)
+	drained := make(chan error)
+	go func() { drained <- server.Drain(context.Background(), time.Second) }()
+	until(t, "the listener is closed", func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	close(release)
+	open.head()
+	open.expect("late")
+	want(t, "the held member's rest", held.ended(), "0\r\n\r\n")
+	must(t, within(t, "the end of Drain", drained))
+	within(t, "Done", server.Done())
+}
+
+func TestDrainEndsWithItsContext(t *testing.T) {
+	server := newServer(t, nil)
+	addr := serve(t, server, func(r *hijack.Request) { <-r.Context().Done() })
+	dial(t, addr).get("/")
+	until(t, "the request", func() bool { return server.Stats()["requests"] == 1 })
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	wantError(t, server.Drain(ctx, time.Hour), context.DeadlineExceeded, "")
+	within(t, "Done", server.Done())
+}
+
+func TestPanicIsLoggedAndAnswered(t *testing.T) {
+	server := newServer(t, nil)
+	var logged lockedBuffer
+	server.ErrorLog = log.New(&logged, "", 0)
+	addr := serve(t, server, func(r *hijack.Request) {
+		switch r.Path {
+		case "/panic":
+			panic("boom")
+		case "/stream":
+			stream, _ := r.Stream(200, nil)
+			stream.WriteString("half")
+			panic("in the middle")
+		case "/nothing":
+		case "/exit":
+			runtime.Goexit()
+		default:
+			r.Respond(200, nil, []byte("fine"))
+		}
+	})
+	for _, path := range []string{"/panic", "/nothing", "/exit"} {
+		first, _ := dial(t, addr).get(path).head()
+		want(t, path, first, "HTTP/1.1 500 Internal Server Error")
+	}
+	broken := dial(t, addr).get("/stream")
+	broken.head()
+	if rest := broken.ended(); strings.HasSuffix(rest, "0\r\n\r\n") {
+		t.Errorf("a stream whose handler panicked looks whole: %q", rest)
+	}
+	first, _ := dial(t, addr).get("/").head()
+	want(t, "after the panics", first, "HTTP/1.1 200 OK")
+	for _, wanted := range []string{"panic serving GET /panic of 127.0.0.1:", "boom", "server_test.go", "in the middle",
+		"the handler left GET /nothing of 127.0.0.1:"} {
+		if !strings.Contains(logged.String(), wanted) {
+			t.Errorf("%q was not logged, but\n%s", wanted, logged.String())
+		}
+	}
+}
+
+func TestNobodyToAsk(t *testing.T) {
+	c := dial(t, serve(t, newServer(t, nil), nil)).get("/")
+	first, lines := c.head()
+	want(t, "status", first, "HTTP/1.1 404 Not Found")
+	if !strings.Contains(lines, "Content-Length: 38\r\n") {
+		t.Errorf("got %q", lines)
+	}
+	c.expect("404 Not Found: nothing is served here\n")
+}
+
+func TestStats(t *testing.T) {
+	server := newServer(t, nil)
+	addr := serve(t, server, func(r *hijack.Request) { r.Respond(200, nil, nil) })
+	dial(t, addr).get("/").head()
+	stats := server.Stats()
+	want(t, "accepted", stats["accepted"], 1)
+	want(t, "requests", stats["requests"], 1)
+	want(t, "how many", len(stats), 27)
+}
+
+// A server that was never started is freed with its last reference, with its socket.
+func TestForgottenServer(t *testing.T) {
+	before := leftovers()
+	for i := 0; i < times(100); i++ {
+		server, err := hijack.NewServer(nil)
+		must(t, err)
+		_, err = server.NewBroadcaster(nil)
+		must(t, err)
+		_, err = server.Listen("127.0.0.1:0")
+		must(t, err)
+	}
+	until(t, "the collection", func() bool {
+		runtime.GC()
+		return leftovers().descriptors <= before.descriptors
+	})
+}
+
+func TestCycles(t *testing.T) {
+	before := leftovers()
+	for i := 0; i < times(1000); i++ {
+		server, err := hijack.NewServer(hijack.Options{"threads": 1})
+		must(t, err)
+		_, err = server.NewBroadcaster(nil)
+		must(t, err)
+		addr, err := server.Listen("127.0.0.1:0")
+		must(t, err)
+		must(t, server.Start(func(r *hijack.Request) { r.SSE(nil) }))
+		if i%10 == 0 {
+			conn, err := net.Dial("tcp", addr.String())
+			must(t, err)
+			conn.Write([]byte("GET / HTTP/1.1\r\nHost: me\r\n\r\n"))
+			conn.Read(make([]byte, 10))
+			conn.Close()
+		}
+		if i%3 == 0 {
+			must(t, server.Drain(context.Background(), time.Millisecond))
+		} else {
+			must(t, server.Stop())
+		}
+	}
+	until(t, "nothing is left", func() bool { return leftovers().within(before) })
+}

@@ -1,0 +1,93 @@
+package hijack
+
+// #include "generated.h"
+import "C"
+
+import (
+	"context"
+	"time"
+)
+
+// Stream is a response body in pieces: an io.Writer with back-pressure, and Server-Sent Events. Its methods may be
+// called from any goroutine. It ends with Close, or when the client goes; forgetting it does not end it.
+type Stream struct {
+	connection
+}
+
+// Event is one Server-Sent Event. Empty fields are left out, but for Data, without which a browser would not dispatch
+// the event: it is left out where there is a Retry and no Name.
+type Event struct {
+	Name  string        // the type; "" is "message"
+	ID    string        // comes back as the header Last-Event-ID
+	Data  string        // any number of lines
+	Retry time.Duration // how long the client shall wait before it connects again; only with SendEvent
+	Key   string        // for the overflow policy "latest"; only with PublishEvent
+}
+
+type streamCalls struct{}
+
+func (streamCalls) send(h handle, data []byte) C.int {
+	p, n := cBytes(data)
+	return C.hj_go_stream_send(h.c(), p, n)
+}
+
+func (streamCalls) close(h handle) C.int { return C.hj_go_stream_finish(h.c()) }
+func (streamCalls) abort(h handle) C.int { return C.hj_go_stream_abort(h.c()) }
+func (streamCalls) free(h handle)        { C.hj_go_stream_free(h.c()) }
+
+func newStream(r *Request) *Stream {
+	return &Stream{newConnection(streamCalls{}, r.Peer, r.cancel)}
+}
+
+// SendEvent sends one event, and waits as Write does. Errors: ErrInvalid (a line end in Name or ID), and as Write.
+func (s *Stream) SendEvent(e Event) error {
+	if e.Key != "" {
+		return &OpError{"send event", "with Key " + e.Key, ErrInvalid}
+	}
+	retry := C.int64_t(-1)
+	if e.Retry > 0 {
+		retry = C.int64_t(e.Retry.Milliseconds())
+	}
+	name, nameLen := cText(e.Name)
+	id, idLen := cText(e.ID)
+	data, dataLen := e.data()
+	return s.send(func() C.int {
+		return C.hj_go_stream_send_sse(s.handle.c(), name, nameLen, id, idLen, data, dataLen, retry)
+	})
+}
+
+// Comment sends a comment, which clients ignore, and waits as Write does.
+func (s *Stream) Comment(comment string) error {
+	p, n := cText(comment)
+	return s.send(func() C.int { return C.hj_go_stream_send_comment(s.handle.c(), p, n) })
+}
+
+func (s *Stream) send(call func() C.int) error {
+	ctx := context.Background()
+	return s.exclusive(ctx, func() error { return s.push(ctx, call) })
+}
+
+// receive takes an event, on the poller's goroutine.
+func (s *Stream) receive(e *event) {
+	switch e.kind {
+	case eventDrained:
+		s.mu.Lock()
+		s.drained.fire()
+		s.mu.Unlock()
+	case eventClosed:
+		s.end(Error(e.status))
+		s.cancel()
+		C.hj_go_stream_free(s.handle.c())
+	}
+}
+
+var noText = []byte{0}
+
+// data is Data for C, where NULL means no data line at all.
+func (e *Event) data() (*C.char, C.size_t) {
+	if e.Data == "" && (e.Name != "" || e.Retry == 0) {
+		p, _ := cBytes(noText)
+		return p, 0
+	}
+	return cText(e.Data)
+}

@@ -1,0 +1,232 @@
+package hijack_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	hijack "github.com/libhijack/libhijack/go"
+)
+
+// streaming serves streams and gives them to the test.
+func streaming(t *testing.T, options hijack.Options, header hijack.Header) (
+	string, <-chan *hijack.Stream, *hijack.Server) {
+	streams := make(chan *hijack.Stream, 1)
+	server := newServer(t, options)
+	return serve(t, server, func(r *hijack.Request) {
+		make := r.SSE
+		if r.Path != "/sse" {
+			make = func(header map[string][]string) (*hijack.Stream, error) { return r.Stream(200, header) }
+		}
+		stream, err := make(header)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		streams <- stream
+	}), streams, server
+}
+
+func TestStream(t *testing.T) {
+	addr, streams, _ := streaming(t, nil, hijack.Header{"X-A": {"b"}})
+	c := dial(t, addr).get("/")
+	stream := within(t, "the stream", streams)
+	first, lines := c.head()
+	want(t, "status", first, "HTTP/1.1 200 OK")
+	if !strings.Contains(lines, "X-A: b\r\n") || !strings.Contains(lines, "Transfer-Encoding: chunked\r\n") {
+		t.Errorf("got the header %q", lines)
+	}
+	n, err := stream.Write([]byte("hello"))
+	must(t, err)
+	want(t, "n", n, 5)
+	c.expect("5\r\nhello\r\n")
+	n, err = stream.Write(nil)
+	want(t, "nothing", fmt.Sprint(n, err), "0 <nil>")
+	_, err = io.WriteString(stream, "ünï")
+	must(t, err)
+	must(t, stream.TryWrite([]byte("x")))
+	c.expect("5\r\nünï\r\n1\r\nx\r\n")
+	want(t, "String", stream, c.LocalAddr())
+	must(t, stream.Close())
+	c.expect("0\r\n\r\n")
+	within(t, "Done", stream.Done())
+	must(t, stream.Err())
+	c.get("/").head() // the connection serves the next request
+	within(t, "the second stream", streams).Abort()
+	want(t, "after Abort", c.ended(), "")
+}
+
+func TestStreamWithLength(t *testing.T) {
+	addr, streams, _ := streaming(t, nil, hijack.Header{"Content-Length": {"5"}})
+	c := dial(t, addr).get("/")
+	c.head()
+	stream := within(t, "the stream", streams)
+	_, err := stream.WriteString("123456")
+	wantError(t, err, hijack.ErrTooBig, "write 127.0.0.1:")
+	_, err = stream.WriteString("12345")
+	must(t, err)
+	must(t, stream.Close())
+	c.expect("12345")
+
+	dial(t, addr).get("/").head()
+	short := within(t, "the stream", streams)
+	short.WriteString("123")
+	must(t, short.Close())
+	within(t, "Done", short.Done())
+	wantError(t, short.Err(), hijack.ErrAborted, "")
+}
+
+func TestServerSentEvents(t *testing.T) {
+	addr, streams, _ := streaming(t, hijack.Options{"heartbeat_ms": 50}, nil)
+	c := dial(t, addr).say("GET /sse HTTP/1.0\r\n\r\n")
+	_, lines := c.head()
+	if !strings.Contains(lines, "Content-Type: text/event-stream\r\n") {
+		t.Errorf("got the header %q", lines)
+	}
+	stream := within(t, "the stream", streams)
+	c.upTo(":\n\n") // a heartbeat
+	must(t, stream.SendEvent(hijack.Event{Name: "tick", ID: "7", Data: "one\ntwo\r\nthree", Retry: 3 * time.Second}))
+	c.upTo("event: tick\nid: 7\nretry: 3000\ndata: one\ndata: two\ndata: three\n\n")
+	must(t, stream.SendEvent(hijack.Event{}))
+	c.upTo("data:\n\n")
+	must(t, stream.SendEvent(hijack.Event{Name: "n"}))
+	c.upTo("event: n\ndata:\n\n")
+	must(t, stream.SendEvent(hijack.Event{Retry: time.Second}))
+	c.upTo("retry: 1000\n\n")
+	must(t, stream.Comment("for nobody"))
+	c.upTo(": for nobody\n\n")
+	wantError(t, stream.SendEvent(hijack.Event{Name: "a\ndata: b"}), hijack.ErrInvalid, "write ")
+	wantError(t, stream.SendEvent(hijack.Event{ID: "a\rb"}), hijack.ErrInvalid, "write ")
+	wantError(t, stream.SendEvent(hijack.Event{Key: "k"}), hijack.ErrInvalid, "send event ")
+}
+
+// A peer that reads nothing: a write waits, gives up at its deadline or context, or fails at once where asked to.
+func TestBackPressure(t *testing.T) {
+	addr, streams, server := streaming(t, hijack.Options{"high_water_bytes": "16k", "low_water_bytes": "4k"}, nil)
+	c := dial(t, addr).get("/")
+	must(t, c.SetReadBuffer(4096))
+	stream := within(t, "the stream", streams)
+	big := make([]byte, 32<<20)
+	must(t, stream.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
+	n, err := stream.Write(big)
+	wantError(t, err, os.ErrDeadlineExceeded, "write 127.0.0.1:")
+	if n <= 0 || n >= len(big) {
+		t.Errorf("%d bytes were taken of a peer that reads nothing", n)
+	}
+	if waiting := server.Stats()["backlog_bytes"]; waiting > 16<<10+64<<10+1024 {
+		t.Errorf("%d bytes wait", waiting)
+	}
+	_, err = stream.WriteString("x")
+	wantError(t, err, os.ErrDeadlineExceeded, "write ")
+	must(t, stream.SetWriteDeadline(time.Time{}))
+
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	_, err = stream.WriteContext(ctx, []byte("x"))
+	wantError(t, err, context.DeadlineExceeded, "write ")
+	wantError(t, stream.TryWrite([]byte("x")), hijack.ErrWouldBlock, "write ")
+
+	ended := make(chan error)
+	go func() { ended <- stream.SendEvent(hijack.Event{Data: "waits"}) }()
+	go func() { _, err := stream.Write(big); ended <- err }()
+	time.Sleep(10 * time.Millisecond) // for one of them to wait for the peer, and the other for the first
+	must(t, stream.Abort())
+	wantError(t, within(t, "the first", ended), hijack.ErrClosed, "write ")
+	wantError(t, within(t, "the second", ended), hijack.ErrClosed, "write ")
+}
+
+// DRAINED may come before the call that asked for it has returned: no writer may sleep through it. Small marks make
+// that happen all the time; a writer that slept would never wake, since nothing else comes.
+func TestNoWriterSleepsThroughDrained(t *testing.T) {
+	addr, streams, _ := streaming(t, hijack.Options{"high_water_bytes": 1, "low_water_bytes": 0}, nil)
+	const writers = 4
+	count := times(5000)
+	c := dial(t, addr).say("GET / HTTP/1.0\r\n\r\n")
+	c.head()
+	stream := within(t, "the stream", streams)
+	var all sync.WaitGroup
+	for i := 0; i < writers; i++ {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for j := 0; j < count; j++ {
+				if _, err := stream.WriteString("12345678"); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}()
+	}
+	read := make(chan int64)
+	go func() {
+		n, _ := io.Copy(io.Discard, c)
+		read <- n
+	}()
+	all.Wait()
+	must(t, stream.Close())
+	want(t, "bytes read", within(t, "the end", read), int64(writers*count*8))
+}
+
+// Each Write stays in one piece, however long.
+func TestWritesDoNotMix(t *testing.T) {
+	addr, streams, _ := streaming(t, nil, nil)
+	c := dial(t, addr).say("GET / HTTP/1.0\r\n\r\n")
+	c.head()
+	stream := within(t, "the stream", streams)
+	const size = 300 << 10
+	var all sync.WaitGroup
+	for _, letter := range []string{"a", "b", "c"} {
+		letter := letter
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			stream.WriteString(strings.Repeat(letter, size))
+		}()
+	}
+	go func() { all.Wait(); stream.Close() }()
+	got := c.ended()
+	for _, letter := range []string{"a", "b", "c"} {
+		if !strings.Contains(got, strings.Repeat(letter, size)) {
+			t.Errorf("what was written as one piece of %q came in several", letter)
+		}
+	}
+	want(t, "length", len(got), 3*size)
+}
+
+func TestPeerGoes(t *testing.T) {
+	addr, streams, _ := streaming(t, nil, nil)
+	c := dial(t, addr).get("/sse")
+	c.head()
+	stream := within(t, "the stream", streams)
+	must(t, c.Close())
+	within(t, "Done", stream.Done())
+	if err := stream.Err(); !errors.Is(err, hijack.ErrClosed) && !errors.Is(err, hijack.ErrReset) {
+		t.Errorf("Err is %v", err)
+	}
+	_, err := stream.WriteString("x")
+	wantError(t, err, stream.Err(), "write ")
+}
+
+// Nobody refers to a stream, and it lives on.
+func TestForgottenStreamLivesOn(t *testing.T) {
+	addr, streams, server := streaming(t, nil, nil)
+	clients, err := server.NewBroadcaster(nil)
+	must(t, err)
+	c := dial(t, addr).get("/sse")
+	c.head()
+	must(t, clients.Add(within(t, "the stream", streams)))
+	for i := 0; i < 3; i++ {
+		runtime.GC()
+		n, err := clients.Publish([]byte("still here"))
+		must(t, err)
+		want(t, "members", n, 1)
+		c.upTo("data: still here\n\n")
+	}
+}
