@@ -83,6 +83,18 @@ def query(case):
 
 
 @scenario
+def absolute_form(case):
+    """A target as a proxy gets it, "http://host/path", means the path."""
+    client = case.connect(case.demo("sse"))
+    for target in ("http://localhost/healthz", "HTTP://localhost:80/healthz?x=/"):
+        client.request(target)
+        is_text(target, client.response(), (200, "OK"), b"ok\n")
+    for target in ("http://localhost", "http://localhost/", "http://localhost?/healthz"):
+        client.request(target)
+        equal(f"the body of {target}", client.response().body, PAGE.read_bytes())
+
+
+@scenario
 def head_requests(case):
     """HEAD gets the head of a GET and no body, and the connection goes on."""
     for name, path in (("sse", "/"), ("sse", "/healthz"), ("sse", "/nowhere"), ("hijack", "/"), ("hijack", "/nowhere"),

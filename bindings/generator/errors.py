@@ -7,7 +7,7 @@ NAMES = {
     "EINVAL": ("Invalid", "::ArgumentError", "ValueError", "syscall.EINVAL"),
     "EHANDLE": ("Handle", "::IOError", "RuntimeError", None),
     "ECLOSED": ("Closed", "::IOError", "ConnectionError", "net.ErrClosed"),
-    "EAGAIN": ("WouldBlock", "::StandardError", "BlockingIOError", "syscall.EAGAIN"),
+    "EAGAIN": ("WouldBlock", "::Errno::EAGAIN", "BlockingIOError", "syscall.EAGAIN"),
     "ENOMEM": ("OutOfMemory", "::StandardError", "MemoryError", "syscall.ENOMEM"),
     "EFORK": ("Fork", "::RuntimeError", "RuntimeError", None),
     "ESTATE": ("State", "::RuntimeError", "RuntimeError", None),

@@ -12,6 +12,7 @@ types = set(re.findall(r"\btypedef struct (hijack_\w+)", header)) | {"hijack_sta
 options = re.findall(r"\bHIJACK_\w+", (source / "CMakeLists.txt").read_text())
 constants = set(re.findall(r"\bHIJACK_\w+", header)) | set(options) | {"HIJACK_VERSION"}
 constants |= {"HIJACK_VERSION_NUMBER"}
+constants |= {"HIJACK_LIBRARY", "HIJACK_SYSTEM"}  # what the gem and the wheel can be told
 
 PLACE = re.compile(r"^(?:#+ .*|[ \t]*(?:[-*]|\|)[ \t]*`hijack_\w+.*)$", re.M)
 PROTOTYPE = re.compile(r"^(?:HIJACK_API )?(?:int|void|uint\d+_t|const char \*)[ ]*\**(hijack_\w+)\(", re.M)
@@ -39,7 +40,7 @@ for page in project.pages(source):
     where = page.relative_to(source)
     if page.name != "README.md":
         found |= documented(text)
-    for name in sorted(set(re.findall(r"\b(hijack_\w+)(?=\()", text)) - declared):
+    for name in sorted(set(re.findall(r"(?<![.\w])(hijack_\w+)(?=\()", text)) - declared):
         problems.append(f"{where}: no such function: {name}")
     for name in sorted(set(re.findall(r"\bHIJACK_[A-Z]\w*", text)) - constants):
         if not (name.endswith(("_", "_E")) and any(c.startswith(name) for c in constants)):  # HIJACK_EVENT_*

@@ -1,0 +1,55 @@
+# frozen_string_literal: true
+
+# What the demos share: arguments, signals, and a clock. Every call of the library is in the demos themselves.
+module Demo
+  TEXT = { 'content-type' => 'text/plain; charset=utf-8' }.freeze
+  HTML = { 'content-type' => 'text/html; charset=utf-8' }.freeze
+
+  module_function
+
+  # The port to listen on: first argument, else the variable PORT, else 9292. 0 means any free one.
+  def port
+    ARGV.empty? ? env('PORT', 9292, 0..65_535) : whole_number('port', ARGV.first, 0..65_535)
+  end
+
+  # A whole number from the environment.
+  def env(name, fallback, range)
+    text = ENV.fetch(name, '')
+    text.empty? ? fallback : whole_number(name, text, range)
+  end
+
+  def whole_number(name, text, range)
+    number = Integer(text, 10, exception: false)
+    return number if number && range.cover?(number)
+
+    abort "#{name}: \"#{text}\" is not a whole number from #{range.min} to #{range.max}"
+  end
+
+  # Ctrl-C and TERM end the program with success; each connection may have its descriptor; lines are written at once.
+  def prepare
+    %w[INT TERM].each { |name| trap(name) { exit } }
+    Process.setrlimit(:NOFILE, Process.getrlimit(:NOFILE).last)
+    $stdout.sync = true
+  end
+
+  # Listens, and says where.
+  def listen(server)
+    puts "http://127.0.0.1:#{server.listen("127.0.0.1:#{port}")}/"
+  rescue Hijack::Error => e
+    abort e.message
+  end
+
+  # Yields every so many seconds, for ever.
+  def every(seconds)
+    due = now + seconds
+    loop do
+      sleep [due - now, 0].max
+      yield
+      due = [due + seconds, now].max
+    end
+  end
+
+  def now
+    Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  end
+end

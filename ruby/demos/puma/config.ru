@@ -1,0 +1,40 @@
+# frozen_string_literal: true
+
+# Puma as it is, with libhijack beside it: Puma accepts and reads the requests, and gives live connections away. A
+# connection that is held costs Puma neither a thread nor an object.
+#
+#     puma -C ruby/demos/puma/puma.rb ruby/demos/puma/config.ru
+#
+#     /         what Puma answers by itself
+#     /sse      full hijack: libhijack writes the head and the events
+#     /partial  partial hijack: Puma writes the head, libhijack the events
+require 'hijack_ffi'
+
+server = Hijack::Server.new.start # listens nowhere: it serves what it is given
+clients = server.broadcaster
+at_exit { server.stop }
+
+Thread.new do
+  1.step do |count|
+    sleep 1
+    clients.publish Time.now.utc.strftime('%Y-%m-%dT%H:%M:%SZ'), id: count
+  rescue Hijack::ShutdownError
+    break
+  end
+end
+
+head = { 'content-type' => 'text/event-stream', 'cache-control' => 'no-cache', 'connection' => 'close' }
+
+run(lambda do |env|
+  case env['PATH_INFO']
+  when '/'
+    [200, { 'content-type' => 'text/plain' }, ["#{clients.count} clients\n"]]
+  when '/sse'
+    clients.adopt env['rack.hijack'].call, as: :sse
+    [-1, {}, []]
+  when '/partial'
+    [200, head.merge('rack.hijack' => ->(io) { clients.adopt io, as: :sse_body }), []]
+  else
+    [404, { 'content-type' => 'text/plain' }, ["Only /, /sse and /partial are here.\n"]]
+  end
+end)

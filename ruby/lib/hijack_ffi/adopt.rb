@@ -1,0 +1,67 @@
+# frozen_string_literal: true
+
+require 'socket'
+
+module Hijack
+  # Taking a connection out of an object of another server.
+  # @api private
+  module Adopt
+    # How a held connection starts; see docs/broadcaster.md#kinds.
+    KINDS = { raw: C::HOLD_RAW, stream: C::HOLD_STREAM, sse: C::HOLD_SSE, sse_body: C::HOLD_SSE_BODY }.freeze
+
+    # @return [Integer] the number of that kind
+    # @raise [InvalidError]
+    def self.kind(name)
+      KINDS[name] || raise(InvalidError, "as: #{name.inspect}: there are #{KINDS.keys.map(&:inspect).join(', ')}")
+    end
+
+    # Gives a copy of the descriptor to the block's call. When that succeeds, io is closed, which its peer does not
+    # notice; when it fails, io is as it was.
+    # @raise [InvalidError] where io is no connection, or one that changes the bytes, as TLS does
+    def self.take(io)
+      source = plain(io)
+      source.flush
+      # No interrupt in here: the descriptor would be closed twice, or never.
+      Thread.handle_interrupt(Object => :never) do
+        result = give_copy(source) { |fd| yield(fd) }
+        (io.respond_to?(:close) ? io : source).close
+        result
+      end
+    rescue IOError => e
+      raise e if e.is_a?(Error)
+
+      raise InvalidError, "cannot adopt #{io.inspect}: #{e.message}"
+    end
+
+    def self.give_copy(source)
+      copy = source.dup
+      # What a web server set to write its head in one piece would keep back every message from here on.
+      copy.setsockopt(:TCP, :CORK, 0) if copy.is_a?(TCPSocket)
+      result = yield(copy.fileno)
+      copy.autoclose = false
+      result
+    ensure
+      copy.close if copy&.autoclose?
+    end
+    private_class_method :give_copy
+
+    # @return [IO]
+    def self.plain(io)
+      if encrypted?(io)
+        raise InvalidError, "cannot adopt a #{io.class}: below TLS its descriptor carries encrypted bytes; let a " \
+                            'proxy do the TLS'
+      end
+      plain = io.respond_to?(:to_io) ? io.to_io : nil
+      return plain if plain.is_a?(IO)
+
+      raise InvalidError, "cannot adopt a #{io.class}: it is neither an IO nor one inside (to_io)"
+    end
+    private_class_method :plain
+
+    # OpenSSL's sockets and Puma's say so with these, other servers' in their names.
+    def self.encrypted?(io)
+      io.respond_to?(:peer_cert) || io.respond_to?(:peercert) || io.class.name.to_s.match?(/SSL|TLS/)
+    end
+    private_class_method :encrypted?
+  end
+end

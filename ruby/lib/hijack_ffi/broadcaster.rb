@@ -1,0 +1,147 @@
+# frozen_string_literal: true
+
+module Hijack
+  # Sends one message to any number of connections, in one call that never waits. Cheap: make one for each user or room,
+  # with {Server#broadcaster}. Any thread may use it.
+  #
+  # Its members are held by the library: no object of Ruby stands for one.
+  class Broadcaster
+    STATS = C.constants.grep(/\ABROADCASTER_STAT_(?!COUNT\z)/).sort_by { |name| C.const_get(name) }
+             .map { |name| name.to_s.delete_prefix('BROADCASTER_STAT_').downcase.to_sym }.freeze
+    private_constant :STATS
+
+    # @api private
+    def initialize(handles, **options)
+      @handles = handles
+      @handle = C.make('broadcaster') { |out| handles.shut(C.broadcaster_new(out, handles.server)) }
+      handles.broadcasters << @handle
+      set(**options)
+    rescue Error
+      free if @handle
+      raise
+    end
+
+    # Sends data to every member: as it is to raw and stream members, as one SSE event to the others.
+    # @param data [#to_s, nil]
+    # @param event [#to_s, nil] SSE: its type
+    # @param id [#to_s, nil] SSE: what the client's Last-Event-ID will be
+    # @param key [#to_s, nil] with overflow: :latest, an unsent message is replaced by a newer one of the same key
+    # @return [Integer] how many members it was addressed to
+    # @raise [WouldBlockError] 256 MiB of messages wait for the server's threads
+    # @raise [InvalidError, TooBigError, StateError, ShutdownError]
+    def publish(data, event: nil, id: nil, key: nil)
+      result = if event || id || key
+                 fields = [event, id, data, key].flat_map { |text| Text.sized(text) }
+                 C.broadcaster_publish_sse(@handle, *fields)
+               else
+                 C.broadcaster_publish(@handle, *Text.sized(data))
+               end
+      check(result, 'publish')
+    end
+
+    # @param data [#to_s] as {#publish}
+    # @return [self]
+    # @raise as {#publish}
+    def <<(data)
+      publish(data)
+      self
+    end
+
+    # Makes a stream or socket of the same server a member. {Connection#release} then lets go of its object.
+    # @param connection [Stream, Socket]
+    # @return [self]
+    # @raise [StateError] a member already
+    # @raise [InvalidError] another server's, or a stream with a Content-Length
+    # @raise [ClosedError]
+    def add(connection)
+      check(C.broadcaster_add(@handle, connection.handle), 'add')
+      self
+    end
+
+    # Ends a membership; the connection stays.
+    # @param connection [Stream, Socket]
+    # @return [self]
+    # @raise [StateError] no member
+    # @raise [InvalidError, ClosedError]
+    def remove(connection)
+      check(C.broadcaster_remove(@handle, connection.handle), 'remove')
+      self
+    end
+
+    # Takes a connection of another server as a member. io is closed by that, which its peer does not notice; when it
+    # fails, io is as it was.
+    # @param io [IO, #to_io] a connected socket, TCP or unix, without TLS
+    # @param as [:sse, :stream, :raw, :sse_body] what is written first, and how messages are; :sse_body where the other
+    #   server has written the head
+    # @param headers [Hash, Array, nil] are added to the head
+    # @return [self]
+    # @raise [InvalidError, NotSocketError, HeaderError, StateError, ShutdownError, LimitError]
+    def adopt(io, as: :sse, headers: nil)
+      kind = Adopt.kind(as)
+      flat = Headers.block(headers)
+      Adopt.take(io) { |fd| check(C.broadcaster_adopt(@handle, fd, kind, flat, flat.bytesize), 'adopt') }
+      self
+    end
+
+    # Sets options, for messages from here on.
+    # @param options [Hash{Symbol => #to_s}] by name: those of a broadcaster in docs/options.md
+    # @return [self]
+    # @raise [OptionError, OutOfRangeError]
+    def set(**options)
+      options.each { |name, value| self[name] = value }
+      self
+    end
+
+    # @param name [Symbol, String] an option
+    # @param value [#to_s]
+    # @raise [OptionError, OutOfRangeError]
+    def []=(name, value)
+      Options.set(name, value) { |*texts| C.broadcaster_set(@handle, *texts) }
+    end
+
+    # @return [Integer] members now
+    # @raise [ClosedError]
+    def count
+      check(C.broadcaster_count(@handle), 'count')
+    end
+    alias size count
+
+    # @return [Hash{Symbol => Integer}] members, published, delivered, dropped, closed
+    # @raise [ClosedError]
+    def stats
+      C.numbers(STATS, 'stats') { |out, count| check(C.broadcaster_stats(out, count, @handle), 'stats') }
+    end
+
+    # Ends every member in order, after what was published before. The broadcaster can be used on.
+    # @return [nil]
+    # @raise [ClosedError, ForkError]
+    def close
+      check(C.broadcaster_close(@handle), 'close')
+      nil
+    end
+
+    # Gives it back to the library; members stay connected until they leave or the server stops. The server's end does
+    # this, too, so it is for the one of a user or room that has gone.
+    # @return [nil]
+    def free
+      @handles.broadcasters.delete(@handle)
+      C.broadcaster_free(@handle)
+    end
+
+    # @return [String]
+    def inspect
+      "#<#{self.class} #{@handles.broadcasters.include?(@handle) ? format('%#x', @handle) : 'freed'}>"
+    end
+
+    # @api private
+    attr_reader :handle
+
+    private
+
+    # A handle that was freed is one that the program closed.
+    def check(result, what)
+      result = @handles.shut(result)
+      C.check(result == C::EHANDLE ? C::ECLOSED : result, what)
+    end
+  end
+end

@@ -1,0 +1,251 @@
+# frozen_string_literal: true
+
+module Hijack
+  # A wait took longer than {Connection#timeout}; the connection is as it was. It is an IO::TimeoutError where Ruby has
+  # that (3.2).
+  class WaitTimeoutError < (defined?(IO::TimeoutError) ? IO::TimeoutError : IOError)
+    include Error
+    CODE = C::ETIMEDOUT
+    NAME = 'HIJACK_ETIMEDOUT'
+  end
+
+  # write_nonblock would have to wait.
+  class WriteWouldBlockError < WouldBlockError
+    include IO::WaitWritable
+  end
+
+  # read_nonblock would have to wait.
+  class ReadWouldBlockError < WouldBlockError
+    include IO::WaitReadable
+  end
+
+  # What {Stream} and {Socket} share: writing with back-pressure, and the end.
+  #
+  # All methods may be called from any thread or fiber. Those that wait can be interrupted (Thread#kill, Thread#raise,
+  # Timeout), and let other fibers run under a Fiber scheduler. After the end, whoever ended it, they raise
+  # {ClosedError} or what describes it better: {ResetError}, {TimedOutError}, {SlowError}, {ShutdownError},
+  # {AbortedError}.
+  class Connection
+    # A larger write is taken in pieces of this size, so that what waits unsent stays bounded.
+    PIECE_BYTES = 65_536
+    private_constant :PIECE_BYTES
+
+    # @return [Numeric, nil] the longest that one call waits, in seconds; nil (as it starts) is for ever
+    attr_accessor :timeout
+
+    # @api private
+    def initialize(queue, handle, number)
+      @queue = queue
+      @handle = handle
+      @number = number
+      @lock = Mutex.new # guards what events change; never held while waiting
+      @changed = ConditionVariable.new
+      @writing = Mutex.new # one write at a time, so that pieces do not mix
+      @drained = 0 # DRAINED events so far
+      @blocked_at = nil # @drained before a write that was refused
+      @ended = nil # why, as a code
+      @closed = false # it was the program that ended it
+    end
+
+    # Sends data, waiting while too much is unsent (option high_water_bytes). What is sent at the same time elsewhere
+    # comes before or after it, not in between; only a broadcaster's messages may come between pieces of 64 KiB.
+    # @param parts [Array<#to_s>] sent one after the other
+    # @return [Integer] bytes
+    # @raise [ClosedError, WaitTimeoutError, TooBigError]
+    def write(*parts)
+      data = parts.size == 1 ? parts.first.to_s : parts.map { |part| part.to_s.b }.join
+      size = data.bytesize
+      @writing.synchronize do
+        0.step(size - 1, PIECE_BYTES) do |at|
+          piece = size > PIECE_BYTES ? data.byteslice(at, PIECE_BYTES) : data
+          transmit('write') { send_bytes(piece, piece.bytesize) }
+        end
+      end
+      size
+    end
+
+    # @param data [#to_s]
+    # @return [self]
+    # @raise as {#write}
+    def <<(data)
+      write(data)
+      self
+    end
+
+    # Sends data if that is possible without waiting: all of it, or nothing.
+    # @param data [#to_s]
+    # @param exception [Boolean] false: returns :wait_writable instead of raising
+    # @return [Integer, Symbol] bytes, or :wait_writable
+    # @raise [WriteWouldBlockError] an IO::WaitWritable; {#wait_writable} waits for the moment to try again
+    # @raise [ClosedError, TooBigError]
+    def write_nonblock(data, exception: true)
+      data = data.to_s
+      result = data.empty? ? 0 : try_send(data)
+      return data.bytesize unless result.negative?
+
+      refuse(result, 'write_nonblock') unless result == C::EAGAIN
+      return :wait_writable unless exception
+
+      raise WriteWouldBlockError, "write_nonblock: #{C.strerror(C::EAGAIN)}"
+    end
+
+    # Waits until a write that would have blocked can be tried again.
+    # @param timeout [Numeric, nil] seconds
+    # @return [self, nil] nil when the time is over
+    def wait_writable(timeout = @timeout)
+      @lock.synchronize do
+        wait_for('wait_writable', timeout) { @blocked_at.nil? || @blocked_at != @drained || @ended }
+      end
+      self
+    rescue WaitTimeoutError
+      nil
+    end
+
+    # Data is handed over by each write already; there is nothing to flush.
+    # @return [self]
+    def flush
+      self
+    end
+
+    # @return [true]
+    def sync
+      true
+    end
+
+    # @return [Boolean] whether it has ended, whoever ended it
+    def closed?
+      !@ended.nil?
+    end
+
+    # Ends it in order: after all that was written. Closing what is closed does nothing.
+    # @return [nil]
+    # @raise [ForkError]
+    def close
+      end_with(C::ECLOSED, 'close') { orderly_close }
+    end
+
+    # Cuts it, so that the peer sees a broken connection; unsent data is lost.
+    # @return [nil]
+    # @raise [ForkError]
+    def abort
+      end_with(C::EABORTED, 'abort') { cut }
+    end
+
+    # Lets go of a broadcaster's member: the connection lives on as a member, without this object. One that is no member
+    # is aborted.
+    # @return [nil]
+    def release
+      @queue.check_fork('release')
+      let_go(C::ECLOSED, by_program: true)
+    end
+
+    # @return [String]
+    def inspect
+      "#<#{self.class} #{@ended ? C.errname(@ended) : 'open'}>"
+    end
+
+    # Closes it at the end of the block, aborts it when the block fails.
+    # @api private
+    def use
+      yield self
+    rescue Exception
+      abort unless @queue.forked?
+      raise
+    ensure
+      Thread.current.status == 'aborting' ? abort : close unless @ended || @queue.forked?
+    end
+
+    # @api private
+    attr_reader :handle
+
+    # @api private
+    def on_drained
+      @lock.synchronize do
+        @drained += 1
+        @changed.broadcast
+      end
+    end
+
+    # @api private
+    def on_closed(status)
+      let_go(status.zero? ? C::ECLOSED : status)
+    end
+
+    private
+
+    # Under the lock, waits until the block gives something true.
+    def wait_for(what, timeout = @timeout)
+      deadline = timeout && (now + timeout)
+      until (found = yield)
+        @queue.check_fork(what)
+        left = deadline && (deadline - now)
+        raise WaitTimeoutError, "#{what}: not possible within #{timeout} s" if left && left <= 0
+
+        sleep_until_changed(left)
+      end
+      found
+    end
+
+    # Ruby 3.1 leaves the mutex unlocked when an exception ends a fiber's wait.
+    def sleep_until_changed(seconds)
+      @changed.wait(@lock, seconds)
+    ensure
+      @lock.lock unless @lock.owned?
+    end
+
+    def now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    end
+
+    # Calls the block, which sends, until it is not told to wait. DRAINED may have come before its call has returned.
+    def transmit(what)
+      loop do
+        seen = @drained
+        result = yield
+        return unless result.negative?
+
+        refuse(result, what) unless result == C::EAGAIN
+        @lock.synchronize { wait_for(what) { @drained != seen || @ended } }
+      end
+    end
+
+    def try_send(data)
+      return C::EAGAIN unless @writing.try_lock
+
+      begin
+        seen = @drained
+        result = send_bytes(data, data.bytesize)
+        @blocked_at = (seen if result == C::EAGAIN)
+        result
+      ensure
+        @writing.unlock
+      end
+    end
+
+    # Raises for a code; when the connection has gone, for the reason.
+    def refuse(code, what)
+      code = @ended || C::ECLOSED if [C::EHANDLE, C::ECLOSED].include?(code)
+      raise Error.for(code, what)
+    end
+
+    def end_with(reason, what)
+      @queue.check_fork(what)
+      return if @closed
+
+      yield # it may have gone at this very moment, which is fine
+      let_go(reason, by_program: true)
+    end
+
+    # The handle is not needed any more: what was asked of it is still done.
+    def let_go(reason, by_program: false)
+      @lock.synchronize do
+        @ended ||= reason
+        @closed ||= by_program
+        @changed.broadcast
+      end
+      @queue.forget(@number)
+      free
+      nil
+    end
+  end
+end

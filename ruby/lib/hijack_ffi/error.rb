@@ -1,0 +1,36 @@
+# frozen_string_literal: true
+
+module Hijack
+  # What every exception of the library is, besides being one of Ruby's own kinds: `rescue Hijack::Error` catches all
+  # of them, `rescue Errno::EADDRINUSE` or `rescue IOError` the ones that are that, too. There is one class for each
+  # code of docs/errors.md.
+  module Error
+    # @param code [Integer] a negative code of the library
+    # @param what [String] what was asked for, and with which value
+    # @return [Exception] one of {ERRORS}' class, to be raised
+    def self.for(code, what)
+      (ERRORS[code] || SystemFailureError).new("#{what}: #{C.strerror(code)}")
+    end
+
+    # @param message [String, nil] a sentence for people
+    def initialize(message = nil)
+      super
+      @sentence = message
+    end
+
+    # @return [String] the sentence, without the system's own text that Errno classes put before it
+    def to_s
+      @sentence || super
+    end
+
+    # @return [Integer] the library's code, as -3
+    def code
+      self.class::CODE
+    end
+
+    # @return [String] the code's name, as "HIJACK_ECLOSED"
+    def name
+      self.class::NAME
+    end
+  end
+end

@@ -1,0 +1,120 @@
+# frozen_string_literal: true
+
+require 'io/wait'
+
+module Hijack
+  # The events of one server: polls them in batches and hands each one to the object it is about.
+  #
+  # A new stream or socket has its request's number until it gets its own, so making one and polling exclude each other.
+  # @api private
+  class EventQueue
+    BATCH = 64
+    # Payloads are read by their offset from the first byte of memory: a pointer for each would cost more than the copy.
+    MEMORY = FFI::Pointer.new(1)
+    private_constant :BATCH, :MEMORY
+
+    # @return [Boolean] whether the server's last event came
+    attr_reader :stopped
+
+    # @param batch [Integer] the most events of one poll
+    def initialize(handle, batch = BATCH)
+      @handle = handle
+      @batch = batch
+      @pid = Process.pid
+      @io = IO.for_fd(C.check(C.queue_fd(handle), 'event queue'), autoclose: false)
+      @events = FFI::MemoryPointer.new(C::EVENT_SIZE, batch)
+      @out = FFI::MemoryPointer.new(:uint64)
+      @mutex = Mutex.new
+      @objects = {} # by number; an entry goes with the last event, or earlier with close
+      @last_number = 0
+      @stopped = false
+    end
+
+    # @return [Boolean] whether this is a forked child of the process that it belongs to
+    def forked?
+      @pid != Process.pid
+    end
+
+    # @raise [ForkError] in a forked child, where no event ever comes
+    def check_fork(what)
+      raise Error.for(C::EFORK, what) if forked?
+    end
+
+    # Makes a stream or socket, and the object that gets its events.
+    # @yieldparam out [FFI::Pointer] for the call that makes it
+    # @return [Connection]
+    def register(kind, what)
+      Thread.handle_interrupt(Object => :never) do
+        @mutex.synchronize do
+          C.check(yield(@out), what)
+          handle = @out.read_uint64
+          number = @last_number += 1
+          C.handle_set_user_data(handle, number)
+          @objects[number] = kind.new(self, handle, number)
+        end
+      end
+    end
+
+    # The object wants no more events.
+    def forget(number)
+      @mutex.synchronize { @objects.delete(number) }
+    end
+
+    # @return [Integer] how many objects get events
+    def size
+      @objects.size
+    end
+
+    # Waits for events.
+    def wait
+      @io.wait_readable
+    end
+
+    # Hands over all events that are there.
+    # @yield [handle, payload] each new request
+    def dispatch(&on_request)
+      nil while turn(&on_request) == @batch
+    end
+
+    # The end: whoever still waits for an event is told that none will come.
+    def close
+      @mutex.synchronize { @objects.values.tap { @objects.clear } }.each { |object| object.on_closed(C::ESHUTDOWN) }
+    end
+
+    private
+
+    def turn
+      count = @mutex.synchronize { C.queue_poll(@events, @handle, @batch, 0) }
+      return 0 if C.check(count, 'event queue').zero?
+
+      # Field by field and without the handles, which are too large for a small Integer.
+      0.step(by: C::EVENT_SIZE, to: (count - 1) * C::EVENT_SIZE) do |at|
+        type = @events.get_uint32(at + C::EVENT_TYPE_AT)
+        len = @events.get_uint64(at + C::EVENT_LEN_AT)
+        data = MEMORY.get_bytes(@events.get_uint64(at + C::EVENT_DATA_AT) - 1, len) unless len.zero?
+        if type == C::EVENT_REQUEST
+          yield @events.get_uint64(at + C::EVENT_HANDLE_AT), data
+        else
+          deliver(type, @objects[@events.get_uint64(at + C::EVENT_USER_DATA_AT)], at, data)
+        end
+      end
+      count
+    end
+
+    # object: nil where it wants no more events
+    def deliver(type, object, at, data)
+      case type
+      when C::EVENT_DATA then object&.on_data(data)
+      when C::EVENT_EOF then object&.on_eof
+      when C::EVENT_DRAINED then object&.on_drained
+      when C::EVENT_CLOSED then object&.on_closed(status(at))
+      when C::EVENT_DETACHED then object ? object.on_detached(status(at), data) : IO.for_fd(status(at)).close
+      when C::EVENT_STOPPED then @stopped = true
+      end
+    end
+
+    def status(at)
+      @events.get_int32(at + C::EVENT_STATUS_AT)
+    end
+  end
+end

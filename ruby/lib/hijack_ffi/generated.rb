@@ -1,0 +1,368 @@
+# frozen_string_literal: true
+
+# Made by bindings/generate from include/hijack/hijack.h. Do not edit.
+module Hijack
+  # The library's version that this package was made for.
+  VERSION = '0.1.0'
+
+  # The C functions as they are, without hijack_; handles are Integers.
+  module C
+    VERSION_NUMBER = 0x000100
+
+    EVENT_NONE = 0
+    EVENT_REQUEST = 1
+    EVENT_DATA = 2
+    EVENT_EOF = 3
+    EVENT_DRAINED = 4
+    EVENT_CLOSED = 5
+    EVENT_DETACHED = 6
+    EVENT_STOPPED = 7
+    EVENT_WAKE = 8
+
+    OK = 0
+    EINVAL = -1
+    EHANDLE = -2
+    ECLOSED = -3
+    EAGAIN = -4
+    ENOMEM = -5
+    EFORK = -6
+    ESTATE = -7
+    EBUSY = -8
+    EADDRINUSE = -9
+    EADDR = -10
+    EACCES = -11
+    EHEADER = -12
+    EOPTION = -13
+    ERANGE = -14
+    ETOOBIG = -15
+    EVERSION = -16
+    ELIMIT = -17
+    ETIMEDOUT = -18
+    ERESET = -19
+    ESLOW = -20
+    ESHUTDOWN = -21
+    EIO = -22
+    EABORTED = -23
+    ENOTSOCK = -24
+
+    HOLD_RAW = 1
+    HOLD_STREAM = 2
+    HOLD_SSE = 3
+    HOLD_SSE_BODY = 4
+
+    STAT_CONNECTIONS = 0
+    STAT_READING = 1
+    STAT_HTTP = 2
+    STAT_STREAMS = 3
+    STAT_SOCKETS = 4
+    STAT_HELD = 5
+    STAT_MEMBERSHIPS = 6
+    STAT_ACCEPTED = 7
+    STAT_ADOPTED = 8
+    STAT_DETACHED = 9
+    STAT_REQUESTS = 10
+    STAT_BAD_REQUESTS = 11
+    STAT_CLOSED_OK = 12
+    STAT_CLOSED_PEER = 13
+    STAT_CLOSED_TIMEOUT = 14
+    STAT_CLOSED_SLOW = 15
+    STAT_CLOSED_ABORTED = 16
+    STAT_CLOSED_SHUTDOWN = 17
+    STAT_EVENTS_QUEUED = 18
+    STAT_BYTES_IN = 19
+    STAT_BYTES_OUT = 20
+    STAT_BACKLOG_BYTES = 21
+    STAT_PUBLISHED = 22
+    STAT_DELIVERED = 23
+    STAT_DROPPED = 24
+    STAT_HEARTBEATS = 25
+    STAT_ACCEPT_PAUSES = 26
+    STAT_COUNT = 27
+
+    BROADCASTER_STAT_MEMBERS = 0
+    BROADCASTER_STAT_PUBLISHED = 1
+    BROADCASTER_STAT_DELIVERED = 2
+    BROADCASTER_STAT_DROPPED = 3
+    BROADCASTER_STAT_CLOSED = 4
+    BROADCASTER_STAT_COUNT = 5
+
+    EVENT_SIZE = 40
+    EVENT_USER_DATA_AT = 0
+    EVENT_HANDLE_AT = 8
+    EVENT_DATA_AT = 16
+    EVENT_LEN_AT = 24
+    EVENT_TYPE_AT = 32
+    EVENT_STATUS_AT = 36
+
+    attach_function :version, :hijack_version, [], :uint32
+    attach_function :version_string, :hijack_version_string, [], :string
+    attach_function :check_version, :hijack_check_version, [:uint32], :int
+    attach_function :strerror, :hijack_strerror, [:int], :string
+    attach_function :errname, :hijack_errname, [:int], :string
+    attach_function :event_name, :hijack_event_name, [:uint32], :string
+    attach_function :options, :hijack_options, [], :string
+    attach_function :handle_set_user_data, :hijack_handle_set_user_data, [:uint64, :uint64], :int
+    attach_function :handle_user_data, :hijack_handle_user_data, [:pointer, :uint64], :int
+    attach_function :queue_new, :hijack_queue_new, [:pointer], :int
+    attach_function :queue_set, :hijack_queue_set, [:uint64, :buffer_in, :size_t, :buffer_in, :size_t], :int
+    attach_function :queue_fd, :hijack_queue_fd, [:uint64], :int
+    attach_function :queue_poll, :hijack_queue_poll, [:pointer, :uint64, :uint32, :int], :int
+    attach_function :queue_wake, :hijack_queue_wake, [:uint64], :int
+    attach_function :queue_free, :hijack_queue_free, [:uint64], :void
+    attach_function :server_new, :hijack_server_new, [:pointer, :uint64], :int
+    attach_function :server_set, :hijack_server_set, [:uint64, :buffer_in, :size_t, :buffer_in, :size_t], :int
+    attach_function :server_get, :hijack_server_get, [:pointer, :size_t, :uint64, :buffer_in, :size_t], :int
+    attach_function :server_listen, :hijack_server_listen, [:uint64, :buffer_in, :size_t], :int
+    attach_function :server_address, :hijack_server_address, [:pointer, :size_t, :uint64, :uint32], :int
+    attach_function :server_add_queue, :hijack_server_add_queue, [:uint64, :uint64], :int
+    attach_function :server_route, :hijack_server_route, [:uint64, :buffer_in, :size_t, :uint64], :int
+    attach_function :server_hold, :hijack_server_hold,
+                    [:uint64, :buffer_in, :size_t, :uint32, :buffer_in, :size_t, :uint64], :int
+    attach_function :server_start, :hijack_server_start, [:uint64], :int
+    attach_function :server_drain, :hijack_server_drain, [:uint64, :uint32], :int
+    attach_function :server_stop, :hijack_server_stop, [:uint64], :int, blocking: true
+    attach_function :server_stats, :hijack_server_stats, [:pointer, :uint32, :uint64], :int
+    attach_function :server_stat_name, :hijack_server_stat_name, [:uint32], :string
+    attach_function :server_adopt, :hijack_server_adopt, [:pointer, :uint64, :int, :buffer_in, :size_t], :int
+    attach_function :server_free, :hijack_server_free, [:uint64], :void
+    attach_function :request_method, :hijack_request_method, [:pointer, :pointer, :uint64], :int
+    attach_function :request_target, :hijack_request_target, [:pointer, :pointer, :uint64], :int
+    attach_function :request_version, :hijack_request_version, [:pointer, :pointer, :uint64], :int
+    attach_function :request_peer, :hijack_request_peer, [:pointer, :pointer, :uint64], :int
+    attach_function :request_headers, :hijack_request_headers, [:pointer, :pointer, :uint64], :int
+    attach_function :request_header, :hijack_request_header,
+                    [:pointer, :pointer, :uint64, :buffer_in, :size_t, :uint32], :int
+    attach_function :request_body, :hijack_request_body, [:pointer, :pointer, :uint64], :int
+    attach_function :request_respond, :hijack_request_respond,
+                    [:uint64, :uint32, :buffer_in, :size_t, :buffer_in, :size_t], :int
+    attach_function :request_stream, :hijack_request_stream, [:pointer, :uint64, :uint32, :buffer_in, :size_t], :int
+    attach_function :request_sse, :hijack_request_sse, [:pointer, :uint64, :buffer_in, :size_t], :int
+    attach_function :request_hijack, :hijack_request_hijack, [:pointer, :uint64], :int
+    attach_function :request_hijack_partial, :hijack_request_hijack_partial,
+                    [:pointer, :uint64, :uint32, :buffer_in, :size_t], :int
+    attach_function :request_hold, :hijack_request_hold, [:uint64, :uint32, :buffer_in, :size_t, :uint64], :int
+    attach_function :request_free, :hijack_request_free, [:uint64], :void
+    attach_function :stream_send, :hijack_stream_send, [:uint64, :buffer_in, :size_t], :int
+    attach_function :stream_send_sse, :hijack_stream_send_sse,
+                    [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :int64], :int
+    attach_function :stream_send_comment, :hijack_stream_send_comment, [:uint64, :buffer_in, :size_t], :int
+    attach_function :stream_finish, :hijack_stream_finish, [:uint64], :int
+    attach_function :stream_abort, :hijack_stream_abort, [:uint64], :int
+    attach_function :stream_free, :hijack_stream_free, [:uint64], :void
+    attach_function :socket_read, :hijack_socket_read, [:uint64, :uint64], :int
+    attach_function :socket_send, :hijack_socket_send, [:uint64, :buffer_in, :size_t], :int
+    attach_function :socket_shutdown, :hijack_socket_shutdown, [:uint64], :int
+    attach_function :socket_close, :hijack_socket_close, [:uint64], :int
+    attach_function :socket_abort, :hijack_socket_abort, [:uint64], :int
+    attach_function :socket_detach, :hijack_socket_detach, [:uint64], :int
+    attach_function :socket_free, :hijack_socket_free, [:uint64], :void
+    attach_function :broadcaster_new, :hijack_broadcaster_new, [:pointer, :uint64], :int
+    attach_function :broadcaster_set, :hijack_broadcaster_set, [:uint64, :buffer_in, :size_t, :buffer_in, :size_t], :int
+    attach_function :broadcaster_add, :hijack_broadcaster_add, [:uint64, :uint64], :int
+    attach_function :broadcaster_remove, :hijack_broadcaster_remove, [:uint64, :uint64], :int
+    attach_function :broadcaster_adopt, :hijack_broadcaster_adopt, [:uint64, :int, :uint32, :buffer_in, :size_t], :int
+    attach_function :broadcaster_publish, :hijack_broadcaster_publish, [:uint64, :buffer_in, :size_t], :int
+    attach_function :broadcaster_publish_sse, :hijack_broadcaster_publish_sse,
+                    [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int
+    attach_function :broadcaster_close, :hijack_broadcaster_close, [:uint64], :int
+    attach_function :broadcaster_count, :hijack_broadcaster_count, [:uint64], :int
+    attach_function :broadcaster_stats, :hijack_broadcaster_stats, [:pointer, :uint32, :uint64], :int
+    attach_function :broadcaster_free, :hijack_broadcaster_free, [:uint64], :void
+  end
+
+  # HIJACK_EINVAL: an argument is out of its domain (NULL, a bad length, a status not in 100..999)
+  class InvalidError < ::ArgumentError
+    include Error
+    CODE = -1
+    NAME = 'HIJACK_EINVAL'
+  end
+
+  # HIJACK_EHANDLE: the handle is NULL, freed, or of another kind
+  class HandleError < ::IOError
+    include Error
+    CODE = -2
+    NAME = 'HIJACK_EHANDLE'
+  end
+
+  # HIJACK_ECLOSED: the connection has gone, or was closed or finished by the program
+  class ClosedError < ::IOError
+    include Error
+    CODE = -3
+    NAME = 'HIJACK_ECLOSED'
+  end
+
+  # HIJACK_EAGAIN: nothing was taken: over the high-water mark; HIJACK_EVENT_DRAINED follows
+  class WouldBlockError < ::Errno::EAGAIN
+    include Error
+    CODE = -4
+    NAME = 'HIJACK_EAGAIN'
+  end
+
+  # HIJACK_ENOMEM: out of memory
+  class OutOfMemoryError < ::StandardError
+    include Error
+    CODE = -5
+    NAME = 'HIJACK_ENOMEM'
+  end
+
+  # HIJACK_EFORK: the handle belongs to the parent process
+  class ForkError < ::RuntimeError
+    include Error
+    CODE = -6
+    NAME = 'HIJACK_EFORK'
+  end
+
+  # HIJACK_ESTATE: not possible in this state: already started, answered, a member, ...
+  class StateError < ::RuntimeError
+    include Error
+    CODE = -7
+    NAME = 'HIJACK_ESTATE'
+  end
+
+  # HIJACK_EBUSY: another thread is polling this queue
+  class BusyError < ::ThreadError
+    include Error
+    CODE = -8
+    NAME = 'HIJACK_EBUSY'
+  end
+
+  # HIJACK_EADDRINUSE: the address is in use
+  class AddressInUseError < ::Errno::EADDRINUSE
+    include Error
+    CODE = -9
+    NAME = 'HIJACK_EADDRINUSE'
+  end
+
+  # HIJACK_EADDR: the address cannot be understood, resolved or bound
+  class AddressError < ::ArgumentError
+    include Error
+    CODE = -10
+    NAME = 'HIJACK_EADDR'
+  end
+
+  # HIJACK_EACCES: the operating system does not permit it (a port below 1024, a unix path)
+  class AccessDeniedError < ::Errno::EACCES
+    include Error
+    CODE = -11
+    NAME = 'HIJACK_EACCES'
+  end
+
+  # HIJACK_EHEADER: an invalid header name or value, or one that the library itself owns
+  class HeaderError < ::ArgumentError
+    include Error
+    CODE = -12
+    NAME = 'HIJACK_EHEADER'
+  end
+
+  # HIJACK_EOPTION: no option of that name
+  class OptionError < ::ArgumentError
+    include Error
+    CODE = -13
+    NAME = 'HIJACK_EOPTION'
+  end
+
+  # HIJACK_ERANGE: the option's value is not of its type or out of its range
+  class OutOfRangeError < ::RangeError
+    include Error
+    CODE = -14
+    NAME = 'HIJACK_ERANGE'
+  end
+
+  # HIJACK_ETOOBIG: more bytes than the limit, or than fit into out
+  class TooBigError < ::ArgumentError
+    include Error
+    CODE = -15
+    NAME = 'HIJACK_ETOOBIG'
+  end
+
+  # HIJACK_EVERSION: program and library were made for different versions
+  class VersionError < ::LoadError
+    include Error
+    CODE = -16
+    NAME = 'HIJACK_EVERSION'
+  end
+
+  # HIJACK_ELIMIT: the process or the server has no descriptor, thread or connection left
+  class LimitError < ::Errno::EMFILE
+    include Error
+    CODE = -17
+    NAME = 'HIJACK_ELIMIT'
+  end
+
+  # HIJACK_ETIMEDOUT: idle or head timeout, or the peer stopped acknowledging
+  class TimedOutError < ::Errno::ETIMEDOUT
+    include Error
+    CODE = -18
+    NAME = 'HIJACK_ETIMEDOUT'
+  end
+
+  # HIJACK_ERESET: the peer reset the connection
+  class ResetError < ::Errno::ECONNRESET
+    include Error
+    CODE = -19
+    NAME = 'HIJACK_ERESET'
+  end
+
+  # HIJACK_ESLOW: a member could not keep up and its broadcaster's policy is to close
+  class SlowError < ::IOError
+    include Error
+    CODE = -20
+    NAME = 'HIJACK_ESLOW'
+  end
+
+  # HIJACK_ESHUTDOWN: the server stops or has stopped
+  class ShutdownError < ::IOError
+    include Error
+    CODE = -21
+    NAME = 'HIJACK_ESHUTDOWN'
+  end
+
+  # HIJACK_EIO: the operating system failed in an unexpected way
+  class SystemFailureError < ::Errno::EIO
+    include Error
+    CODE = -22
+    NAME = 'HIJACK_EIO'
+  end
+
+  # HIJACK_EABORTED: the program aborted it
+  class AbortedError < ::Errno::ECONNABORTED
+    include Error
+    CODE = -23
+    NAME = 'HIJACK_EABORTED'
+  end
+
+  # HIJACK_ENOTSOCK: the descriptor is not a connected stream socket
+  class NotSocketError < ::Errno::ENOTSOCK
+    include Error
+    CODE = -24
+    NAME = 'HIJACK_ENOTSOCK'
+  end
+
+  # The exception class of each error code.
+  ERRORS = {
+    -1 => InvalidError,
+    -2 => HandleError,
+    -3 => ClosedError,
+    -4 => WouldBlockError,
+    -5 => OutOfMemoryError,
+    -6 => ForkError,
+    -7 => StateError,
+    -8 => BusyError,
+    -9 => AddressInUseError,
+    -10 => AddressError,
+    -11 => AccessDeniedError,
+    -12 => HeaderError,
+    -13 => OptionError,
+    -14 => OutOfRangeError,
+    -15 => TooBigError,
+    -16 => VersionError,
+    -17 => LimitError,
+    -18 => TimedOutError,
+    -19 => ResetError,
+    -20 => SlowError,
+    -21 => ShutdownError,
+    -22 => SystemFailureError,
+    -23 => AbortedError,
+    -24 => NotSocketError
+  }.freeze
+end

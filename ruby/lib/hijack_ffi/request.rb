@@ -1,0 +1,189 @@
+# frozen_string_literal: true
+
+module Hijack
+  # A request, whole with its body. It is answered once ({#respond}), or becomes something else ({#stream}, {#sse},
+  # {#hijack}, {#hijack_partial}, {#hold}); each of these raises {StateError} the second time, and {ClosedError} where
+  # the client has gone. Any thread may do it; what the request says can be read at any time.
+  class Request
+    # @api private
+    def initialize(queue, handle, payload)
+      @queue = queue
+      @handle = handle
+      @payload = payload
+    end
+
+    # @return [String] "GET"
+    def request_method
+      line[0]
+    end
+
+    # @return [String] path and query as sent, "/a?b=1"
+    def target
+      line[1]
+    end
+
+    # @return [String] the target's path, "/a"; also of an absolute target ("http://host/a", RFC 9112 section 3.2.2)
+    def path
+      before_query = target[/\A[^?]*/]
+      before_query.match?(%r{\Ahttp://}i) ? "/#{before_query.split('/', 4)[3]}" : before_query
+    end
+
+    # @return [String, nil] the target after "?"
+    def query
+      target[/\?(.*)\z/m, 1]
+    end
+
+    # @return [String] "HTTP/1.1" or "HTTP/1.0"
+    def http_version
+      line[2]
+    end
+
+    # @return [String] "127.0.0.1:50312", "[::1]:50312" or "unix:"
+    def peer
+      line[3]
+    end
+
+    # @return [String] "http"
+    def scheme
+      line[4]
+    end
+
+    # @return [Headers]
+    def headers
+      @headers ||= Headers.new(head.drop(1))
+    end
+
+    # @return [String] the whole body, decoded; binary, empty where there is none
+    def body
+      @body ||= @payload.byteslice((@payload.index("\r\n\r\n") + 4)..)
+    end
+
+    # @return [Boolean] whether it was answered or became something else
+    def answered?
+      @handle.zero?
+    end
+
+    # Answers. Date, Content-Length and Connection are the library's.
+    # @param status [Integer] 200 to 999
+    # @param body [#to_s]
+    # @param headers [Hash, Array, Headers, nil] names and values; an Array as value stands for several headers
+    # @return [nil]
+    # @raise [HeaderError, InvalidError, StateError, ClosedError]
+    def respond(status, body = '', headers = nil)
+      body = body.to_s
+      block = Headers.block(headers)
+      answer("respond #{status}") do
+        C.request_respond(@handle, status, block, block.bytesize, body, body.bytesize)
+      end
+      nil
+    end
+
+    # Answers with a head; the body is written to the stream. With a block the stream is closed at its end, and aborted
+    # when the block fails, so that the client sees a broken body.
+    # @param status [Integer] 200 to 999
+    # @param headers [Hash, Array, nil] as for {#respond}; a Content-Length says how many bytes will come
+    # @yieldparam stream [Stream]
+    # @return [Stream, Object] without a block the stream, which is the program's to close; with one what it returns
+    # @raise as {#respond}
+    def stream(status = 200, headers = nil, &block)
+      flat = Headers.block(headers)
+      become(Stream, "stream #{status}", block) do |out|
+        C.request_stream(out, @handle, status, flat, flat.bytesize)
+      end
+    end
+
+    # Answers with the head of Server-Sent Events; heartbeats keep the stream alive (option heartbeat_ms). A client that
+    # comes back says in headers['last-event-id'] what it saw last.
+    # @param headers [Hash, Array, nil] are added
+    # @yieldparam stream [Stream] as for {#stream}
+    # @return [Stream, Object] as {#stream}
+    # @raise as {#respond}
+    def sse(headers = nil, &block)
+      flat = Headers.block(headers)
+      become(Stream, 'sse', block) { |out| C.request_sse(out, @handle, flat, flat.bytesize) }
+    end
+
+    # Full hijack: the connection itself, with nothing written to it. With a block it is closed at its end, and aborted
+    # when the block fails.
+    # @yieldparam socket [Socket]
+    # @return [Socket, Object] without a block the socket, which is the program's to close; with one what it returns
+    # @raise [StateError, ClosedError]
+    def hijack(&block)
+      become(Socket, 'hijack', block) { |out| C.request_hijack(out, @handle) }
+    end
+
+    # Partial hijack: writes a head, then gives the connection.
+    # @param status [Integer] 100 to 999; 101 switches protocols
+    # @param headers [Hash, Array, nil] as for {#respond}; "Connection: close" is added unless there is a Connection
+    # @yieldparam socket [Socket] as for {#hijack}
+    # @return [Socket, Object] as {#hijack}
+    # @raise as {#respond}
+    def hijack_partial(status = 200, headers = nil, &block)
+      flat = Headers.block(headers)
+      become(Socket, "hijack_partial #{status}", block) do |out|
+        C.request_hijack_partial(out, @handle, status, flat, flat.bytesize)
+      end
+    end
+
+    # Makes the connection a member of a broadcaster, without an object of its own.
+    # @param broadcaster [Broadcaster]
+    # @param as [:sse, :stream, :raw] the head that is written, and how messages are; docs/broadcaster.md
+    # @param headers [Hash, Array, nil] are added to the head
+    # @return [nil]
+    # @raise as {#respond}
+    def hold(broadcaster, as: :sse, headers: nil)
+      kind = Adopt.kind(as)
+      flat = Headers.block(headers)
+      answer('hold') { C.request_hold(@handle, kind, flat, flat.bytesize, broadcaster.handle) }
+      nil
+    end
+
+    # Lets go of it: one that is not answered is answered with 500. Handlers need not do this; the block of
+    # {Server#each_request} has to, with requests that nobody will answer.
+    # @return [nil]
+    def free
+      handle = @handle
+      @handle = 0
+      C.request_free(handle)
+    end
+
+    # @return [String]
+    def inspect
+      "#<#{self.class} #{request_method} #{target}#{' answered' if answered?}>"
+    end
+
+    private
+
+    # Headers and first line, as UTF-8 where they are that.
+    def head
+      @head ||= begin
+        text = @payload.byteslice(0, @payload.index("\r\n\r\n")).force_encoding(Encoding::UTF_8)
+        text.force_encoding(Encoding::BINARY) unless text.valid_encoding?
+        text.split("\r\n")
+      end
+    end
+
+    def line
+      @line ||= head.first.split
+    end
+
+    def answer(what)
+      done(yield, what)
+      free
+    end
+
+    def become(kind, what, block, &call)
+      connection = @queue.register(kind, what, &call)
+      free
+      block ? connection.use(&block) : connection
+    rescue HandleError
+      raise Error.for(C::ESTATE, what)
+    end
+
+    # The handle goes with the answer, so a second one finds none. Otherwise it is the broadcaster that was freed.
+    def done(result, what)
+      result = answered? ? C::ESTATE : C::ECLOSED if result == C::EHANDLE
+      C.check(result, what)
+    end
+  end
+end

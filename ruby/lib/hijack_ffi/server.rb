@@ -1,0 +1,336 @@
+# frozen_string_literal: true
+
+module Hijack
+  # Listens, accepts, and holds connections on the library's own threads.
+  #
+  #   Hijack::Server.open(heartbeat_ms: 5000) do |server|
+  #     clients = server.broadcaster
+  #     server.hold '/sse', clients
+  #     server.listen '127.0.0.1:8080'
+  #     server.run { |request| request.respond 200, "hello\n", 'content-type' => 'text/plain' }
+  #   end
+  #
+  # Requests are handled by a pool of threads, or, where a Fiber scheduler runs, by a fiber for each. What {#hold} and
+  # {Broadcaster} hold needs neither: no thread, no fiber and no object of Ruby.
+  class Server
+    STATS = (0..).lazy.map { |index| C.server_stat_name(index) }.take_while(&:itself).map(&:to_sym).to_a.freeze
+    private_constant :STATS
+
+    # @param options [Hash] as {#initialize}
+    # @yieldparam server [Server] is stopped at the end of the block
+    # @return [Server, Object] what the block returns; without a block the server
+    # @raise as {#initialize}
+    def self.open(**options)
+      server = new(**options)
+      return server unless block_given?
+
+      begin
+        yield server
+      ensure
+        server.__send__(:stop_here)
+      end
+    end
+
+    # @param workers [Integer] threads for handlers; under a Fiber scheduler there are none
+    # @param options [Hash{Symbol => #to_s}] by name: those of server and queue in docs/options.md
+    # @raise [OptionError, OutOfRangeError]
+    def initialize(workers: 5, **options)
+      @workers = Integer(workers)
+      raise InvalidError, "workers: #{workers} is not a number from 1" unless @workers.positive?
+
+      queue_options, server_options = options.partition { |name, _| Options.queue?(name) }.map(&:to_h)
+      @handles = Handles.new(queue_options)
+      ObjectSpace.define_finalizer(self, @handles.finalizer)
+      server_options.each { |name, value| self[name] = value }
+      @queue = EventQueue.new(@handles.queue)
+      @done = Thread::Queue.new # closed at the end, so that all who wait for it go on
+      @on_error = ->(error, request) { warn "hijack_ffi: #{request.inspect}: #{error.full_message(highlight: false)}" }
+      limit = Integer(queue_options[:capacity] || Options.default('queue', 'capacity'))
+      @pool = Pool.new(limit) { |error, request| @on_error.call(error, request) }
+    end
+
+    # @param name [Symbol, String] an option of the server
+    # @return [Integer, String] its value; sizes in bytes
+    # @raise [OptionError, ShutdownError]
+    def [](name)
+      name = name.to_s
+      text = FFI::MemoryPointer.new(:char, 256)
+      check(C.server_get(text, text.size, handle, name, name.bytesize), "option #{name}")
+      Options.parse(name, text.read_string)
+    end
+
+    # Sets an option before the start.
+    # @param name [Symbol, String] an option of the server
+    # @param value [#to_s]
+    # @raise [OptionError, OutOfRangeError, StateError]
+    def []=(name, value)
+      Options.set(name, value) { |*texts| C.server_set(handle, *texts) }
+    end
+
+    # Adds an address, before the start; binds at once.
+    # @param address [String] "127.0.0.1:8080", "[::1]:8080", "*:8080", "localhost:0", "unix:/path" or "fd:3"; port 0
+    #   takes a free one
+    # @return [Integer] the port, 0 where there is none
+    # @raise [AddressInUseError, AddressError, AccessDeniedError, StateError]
+    def listen(address)
+      address = address.to_s
+      check(C.server_listen(handle, address, address.bytesize), "listen #{address}")
+    end
+
+    # @return [Array<String>] with their real ports, as "127.0.0.1:41873"
+    # @raise [ShutdownError]
+    def addresses
+      text = FFI::MemoryPointer.new(:char, 256)
+      (0..).each_with_object([]) do |index, found|
+        result = C.server_address(text, text.size, handle, index)
+        return found if result == C::ERANGE
+
+        check(result, 'addresses')
+        found << text.read_string
+      end
+    end
+
+    # Holds a route, before the start: each GET of path becomes a member at once, without an event or object.
+    # @param path [String] compared byte by byte with a request's, up to "?"
+    # @param broadcaster [Broadcaster]
+    # @param as [:sse, :stream, :raw] the head that is written, and how messages are; docs/broadcaster.md
+    # @param headers [Hash, Array, nil] are added to the head
+    # @return [self]
+    # @raise [InvalidError, HeaderError, StateError]
+    def hold(path, broadcaster, as: :sse, headers: nil)
+      kind = Adopt.kind(as)
+      flat = Headers.block(headers)
+      check(C.server_hold(handle, path, path.bytesize, kind, flat, flat.bytesize, broadcaster.handle), "hold #{path}")
+      self
+    end
+
+    # @param options [Hash{Symbol => #to_s}] by name: those of a broadcaster in docs/options.md, as overflow: :latest
+    # @return [Broadcaster] a new one for connections of this server, before or after the start
+    # @raise [OptionError, OutOfRangeError, ShutdownError]
+    def broadcaster(**options)
+      Broadcaster.new(@handles, **options)
+    end
+
+    # Takes a connection of another server. io is closed by that, which its peer does not notice; when it fails, io is
+    # as it was.
+    # @param io [IO, #to_io] a connected socket, TCP or unix, without TLS
+    # @param unread [String] bytes that were read from it already: they are read first
+    # @return [Socket]
+    # @raise [InvalidError, NotSocketError, StateError, ShutdownError, LimitError]
+    def adopt(io, unread: '')
+      Adopt.take(io) do |fd|
+        @queue.register(Socket, 'adopt') do |out|
+          @handles.shut(C.server_adopt(out, handle, fd, unread, unread.bytesize))
+        end
+      end
+    end
+
+    # What to do with an error that a handler raised; without this it is written to stderr. Errors which say that the
+    # connection has gone are not reported.
+    # @yieldparam error [StandardError, ScriptError]
+    # @yieldparam request [Request] is answered with 500, if it was not
+    # @return [self]
+    def on_error(&block)
+      @on_error = block
+      self
+    end
+
+    # Serves until {#stop} or the end of {#drain}. Ctrl-C, Thread#kill, Timeout and the like end it at once, with the
+    # server stopped.
+    # @yieldparam request [Request] one that is not answered when the block ends is answered with 500; without a block
+    #   all are answered with 404
+    # @return [nil]
+    # @raise [StateError, LimitError]
+    def run(&handler)
+      shielded do
+        begin_serving(handler)
+        serve
+      end
+    end
+
+    # Serves in the background: in a thread, or in a fiber where a Fiber scheduler runs.
+    # @yieldparam request [Request] as {#run}
+    # @return [self]
+    # @raise [StateError, LimitError]
+    def start(&handler)
+      shielded do
+        begin_serving(handler)
+        serve_in_background
+      end
+      self
+    end
+
+    # Serves, and yields each request to the block, one after the other, in the calling thread or fiber; ends as {#run}.
+    # The block need not answer: it may give the request to somebody who does ({Request#free} is for those that nobody
+    # will answer).
+    # @yieldparam request [Request]
+    # @return [self, Enumerator] without a block an Enumerator
+    # @raise [StateError, LimitError]
+    def each_request
+      return enum_for(:each_request) unless block_given?
+
+      shielded do
+        begin_serving(false)
+        serve_in_background
+      end
+      begin
+        while (request = @pool.pop)
+          yield request
+        end
+      ensure
+        stop_here
+      end
+      self
+    end
+
+    # Waits until the server has stopped.
+    # @return [self]
+    # @raise [StateError] it was not started
+    def wait
+      @queue.check_fork('wait')
+      raise Error.for(C::ESTATE, 'wait') unless @poller
+
+      @done.pop
+      raise @failure if @failure
+
+      self
+    end
+
+    # @return [Boolean]
+    def running?
+      !@poller.nil? && !@done.closed? && !@queue.forked?
+    end
+
+    # Ends gently: stops accepting, lets open requests and streams finish, closes held members evenly over the time, and
+    # what is left at its end. Returns at once; {#wait} waits.
+    # @param seconds [Numeric]
+    # @return [self]
+    # @raise [StateError, ShutdownError, InvalidError]
+    def drain(seconds = 10)
+      raise InvalidError, "drain #{seconds}: a time is not negative" if seconds.negative?
+
+      check(C.server_drain(handle, (seconds * 1000).to_i), "drain #{seconds}")
+      self
+    end
+
+    # Ends now: every connection is closed. Waits until all is over, but for handlers that are still at work. A second
+    # call does nothing. May be called from a trap.
+    # @return [nil]
+    # @raise [ForkError]
+    def stop
+      @queue.check_fork('stop')
+      @stopping = true
+      return give_back unless @poller
+
+      C.server_stop(handle)
+      return if polling_here?
+
+      @done.pop
+      @thread&.join unless @thread == Thread.current
+      @pool.join
+      nil
+    end
+
+    # @return [Hash{Symbol => Integer}] counters and gauges by name (docs/stats.md)
+    # @raise [ShutdownError]
+    def stats
+      C.numbers(STATS, 'stats') { |out, count| @handles.shut(C.server_stats(out, count, handle)) }
+    end
+
+    # @return [String]
+    def inspect
+      state = running? ? 'running' : 'not running'
+      "#<#{self.class} #{state}>"
+    end
+
+    private
+
+    def handle
+      @handles.server
+    end
+
+    def check(result, what)
+      C.check(@handles.shut(result), what)
+    end
+
+    # handler: nil answers 404, false leaves the requests to {#each_request}
+    def begin_serving(handler)
+      raise Error.for(@stopping ? C::ESHUTDOWN : C::ESTATE, 'start') if @stopping || @poller
+
+      @poller = Thread.current
+      begin
+        check(C.server_start(handle), 'start')
+      rescue Error
+        @poller = nil
+        raise
+      end
+      prepare_pool(handler)
+      C.server_stop(handle) if @stopping # asked for by a trap, meanwhile
+    end
+
+    def prepare_pool(handler)
+      @fibers = !Fiber.current_scheduler.nil?
+      @pool.handle_with(handler, @workers) unless handler == false
+    rescue ThreadError # there cannot be so many threads
+      tear_down
+      raise
+    end
+
+    def serve_in_background
+      return Fiber.schedule { serve } if @fibers
+
+      @poller = @thread = Thread.new { serve }
+      @thread.name = 'hijack poller'
+    end
+
+    # No interrupt comes in the block, but where it is {#exposed}. Under a Fiber scheduler other fibers run meanwhile,
+    # which must not be shielded; there, the one who interrupts is the scheduler, while a fiber waits.
+    def shielded(&block)
+      Fiber.current_scheduler ? yield : Thread.handle_interrupt(Object => :never, &block)
+    end
+
+    def exposed(&block)
+      @fibers ? yield : Thread.handle_interrupt(Object => :immediate, &block)
+    end
+
+    def serve
+      until @queue.stopped
+        exposed { @queue.wait }
+        @queue.dispatch { |handle, payload| @pool << Request.new(@queue, handle, payload) }
+      end
+    rescue ForkError
+      nil # the fiber goes on in a child, where there is nothing to serve
+    rescue StandardError => e
+      @failure = e
+      raise
+    ensure
+      tear_down unless @queue.forked?
+    end
+
+    # By the poller, at the end; nobody else polls. Who waits for an event is told the end, then those who wait for it.
+    def tear_down
+      C.server_stop(handle)
+      @queue.dispatch { |request, _| C.request_free(request) }
+      @queue.close
+      @pool.close
+      @pool.join
+      give_back
+    end
+
+    # Without a lock, since a trap may call it where nothing was started.
+    def give_back
+      @handles.free
+      @done.close
+      nil
+    end
+
+    # Whether this is the thread that polls, and not in a fiber that could wait for the one that does.
+    def polling_here?
+      @poller == Thread.current && !Fiber.current_scheduler
+    end
+
+    def stop_here
+      stop unless @queue.forked?
+    end
+  end
+end

@@ -1,0 +1,70 @@
+# frozen_string_literal: true
+
+module Hijack
+  # A response body in pieces, from {Request#stream} or {Request#sse}.
+  #
+  #   request.sse { |stream| stream.send_event 'hello', event: 'greeting', id: 1 }
+  class Stream < Connection
+    # Sends one Server-Sent Event, waiting as {#write} does.
+    # @param data [#to_s, nil] each of its lines becomes a data line
+    # @param event [#to_s, nil] its type
+    # @param id [#to_s, nil] what the client's Last-Event-ID will be
+    # @param retry [Integer, nil] the time the client waits before it connects again, in milliseconds
+    # @return [self]
+    # @raise [InvalidError] CR or LF in event or id
+    # @raise [ClosedError, WaitTimeoutError]
+    def send_event(data = nil, event: nil, id: nil, retry: nil)
+      fields = [event, id, data].flat_map { |text| Text.sized(text) }
+      milliseconds = binding.local_variable_get(:retry) || -1
+      @writing.synchronize { transmit('send_event') { C.stream_send_sse(@handle, *fields, milliseconds) } }
+      self
+    end
+
+    # Sends a comment, which clients ignore, waiting as {#write} does.
+    # @param text [#to_s]
+    # @return [self]
+    # @raise [ClosedError, WaitTimeoutError]
+    def comment(text = '')
+      sized = Text.sized(text)
+      @writing.synchronize { transmit('comment') { C.stream_send_comment(@handle, *sized) } }
+      self
+    end
+
+    # {#close} in the words of the library: the body ends after what was written.
+    alias finish close
+
+    private
+
+    def send_bytes(data, size)
+      C.stream_send(@handle, data, size)
+    end
+
+    def orderly_close
+      C.stream_finish(@handle)
+    end
+
+    def cut
+      C.stream_abort(@handle)
+    end
+
+    def free
+      C.stream_free(@handle)
+    end
+  end
+
+  # Text on its way to the library.
+  # @api private
+  module Text
+    AS_IT_IS = [Encoding::UTF_8, Encoding::US_ASCII, Encoding::BINARY].freeze
+    private_constant :AS_IT_IS
+
+    # @return [Array(String, Integer)] as UTF-8, and its bytes
+    def self.sized(text)
+      return [nil, 0] if text.nil?
+
+      text = text.to_s
+      text = text.encode(Encoding::UTF_8) unless AS_IT_IS.include?(text.encoding)
+      [text, text.bytesize]
+    end
+  end
+end

@@ -1,0 +1,93 @@
+# frozen_string_literal: true
+
+require_relative 'support'
+
+# Every public class and method says what it is, takes, gives and raises; and the guide's program runs.
+class DocumentationTest < HijackTest
+  GUIDE = File.expand_path('../../docs/ruby.md', __dir__)
+
+  def comment_above(location)
+    file, line = location
+    @lines ||= Hash.new { |lines, name| lines[name] = File.readlines(name) }
+    @lines[file][0...(line - 1)].reverse.take_while { |text| text.strip.start_with?('#') }.reverse.join
+  end
+
+  def inside?(comment)
+    comment.include?('@api private')
+  end
+
+  # Public classes and modules; one that is reopened is documented where it was first opened.
+  def nouns
+    Hijack.constants.map { |name| [name, Hijack.const_get(name)] }.select { |_, noun| noun.is_a?(Module) }
+          .reject { |name, _| inside?(comment_above(Hijack.const_source_location(name))) }
+  end
+
+  # [name, method] of all that the package defines there.
+  def methods_of(noun)
+    own = noun.singleton_methods(false).map { |name| [".#{name}", noun.method(name)] }
+    own += noun.public_instance_methods(false).map { |name| ["##{name}", noun.instance_method(name)] }
+    constructor = :initialize
+    own << ["##{constructor}", noun.instance_method(constructor)] if noun.private_method_defined?(constructor, false)
+    own.reject { |_, method| inside?(comment_above(method.source_location)) }
+  end
+
+  def test_every_public_class_says_what_it_is
+    assert_includes nouns.map(&:first), :Server
+    refute_includes nouns.map(&:first), :EventQueue
+    nouns.each { |name, _| refute_equal '', comment_above(Hijack.const_source_location(name)), name }
+  end
+
+  def test_every_public_method_says_what_it_takes_gives_and_raises
+    methods = nouns.flat_map { |name, noun| methods_of(noun).map { |method_name, it| ["#{name}#{method_name}", it] } }
+    assert_operator methods.size, :>, 80
+    methods.each do |name, method|
+      comment = comment_above(method.source_location)
+      assert_match(/\A +# ([A-Z@])/, comment, name)
+      assert_match(/@return|@yield|@raise|@param/, comment, "#{name} says neither what it takes nor what it gives")
+      method.parameters.each do |kind, parameter|
+        next if kind == :block || parameter.nil?
+
+        assert_match(/@(param|yieldparam) #{parameter}\b|parameters as/, comment, "#{name}: #{parameter}")
+      end
+    end
+  end
+
+  def test_every_return_and_parameter_has_a_type
+    Dir[File.join(LIB, '**/*.rb')].each do |file|
+      File.foreach(file).with_index(1) do |line, number|
+        next unless line =~ /# +@(param|return|yieldparam)\b/
+
+        assert_match(/@return \[.+\]|@param \w+ \[.+\]|@yieldparam \w+ \[.+\]/, line, "#{file}:#{number}")
+      end
+    end
+  end
+
+  # The first program of the guide, on another port.
+  def test_the_guides_program
+    program = File.read(GUIDE)[/^```ruby\n(.*?)^```$/m, 1]
+    assert_operator program.lines.size, :<=, 20
+    port = TCPServer.open('127.0.0.1', 0) { |listener| listener.addr[1] }
+    assert_equal 1, program.scan('8080').size
+    ruby_process(program.sub('8080', port.to_s)) do |pid, _|
+      client = eventually('listens') do
+        ask(port, '/sse')
+      rescue Errno::ECONNREFUSED
+        nil
+      end
+      read_until(client, "\n\n")
+      assert_match(/data: \d{10}\n\n/, read_until(client, "\n\n"))
+      stop_process(pid)
+    end
+  end
+
+  # Each other piece of Ruby in the guide is at least Ruby, and names only methods that exist.
+  def test_the_guides_other_pieces
+    pieces = File.read(GUIDE).scan(/^```ruby\n(.*?)^```$/m).flatten
+    assert_operator pieces.size, :>=, 5
+    pieces.each { |piece| RubyVM::InstructionSequence.compile(piece) }
+    called = File.read(GUIDE).scan(/\b(server|clients|request|stream|socket)\.(\w+[?]?)/).uniq
+    nouns = { 'server' => Hijack::Server, 'clients' => Hijack::Broadcaster, 'request' => Hijack::Request,
+              'stream' => Hijack::Stream, 'socket' => Hijack::Socket }
+    called.each { |noun, name| assert nouns[noun].method_defined?(name), "#{noun}.#{name}" }
+  end
+end

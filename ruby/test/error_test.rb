@@ -1,0 +1,108 @@
+# frozen_string_literal: true
+
+require_relative 'support'
+require 'etc'
+require 'tmpdir'
+
+class ErrorTest < HijackTest
+  def test_each_code_has_a_class_with_a_name_and_a_sentence
+    codes = Hijack::C.constants.grep(/\AE[A-Z]+\z/).map { |name| Hijack::C.const_get(name) }
+    assert_equal codes.sort, Hijack::ERRORS.keys.sort
+    Hijack::ERRORS.each do |code, kind|
+      error = Hijack::Error.for(code, 'thing 5')
+      assert_instance_of kind, error
+      assert_kind_of Hijack::Error, error
+      assert_equal [code, Hijack::C.errname(code)], [error.code, error.name]
+      assert_equal "thing 5: #{Hijack::C.strerror(code)}", error.message
+      assert_kind_of Exception, kind.new
+    end
+  end
+
+  # What programs that know nothing of this gem rescue.
+  def test_they_are_rubys_own_kinds_too
+    { AddressInUseError: Errno::EADDRINUSE, AccessDeniedError: Errno::EACCES, TimedOutError: Errno::ETIMEDOUT,
+      ResetError: Errno::ECONNRESET, ClosedError: IOError, ShutdownError: IOError, SlowError: IOError,
+      InvalidError: ArgumentError, OptionError: ArgumentError, HeaderError: ArgumentError, OutOfRangeError: RangeError,
+      LimitError: Errno::EMFILE, NotSocketError: Errno::ENOTSOCK, AbortedError: Errno::ECONNABORTED,
+      VersionError: LoadError, WaitTimeoutError: IOError, WriteWouldBlockError: IO::WaitWritable,
+      ReadWouldBlockError: IO::WaitReadable }.each do |name, parent|
+      assert_operator Hijack.const_get(name), :<, parent
+    end
+  end
+
+  def test_an_unknown_code_is_a_system_failure
+    assert_instance_of Hijack::SystemFailureError, Hijack::Error.for(-999, 'x')
+  end
+
+  # Those that no public method can provoke here, through the calls that methods make.
+  def test_codes_from_the_library_itself
+    c = Hijack::C
+    assert_raises(Hijack::HandleError) { c.check(c.stream_finish(12_345), 'x') }
+    assert_raises(Hijack::VersionError) { c.check(c.check_version(0x990000), 'x') }
+    assert_raises(Hijack::OutOfMemoryError) { c.check(c::ENOMEM, 'x') }
+    assert_raises(Hijack::SystemFailureError) { c.check(c::EIO, 'x') }
+    assert_raises(Hijack::WouldBlockError) { c.check(c::EAGAIN, 'x') }
+    assert_equal 5, c.check(5, 'x')
+  end
+
+  def test_a_second_poller_is_busy
+    server = new_server
+    queue = server.instance_variable_get(:@handles).queue
+    events = FFI::MemoryPointer.new(Hijack::C::EVENT_SIZE)
+    first = Thread.new { Hijack::C.queue_poll(events, queue, 1, 300) }
+    assert_equal 0, first.value # without releasing the lock of the interpreter, so one after the other
+    blocking = Module.new do
+      extend FFI::Library
+      ffi_lib Hijack::C.ffi_libraries.first.name
+      attach_function :hijack_queue_poll, %i[pointer uint64 uint32 int], :int, blocking: true
+    end
+    first = Thread.new { blocking.hijack_queue_poll(events, queue, 1, 2000) }
+    error = eventually('busy') do
+      Hijack::C.check(Hijack::C.queue_poll(FFI::MemoryPointer.new(40), queue, 1, 0), 'poll')
+      nil
+    rescue Hijack::BusyError => e
+      e
+    end
+    Hijack::C.queue_wake(queue)
+    within { first.join }
+    assert_kind_of ThreadError, error
+  end
+
+  def test_what_the_system_does_not_permit
+    folder = Dir.mktmpdir
+    File.chmod(0o700, folder)
+    program = <<~RUBY
+      require 'hijack_ffi'
+      Process::Sys.setuid(65_534) if Process.uid.zero?
+      begin
+        Hijack::Server.new.listen('unix:#{Process.uid.zero? ? folder : '/root'}/socket')
+      rescue Errno::EACCES => e
+        puts e.class, e.message
+      end
+    RUBY
+    output, = ruby(program)
+    assert_match(%r{\AHijack::AccessDeniedError\nlisten unix:/.*/socket: the operating system does not permit}, output)
+  ensure
+    FileUtils.remove_entry(folder)
+  end
+
+  def test_no_descriptor_is_left
+    program = <<~RUBY
+      require 'hijack_ffi'
+      Process.setrlimit(:NOFILE, 64)
+      files = []
+      begin
+        loop { files << File.open('/dev/null') }
+      rescue Errno::EMFILE
+        files.pop.close
+      end
+      begin
+        Hijack::Server.new.listen('127.0.0.1:0')
+      rescue Errno::EMFILE => e
+        puts e.class, e.message
+      end
+    RUBY
+    output, = ruby(program)
+    assert_match(/\AHijack::LimitError\n.*: no descriptor, thread or connection is left/, output)
+  end
+end

@@ -1,0 +1,171 @@
+# frozen_string_literal: true
+
+require_relative 'support'
+
+# Whatever waits can be interrupted, at once.
+class InterruptTest < HijackTest
+  AT_ONCE = 2 # seconds: far below any time that something would wait on its own
+
+  RUNNING = <<~RUBY
+    require 'hijack_ffi'
+    server = Hijack::Server.new(threads: 1)
+    port = server.listen('127.0.0.1:0')
+    $stdout.sync = true
+    puts port
+    begin
+      server.run { |request| request.sse { |stream| stream.send_event 'x'; sleep } }
+    rescue Interrupt, SignalException => e
+      puts e.class, server.running?
+    end
+  RUBY
+
+  def test_ctrl_c_ends_run
+    ruby_process(RUNNING) do |pid, output|
+      client = ask(output.gets.to_i)
+      read_until(client, 'data: x')
+      spent = seconds do
+        Process.kill(:INT, pid)
+        assert ended(pid).success?
+      end
+      assert_operator spent, :<, AT_ONCE
+      assert_equal "Interrupt\nfalse\n", output.read
+      assert_match(/\A(\n|0\r\n\r\n)*\z/, within { client.read })
+    rescue Errno::ECONNRESET
+      nil # just as good
+    end
+  end
+
+  def test_ctrl_c_ends_a_program_that_waits_otherwise
+    program = RUNNING.sub("puts port\n", '').sub('server.run {', 'server.start {')
+                     .sub('sleep } }', "sleep } }\n  puts port\n  server.wait")
+    ruby_process(program) do |pid, output|
+      output.gets
+      spent = seconds do
+        Process.kill(:INT, pid)
+        assert ended(pid).success?
+      end
+      assert_operator spent, :<, AT_ONCE
+      assert_equal "Interrupt\ntrue\n", output.read
+    end
+  end
+
+  def test_stop_in_a_trap
+    program = RUNNING.sub("puts port\n", "trap('TERM') { server.stop }\nputs port\n")
+                     .sub(/^end\n\z/, "end\nputs 'over'\n")
+    ruby_process(program) do |pid, output|
+      read_until(ask(output.gets.to_i), 'data: x')
+      Process.kill(:TERM, pid)
+      assert ended(pid).success?
+      assert_equal "over\n", output.read
+    end
+  end
+
+  def test_stop_in_a_trap_of_a_program_that_waits_otherwise
+    program = <<~RUBY
+      require 'hijack_ffi'
+      server = Hijack::Server.new(threads: 1).start
+      trap('TERM') { server.stop }
+      $stdout.sync = true
+      puts 'ready'
+      server.wait
+      puts 'over'
+    RUBY
+    ruby_process(program) do |pid, output|
+      output.gets
+      Process.kill(:TERM, pid)
+      assert ended(pid).success?
+      assert_equal "over\n", output.read
+    end
+  end
+
+  # The library's threads run until the very end of the process, which must not take their code away before.
+  def test_a_process_may_end_without_a_stop
+    programs = ['Hijack::Server.new(threads: 2).start { |_| nil }',
+                'Hijack::Server.new.listen "127.0.0.1:0"',
+                'Async { $server = Hijack::Server.new.start { |_| nil }; exit }',
+                '$handles = Hijack::Handles.new({}); Hijack::C.server_start($handles.server)']
+    programs.each do |program|
+      3.times do
+        _, _, status = ruby("require 'hijack_ffi'; require 'async'\n#{program}", quiet: false)
+        assert status.success?, "#{program}: #{status.inspect}"
+      end
+    end
+  end
+
+  def test_kill_ends_run_with_the_server_stopped
+    server = new_server
+    port = server.listen('127.0.0.1:0')
+    runner = Thread.new { server.run { |request| request.respond 200 } }
+    get(port)
+    spent = seconds { within { runner.kill.join } }
+    assert_operator spent, :<, AT_ONCE
+    refute server.running?
+    assert_raises(Errno::ECONNREFUSED) { TCPSocket.new('127.0.0.1', port) }
+  end
+
+  def test_raise_and_timeout_end_run
+    server = new_server
+    assert_raises(Timeout::Error) { Timeout.timeout(0.05) { server.run } }
+    refute server.running?
+    server = new_server
+    runner = Thread.new { assert_raises(Interrupt) { server.run } }
+    eventually('runs') { server.running? && runner.status == 'sleep' }
+    runner.raise(Interrupt)
+    within { runner.join }
+    refute server.running?
+  end
+
+  # Each of these waits; killing, raising and a timeout end it, and leave the connection usable.
+  def test_readers_and_writers
+    server = new_server
+    server.start
+    reading = server.adopt((ours, reader_peer = tcp_pair).first)
+    assert ours.closed?
+    writing = server.adopt((_, writer_peer = pair).first)
+    fill(writing)
+    calls = { readpartial: -> { reading.readpartial(1) }, read: -> { reading.read }, gets: -> { reading.gets },
+              eof: -> { reading.eof? }, wait_readable: -> { reading.wait_readable }, write: -> { writing << 'x' },
+              wait_writable: -> { writing.write_nonblock('x', exception: false) && writing.wait_writable },
+              wait: -> { server.wait } }
+    calls.each do |name, call|
+      assert_raises(Timeout::Error, name) { Timeout.timeout(0.03) { call.call } }
+      interrupted(name, call) { |thread| thread.kill }
+      interrupted(name, call) { |thread| thread.raise(Interrupt) }
+    end
+    reader_peer.write 'fine'
+    assert_equal 'fine', within { reading.readpartial(10) }
+    Thread.new { loop { writer_peer.readpartial(65_536) } rescue nil }
+    within { writing << 'x' }
+  end
+
+  def interrupted(name, call)
+    thread = Thread.new do
+      call.call
+    rescue Interrupt
+      nil
+    end
+    eventually("#{name} waits") { thread.status == 'sleep' }
+    yield thread
+    assert within { thread.join(AT_ONCE) }, "#{name} goes on"
+  end
+
+  def test_a_killed_handler_aborts_its_stream
+    workers = Thread::Queue.new
+    port = serve(workers: 1) do |request|
+      request.stream do |stream|
+        stream << 'begun'
+        workers << Thread.current
+        sleep
+      end
+    end
+    client = ask(port)
+    read_until(client, 'begun')
+    within { workers.pop }.kill
+    text = begin
+      within { client.read }
+    rescue Errno::ECONNRESET
+      ''
+    end
+    refute_includes text, "0\r\n\r\n"
+  end
+end

@@ -1,0 +1,133 @@
+# frozen_string_literal: true
+
+require_relative 'crowd'
+require 'puma'
+require 'puma/server'
+
+# Connections that an unchanged Puma has accepted.
+class PumaTest < HijackTest
+  DEMO = File.expand_path('../demos/puma', __dir__)
+  COUNT = 5000
+
+  # The demo as it is, in a process of its own.
+  def demo
+    output, input = IO.pipe
+    log = +''
+    environment = { 'RUBYLIB' => LIB, 'PORT' => '0' }
+    program = 'load Gem.bin_path("puma", "puma")'
+    pid = Process.spawn(environment, RbConfig.ruby, '-e', program, '--', '-C', "#{DEMO}/puma.rb", "#{DEMO}/config.ru",
+                        %i[out err] => input)
+    input.close
+    log << within { output.gets } until log =~ %r{Listening on http://127\.0\.0\.1:(\d+)}
+    yield $1.to_i
+    Process.kill(:TERM, pid)
+    log << within { output.read }
+    assert_match(/Gracefully stopping/, log)
+    refute_match(/error/i, log)
+    ended(pid)
+    pid = nil
+  ensure
+    output.close
+    stop_process(pid) if pid
+  end
+
+  def held(port)
+    get(port).body.to_i
+  end
+
+  def test_5000_adopted_connections_get_every_broadcast
+    demo do |port|
+      Crowd.open("127.0.0.1:#{port}", COUNT - 100, '--path', '/sse') do |full|
+        Crowd.open("127.0.0.1:#{port}", 100, '--path', '/partial') do |partial|
+          crowds = [full, partial]
+          crowds.each { |crowd| assert crowd.opened['ok'], crowd.opened.inspect }
+          assert_equal COUNT, held(port)
+          first = next_number(port)
+          crowds.each { |crowd| assert crowd.tell('wait "id: ' + "#{first}\\n\" 30")['ok'] }
+          crowds.each { |crowd| crowd.tell('forget') }
+          each_gets(crowds, first + 1, first + 3)
+          assert_operator seconds { 50.times { assert_equal COUNT, held(port) } }, :<, 5, "Puma's threads are free"
+          crowds.each { |crowd| crowd.tell("close #{COUNT}") }
+        end
+      end
+      eventually('none left') { held(port).zero? }
+    end
+  end
+
+  # The number of the event after the one that comes next.
+  def next_number(port)
+    read_until(ask(port, '/sse'), "\n\n")[/^id: (\d+)$/, 1].to_i + 1
+  ensure
+    @clients.each(&:close)
+    eventually('the asker left') { held(port) == COUNT }
+  end
+
+  def each_gets(crowds, first, last)
+    crowds.each do |crowd|
+      answer = crowd.tell("sequence 'id: ' #{first} #{last} 30")
+      assert answer['ok'], answer.inspect
+    end
+  end
+
+  # Puma in this process, so that its objects can be counted.
+  def puma(app)
+    new = defined?(Puma::LogWriter) # Puma 6
+    log = (new ? Puma::LogWriter : Puma::Events).strings
+    server = Puma::Server.new(app, new ? nil : log, min_threads: 1, max_threads: 2, log_writer: log)
+    port = server.add_tcp_listener('127.0.0.1', 0).addr[1]
+    server.run
+    yield port, server
+    assert_empty log.stderr.string
+  ensure
+    server&.stop(true)
+  end
+
+  def objects
+    GC.start
+    [TCPSocket, Puma::Client].map { |kind| ObjectSpace.each_object(kind).count }
+  end
+
+  def test_the_language_objects_are_let_go
+    server = new_server
+    server.start
+    clients = server.broadcaster
+    puma(->(env) { clients.adopt(env['rack.hijack'].call) && [-1, {}, []] }) do |port, web|
+      Crowd.open("127.0.0.1:#{port}", 1, '--path', '/') { |one| assert one.opened['ok'] }
+      before = objects
+      Crowd.open("127.0.0.1:#{port}", 500, '--path', '/') do |crowd|
+        assert crowd.opened['ok']
+        eventually('members') { clients.count == 500 }
+        # Some may be on a stack that Ruby's collector takes for a reference; far fewer than one for each connection.
+        eventually('objects gone') { objects.zip(before).all? { |now, then_| now <= then_ + 50 } }
+        assert_equal 2, web.pool_capacity
+        assert_equal 500, clients.publish('x')
+        assert crowd.tell('wait "data: x" 20')['ok']
+      end
+    end
+  end
+
+  # Both ways of Rack 3: the callable of a full hijack, and the one in the response's headers.
+  def test_a_hijacked_socket_can_talk
+    server = new_server
+    server.start
+    app = lambda do |env|
+      if env['PATH_INFO'] == '/full'
+        socket = server.adopt(env['rack.hijack'].call)
+        socket << "HTTP/1.1 200 OK\r\n\r\nyou said: "
+        socket << socket.gets
+        socket.close
+        [-1, {}, []]
+      else
+        talk = ->(io) { server.adopt(io).use { |socket| socket << 'partly' } }
+        [200, { 'connection' => 'close', 'rack.hijack' => talk }, []]
+      end
+    end
+    puma(app) do |port, _|
+      client = ask(port, '/full')
+      read_until(client, 'said: ') # what came with the request would be in Puma's buffer
+      client.puts 'hello'
+      assert_equal "hello\n", within { client.read }
+      assert_equal 'partly', get(port, '/partial').body
+    end
+  end
+end

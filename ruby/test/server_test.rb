@@ -1,0 +1,219 @@
+# frozen_string_literal: true
+
+require_relative 'support'
+require 'tmpdir'
+
+class ServerTest < HijackTest
+  def test_options_by_name
+    server = new_server(high_water_bytes: '128k', 'server_name' => 'mine', capacity: 10)
+    assert_equal [1, 131_072, 'mine'], [server[:threads], server['high_water_bytes'], server[:server_name]]
+    server[:heartbeat_ms] = 7
+    assert_equal 7, server[:heartbeat_ms]
+  end
+
+  def test_wrong_options
+    before = descriptors
+    { { colour: 1 } => Hijack::OptionError, { overflow: :close } => Hijack::OptionError,
+      { threads: 65 } => Hijack::OutOfRangeError, { capacity: 0 } => Hijack::OutOfRangeError,
+      { heartbeat_ms: 'often' } => Hijack::OutOfRangeError, { workers: 0 } => Hijack::InvalidError }
+      .each { |options, error| assert_raises(error, options.inspect) { Hijack::Server.new(**options) } }
+    GC.start
+    assert_raises(Hijack::OptionError) { new_server[:colour] }
+    error = assert_raises(Hijack::OptionError) { new_server[:colour] = 'red' }
+    assert_equal 'HIJACK_EOPTION', error.name
+    assert_operator descriptors, :<=, before + 30
+  end
+
+  def test_every_option_of_the_table_can_be_set
+    scopes = Hijack::C.options.lines.map { |line| line.split("\t").values_at(0, 1, 5) }
+    scopes.each do |scope, name, default|
+      scope == 'broadcaster' ? new_server.broadcaster(name.to_sym => default) : new_server(name.to_sym => default)
+    end
+  end
+
+  def test_listens
+    server = new_server
+    port = server.listen('127.0.0.1:0')
+    folder = Dir.mktmpdir
+    path = File.join(folder, 'socket')
+    assert_equal 0, server.listen("unix:#{path}")
+    assert_equal ["127.0.0.1:#{port}", "unix:#{path}"], server.addresses
+    server.start { |request| request.respond 200, request.peer }
+    UNIXSocket.open(path) do |client|
+      client.write "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+      assert_equal 'unix:', read_response(client).body
+    end
+    assert_match(/\A127/, get(port).body)
+  ensure
+    server&.stop
+    FileUtils.remove_entry(folder) if folder
+  end
+
+  def test_listen_errors_say_which_address
+    port = serve
+    error = assert_raises(Hijack::AddressInUseError) { new_server.listen("127.0.0.1:#{port}") }
+    assert_kind_of Errno::EADDRINUSE, error
+    assert_match(/\Alisten 127\.0\.0\.1:#{port}: the address is in use/, error.message)
+    assert_raises(Hijack::AddressError) { new_server.listen('nonsense') }
+    assert_raises(Hijack::NotSocketError) { new_server.listen('fd:0') }
+    assert_raises(Hijack::StateError) { @server.listen('127.0.0.1:0') }
+  end
+
+  def test_hold_is_settled_before_the_start
+    server = new_server
+    clients = server.broadcaster
+    assert_same server, server.hold('/a', clients)
+    error = assert_raises(Hijack::StateError) { server.hold('/a', clients) }
+    assert_match(%r{\Ahold /a: }, error.message)
+    assert_raises(Hijack::InvalidError) { server.hold('a', clients) }
+    server.start
+    assert_raises(Hijack::StateError) { server.hold('/b', clients) }
+    assert_raises(Hijack::StateError) { server[:threads] = 1 }
+  end
+
+  def test_starts_once
+    serve
+    assert_raises(Hijack::StateError) { @server.start }
+    assert_raises(Hijack::StateError) { @server.run }
+    assert @server.running?, 'the second start has not stopped it'
+  end
+
+  def test_stop
+    port = serve { |request| request.respond 200 }
+    client = ask(port)
+    assert @server.running?
+    assert_match(/running/, @server.inspect)
+    read_until(client, "\r\n\r\n")
+    2.times { assert_nil @server.stop }
+    refute @server.running?
+    assert_match(/not running/, @server.inspect)
+    within { client.read }
+    assert_raises(Errno::ECONNREFUSED) { TCPSocket.new('127.0.0.1', port) }
+    calls = [-> { @server.stats }, -> { @server.addresses }, -> { @server[:threads] }, -> { @server.start },
+             -> { @server.listen('localhost:0') }, -> { @server.drain }]
+    calls.each { |call| assert_raises(Hijack::ShutdownError, &call) }
+    assert_same @server, @server.wait
+  end
+
+  def test_stop_without_a_start
+    server = new_server
+    assert_raises(Hijack::StateError) { server.wait }
+    assert_raises(Hijack::StateError) { server.drain }
+    assert_nil server.stop
+    assert_nil server.stop
+  end
+
+  def test_stop_from_a_handler
+    port = serve { |_request| @server.stop }
+    ask(port)
+    within { @server.wait }
+  end
+
+  # A handler that is at work does not keep stop waiting, and ends on its own.
+  def test_stop_does_not_wait_for_busy_handlers
+    leave = Thread::Queue.new
+    left = Thread::Queue.new
+    port = serve { |_request| left << leave.pop }
+    ask(port)
+    eventually('handler') { leave.num_waiting == 1 }
+    within { @server.stop }
+    leave << true
+    assert within { left.pop }
+  end
+
+  def test_run_blocks_until_stop
+    server = new_server
+    port = server.listen('127.0.0.1:0')
+    runner = Thread.new { server.run { |request| request.respond 200, 'run' } }
+    assert_equal 'run', get(port).body
+    server.stop
+    assert_nil within { runner.value }
+  end
+
+  def test_open_stops_at_the_end_of_its_block
+    kept = nil
+    value = Hijack::Server.open(threads: 1) do |server|
+      kept = server.start
+      assert server.running?
+      :value
+    end
+    assert_equal :value, value
+    refute kept.running?
+    Hijack::Server.open(threads: 1).stop
+    assert_raises(RuntimeError) { Hijack::Server.open { |server| raise (kept = server).start.inspect } }
+    refute kept.running?
+  end
+
+  def test_drain_lets_handlers_finish
+    port = serve do |request|
+      sleep 0.1
+      request.respond 200, 'finished'
+    end
+    client = ask(port)
+    eventually('request') { @server.stats[:requests] == 1 }
+    assert_same @server, @server.drain(5)
+    within { @server.wait }
+    assert_match(/finished\z/, client.read)
+  end
+
+  def test_drain_ends_members_by_its_deadline
+    server = new_server
+    clients = server.broadcaster
+    server.hold '/', clients
+    port = server.listen('127.0.0.1:0')
+    server.start
+    peers = Array.new(5) { ask(port) }
+    eventually('members') { clients.count == 5 }
+    spent = seconds { within { server.drain(0.3).wait } }
+    assert_operator spent, :<, 5
+    assert(peers.all? { |peer| peer.read.end_with?("0\r\n\r\n") })
+  end
+
+  def test_each_request
+    server = new_server
+    port = server.listen('127.0.0.1:0')
+    bodies = Array.new(3) { |number| Thread.new { get(port, "/#{number}").body } }
+    paths = []
+    assert_same server, (server.each_request do |request|
+      paths << request.path
+      request.respond 200, request.path
+      server.stop if paths.size == 3
+    end)
+    assert_equal %w[/0 /1 /2], paths.sort
+    within { bodies.each(&:join) }
+    refute server.running?
+  end
+
+  def test_each_request_as_an_enumerator_leaves_answers_to_others
+    server = new_server
+    port = server.listen('127.0.0.1:0')
+    client = Thread.new { get(port) }
+    refused = Thread.new { get(port, '/free').status }
+    requests = server.each_request.first(2).sort_by(&:path)
+    refute server.running?, 'first has left it'
+    assert_equal %w[/ /free], requests.map(&:path)
+    requests.each(&:free)
+    within { [client, refused].each(&:join) }
+    assert_raises(Hijack::StateError) { requests.first.respond(200) }
+  end
+
+  def test_stats
+    port = serve { |request| request.respond 200 }
+    get(port)
+    stats = @server.stats
+    assert_equal Hijack::C::STAT_COUNT, stats.size
+    assert_equal [1, 1, 0], stats.values_at(:accepted, :requests, :held)
+    assert(stats.values.all?(Integer))
+  end
+
+  def test_a_pool_of_threads_handles_side_by_side
+    together = Thread::Queue.new
+    port = serve(workers: 3) do |request|
+      together << Thread.current
+      eventually('the others') { together.size == 3 }
+      request.respond 200, Thread.current.name
+    end
+    names = Array.new(3) { ask(port, '/', { 'Connection' => 'close' }) }.map { |client| read_response(client).body }
+    assert_equal ['hijack worker 1', 'hijack worker 2', 'hijack worker 3'], names.sort
+  end
+end
