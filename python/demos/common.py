@@ -1,0 +1,51 @@
+"""What the demos share: arguments, signals, the limit of descriptors. Every call of the library is in the demos."""
+
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Optional
+
+# "import hijack" is to find the package, not the demo of that name beside this file.
+sys.path.remove(os.path.dirname(__file__))
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TEXT = {"content-type": "text/plain; charset=utf-8"}
+HTML = {"content-type": "text/html; charset=utf-8"}
+PAGE = Path(__file__).parents[2] / "bindings" / "pages" / "sse.html"
+
+
+def whole_number(name: str, text: str, low: int, high: int) -> int:
+    """The number that text is; ends the program with a sentence if it is none."""
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        sys.exit(f'{name}: "{text}" is not a whole number from {low} to {high}')
+    return int(text)
+
+
+def environment(name: str, default: int, low: int, high: int) -> int:
+    """A whole number from the environment."""
+    return whole_number(name, os.environ.get(name) or str(default), low, high)
+
+
+def port() -> int:
+    """The port to listen on: first argument, else the variable PORT, else 9292. 0 means any free one."""
+    if len(sys.argv) > 1:
+        return whole_number("port", sys.argv[1], 0, 65535)
+    return environment("PORT", 9292, 0, 65535)
+
+
+def interrupt(number: int, frame: Optional[FrameType]) -> None:
+    """Ends the program, once: a second signal must not break off its end."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def prepare() -> None:
+    """SIGINT and SIGTERM both raise KeyboardInterrupt; each connection is a descriptor, so take as many as allowed."""
+    for number in SIGNALS:
+        signal.signal(number, interrupt)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))

@@ -1,0 +1,35 @@
+"""Very many live HTTP connections in one process, on libhijack's own threads.
+
+    with hijack.Server() as server:
+        clients = server.broadcaster()
+        server.hold("/sse", clients, kind="sse")
+        server.listen("127.0.0.1:8080")
+        server.serve(lambda request: request.respond(404))
+
+This module is for plain threads; hijack.aio has the same for asyncio. The guide is docs/python.md of libhijack."""
+
+from . import _errors
+from ._adopt import Adoptable
+from ._broadcaster import Broadcaster
+from ._constants import VERSION as __version__
+from ._errors import *
+from ._library import Data, Headers, Kind, Text
+from ._request import RequestHeaders
+from ._threads import Handler, Request, Server, Socket, Stream
+
+__all__ = [
+    "Adoptable",
+    "Broadcaster",
+    "Data",
+    "Handler",
+    "Headers",
+    "Kind",
+    "Request",
+    "RequestHeaders",
+    "Server",
+    "Socket",
+    "Stream",
+    "Text",
+    "__version__",
+]
+__all__ += _errors.__all__

@@ -1,0 +1,200 @@
+"""One queue and one server with all that belongs to them: the table of streams and sockets, the turn that takes events
+out of the queue, start and end. The faces (hijack for threads, hijack.aio) say who takes turns and how one waits."""
+
+import atexit
+import itertools
+import logging
+import os
+import struct
+import threading
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple, Type, TypeVar, Union, cast
+
+from ._constants import EFORK, EVENT_DETACHED, EVENT_FORMAT, EVENT_REQUEST, EVENT_STOPPED
+from ._errors import HijackError
+from ._library import Option, check, error_of, ffi, lib, value_text
+
+if TYPE_CHECKING:
+    from ._broadcaster import Broadcaster
+    from ._channel import Channel
+    from ._request import RequestCore
+
+logger = logging.getLogger("hijack")
+BATCH = 64
+# All fields of a batch in one go, and the address of a payload as an offset from 0: half the time of cffi's own fields.
+EVENT = struct.Struct(EVENT_FORMAT)
+ZERO = ffi.cast("char *", 0)
+ChannelT = TypeVar("ChannelT")
+
+_running: "Set[Core]" = set()
+_process = os.getpid()
+
+
+def _in_child() -> None:
+    global _process
+    _process = os.getpid()
+    _running.clear()
+
+
+def _at_exit() -> None:
+    for core in list(_running):
+        core.close()
+
+
+os.register_at_fork(after_in_child=_in_child)
+atexit.register(_at_exit)
+
+
+class Core:
+    """What a Server hides. Any thread, unless said otherwise."""
+
+    stream_type: Any
+    socket_type: Any
+    request_type: Any
+
+    def notice(self) -> Any:
+        """What a stream or socket waits with: a Condition, or its like for asyncio."""
+        raise NotImplementedError
+
+    def deliver(self, request: Any) -> None:
+        """Passes a new request on to the program. On the thread of the turns."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """The server's last event has gone by, and every stream, socket and request has ended. On the same thread."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stops the server if it runs, and frees all handles."""
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """The same from the garbage collector: anywhere, with any lock held."""
+        raise NotImplementedError
+
+    def __init__(self, options: Dict[str, Union[int, str]]) -> None:
+        self.process = _process
+        # Makes [a new handle, its user_data, its place in the table] one step, seen from the turn.
+        self.lock = threading.Lock()
+        self.table: "Dict[int, Channel]" = {}
+        self.requests: "Set[RequestCore[Any, Any]]" = set()  # those that the program has neither answered nor closed
+        self.broadcasters: "Set[Broadcaster]" = set()
+        self.handled = False  # whether requests go to the program; else they are answered with 404
+        self.started = self.over = self._stopped = False
+        self.queue = self.server = ffi.NULL
+        self._ids = itertools.count(1)
+        self._events = ffi.new("hijack_event[]", BATCH)
+        try:
+            self._make(options)
+        except BaseException:
+            self.free()
+            raise
+
+    def _make(self, options: Dict[str, Union[int, str]]) -> None:
+        scopes = {name: Option.find(name, "server", "queue").scope for name in options}
+        queue, server = ffi.new("hijack_queue **"), ffi.new("hijack_server **")
+        check(lib.hijack_queue_new(queue), "a new queue")
+        self.queue = queue[0]
+        for name, value in options.items():
+            if scopes[name] == "queue":
+                self._set(lib.hijack_queue_set, self.queue, name, value)
+        check(lib.hijack_server_new(server, self.queue), "a new server")
+        self.server = server[0]
+        for name, value in options.items():
+            if scopes[name] == "server":
+                self._set(lib.hijack_server_set, self.server, name, value)
+
+    @staticmethod
+    def _set(call: Callable[..., int], handle: Any, name: str, value: Union[int, str]) -> None:
+        key, text = name.encode(), value_text(value).encode()
+        check(call(handle, key, len(key), text, len(text)), f"option {name}={value}")
+
+    def check_process(self) -> None:
+        """Raises ForkError in a forked child, before any lock that was perhaps held at the fork."""
+        if self.process != _process:
+            raise error_of(EFORK, "this server")
+
+    def own(self, kind: Type[ChannelT], pointer: str, what: str, call: Callable[..., int], *args: Any) -> ChannelT:
+        """Makes a stream or socket by a call that gives its handle, and puts it into the table."""
+        self.check_process()
+        out = ffi.new(pointer)
+        make: Any = kind
+        with self.lock:
+            check(call(out, *args), what)
+            number = next(self._ids)
+            lib.hijack_handle_set_user_data(out[0], number)
+            self.table[number] = channel = make(self, out[0], number)
+        return cast(ChannelT, channel)
+
+    def start(self) -> None:
+        """Starts the loop threads."""
+        check(lib.hijack_server_start(self.server), "start")
+        self.started = True
+        _running.add(self)
+
+    def turn(self) -> List[Tuple[int, int, bytes, int, int]]:
+        """Up to a batch of events as (user_data, type, data, status, handle), their payloads copied."""
+        with self.lock:
+            count = check(lib.hijack_queue_poll(self._events, self.queue, BATCH, 0), "poll")
+            unpack = ffi.unpack
+            return [
+                (number, kind, unpack(ZERO + data, size) if size else b"", status, handle)
+                for number, handle, data, size, kind, status in EVENT.iter_unpack(
+                    ffi.buffer(self._events, count * EVENT.size)
+                )
+            ]
+
+    def dispatch(self) -> bool:
+        """Takes one batch and hands it on; False once the server's last event has gone by. By one thread only."""
+        batch = self.turn()
+        for number, kind, data, status, handle in batch:
+            channel = self.table.get(number) if number else None
+            if channel is not None:
+                channel._on_event(kind, data, status)
+            elif kind == EVENT_REQUEST:
+                self._deliver(self.request_type(self, ffi.cast("hijack_request *", handle), data))
+            elif kind == EVENT_DETACHED:
+                os.close(status)
+            elif kind == EVENT_STOPPED:
+                self._stopped = True
+        if self._stopped and len(batch) < BATCH:
+            self.end()
+        return not self.over
+
+    def _deliver(self, request: "RequestCore[Any, Any]") -> None:
+        if self.handled:
+            self.requests.add(request)
+            self.deliver(request)
+        else:
+            request._not_found()
+
+    def end(self) -> None:
+        """After the last event, or where no further one can come."""
+        for channel in list(self.table.values()):
+            channel._on_server_end()
+        for request in list(self.requests):
+            request.close()
+        self.over = True
+        _running.discard(self)
+        self.ended()
+
+    def free(self) -> None:
+        """Frees all handles; the server has stopped, or never started. In a forked child it changes nothing."""
+        if self.process != _process:
+            return
+        for broadcaster in list(self.broadcasters):
+            broadcaster.free()
+        server, queue = self.server, self.queue
+        self.server = self.queue = ffi.NULL
+        lib.hijack_server_free(server)
+        lib.hijack_queue_free(queue)
+
+
+def report(request: "RequestCore[Any, Any]", error: Optional[BaseException]) -> None:
+    """Logs how a handler failed, if it did; that a peer has gone is everyday life. An open request gets its 500."""
+    if isinstance(error, HijackError) and isinstance(error, ConnectionError):
+        logger.debug("%r: %s", request, error)
+    elif error is not None:
+        logger.error("%r: the handler failed", request, exc_info=error)
+    elif not request.answered:
+        logger.error("%r: the handler returned without an answer", request)
+    request.close()

@@ -1,0 +1,252 @@
+"""Made by bindings/generate from include/hijack/hijack.h. Do not edit.
+
+One exception class for each error code; each is a HijackError and, where Python has an exception of that
+meaning, that one too."""
+import errno as numbers
+from typing import ClassVar, Dict, Type
+
+__all__ = [
+    "HijackError",
+    "InvalidError",
+    "HandleError",
+    "ClosedError",
+    "WouldBlockError",
+    "OutOfMemoryError",
+    "ForkError",
+    "StateError",
+    "BusyError",
+    "AddressInUseError",
+    "AddressError",
+    "AccessDeniedError",
+    "HeaderError",
+    "OptionError",
+    "OutOfRangeError",
+    "TooBigError",
+    "VersionError",
+    "LimitError",
+    "TimedOutError",
+    "ResetError",
+    "SlowError",
+    "ShutdownError",
+    "SystemFailureError",
+    "AbortedError",
+    "NotSocketError",
+]
+
+
+class HijackError(Exception):
+    """What every error of this package is."""
+
+    code: ClassVar[int] = 0  #: the HIJACK_E* number
+    symbol: ClassVar[str] = ""  #: its name in C, "HIJACK_ECLOSED"
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else self.symbol
+
+
+class InvalidError(HijackError, ValueError):
+    """HIJACK_EINVAL: an argument is out of its domain (NULL, a bad length, a status not in 100..999)"""
+
+    code = -1
+    symbol = "HIJACK_EINVAL"
+
+
+class HandleError(HijackError, RuntimeError):
+    """HIJACK_EHANDLE: the handle is NULL, freed, or of another kind"""
+
+    code = -2
+    symbol = "HIJACK_EHANDLE"
+
+
+class ClosedError(HijackError, ConnectionError):
+    """HIJACK_ECLOSED: the connection has gone, or was closed or finished by the program"""
+
+    code = -3
+    symbol = "HIJACK_ECLOSED"
+    errno = numbers.EPIPE
+
+
+class WouldBlockError(HijackError, BlockingIOError):
+    """HIJACK_EAGAIN: nothing was taken: over the high-water mark; HIJACK_EVENT_DRAINED follows"""
+
+    code = -4
+    symbol = "HIJACK_EAGAIN"
+    errno = numbers.EAGAIN
+
+
+class OutOfMemoryError(HijackError, MemoryError):
+    """HIJACK_ENOMEM: out of memory"""
+
+    code = -5
+    symbol = "HIJACK_ENOMEM"
+
+
+class ForkError(HijackError, RuntimeError):
+    """HIJACK_EFORK: the handle belongs to the parent process"""
+
+    code = -6
+    symbol = "HIJACK_EFORK"
+
+
+class StateError(HijackError, RuntimeError):
+    """HIJACK_ESTATE: not possible in this state: already started, answered, a member, ..."""
+
+    code = -7
+    symbol = "HIJACK_ESTATE"
+
+
+class BusyError(HijackError, RuntimeError):
+    """HIJACK_EBUSY: another thread is polling this queue"""
+
+    code = -8
+    symbol = "HIJACK_EBUSY"
+
+
+class AddressInUseError(HijackError, OSError):
+    """HIJACK_EADDRINUSE: the address is in use"""
+
+    code = -9
+    symbol = "HIJACK_EADDRINUSE"
+    errno = numbers.EADDRINUSE
+
+
+class AddressError(HijackError, OSError):
+    """HIJACK_EADDR: the address cannot be understood, resolved or bound"""
+
+    code = -10
+    symbol = "HIJACK_EADDR"
+    errno = numbers.EADDRNOTAVAIL
+
+
+class AccessDeniedError(HijackError, PermissionError):
+    """HIJACK_EACCES: the operating system does not permit it (a port below 1024, a unix path)"""
+
+    code = -11
+    symbol = "HIJACK_EACCES"
+    errno = numbers.EACCES
+
+
+class HeaderError(HijackError, ValueError):
+    """HIJACK_EHEADER: an invalid header name or value, or one that the library itself owns"""
+
+    code = -12
+    symbol = "HIJACK_EHEADER"
+
+
+class OptionError(HijackError, ValueError):
+    """HIJACK_EOPTION: no option of that name"""
+
+    code = -13
+    symbol = "HIJACK_EOPTION"
+
+
+class OutOfRangeError(HijackError, ValueError):
+    """HIJACK_ERANGE: the option's value is not of its type or out of its range"""
+
+    code = -14
+    symbol = "HIJACK_ERANGE"
+
+
+class TooBigError(HijackError, ValueError):
+    """HIJACK_ETOOBIG: more bytes than the limit, or than fit into out"""
+
+    code = -15
+    symbol = "HIJACK_ETOOBIG"
+
+
+class VersionError(HijackError, ImportError):
+    """HIJACK_EVERSION: program and library were made for different versions"""
+
+    code = -16
+    symbol = "HIJACK_EVERSION"
+
+
+class LimitError(HijackError, OSError):
+    """HIJACK_ELIMIT: the process or the server has no descriptor, thread or connection left"""
+
+    code = -17
+    symbol = "HIJACK_ELIMIT"
+    errno = numbers.EMFILE
+
+
+class TimedOutError(HijackError, TimeoutError):
+    """HIJACK_ETIMEDOUT: idle or head timeout, or the peer stopped acknowledging"""
+
+    code = -18
+    symbol = "HIJACK_ETIMEDOUT"
+    errno = numbers.ETIMEDOUT
+
+
+class ResetError(HijackError, ConnectionResetError):
+    """HIJACK_ERESET: the peer reset the connection"""
+
+    code = -19
+    symbol = "HIJACK_ERESET"
+    errno = numbers.ECONNRESET
+
+
+class SlowError(HijackError, ConnectionError):
+    """HIJACK_ESLOW: a member could not keep up and its broadcaster's policy is to close"""
+
+    code = -20
+    symbol = "HIJACK_ESLOW"
+
+
+class ShutdownError(HijackError, ConnectionError):
+    """HIJACK_ESHUTDOWN: the server stops or has stopped"""
+
+    code = -21
+    symbol = "HIJACK_ESHUTDOWN"
+    errno = numbers.ESHUTDOWN
+
+
+class SystemFailureError(HijackError, OSError):
+    """HIJACK_EIO: the operating system failed in an unexpected way"""
+
+    code = -22
+    symbol = "HIJACK_EIO"
+    errno = numbers.EIO
+
+
+class AbortedError(HijackError, ConnectionAbortedError):
+    """HIJACK_EABORTED: the program aborted it"""
+
+    code = -23
+    symbol = "HIJACK_EABORTED"
+    errno = numbers.ECONNABORTED
+
+
+class NotSocketError(HijackError, OSError):
+    """HIJACK_ENOTSOCK: the descriptor is not a connected stream socket"""
+
+    code = -24
+    symbol = "HIJACK_ENOTSOCK"
+    errno = numbers.ENOTSOCK
+
+
+ERRORS: Dict[int, Type[HijackError]] = {
+    -1: InvalidError,
+    -2: HandleError,
+    -3: ClosedError,
+    -4: WouldBlockError,
+    -5: OutOfMemoryError,
+    -6: ForkError,
+    -7: StateError,
+    -8: BusyError,
+    -9: AddressInUseError,
+    -10: AddressError,
+    -11: AccessDeniedError,
+    -12: HeaderError,
+    -13: OptionError,
+    -14: OutOfRangeError,
+    -15: TooBigError,
+    -16: VersionError,
+    -17: LimitError,
+    -18: TimedOutError,
+    -19: ResetError,
+    -20: SlowError,
+    -21: ShutdownError,
+    -22: SystemFailureError,
+    -23: AbortedError,
+    -24: NotSocketError,
+}

@@ -1,0 +1,110 @@
+"""What a Server is in both faces."""
+
+import os
+import warnings
+import weakref
+from typing import Any, Dict, Generic, List, TypeVar, Union
+
+from ._adopt import Adoptable, handing_over
+from ._broadcaster import Broadcaster
+from ._constants import ERANGE, STAT_COUNT
+from ._core import Core
+from ._library import Data, Headers, Kind, Option, check, ffi, header_block, kind_number, lib, name_of, octets
+
+SocketT = TypeVar("SocketT")
+TEXT_SIZE = 4096
+
+
+def _abandoned(core: Core) -> None:
+    if core.process != os.getpid():
+        return
+    running = core.started and not core.over
+    core.abandon()
+    if running:
+        warnings.warn("a hijack Server was dropped while it ran; stop it, or use a with block", ResourceWarning)
+
+
+class ServerCore(Generic[SocketT]):
+    """Listens, accepts, and owns the threads that serve. Options are keywords, such as threads=2, heartbeat_ms=5000 or
+    max_connections=100000: all those of scope "server" or "queue" in the library's table (docs/options.md)."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        finalizer: Any = weakref.finalize(self, _abandoned, core)
+        finalizer.atexit = False  # what still runs then is stopped by _core
+
+    def __repr__(self) -> str:
+        core = self._core
+        state = "stopped" if core.over or core.server == ffi.NULL else "running" if core.started else "new"
+        return f"<{name_of(self)} {state}>"
+
+    def get(self, option: str) -> Union[int, str]:
+        """The value of an option: an int, for sizes in bytes; text for those that are text."""
+        found, key, out = Option.find(option, "server"), option.encode(), ffi.new("char[]", TEXT_SIZE)
+        check(lib.hijack_server_get(out, TEXT_SIZE, self._core.server, key, len(key)), f"option {option}")
+        text: str = ffi.string(out).decode()
+        return int(text) if found.type in ("int", "size") else text
+
+    def __getitem__(self, option: str) -> Union[int, str]:
+        return self.get(option)
+
+    def listen(self, address: str) -> int:
+        """Adds an address to listen on, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080",
+        "*:8080", "localhost:0" (any free port), "unix:/path" or "fd:3". Returns the port, or 0 where there is none."""
+        raw = address.encode()
+        return check(lib.hijack_server_listen(self._core.server, raw, len(raw)), f"listen {address}")
+
+    @property
+    def addresses(self) -> List[str]:
+        """What it listens on, with the real ports: ["127.0.0.1:41873"]."""
+        found: List[str] = []
+        out = ffi.new("char[]", TEXT_SIZE)
+        while True:
+            result = lib.hijack_server_address(out, TEXT_SIZE, self._core.server, len(found))
+            if result == ERANGE:
+                return found
+            check(result, "addresses")
+            found.append(ffi.string(out).decode())
+
+    def hold(self, path: str, broadcaster: Broadcaster, kind: Kind = "sse", headers: Headers = None) -> None:
+        """Makes each GET of path a member of broadcaster, on the library's own threads: no Python code runs and no
+        Python object is made for it. Before the start. kind: see Request.hold."""
+        raw, block = path.encode(), header_block(headers)
+        result = lib.hijack_server_hold(
+            self._core.server, raw, len(raw), kind_number(kind), block, len(block), broadcaster._handle
+        )
+        check(result, f"hold {path}")
+
+    def broadcaster(self, **options: Union[int, str]) -> Broadcaster:
+        """A new broadcaster for connections of this server; options as Broadcaster.set takes them."""
+        self._core.check_process()
+        return Broadcaster(self._core, options)
+
+    def adopt(self, connection: Adoptable, unread: Data = b"") -> SocketT:
+        """Takes a connection of another server, as a Socket. unread: what was read from it already and not used.
+
+        connection: a socket.socket, an asyncio (or uvloop) transport or StreamWriter (on their loop's thread), or a
+        descriptor. On success its object is let go: a socket is detached, a transport is closed without shutting the
+        connection down, a descriptor is the library's. On failure all is as before. TLS connections are refused."""
+        data, core = octets(unread), self._core
+        with handing_over(connection) as descriptor:
+            made: SocketT = core.own(
+                core.socket_type,
+                "hijack_socket **",
+                f"adopt descriptor {descriptor}",
+                lib.hijack_server_adopt,
+                core.server,
+                descriptor,
+                data,
+                len(data),
+            )
+        return made
+
+    def stats(self) -> Dict[str, int]:
+        """The server's counters and gauges by name: connections, held, accepted, delivered, dropped, ..."""
+        values = ffi.new("uint64_t[]", STAT_COUNT)
+        check(lib.hijack_server_stats(values, STAT_COUNT, self._core.server), "stats")
+        return {ffi.string(lib.hijack_server_stat_name(i)).decode(): values[i] for i in range(STAT_COUNT)}
+
+    def _drain(self, seconds: float) -> None:
+        check(lib.hijack_server_drain(self._core.server, max(0, int(seconds * 1000))), "drain")

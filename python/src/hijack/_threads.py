@@ -1,0 +1,397 @@
+"""The face for plain threads: import hijack. One thread of each server takes the events; all others may wait."""
+
+import io
+import os
+import queue
+import select
+import socket as sockets
+import threading
+import time
+from types import TracebackType
+from typing import Any, Callable, Dict, List, Optional, Tuple, Type, TypeVar, Union
+
+from ._channel import Call, Channel, SocketCore, StreamCore
+from ._constants import EAGAIN, ESHUTDOWN, ESTATE
+from ._core import Core, logger, report
+from ._errors import InvalidError, ShutdownError, TimedOutError
+from ._library import GONE, Data, Text, check, error_of, lib
+from ._request import RequestCore
+from ._server import ServerCore
+
+Trace = Optional[TracebackType]
+Error = Optional[Type[BaseException]]
+Handler = Callable[["Request"], object]
+GRACE = 0.1  #: seconds that stop gives to handlers
+T = TypeVar("T")
+WaitingT = TypeVar("WaitingT", bound="Waiting")
+
+
+class _Notice(threading.Condition):
+    """A Condition whose notify_all costs next to nothing while nobody waits."""
+
+    waiting = 0
+
+    def __init__(self) -> None:
+        super().__init__(threading.Lock())
+
+    def wait_for(self, predicate: Callable[[], T], timeout: Optional[float] = None) -> T:
+        self.waiting += 1
+        try:
+            return super().wait_for(predicate, timeout)
+        finally:
+            self.waiting -= 1
+
+    def notify_all(self) -> None:
+        if self.waiting:
+            super().notify_all()
+
+
+class Waiting(Channel):
+    """How a thread waits for a stream or socket. timeout is in seconds; 0 raises WouldBlockError instead of waiting."""
+
+    _timeout: Optional[float] = None
+
+    def __enter__(self: WaitingT) -> WaitingT:
+        return self
+
+    def __exit__(self, kind: Error, error: Any, trace: Trace) -> None:
+        self._leave(kind is not None)
+
+    def wait_closed(self, timeout: Optional[float] = None) -> None:
+        """Waits until the connection has ended; reason says why. TimedOutError after timeout seconds."""
+        self._core.check_process()
+        with self._changed:
+            self._wait(lambda: False, timeout, "wait_closed")
+
+    def _wait(self, ready: Callable[[], bool], timeout: Optional[float], what: str, since: float = 0.0) -> None:
+        """Waits for ready() or the end of the connection, until timeout is over. With self._changed held."""
+        rest = max(0.0, since + timeout - time.monotonic()) if timeout and since else timeout
+        if self._changed.wait_for(lambda: ready() or self._gone(), rest):
+            return
+        if timeout == 0:
+            raise error_of(EAGAIN, what)
+        raise TimedOutError(f"{what}: not possible within {timeout:g} s")
+
+    def _push(self, call: Call, timeout: Optional[float]) -> None:
+        timeout = self._timeout if timeout is None else timeout
+        since = time.monotonic()
+        while True:
+            seen = self._drained
+            if self._taken(call):
+                return
+            with self._changed:
+                self._wait(lambda: self._drained != seen or self._ended, timeout, "send", since)
+
+
+class Stream(StreamCore, Waiting):
+    """A response body in pieces. Any thread may send; each piece goes out whole and in order. A send waits while too
+    much waits for the peer (option high_water_bytes). ClosedError says that the client has gone.
+
+    A with block finishes the body at its end, or cuts it off if the block raised. print(..., file=stream) works."""
+
+    def send(self, data: Text, timeout: Optional[float] = None) -> None:
+        """Sends a piece of the body."""
+        self._push(self._piece(data), timeout)
+
+    def send_event(
+        self,
+        data: Optional[Text] = None,
+        event: Optional[str] = None,
+        id: Optional[str] = None,
+        retry: Optional[int] = None,
+        timeout: Optional[float] = None,
+    ) -> None:
+        """Sends one Server-Sent Event; each line of data becomes a data line. retry is in milliseconds."""
+        self._push(self._event(data, event, id, retry), timeout)
+
+    def comment(self, text: Text, timeout: Optional[float] = None) -> None:
+        """Sends an SSE comment, which clients ignore."""
+        self._push(self._comment(text), timeout)
+
+    def write(self, data: Text) -> int:
+        """Sends a piece of the body and returns the length of data, as a file does."""
+        self.send(data)
+        return len(data)
+
+    def writable(self) -> bool:
+        """True, as for a file that is open for writing."""
+        return True
+
+
+class Socket(SocketCore, Waiting):
+    """The connection itself, after a hijack or adopt; to be used like a blocking socket.socket. Any thread may send or
+    receive. A with block closes it at its end, or resets the connection if the block raised. Iterating gives what the
+    peer sends, in pieces."""
+
+    def settimeout(self, timeout: Optional[float]) -> None:
+        """Seconds after which each waiting call gives up, where it has no timeout of its own. None: never."""
+        self._timeout = timeout
+
+    def gettimeout(self) -> Optional[float]:
+        """What settimeout has set."""
+        return self._timeout
+
+    def send(self, data: Data, timeout: Optional[float] = None) -> int:
+        """Sends all of data, and returns its length. Waits while too much waits for the peer."""
+        self._push(self._bytes(data), timeout)
+        return len(data)
+
+    def sendall(self, data: Data, timeout: Optional[float] = None) -> None:
+        """The same as send."""
+        self._push(self._bytes(data), timeout)
+
+    def recv(self, size: int = 65536, timeout: Optional[float] = None) -> bytes:
+        """Waits for bytes from the peer, and returns up to size of them; b"" when the peer sends no more. The peer may
+        send up to 64 KiB ahead of what is received here."""
+        self._core.check_process()
+        if size < 0:
+            raise InvalidError(f"recv: a size of {size}")
+        with self._changed:
+            self._wait(self._readable, self._timeout if timeout is None else timeout, "recv")
+            return self._take(size)
+
+    def recv_into(self, buffer: Union[bytearray, memoryview], size: int = 0, timeout: Optional[float] = None) -> int:
+        """The same into a buffer (up to size bytes of it, if size is not 0); returns how many came."""
+        view = memoryview(buffer).cast("B")
+        data = self.recv(size or len(view), timeout)
+        view[: len(data)] = data
+        return len(data)
+
+    def makefile(self, mode: str = "rb", encoding: Optional[str] = None, newline: Optional[str] = None) -> Any:
+        """A buffered file on this connection: mode "rb", "wb", "rwb", or "r" and "w" for text. Closing the file leaves
+        the connection open."""
+        kinds: Dict[str, Any] = {"r": io.BufferedReader, "w": io.BufferedWriter, "rw": io.BufferedRWPair}
+        kind, raw = mode.replace("b", ""), _File(self)
+        if kind not in kinds or (kind == "rw" and "b" not in mode):
+            raise InvalidError(f"makefile: a mode of {mode!r}; there are rb, wb, rwb, r, w")
+        file = kinds[kind](*[raw] * len(kind))
+        return file if "b" in mode else io.TextIOWrapper(file, encoding or "utf-8", newline=newline)
+
+    def detach(self, timeout: Optional[float] = None) -> Tuple[sockets.socket, bytes]:
+        """Gives the connection back, after what was sent is written: a blocking socket.socket, and the bytes that were
+        read from it but not received. ClosedError if the peer goes first."""
+        self._core.check_process()
+        self._ask_detach()
+        try:
+            with self._changed:
+                self._wait(lambda: False, self._timeout if timeout is None else timeout, "detach")
+            connection, unread = self._detached()
+        finally:
+            self._abandon_detach()
+        connection.setblocking(True)
+        return connection, unread
+
+    def __iter__(self) -> "Socket":
+        return self
+
+    def __next__(self) -> bytes:
+        data = self.recv()
+        if not data:
+            raise StopIteration
+        return data
+
+
+class _File(io.RawIOBase):
+    """What makefile's buffers stand on."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._socket.recv_into(buffer)
+
+    def write(self, data: Any) -> int:
+        return self._socket.send(data)
+
+
+class Request(RequestCore[Stream, Socket]):
+    __doc__ = RequestCore.__doc__
+
+
+class ThreadCore(Core):
+    """One thread takes the events; requests wait in a queue for handlers or for whoever iterates the server."""
+
+    stream_type, socket_type, request_type = Stream, Socket, Request
+    abandoned = False
+
+    def __init__(self, options: Dict[str, Union[int, str]]) -> None:
+        super().__init__(options)
+        self.waiting: "queue.SimpleQueue[Optional[Request]]" = queue.SimpleQueue()
+        self.finished = threading.Event()
+        self.threads: List[threading.Thread] = []
+        self.starting = threading.Lock()
+
+    def notice(self) -> _Notice:
+        return _Notice()
+
+    def deliver(self, request: Request) -> None:
+        self.waiting.put(request)
+
+    def ended(self) -> None:
+        self.waiting.put(None)
+        self.finished.set()
+
+    def begin(self, handler: Optional[Handler], workers: int) -> None:
+        if handler and workers < 1:
+            raise InvalidError(f"workers={workers}: at least one thread must answer requests")
+        self.start()
+        try:
+            self._thread("hijack-events", _take_events, self)
+        except BaseException:  # no thread is left
+            lib.hijack_server_stop(self.server)
+            while self.dispatch():
+                pass
+            raise
+        for i in range(workers if handler else 0):
+            self._thread(f"hijack-worker-{i}", _work, self.waiting, handler)
+
+    def _thread(self, name: str, target: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=target, name=name, args=args, daemon=True)
+        thread.start()
+        self.threads.append(thread)
+
+    def stop(self) -> None:
+        """Ends everything; handlers that still run after a moment are left behind."""
+        if not self.started or self.process != os.getpid():
+            return
+        result = lib.hijack_server_stop(self.server)
+        if result not in GONE:  # another thread may close it at this moment
+            check(result, "stop")
+        self.finished.wait()
+        deadline = time.monotonic() + GRACE
+        for thread in self.threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def close(self) -> None:
+        self.stop()
+        self.free()
+
+    def abandon(self) -> None:
+        self.abandoned = True
+        if self.over or not self.started:
+            self.free()
+        else:
+            lib.hijack_queue_wake(self.queue)
+
+
+def _take_events(core: ThreadCore) -> None:
+    """Runs on a thread of its own, and keeps the core alive, but not the Server."""
+    poller = select.poll()
+    poller.register(lib.hijack_queue_fd(core.queue), select.POLLIN)
+    try:
+        while core.dispatch():
+            poller.poll()
+            if core.abandoned:
+                lib.hijack_server_stop(core.server)
+    except BaseException:
+        logger.critical("the thread that takes events has failed", exc_info=True)
+        core.end()
+    if core.abandoned:
+        core.free()
+
+
+def _work(waiting: "queue.SimpleQueue[Optional[Request]]", handler: Handler) -> None:
+    while True:
+        request = waiting.get()
+        if request is None:
+            waiting.put(None)  # for the others
+            return
+        error: Optional[BaseException] = None
+        try:
+            handler(request)
+        except BaseException as raised:
+            error = raised
+        report(request, error)
+        del request, error
+
+
+class Server(ServerCore[Socket]):
+    __doc__ = f"""{ServerCore.__doc__}
+
+    Any thread may call anything. A with block stops the server at its end. Not from a signal handler: raise an
+    exception there (SystemExit, KeyboardInterrupt) instead of calling stop."""
+
+    _core: ThreadCore
+
+    def __init__(self, **options: Union[int, str]) -> None:
+        super().__init__(ThreadCore(options))
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, kind: Error, error: Any, trace: Trace) -> None:
+        self.close()
+
+    def start(self, handler: Optional[Handler] = None, workers: int = 8) -> None:
+        """Starts serving, and returns. handler is called with each request, on one of so many threads; a request that
+        it leaves unanswered, or whose handler raises, gets a 500, and the logger "hijack" says why. Without a handler,
+        requests are answered with 404 (but for held routes)."""
+        self._core.check_process()
+        with self._core.starting:
+            if not self._core.started:
+                self._core.handled = handler is not None
+            self._core.begin(handler, workers)
+
+    def serve(self, handler: Optional[Handler] = None, workers: int = 8) -> None:
+        """Starts serving, if start has not been called, and returns when the server has ended: by stop or drain on
+        another thread, or by an exception such as KeyboardInterrupt on this one, which also stops it."""
+        if handler is not None or not self._core.started:
+            self.start(handler, workers)
+        try:
+            self._core.finished.wait()
+        finally:
+            self.stop()
+
+    def accept(self, timeout: Optional[float] = None) -> Request:
+        """Waits for the next request, for a program that answers them itself; starts the server if it does not run yet.
+        Several threads may do so. ShutdownError once the server has ended, TimedOutError after timeout seconds."""
+        core = self._core
+        core.check_process()
+        with core.starting:
+            if not core.started:
+                core.handled = True
+                core.begin(None, 0)
+        if not core.handled:
+            raise error_of(ESTATE, "accept: start() without a handler answers all requests; leave it out")
+        try:
+            request = core.waiting.get(timeout=timeout)
+        except queue.Empty:
+            raise TimedOutError(f"accept: no request came for {timeout:g} s") from None
+        if request is None or core.over:
+            core.waiting.put(None)
+            raise error_of(ESHUTDOWN, "accept")
+        return request
+
+    def __iter__(self) -> "Server":
+        """Each request, for a program that answers them itself, until the server ends."""
+        return self
+
+    def __next__(self) -> Request:
+        try:
+            return self.accept()
+        except ShutdownError:
+            raise StopIteration from None
+
+    def drain(self, seconds: float) -> None:
+        """Ends gently, and returns when all is over: accepts nothing more, lets open requests and streams finish,
+        closes held connections spread over so many seconds, and what is left then."""
+        self._drain(seconds)
+        self._core.finished.wait()
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends at once: closes every connection and wakes everyone who waits. Nothing happens the second time. Handlers
+        that are still running are not waited for; what they call raises ClosedError."""
+        self._core.stop()
+
+    def close(self) -> None:
+        """Stops the server if it runs, and frees it; it cannot be used any more. Nothing happens the second time, nor
+        in a forked child."""
+        self._core.close()

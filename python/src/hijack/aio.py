@@ -1,0 +1,364 @@
+"""The face for asyncio (and uvloop): the same nouns; what waits is awaited.
+
+    async with hijack.aio.Server() as server:
+        server.listen("127.0.0.1:8080")
+        await server.serve(handler)     # a task for each request
+
+Everything belongs to the loop in which the server was started, and is used on its thread; a Broadcaster may be used
+from any thread."""
+
+import asyncio
+import os
+import socket as sockets
+from collections import deque
+from types import TracebackType
+from typing import Any, Awaitable, Callable, Deque, Dict, Optional, Set, Tuple, Type, TypeVar, Union
+
+from ._broadcaster import Broadcaster
+from ._channel import WINDOW, Call, Channel, SocketCore, StreamCore
+from ._constants import ESHUTDOWN, ESTATE
+from ._core import Core, report
+from ._errors import InvalidError, ShutdownError
+from ._library import Data, Text, check, error_of, ffi, lib
+from ._request import RequestCore, RequestHeaders
+from ._server import ServerCore
+
+__all__ = ["Broadcaster", "Handler", "Request", "RequestHeaders", "Server", "Socket", "Stream"]
+
+Handler = Callable[["Request"], Awaitable[object]]
+Trace = Optional[TracebackType]
+Error = Optional[Type[BaseException]]
+WaitingT = TypeVar("WaitingT", bound="Waiting")
+
+
+class _Notice:
+    """What threading.Condition is to threads: tasks wait for it. There is nothing to lock on one thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: "Deque[asyncio.Future[None]]" = deque()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def notify_all(self) -> None:
+        for future in self._waiting:
+            if not future.done() and not self._loop.is_closed():
+                future.set_result(None)
+
+    async def wait_for(self, ready: Callable[[], bool]) -> None:
+        while not ready():
+            future = self._loop.create_future()
+            self._waiting.append(future)
+            try:
+                await future
+            finally:
+                self._waiting.remove(future)
+
+
+class Waiting(Channel):
+    """How a task waits for a stream or socket. For a time limit: asyncio.wait_for, asyncio.timeout."""
+
+    async def __aenter__(self: WaitingT) -> WaitingT:
+        return self
+
+    async def __aexit__(self, kind: Error, error: Any, trace: Trace) -> None:
+        self._leave(kind is not None)
+
+    async def wait_closed(self) -> None:
+        """Waits until the connection has ended; reason says why."""
+        await self._changed.wait_for(self._gone)
+
+    async def _push(self, call: Call) -> None:
+        while True:
+            seen = self._drained
+            if self._taken(call):
+                return
+            await self._changed.wait_for(lambda: self._drained != seen or self._ended or self._gone())
+
+
+class Stream(StreamCore, Waiting):
+    """A response body in pieces; each goes out whole and in order. A send waits while too much waits for the peer
+    (option high_water_bytes). ClosedError says that the client has gone.
+
+    An async with block finishes the body at its end, or cuts it off if the block raised or was cancelled."""
+
+    async def send(self, data: Text) -> None:
+        """Sends a piece of the body."""
+        await self._push(self._piece(data))
+
+    async def send_event(
+        self,
+        data: Optional[Text] = None,
+        event: Optional[str] = None,
+        id: Optional[str] = None,
+        retry: Optional[int] = None,
+    ) -> None:
+        """Sends one Server-Sent Event; each line of data becomes a data line. retry is in milliseconds."""
+        await self._push(self._event(data, event, id, retry))
+
+    async def comment(self, text: Text) -> None:
+        """Sends an SSE comment, which clients ignore."""
+        await self._push(self._comment(text))
+
+
+class Socket(SocketCore, Waiting):
+    """The connection itself, after a hijack or adopt; reading is as with asyncio.StreamReader. An async with block
+    closes it at its end, or resets the connection if the block raised or was cancelled. async for gives what the peer
+    sends, in pieces."""
+
+    async def send(self, data: Data) -> None:
+        """Sends all of data. Waits while too much waits for the peer."""
+        await self._push(self._bytes(data))
+
+    async def read(self, size: int = -1) -> bytes:
+        """Waits for bytes from the peer, and returns up to size of them, or all until its end where size is negative;
+        b"" when the peer sends no more. It may send up to 64 KiB ahead of what is read here."""
+        if size < 0:
+            return await self._collect(size)
+        await self._changed.wait_for(lambda: size == 0 or self._readable())
+        return self._take(size)
+
+    async def readexactly(self, size: int) -> bytes:
+        """Reads so many bytes; asyncio.IncompleteReadError if the peer ends before."""
+        data = await self._collect(size)
+        if len(data) < size:
+            raise asyncio.IncompleteReadError(data, size)
+        return data
+
+    async def readuntil(self, separator: bytes = b"\n") -> bytes:
+        """Reads to the separator, and with it. asyncio.IncompleteReadError holds what is left if the peer ends before;
+        asyncio.LimitOverrunError says that 64 KiB came without one, and takes nothing."""
+        if not separator:
+            raise InvalidError("readuntil: the separator is empty")
+        await self._changed.wait_for(lambda: separator in self._buffer or not self._waits())
+        at = self._buffer.find(separator)
+        if at >= 0:
+            return self._take(at + len(separator))
+        if self._eof or self._ended or self._gone():
+            raise asyncio.IncompleteReadError(self._take(WINDOW) if self._buffer else b"", None)
+        raise asyncio.LimitOverrunError("no separator in as much as may wait", len(self._buffer))
+
+    async def readline(self) -> bytes:
+        """Reads a line with its end; what is left if the peer ends before, b"" at last."""
+        try:
+            return await self.readuntil()
+        except asyncio.IncompleteReadError as error:
+            return error.partial or await self.read(1)
+
+    async def detach(self) -> Tuple[sockets.socket, bytes]:
+        """Gives the connection back, after what was sent is written: a non-blocking socket.socket, and the bytes that
+        were read from it but not taken. ClosedError if the peer goes first."""
+        self._ask_detach()
+        try:
+            await self.wait_closed()
+            connection, unread = self._detached()
+        finally:
+            self._abandon_detach()
+        connection.setblocking(False)
+        return connection, unread
+
+    async def _collect(self, size: int) -> bytes:
+        """So many bytes, or all where size is negative; fewer at the end. Whoever breaks it off takes nothing."""
+        data = bytearray()
+        try:
+            while len(data) != size:
+                piece = await self.read(WINDOW if size < 0 else min(WINDOW, size - len(data)))
+                if not piece:
+                    break
+                data += piece
+        except BaseException:
+            self._buffer[:0] = data
+            raise
+        return bytes(data)
+
+    def _waits(self) -> bool:
+        """Whether more may come without anything being taken."""
+        if self._eof or self._ended or self._gone() or len(self._buffer) >= WINDOW:
+            return False
+        self._grant(1)
+        return True
+
+    def __aiter__(self) -> "Socket":
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self.read(WINDOW)
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+
+class Request(RequestCore[Stream, Socket]):
+    __doc__ = RequestCore.__doc__
+
+
+class LoopCore(Core):
+    """The loop takes the events when the queue's descriptor is readable."""
+
+    stream_type, socket_type, request_type = Stream, Socket, Request
+    loop: asyncio.AbstractEventLoop
+    changed: _Notice
+
+    def __init__(self, options: Dict[str, Union[int, str]]) -> None:
+        super().__init__(options)
+        self.waiting: Deque[Request] = deque()
+        self.handler: Optional[Handler] = None
+        self.tasks: "Set[asyncio.Task[None]]" = set()
+        self.descriptor = -1
+
+    def notice(self) -> _Notice:
+        return _Notice(self.loop)
+
+    def begin(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.changed = self.notice()
+        self.start()
+        self.descriptor = os.dup(lib.hijack_queue_fd(self.queue))
+        self.loop.add_reader(self.descriptor, self.dispatch)
+
+    def deliver(self, request: Request) -> None:
+        if self.handler is None:
+            self.waiting.append(request)
+            self.changed.notify_all()
+        else:
+            task = self.loop.create_task(_answer(request, self.handler))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    def ended(self) -> None:
+        if self.descriptor >= 0:
+            if not self.loop.is_closed():
+                self.loop.remove_reader(self.descriptor)
+            os.close(self.descriptor)
+            self.descriptor = -1
+        self.changed.notify_all()
+
+    def stop(self) -> None:
+        """Ends everything at once; the tasks of handlers are cancelled, but for the one that calls this."""
+        if not self.started or self.server == ffi.NULL or self.process != os.getpid():
+            return
+        check(lib.hijack_server_stop(self.server), "stop")
+        self.handled = False  # for requests that come too late
+        while not self.over:
+            self.dispatch()
+        if not self.loop.is_closed():
+            current = asyncio.current_task(self.loop)
+            for task in self.tasks - {current}:
+                task.cancel()
+
+    def close(self) -> None:
+        self.stop()
+        self.free()
+
+    def abandon(self) -> None:
+        if self.started and not self.over:
+            try:
+                self.loop.call_soon_threadsafe(self.close)
+                return
+            except RuntimeError:  # the loop is closed, so that nobody else can be in here
+                self.descriptor, descriptor = -1, self.descriptor
+                lib.hijack_server_stop(self.server)
+                os.close(descriptor)
+        self.free()
+
+
+async def _answer(request: Request, handler: Handler) -> None:
+    error: Optional[BaseException] = None
+    try:
+        await handler(request)
+    except Exception as raised:
+        error = raised
+    except BaseException:
+        request.close()
+        raise
+    report(request, error)
+
+
+class Server(ServerCore[Socket]):
+    __doc__ = f"""{ServerCore.__doc__}
+
+    An async with block stops the server at its end. To be used on one loop's thread."""
+
+    _core: LoopCore
+
+    def __init__(self, **options: Union[int, str]) -> None:
+        super().__init__(LoopCore(options))
+
+    async def __aenter__(self) -> "Server":
+        return self
+
+    async def __aexit__(self, kind: Error, error: Any, trace: Trace) -> None:
+        self.stop()
+        await self._join()
+        self.close()
+
+    def start(self, handler: Optional[Handler] = None) -> None:
+        """Starts serving in the running loop, and returns. handler is awaited with each request, in a task of its own;
+        a request that it leaves unanswered, or whose handler raises, gets a 500, and the logger "hijack" says why.
+        Without a handler, requests are answered with 404 (but for held routes)."""
+        if not self._core.started:
+            self._core.handled, self._core.handler = handler is not None, handler
+        self._core.begin()
+
+    async def serve(self, handler: Optional[Handler] = None) -> None:
+        """Starts serving, if start has not been called, and returns when the server has ended: by stop, or by drain.
+        When cancelled it stops the server, and cancels the tasks of handlers and waits for them."""
+        if handler is not None or not self._core.started:
+            self.start(handler)
+        try:
+            await self._core.changed.wait_for(lambda: self._core.over)
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            await self._join()
+
+    async def accept(self) -> Request:
+        """Waits for the next request, for a program that answers them itself; starts the server if it does not run yet.
+        ShutdownError once the server has ended."""
+        core = self._core
+        if not core.started:
+            core.handled = True
+            core.begin()
+        elif not core.over and (not core.handled or core.handler is not None):
+            raise error_of(ESTATE, "accept: start() answers all requests; leave it out")
+        await core.changed.wait_for(lambda: bool(core.waiting) or core.over)
+        if core.over:
+            raise error_of(ESHUTDOWN, "accept")
+        return core.waiting.popleft()
+
+    def __aiter__(self) -> "Server":
+        """Each request, for a program that answers them itself, until the server ends."""
+        return self
+
+    async def __anext__(self) -> Request:
+        try:
+            return await self.accept()
+        except ShutdownError:
+            raise StopAsyncIteration from None
+
+    async def drain(self, seconds: float) -> None:
+        """Ends gently, and returns when all is over: accepts nothing more, lets open requests and streams finish,
+        closes held connections spread over so many seconds, and what is left then."""
+        self._drain(seconds)
+        await self._core.changed.wait_for(lambda: self._core.over)
+        check(lib.hijack_server_stop(self._core.server), "drain")  # its threads are at their end
+
+    def stop(self) -> None:
+        """Ends at once: closes every connection, wakes everyone who waits, cancels the tasks of handlers. It blocks the
+        loop for some milliseconds. Nothing happens the second time."""
+        self._core.stop()
+
+    def close(self) -> None:
+        """Stops the server if it runs, and frees it; it cannot be used any more. Nothing happens the second time, nor
+        in a forked child."""
+        self._core.close()
+
+    async def _join(self) -> None:
+        others = self._core.tasks - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others)

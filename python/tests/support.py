@@ -1,0 +1,258 @@
+"""What the tests share: waiting for conditions, plain clients, child processes."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Callable, Dict, Iterator, List, Optional, Type
+
+import hijack
+
+PATIENCE = 20.0
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def wait_until(condition: Callable[[], Any], what: str = "the condition", patience: float = PATIENCE) -> None:
+    """Waits until condition(), and fails with a sentence if that takes too long."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {patience} s in vain until {what}"
+        time.sleep(0.002)
+
+
+def port_of(server: Any) -> int:
+    return int(server.addresses[0].rpartition(":")[2])
+
+
+class Client:
+    """A connection to a server of this process, with plain blocking calls."""
+
+    def __init__(self, port: int, receive_buffer: int = 0) -> None:
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(("127.0.0.1", port))
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
+        self.socket.close()
+
+    def ask(self, path: str = "/", method: str = "GET", headers: str = "", body: bytes = b"") -> "Client":
+        """Sends a request, and nothing more."""
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: test\r\n{length}{headers}\r\n"
+        self.socket.sendall(head.encode("latin-1") + body)
+        return self
+
+    def until(self, end: bytes) -> bytes:
+        """Reads up to end, and with it."""
+        data = b""
+        while not data.endswith(end):
+            piece = self.socket.recv(1)
+            assert piece, f"the connection ended after {data!r}, before {end!r}"
+            data += piece
+        return data
+
+    def rest(self) -> bytes:
+        """Reads to the end of the connection."""
+        return b"".join(iter(lambda: self.socket.recv(65536), b""))
+
+    def chunks(self) -> bytes:
+        """Reads a chunked body to its end; fails if it is broken."""
+        body = b""
+        while True:
+            size = int(self.until(b"\r\n"), 16)
+            piece = b""
+            while len(piece) < size + 2:
+                more = self.socket.recv(size + 2 - len(piece))
+                assert more, f"the body broke off after {len(body)} bytes"
+                piece += more
+            if size == 0:
+                return body
+            body += piece[:-2]
+
+    def response(self) -> "Response":
+        """Reads one response with its body."""
+        head = self.until(b"\r\n\r\n").decode("latin-1")
+        answer = Response(head)
+        if answer.headers.get("transfer-encoding") == "chunked":
+            answer.body = self.chunks()
+        elif "content-length" in answer.headers:
+            while len(answer.body) < int(answer.headers["content-length"]):
+                answer.body += self.socket.recv(65536)
+        return answer
+
+    def reset(self) -> None:
+        """Ends with a RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+class Response:
+    """A head, and what followed."""
+
+    def __init__(self, head: str) -> None:
+        first, *lines = head.rstrip("\r\n").split("\r\n")
+        self.status = int(first.split(" ")[1])
+        self.headers: Dict[str, str] = {}
+        for line in lines:
+            name, _, value = line.partition(": ")
+            self.headers[name.lower()] = value
+        self.body = b""
+
+
+def get(port: int, path: str = "/", **more: Any) -> Response:
+    """One request on a connection of its own."""
+    with Client(port) as client:
+        return client.ask(path, **more).response()
+
+
+class Serving:
+    """Runs handler for each request, on threads, while the block lasts; what handlers raise is raised at its end."""
+
+    def __init__(self, server: hijack.Server, handler: Callable[[hijack.Request], object]) -> None:
+        self.server, self.handler = server, handler
+        self.errors: List[BaseException] = []
+
+    def __enter__(self) -> int:
+        self.server.start(self._handle)
+        return port_of(self.server)
+
+    def _handle(self, request: hijack.Request) -> None:
+        try:
+            self.handler(request)
+        except BaseException as error:
+            self.errors.append(error)
+            raise
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
+        self.server.stop()
+        if self.errors and kind is None:
+            raise self.errors[0]
+
+
+@contextlib.contextmanager
+def in_thread(call: Callable[[], Any]) -> Iterator[List[Any]]:
+    """Runs call in a thread meanwhile, and joins it; gives a list to which its result or exception is put."""
+    result: List[Any] = []
+
+    def run() -> None:
+        try:
+            result.append(call())
+        except BaseException as error:
+            result.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield result
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "the thread has not ended"
+
+
+class Child:
+    """A Python process with this program, strict about warnings; its stdout is read line by line."""
+
+    def __init__(self, program: str, *arguments: str, strict: bool = True) -> None:
+        flags = ["-X", "dev", "-W", "error"] if strict else []
+        self.process = subprocess.Popen(
+            [sys.executable, "-B", *flags, "-c", textwrap.dedent(program), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        )
+
+    def line(self) -> str:
+        assert self.process.stdout
+        line = self.process.stdout.readline().rstrip("\n")
+        if not line:
+            raise AssertionError(f"the child ended: {self.finish()}")
+        return line
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def finish(self, patience: float = PATIENCE) -> "Ended":
+        """Waits for its end."""
+        try:
+            out, err = self.process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            out, err = self.process.communicate()
+            raise AssertionError(f"the child did not end within {patience} s: {out}{err}") from None
+        return Ended(self.process.returncode, out, err)
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+class Ended:
+    """How a child ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def __repr__(self) -> str:
+        return f"exit code {self.code}, stdout {self.out!r}, stderr {self.err!r}"
+
+
+def run_clean(program: str, *arguments: str) -> str:
+    """Runs a program that must end well without a word on stderr; returns what it printed."""
+    with Child(program, *arguments) as child:
+        ended = child.finish()
+    assert ended.code == 0 and not ended.err, repr(ended)
+    return ended.out
+
+
+class Crowd:
+    """Thousands of clients in a process of their own; see bindings/tools/crowd.py."""
+
+    def __init__(self, port: int, count: int, *options: str) -> None:
+        tool = CHECKOUT / "bindings" / "tools" / "crowd.py"
+        assert tool.is_file(), f"{tool} is missing, with which crowds of clients are made"
+        self.process = subprocess.Popen(
+            [sys.executable, "-B", str(tool), f"127.0.0.1:{port}", str(count), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.opened = self._answer()
+
+    def _answer(self) -> Dict[str, Any]:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line, "the crowd has ended"
+        answer: Dict[str, Any] = json.loads(line)
+        assert answer["ok"], answer
+        return answer
+
+    def do(self, command: str) -> Dict[str, Any]:
+        """One command; fails unless all connections did it."""
+        assert self.process.stdin
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def __enter__(self) -> "Crowd":
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
+        self.process.kill()
+        self.process.communicate()

@@ -1,0 +1,329 @@
+"""Connections of other servers: what is taken, what is refused, and what becomes of the object it was in."""
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, Callable, Coroutine, Iterator, List, Tuple
+
+import pytest
+
+import hijack
+import hijack.aio
+import hijack.asgi
+from support import CHECKOUT, Crowd, get, wait_until
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+DEMOS = CHECKOUT / "python" / "demos" / "adopt"
+MANY = 5000
+
+
+def pair_over_tcp() -> Tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        client.settimeout(20)
+        return listener.accept()[0], client
+
+
+@pytest.fixture
+def pair() -> Iterator[Tuple[socket.socket, socket.socket]]:
+    ours, theirs = pair_over_tcp()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+@pytest.fixture
+def running() -> Iterator[hijack.Server]:
+    with hijack.Server(threads=1) as server:
+        server.start()
+        yield server
+
+
+def test_a_socket_is_let_go(running: hijack.Server, pair: Tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    with running.adopt(ours, unread=b"read before ") as adopted:
+        assert ours.fileno() == -1
+        ours.close()
+        theirs.sendall(b"and after")
+        assert adopted.recv(12) == b"read before " and adopted.recv() == b"and after"
+        adopted.send(b"answer")
+        assert theirs.recv(100) == b"answer"
+    assert theirs.recv(100) == b""
+
+
+def test_files_of_an_adopted_socket_do_no_harm(
+    running: hijack.Server, pair: Tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    file = ours.makefile("rb")
+    adopted = running.adopt(ours)
+    file.close()
+    ours.close()
+    adopted.send(b"alive")
+    assert theirs.recv(100) == b"alive"
+    adopted.close()
+
+
+def test_a_descriptor_and_a_socketpair(running: hijack.Server) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, running.adopt(ours.detach()) as adopted:
+        adopted.send(b"x")
+        assert theirs.recv(10) == b"x"
+
+
+def test_members_without_an_object(running: hijack.Server) -> None:
+    clients = running.broadcaster()
+    ours, theirs = pair_over_tcp()
+    clients.adopt(ours, kind="sse", headers={"X-Adopted": "yes"})
+    body, other = pair_over_tcp()
+    clients.adopt(body, kind="sse_body")
+    assert clients.publish("news") == 2 and not running._core.table
+    with theirs, other:
+        data = b""
+        while not data.endswith(b"data: news\n\n"):
+            data += theirs.recv(1000)
+        assert b"X-Adopted: yes" in data and data.startswith(b"HTTP/1.1 200 ")
+        assert other.recv(1000) == b"data: news\n\n"
+        clients.close()
+        assert theirs.recv(1000) == b""
+
+
+def test_a_failure_leaves_the_socket_as_it_was(pair: Tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    with hijack.Server() as server:
+        clients = server.broadcaster()
+        for call in (lambda: server.adopt(ours), lambda: clients.adopt(ours)):
+            with pytest.raises(hijack.StateError, match="adopt descriptor"):
+                call()
+        with pytest.raises(hijack.HeaderError):
+            clients.adopt(ours, headers={"x": "\r\n"})
+        server.start()
+        server.stop()
+        with pytest.raises(hijack.ShutdownError):
+            server.adopt(ours)
+    ours.sendall(b"still mine")
+    assert theirs.recv(100) == b"still mine" and ours.getblocking()
+
+
+def test_what_is_no_connection(running: hijack.Server) -> None:
+    with socket.socket() as unconnected, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+        for bad in (unconnected, datagrams):
+            with pytest.raises(hijack.NotSocketError):
+                running.adopt(bad)
+            assert bad.fileno() >= 0
+    with pytest.raises(hijack.ClosedError):
+        running.adopt(unconnected)
+    with open(os.devnull) as file:
+        with pytest.raises(hijack.NotSocketError):
+            running.adopt(file.fileno())
+        wrong: Any = file
+        with pytest.raises(TypeError, match="TextIOWrapper"):
+            running.adopt(wrong)
+
+
+def test_tls_is_refused(running: hijack.Server, pair: Tuple[socket.socket, socket.socket]) -> None:
+    ours, _theirs = pair
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(ours, do_handshake_on_connect=False) as wrapped:
+        with pytest.raises(hijack.InvalidError, match="TLS"):
+            running.adopt(wrapped)
+        assert wrapped.fileno() >= 0
+
+
+def with_connection(
+    test: Callable[
+        [hijack.aio.Server, asyncio.StreamReader, asyncio.StreamWriter, socket.socket], Coroutine[Any, Any, None]
+    ],
+) -> Coroutine[Any, Any, None]:
+    """Runs test with a connection of an asyncio server, and its client."""
+
+    async def main() -> None:
+        accepted: "asyncio.Future[Tuple[asyncio.StreamReader, asyncio.StreamWriter]]"
+        accepted = asyncio.get_running_loop().create_future()
+
+        async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted.set_result((reader, writer))
+
+        web = await asyncio.start_server(on_connection, "127.0.0.1", 0)
+        with socket.create_connection(web.sockets[0].getsockname()) as client:
+            client.settimeout(20)
+            reader, writer = await accepted
+            async with hijack.aio.Server(threads=1) as server:
+                await test(server, reader, writer, client)
+            writer.close()
+        web.close()
+        await web.wait_closed()
+
+    return main()
+
+
+@pytest.mark.parametrize("form", ["transport", "writer"])
+def test_a_transport_is_let_go(run: Run, form: str) -> None:
+    async def test(
+        server: hijack.aio.Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: socket.socket
+    ) -> None:
+        client.sendall(b"read by asyncio")
+        assert await reader.readexactly(5) == b"read "
+        await asyncio.sleep(0)
+        server.start()
+        async with server.adopt(writer.transport if form == "transport" else writer, unread=b"by asyncio") as adopted:
+            assert await reader.read() in (b"by asyncio", b"") and writer.transport.is_closing()
+            writer.close()
+            client.sendall(b", then by us")
+            assert await adopted.readexactly(22) == b"by asyncio, then by us"
+            await adopted.send(b"hello")
+            assert client.recv(100) == b"hello"
+        assert client.recv(100) == b""
+
+    run(with_connection(test))
+
+
+def test_a_failure_leaves_the_transport_as_it_was(run: Run) -> None:
+    async def test(
+        server: hijack.aio.Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: socket.socket
+    ) -> None:
+        with pytest.raises(hijack.StateError):
+            server.adopt(writer)
+        client.sendall(b"x")
+        assert await reader.readexactly(1) == b"x"
+        writer.write(b"y")
+        await writer.drain()
+        assert client.recv(1) == b"y"
+
+    run(with_connection(test))
+
+
+def test_a_transport_with_unsent_bytes_is_refused(run: Run) -> None:
+    async def test(
+        server: hijack.aio.Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: socket.socket
+    ) -> None:
+        server.start()
+        writer.write(b"x" * 10_000_000)
+        with pytest.raises(hijack.StateError, match="bytes still wait"):
+            server.adopt(writer)
+        writer.transport.abort()
+        with pytest.raises(hijack.ClosedError):
+            server.adopt(writer)
+
+    run(with_connection(test))
+
+
+def test_the_helper_for_asgi_says_where_it_cannot_help() -> None:
+    async def receive() -> "dict[str, Any]":
+        return {}
+
+    class Cycle:
+        transport = asyncio.Transport()
+        response_started = False
+
+        async def receive(self) -> "dict[str, Any]":
+            return {}
+
+    with pytest.raises(hijack.StateError, match="uvicorn"):
+        hijack.asgi.transport(receive)
+    cycle = Cycle()
+    assert hijack.asgi.transport(cycle.receive) is cycle.transport
+    cycle.response_started = True
+    with pytest.raises(hijack.StateError, match="begun"):
+        hijack.asgi.transport(cycle.receive)
+
+
+class Web:
+    """A demo in a process of its own."""
+
+    def __init__(self, *command: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-B", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        self.output: List[str] = []
+        self.reading = threading.Thread(target=self._read)
+        self.reading.start()
+        wait_until(self._port, "the demo prints its address")
+        self.port = self._port()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        self.output.extend(self.process.stdout)
+
+    def _port(self) -> int:
+        assert self.process.poll() is None, "".join(self.output)
+        found = [line.partition("http://127.0.0.1:")[2] for line in list(self.output) if "http://" in line]
+        return int("".join(filter(str.isdigit, found[0].split()[0]))) if found else 0
+
+    def end(self) -> str:
+        """Ends it as Ctrl-C does; gives what it printed."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.reading.join()
+            assert self.process.stdout
+            self.process.stdout.close()
+        return "".join(self.output)
+
+
+UVICORN = ["-X", "dev", "-m", "uvicorn", "--port", "0", "--app-dir", str(DEMOS), "uvicorn_app:app"]
+SERVERS = {
+    "http.server": ["-X", "dev", "-W", "error", str(DEMOS / "http_server.py"), "0"],
+    "uvicorn on asyncio, h11": [*UVICORN, "--loop", "asyncio", "--http", "h11"],
+    "uvicorn on uvloop, httptools": [*UVICORN, "--loop", "uvloop", "--http", "httptools"],
+}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_adopted_connections_get_every_message(name: str) -> None:
+    web = Web(*SERVERS[name])
+    try:
+        with Crowd(web.port, MANY, "--path", "/sse") as crowd:
+            assert crowd.opened["open"] == MANY
+            wait_until(lambda: get(web.port).body == b"ok: %d clients at /sse\n" % MANY, "all are members")
+            descriptors = len(os.listdir(f"/proc/{web.process.pid}/fd"))
+            assert descriptors < MANY + 100, "the web server has kept descriptors"
+            crowd.do("forget")
+            for _ in range(2):
+                crowd.do("wait data: 15")
+                assert get(web.port).status == 200, "the web server serves no more"
+            crowd.do("close 1000")
+            left = b"ok: %d clients at /sse\n" % (MANY - 1000)
+            wait_until(lambda: get(web.port).body == left, "a thousand have gone")
+    finally:
+        output = web.end()
+    for word in ("Traceback", "Warning", "without starting response", "ERROR"):
+        assert word not in output, output
+
+
+def test_every_message_exactly_once(running: hijack.Server) -> None:
+    """5,000 connections that a socket accepted and adopt took get each of 200 messages, in order."""
+    clients = running.broadcaster(backlog_bytes="1m")
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        port = listener.getsockname()[1]
+
+        def accept() -> None:
+            for _ in range(MANY):
+                connection, _peer = listener.accept()
+                connection.recv(4096)
+                clients.adopt(connection, kind="sse")
+
+        accepting = threading.Thread(target=accept)
+        accepting.start()
+        with Crowd(port, MANY, "--path", "/sse") as crowd:
+            accepting.join()
+            assert len(clients) == MANY
+            crowd.do("forget")
+            for i in range(1, 201):
+                assert clients.publish(f"n{i}") == MANY
+                time.sleep(0.001)
+            assert crowd.do("sequence n 1 200 30")["exact"] == MANY

@@ -1,0 +1,94 @@
+"""Every public thing is documented, and the programs of the guides run."""
+
+import inspect
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Iterator, Tuple
+
+import pytest
+
+import hijack
+import hijack.aio
+import hijack.asgi
+from support import CHECKOUT, wait_until
+
+MODULES = (hijack, hijack.aio, hijack.asgi)
+GUIDES = (CHECKOUT / "docs" / "python.md", CHECKOUT / "python" / "README.md")
+
+
+def public() -> Iterator[Tuple[str, Any]]:
+    for module in MODULES:
+        yield module.__name__, module
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if inspect.isclass(thing) or inspect.isfunction(thing):
+                yield f"{module.__name__}.{name}", thing
+            if inspect.isclass(thing):
+                for member, value in inspect.getmembers(thing):
+                    if not member.startswith("_") and getattr(value, "__module__", "hijack").startswith("hijack"):
+                        if inspect.isfunction(value) or isinstance(value, property):
+                            yield f"{module.__name__}.{name}.{member}", value
+
+
+def test_everything_has_a_docstring() -> None:
+    texts = {name: inspect.getdoc(thing) for name, thing in public()}
+    assert len(texts) > 120 and {"hijack.Server.serve", "hijack.aio.Socket.read", "hijack.asgi.adopt"} <= texts.keys()
+    for name, text in texts.items():
+        assert text and text[0].isupper() and len(text.split()) > 3, f"{name}: {text!r}"
+
+
+def test_the_guide_names_every_class_and_every_method() -> None:
+    text = GUIDES[0].read_text(encoding="utf-8")
+    for kind in (hijack.Server, hijack.Request, hijack.Stream, hijack.Socket, hijack.Broadcaster):
+        assert f"`{kind.__name__}`" in text
+        for name, value in inspect.getmembers(kind):
+            if not name.startswith("_") and inspect.isfunction(value):
+                assert re.search(rf"\b{name}\b", text), f"docs/python.md says nothing of {kind.__name__}.{name}"
+
+
+def programs() -> Iterator[Any]:
+    for guide in GUIDES:
+        text = guide.read_text(encoding="utf-8")
+        for number, code in enumerate(re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)):
+            yield pytest.param(code, id=f"{guide.name}-{number}")
+
+
+@pytest.mark.parametrize("code", list(programs()))
+def test_the_programs_of_the_guides(code: str, tmp_path: Path) -> None:
+    """A program that listens serves /sse; any other piece at least compiles."""
+    compile(code, "guide", "exec", dont_inherit=True)
+    if '"127.0.0.1:8080"' not in code or "import" not in code:
+        return
+    port_file = tmp_path / "port"
+    program = tmp_path / "program.py"
+    program.write_text(code.replace('"127.0.0.1:8080"', f'"unix:{port_file}"'))
+    process = subprocess.Popen(
+        [sys.executable, "-B", "-X", "dev", "-W", "error", str(program)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_until(lambda: port_file.exists() or process.poll() is not None)
+        data = ask_sse(str(port_file)) if process.poll() is None else b""
+        process.send_signal(2)
+        _, errors = process.communicate(timeout=20)
+        assert re.search(rb"data: \S+\n", data), (data, errors)
+        assert not errors or errors.rstrip().endswith("KeyboardInterrupt"), errors
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ask_sse(path: str) -> bytes:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(path)
+        client.sendall(b"GET /sse HTTP/1.1\r\nHost: me\r\n\r\n")
+        data, deadline = b"", time.monotonic() + 20
+        while not re.search(rb"data: \S+\n\n", data):
+            assert time.monotonic() < deadline
+            data += client.recv(4096)
+        return data
