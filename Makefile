@@ -8,19 +8,23 @@ PORT ?= 9292
 NAME = beep
 PREFIX ?= /usr/local
 
-.PHONY: help demo demo-c test check bench install docs format clean
+.PHONY: help demo demo-c demo-ruby demo-python demo-go test check bench install docs format clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
 
-demo: build-demos ## the SSE page on http://127.0.0.1:9292/ (PORT=... picks another port); installs what is missing
-	@echo "Open the address below in a browser. Ctrl-C stops the demo; PORT=0 picks a free port."
-	@$(more_descriptors); exec build/release/demos/sse $(PORT)
+demo: ## the SSE page on http://127.0.0.1:9292/, in Ruby (PORT=... picks another port); installs what is missing
+	@$(MAKE) --no-print-directory demo-ruby NAME=sse PORT=$(PORT)
 
-demo-c: build-demos ## a C demo: make demo-c NAME=beep PORT=8000 (port 0: a free one); installs what is missing
-	@[ -x build/release/demos/$(NAME) ] || \
-	    { echo "No demo is called '$(NAME)'. There are:" $(basename $(notdir $(wildcard demos/*.c))) >&2; exit 2; }
-	@$(more_descriptors); exec build/release/demos/$(NAME) $(PORT)
+demo-ruby: ## a demo in Ruby, sse, beep or hijack: make demo-ruby NAME=beep PORT=8000
+demo-python: ## the same in Python
+demo-go: ## the same in Go
+demo-c: ## the same in C
+demo-c demo-ruby demo-python demo-go: demo-%:
+	@scripts/install-deps $(patsubst c,build,$*)
+	@scripts/prepare $*
+	@echo "Open the address below. Ctrl-C stops the demo; PORT=0 picks a free port."
+	@exec scripts/demo $* $(NAME) $(PORT)
 
 test: ## every test, also under the sanitizers; installs what is missing
 	@scripts/install-deps test
@@ -34,10 +38,8 @@ check: ## the short form for daily work: build, then the unit, api and net tests
 bench: ## release build, then every benchmark, one after the other; installs what is missing
 	@scripts/install-deps test
 	@cmake --preset release >/dev/null
-	@cmake --build --preset release
-	@$(more_descriptors); for name in $(sort $(basename $(notdir $(wildcard tests/bench/*.c)))); do \
-	    echo "== $$name"; build/release/tests/bench/$$name || exit; \
-	done
+	@for language in ruby python go; do HIJACK_BUILD=build/release scripts/prepare $$language || exit; done
+	@$(more_descriptors); exec scripts/bench
 
 install: ## release build into PREFIX=/usr/local (DESTDIR is honoured); installs what is missing
 	@scripts/install-deps build
@@ -55,12 +57,6 @@ format: ## run clang-format on every C file
 
 clean: ## remove everything that was built
 	@rm -rf build
-
-.PHONY: build-demos
-build-demos:
-	@scripts/install-deps build
-	@cmake --preset release -DHIJACK_BUILD_BENCH=OFF >/dev/null
-	@cmake --build --preset release
 
 # Each held connection is a descriptor; take as many as this process may have.
 more_descriptors = ulimit -S -n "$$(ulimit -H -n)" 2>/dev/null || :
