@@ -127,4 +127,25 @@ class AdoptTest < HijackTest
     theirs.write 'x'
     assert_equal 'x', ours.readpartial(1)
   end
+
+  def test_what_was_received_and_not_read_comes_first
+    [pair, tcp_pair].each do |ours, theirs|
+      theirs.write "line 1\nline 2\n"
+      assert_equal "line 1\n", within { ours.gets }
+      socket = @server.adopt(ours, unread: "\u00e9 ")
+      theirs.write 'line 3'
+      theirs.close_write
+      assert_equal "\u00e9 line 2\nline 3".b, within { socket.read }
+    end
+  end
+
+  def test_a_failure_leaves_what_was_received_and_not_read
+    ours, theirs = pair
+    theirs.write "line 1\nline 2\n"
+    assert_equal "line 1\n", within { ours.gets }
+    assert_raises(Hijack::StateError) { new_server.adopt(ours) }
+    theirs.write 'line 3'
+    theirs.close_write
+    assert_equal "line 2\nline 3", within { ours.read }
+  end
 end

@@ -175,4 +175,14 @@ class FiberTest < HijackTest
       assert_equal "false\n", output.read
     end
   end
+
+  def test_a_handler_without_stack_does_not_end_the_server
+    seen = nil
+    deep = ->(level) { deep.call(level + 1) + 1 }
+    async(->(request) { request.path == '/' ? request.respond(200) : deep.call(0) }) do |port, server|
+      server.on_error { |error, _| seen = error.class }
+      assert_equal [500, 200], [get(port, '/deep').status, get(port).status]
+      assert_equal SystemStackError, seen
+    end
+  end
 end

@@ -168,4 +168,78 @@ class InterruptTest < HijackTest
     end
     refute_includes text, "0\r\n\r\n"
   end
+
+  # What the trap interrupts may hold what the poller needs to go on.
+  def test_stop_in_a_trap_waits_for_nothing
+    program = <<~RUBY
+      require 'hijack_ffi'
+      server = Hijack::Server.new(threads: 1).start
+      socket = server.adopt(UNIXSocket.pair.tap { |_, theirs| $theirs = theirs }.first)
+      trap('USR1') { server.stop }
+      socket.instance_variable_get(:@lock).synchronize { Process.kill(:USR1, Process.pid) && sleep(0.05) }
+      server.wait
+      puts server.running?
+    RUBY
+    assert_equal "false\n", ruby(program, patience: 5).first
+  end
+
+  # The time is over while the stream is made: it comes into nobody's hands.
+  def test_an_interrupt_while_a_stream_is_made_leaves_none_open
+    calls = { block: ->(request) { request.sse { |stream| stream << 'x' } }, object: ->(request) { request.hijack } }
+    calls.each do |name, call|
+      raised = Thread::Queue.new
+      port = serve do |request|
+        held_up { Timeout.timeout(0.05) { call.call(request) } }
+      rescue Timeout::Error => e
+        raised << e
+      end
+      client = ask(port)
+      assert within { raised.pop }, name
+      eventually("#{name}: nothing open") { @server.stats.values_at(:streams, :sockets).sum.zero? }
+      assert_raises(EOFError, Errno::ECONNRESET) { within { loop { client.readpartial(1000) } } }
+    end
+  end
+
+  def test_an_interrupt_while_a_connection_is_adopted_leaves_none_open
+    server = new_server
+    server.start
+    ours, theirs = pair
+    @server = server
+    assert_raises(Timeout::Error) { held_up { Timeout.timeout(0.05) { server.adopt(ours) } } }
+    eventually('nothing open') { server.stats[:sockets].zero? }
+    assert_raises(EOFError, Errno::ECONNRESET) { within { theirs.readpartial(1) } }
+  end
+
+  # Runs the block while another thread has the event queue for a while.
+  def held_up
+    mutex = @server.instance_variable_get(:@queue).instance_variable_get(:@mutex)
+    held = Thread::Queue.new
+    holder = Thread.new { mutex.synchronize { (held << true) && sleep(0.3) } }
+    held.pop
+    yield
+  ensure
+    holder.join
+  end
+
+  def test_an_interrupt_while_a_broadcaster_is_made_leaves_none
+    server = new_server
+    handles = server.instance_variable_get(:@handles)
+    maker = Thread.new do
+      Thread.handle_interrupt(Interrupt => :never) do
+        Thread.current.raise(Interrupt)
+        Thread.handle_interrupt(Interrupt => :on_blocking) { server.broadcaster(overflow: Slow.new) }
+      end
+    rescue Interrupt
+      nil
+    end
+    within { maker.join }
+    assert_empty handles.broadcasters
+  end
+
+  # The value of an option that takes its time.
+  class Slow
+    def to_s
+      sleep
+    end
+  end
 end

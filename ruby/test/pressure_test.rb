@@ -124,4 +124,56 @@ class PressureTest < HijackTest
     @server.stop
     within { waiting.each(&:join) }
   end
+
+  # A call that waits has the String as it was, whatever another thread makes of it.
+  def test_a_string_that_changes_during_the_wait
+    %i[send_event comment write].each do |name|
+      stream, client = stalled
+      fill(stream)
+      text = 'A' * 50_000
+      writer = Thread.new { stream.public_send(name, text) && stream.close }
+      eventually("#{name} waits") { writer.status == 'sleep' }
+      text.replace('short')
+      assert_equal 50_000, unchunk(read_until_end(client).split("\r\n\r\n", 2).last).count('A'), name
+      within { writer.join }
+    end
+  end
+
+  def test_wait_writable_waits_for_another_writer
+    stream, client = stalled
+    writer = Thread.new { stream << 'y' * 20_000_000 }
+    eventually('waits') { writer.status == 'sleep' && writer.join(0.2).nil? && writer.status == 'sleep' }
+    assert_equal :wait_writable, stream.write_nonblock('x', exception: false)
+    assert_nil stream.wait_writable(0.02)
+    reader = Thread.new { read_until(client, "0\r\n\r\n") }
+    within { writer.join }
+    assert_same stream, within { stream.wait_writable }
+    stream.close
+    within { reader.join }
+  end
+
+  def test_a_wait_behind_another_writer_has_a_timeout
+    stream, = stalled
+    fill(stream)
+    writer = Thread.new { assert_raises(Hijack::ClosedError) { stream << 'y' } }
+    eventually('waits') { writer.status == 'sleep' }
+    stream.timeout = 0.05
+    error = assert_raises(Hijack::WaitTimeoutError) { within { stream << 'x' } }
+    assert_equal 'write: not possible within 0.05 s', error.message
+    assert_raises(Hijack::WaitTimeoutError) { within { stream << 'x' } }
+    stream.close
+    within { writer.join }
+  end
+
+  def test_an_interrupted_writer_lets_the_next_one_write
+    stream, client = stalled
+    fill(stream)
+    writer = Thread.new { stream << 'y' }
+    eventually('waits') { writer.status == 'sleep' }
+    within { writer.kill.join }
+    reader = Thread.new { read_until(client, "0\r\n\r\n") }
+    within { stream << 'x' }
+    stream.close
+    within { reader.join }
+  end
 end

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative 'support'
+require 'minitest/mock'
 require 'tmpdir'
 
 class ServerTest < HijackTest
@@ -215,5 +216,76 @@ class ServerTest < HijackTest
     end
     names = Array.new(3) { ask(port, '/', { 'Connection' => 'close' }) }.map { |client| read_response(client).body }
     assert_equal ['hijack worker 1', 'hijack worker 2', 'hijack worker 3'], names.sort
+  end
+
+  # Handlers that end more than themselves.
+  def test_what_a_handler_cannot_end
+    ends = { '/deep' => -> { deep(0) }, '/memory' => -> { raise NoMemoryError, 'none' },
+             '/exit' => -> { Thread.exit }, '/kill' => -> { Thread.current.kill } }
+    port = serve(workers: 1) { |request| ends.fetch(request.path) { -> { request.respond 200 } }.call }
+    reported = Thread::Queue.new
+    @server.on_error { |error, _| reported << error.class }
+    ends.each_key do |path|
+      assert_equal [500, 200], [get(port, path).status, get(port).status], path
+    end
+    assert_equal [SystemStackError, NoMemoryError], Array.new(2) { within { reported.pop } }
+  end
+
+  def deep(level)
+    deep(level + 1) + 1
+  end
+
+  # The workers are ended then, too, and no new ones may come.
+  def test_the_process_ends_under_its_workers
+    program = 'Hijack::Server.new(threads: 1).start { |_| nil }; sleep 0.05'
+    _, _, status = ruby("require 'hijack_ffi'\n#{program}")
+    assert status.success?
+  end
+
+  # As if the process could have only so many threads more.
+  def without_threads(left, &block)
+    original = Thread.method(:new)
+    refuse = lambda do |*arguments, &body|
+      (left -= 1).negative? ? raise(ThreadError, "can't create Thread") : original.call(*arguments, &body)
+    end
+    Thread.stub(:new, refuse, &block)
+  end
+
+  def test_a_start_without_threads_leaves_nothing_started
+    [0, 1, 2].each do |left|
+      server = new_server(workers: 2)
+      port = server.listen('127.0.0.1:0')
+      without_threads(left) { assert_raises(ThreadError) { server.start { |request| request.respond 200 } } }
+      refute server.running?
+      assert_raises(Errno::ECONNREFUSED) { TCPSocket.new('127.0.0.1', port) }
+      within { server.wait.stop }
+    end
+  end
+
+  def test_stop_while_the_start_fails
+    server = new_server
+    stopper = nil
+    start = lambda do |_|
+      stopper = Thread.new { server.stop }
+      eventually('stop waits') { stopper.status == 'sleep' }
+      Hijack::C::ENOMEM
+    end
+    Hijack::C.stub(:server_start, start) { assert_raises(Hijack::Error) { server.start } }
+    assert within { stopper.join }
+  end
+
+  # Whatever goes wrong at the end, it comes.
+  def test_an_end_that_fails
+    port = serve(workers: 1) { |request| request.respond 200 }
+    get(port)
+    poller = @server.instance_variable_get(:@thread)
+    poller.report_on_exception = false
+    waiting = Thread.new { assert_raises(RuntimeError) { @server.wait } }
+    @server.instance_variable_get(:@queue).stub(:dispatch, -> { raise 'bad' }) do
+      assert_raises(RuntimeError) { within { @servers.pop.stop } }
+    end
+    within { waiting.join }
+    refute @server.running?
+    assert_raises(Hijack::ShutdownError) { @server.stats }
   end
 end

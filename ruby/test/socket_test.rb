@@ -275,4 +275,41 @@ class SocketTest < HijackTest
     assert_raises(Errno::ECONNRESET, EOFError) { within { loop { client.readpartial(65_536) } } }
     eventually('descriptor closed') { descriptors < before }
   end
+
+  def test_lengths_for_which_nothing_need_come
+    socket, = hijacked
+    within do
+      assert_equal '', socket.read(0)
+      assert_equal '', socket.readpartial(0)
+      assert_equal '', socket.read_nonblock(0)
+      assert_equal '', socket.gets(0)
+      assert_raises(ArgumentError) { socket.read(-1) }
+      assert_raises(ArgumentError) { socket.readpartial(-1) }
+      assert_raises(ArgumentError) { socket.read_nonblock(-1, exception: false) }
+    end
+    socket.close
+    assert_raises(Hijack::ClosedError) { socket.read(0) }
+    assert_raises(Hijack::ClosedError) { socket.readpartial(0) }
+  end
+
+  # As an IO does, which the same bytes are given to.
+  def test_paragraphs
+    ["\n\n\nab\n\ncd", "ab\nc\n\n\n\n\ncd\n", "\n\n", "\n"].each do |text|
+      [{}, { chomp: true }].each do |options|
+        socket, client = hijacked
+        reader, writer = IO.pipe
+        [client, writer].each { |io| io.write(text) }
+        client.close_write
+        writer.close
+        assert_equal reader.each_line('', **options).to_a, within { socket.each_line('', **options).to_a }, text.inspect
+        reader.close
+      end
+    end
+  end
+
+  def test_a_negative_limit_is_none
+    socket, client = hijacked
+    client.write "ab\ncd"
+    assert_equal "ab\n", within { socket.gets(-1) }
+  end
 end

@@ -9,21 +9,25 @@ module Hijack
     # How a held connection starts; see docs/broadcaster.md#kinds.
     KINDS = { raw: C::HOLD_RAW, stream: C::HOLD_STREAM, sse: C::HOLD_SSE, sse_body: C::HOLD_SSE_BODY }.freeze
 
+    # More than an IO keeps in its buffer.
+    BUFFER_BYTES = 65_536
+    private_constant :BUFFER_BYTES
+
     # @return [Integer] the number of that kind
     # @raise [InvalidError]
     def self.kind(name)
       KINDS[name] || raise(InvalidError, "as: #{name.inspect}: there are #{KINDS.keys.map(&:inspect).join(', ')}")
     end
 
-    # Gives a copy of the descriptor to the block's call. When that succeeds, io is closed, which its peer does not
-    # notice; when it fails, io is as it was.
+    # Gives a copy of the descriptor to the block's call, and the IO it is of. When that succeeds, io is closed, which
+    # its peer does not notice; when it fails, io is as it was.
     # @raise [InvalidError] where io is no connection, or one that changes the bytes, as TLS does
     def self.take(io)
       source = plain(io)
       source.flush
       # No interrupt in here: the descriptor would be closed twice, or never.
       Thread.handle_interrupt(Object => :never) do
-        result = give_copy(source) { |fd| yield(fd) }
+        result = give_copy(source) { |fd| yield(fd, source) }
         (io.respond_to?(:close) ? io : source).close
         result
       end
@@ -32,6 +36,23 @@ module Hijack
 
       raise InvalidError, "cannot adopt #{io.inspect}: #{e.message}"
     end
+
+    # Gives the block what was received and not read, and puts it back when that fails.
+    # @return [Object] what the block returns
+    def self.with_buffered(source)
+      bytes = received(source)
+      result = yield(bytes)
+    ensure
+      source.ungetbyte(bytes) unless result || bytes.nil? || bytes.empty?
+    end
+
+    def self.received(source)
+      bytes = source.read_nonblock(BUFFER_BYTES, exception: false)
+      bytes.is_a?(String) ? bytes : '' # nothing, or the end
+    rescue Errno::ENOTCONN
+      '' # it listens, as the library will say
+    end
+    private_class_method :received
 
     def self.give_copy(source)
       copy = source.dup

@@ -13,12 +13,14 @@ module Hijack
     # @api private
     def initialize(handles, **options)
       @handles = handles
-      @handle = C.make('broadcaster') { |out| handles.shut(C.broadcaster_new(out, handles.server)) }
-      handles.broadcasters << @handle
+      Thread.handle_interrupt(Object => :never) do
+        @handle = C.make('broadcaster') { |out| handles.shut(C.broadcaster_new(out, handles.server)) }
+        handles.broadcasters << @handle
+      end
       set(**options)
-    rescue Error
-      free if @handle
-      raise
+      made = true
+    ensure
+      free if @handle && !made
     end
 
     # Sends data to every member: as it is to raw and stream members, as one SSE event to the others.
@@ -69,7 +71,7 @@ module Hijack
     end
 
     # Takes a connection of another server as a member. io is closed by that, which its peer does not notice; when it
-    # fails, io is as it was.
+    # fails, io is as it was. What the peer has sent is dropped, as all that a member sends.
     # @param io [IO, #to_io] a connected socket, TCP or unix, without TLS
     # @param as [:sse, :stream, :raw, :sse_body] what is written first, and how messages are; :sse_body where the other
     #   server has written the head

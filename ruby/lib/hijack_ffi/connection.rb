@@ -40,7 +40,8 @@ module Hijack
       @number = number
       @lock = Mutex.new # guards what events change; never held while waiting
       @changed = ConditionVariable.new
-      @writing = Mutex.new # one write at a time, so that pieces do not mix
+      @writing = Mutex.new # one write at a time, so that pieces do not mix; never waited for, as that has no timeout
+      @waiting = 0 # who wait for their turn to write
       @drained = 0 # DRAINED events so far
       @blocked_at = nil # @drained before a write that was refused
       @ended = nil # why, as a code
@@ -53,9 +54,9 @@ module Hijack
     # @return [Integer] bytes
     # @raise [ClosedError, WaitTimeoutError, TooBigError]
     def write(*parts)
-      data = parts.size == 1 ? parts.first.to_s : parts.map { |part| part.to_s.b }.join
+      data = parts.size == 1 ? Text.settled(parts.first) : parts.map { |part| part.to_s.b }.join
       size = data.bytesize
-      @writing.synchronize do
+      in_turn('write') do
         0.step(size - 1, PIECE_BYTES) do |at|
           piece = size > PIECE_BYTES ? data.byteslice(at, PIECE_BYTES) : data
           transmit('write') { send_bytes(piece, piece.bytesize) }
@@ -79,7 +80,7 @@ module Hijack
     # @raise [WriteWouldBlockError] an IO::WaitWritable; {#wait_writable} waits for the moment to try again
     # @raise [ClosedError, TooBigError]
     def write_nonblock(data, exception: true)
-      data = data.to_s
+      data = Text.settled(data)
       result = data.empty? ? 0 : try_send(data)
       return data.bytesize unless result.negative?
 
@@ -94,7 +95,7 @@ module Hijack
     # @return [self, nil] nil when the time is over
     def wait_writable(timeout = @timeout)
       @lock.synchronize do
-        wait_for('wait_writable', timeout) { @blocked_at.nil? || @blocked_at != @drained || @ended }
+        wait_turn('wait_writable', timeout) { @blocked_at != @drained }
       end
       self
     rescue WaitTimeoutError
@@ -197,6 +198,31 @@ module Hijack
       Process.clock_gettime(Process::CLOCK_MONOTONIC)
     end
 
+    # Runs the block when no other write is at work.
+    def in_turn(what)
+      until (mine = @writing.try_lock)
+        @lock.synchronize { wait_turn(what) }
+        refuse(C::ECLOSED, what) if @ended
+      end
+      yield
+    ensure
+      end_turn if mine
+    end
+
+    # Under the lock, waits until no other write is at work, and the block gives something true. Who waits is counted
+    # before it looks, so that the one that ends its turn meanwhile knows.
+    def wait_turn(what, timeout = @timeout)
+      @waiting += 1
+      wait_for(what, timeout) { @ended || (!@writing.locked? && (!block_given? || yield)) }
+    ensure
+      @waiting -= 1
+    end
+
+    def end_turn
+      @writing.unlock
+      Thread.handle_interrupt(Object => :never) { @lock.synchronize { @changed.broadcast } } if @waiting.positive?
+    end
+
     # Calls the block, which sends, until it is not told to wait. DRAINED may have come before its call has returned.
     def transmit(what)
       loop do
@@ -218,7 +244,7 @@ module Hijack
         @blocked_at = (seen if result == C::EAGAIN)
         result
       ensure
-        @writing.unlock
+        end_turn
       end
     end
 

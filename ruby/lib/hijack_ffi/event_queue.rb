@@ -40,18 +40,16 @@ module Hijack
       raise Error.for(C::EFORK, what) if forked?
     end
 
-    # Makes a stream or socket, and the object that gets its events.
+    # Makes a stream or socket, and the object that gets its events; the caller lets no interrupt come meanwhile.
     # @yieldparam out [FFI::Pointer] for the call that makes it
     # @return [Connection]
     def register(kind, what)
-      Thread.handle_interrupt(Object => :never) do
-        @mutex.synchronize do
-          C.check(yield(@out), what)
-          handle = @out.read_uint64
-          number = @last_number += 1
-          C.handle_set_user_data(handle, number)
-          @objects[number] = kind.new(self, handle, number)
-        end
+      @mutex.synchronize do
+        C.check(yield(@out), what)
+        handle = @out.read_uint64
+        number = @last_number += 1
+        C.handle_set_user_data(handle, number)
+        @objects[number] = kind.new(self, handle, number)
       end
     end
 

@@ -5,7 +5,9 @@ module Hijack
   # @api private
   class Pool
     TEXT = { 'content-type' => 'text/plain; charset=utf-8' }.freeze
-    private_constant :TEXT
+    # What a handler may raise without ending anything else.
+    FAILURES = [StandardError, ScriptError, SystemStackError, NoMemoryError].freeze
+    private_constant :TEXT, :FAILURES
 
     # @param limit [Integer] requests that may wait; further ones are answered with 503
     # @yieldparam error [Exception] what a handler raised
@@ -25,7 +27,7 @@ module Hijack
       elsif Fiber.current_scheduler
         @accept = ->(request) { Fiber.schedule { handle(handler, request) } }
       else
-        threads.times { |index| start_thread(handler, index) }
+        threads.times { |index| start_thread(handler, "hijack worker #{index + 1}") }
       end
     end
 
@@ -51,7 +53,7 @@ module Hijack
 
     # Waits for the threads that handle nothing.
     def join
-      @threads.each_key do |thread|
+      @threads.keys.each do |thread|
         nil until @threads[thread] || thread == Thread.current || thread.join(0.01)
       end
     end
@@ -64,14 +66,15 @@ module Hijack
       request.respond(503, "503 Service Unavailable: too many requests wait\n", TEXT.merge('retry-after' => '1'))
     end
 
-    def start_thread(handler, index)
-      thread = Thread.new { work(handler) }
-      thread.name = "hijack worker #{index + 1}"
-      @threads[thread] = false
+    def start_thread(handler, name)
+      thread = Thread.new { work(handler, name) }
+      thread.name = name
+      @threads[thread] ||= false
     end
 
-    # A new thread inherits the shield of the one that starts it.
-    def work(handler)
+    # A new thread inherits the shield of the one that starts it. One that a handler has ended is replaced, unless the
+    # whole process ends.
+    def work(handler, name)
       Thread.handle_interrupt(Object => :immediate) do
         while (request = pop)
           @threads[Thread.current] = true
@@ -79,13 +82,16 @@ module Hijack
           @threads[Thread.current] = false
         end
       end
+    ensure
+      @threads.delete(Thread.current)
+      start_thread(handler, name) unless @requests.closed? || !Thread.main.alive?
     end
 
     def handle(handler, request)
       handler.call(request)
     rescue ClosedError, ResetError, TimedOutError, SlowError, ShutdownError
       # The connection has gone, which is everyday life.
-    rescue StandardError, ScriptError => e
+    rescue *FAILURES => e
       report(e, request)
     ensure
       request.free
@@ -93,7 +99,7 @@ module Hijack
 
     def report(error, request)
       @report.call(error, request)
-    rescue StandardError => e
+    rescue *FAILURES => e
       warn "hijack_ffi: on_error failed: #{e.full_message(highlight: false)}"
     end
   end

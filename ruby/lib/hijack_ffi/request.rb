@@ -173,9 +173,17 @@ module Hijack
     end
 
     def become(kind, what, block, &call)
-      connection = @queue.register(kind, what, &call)
-      free
-      block ? connection.use(&block) : connection
+      connection = nil
+      Thread.handle_interrupt(Object => :never) { connection = register(kind, what, &call) }
+      result = block ? connection.use(&block) : connection
+      handed_over = true
+      result
+    ensure
+      connection&.abort unless handed_over || @queue.forked?
+    end
+
+    def register(kind, what, &call)
+      @queue.register(kind, what, &call).tap { free }
     rescue HandleError
       raise Error.for(C::ESTATE, what)
     end

@@ -114,20 +114,27 @@ module Hijack
     # Takes a connection of another server. io is closed by that, which its peer does not notice; when it fails, io is
     # as it was.
     # @param io [IO, #to_io] a connected socket, TCP or unix, without TLS
-    # @param unread [String] bytes that were read from it already: they are read first
+    # @param unread [String] bytes that were read from it already: they are read first, then what io has in its buffer
     # @return [Socket]
     # @raise [InvalidError, NotSocketError, StateError, ShutdownError, LimitError]
     def adopt(io, unread: '')
-      Adopt.take(io) do |fd|
-        @queue.register(Socket, 'adopt') do |out|
-          @handles.shut(C.server_adopt(out, handle, fd, unread, unread.bytesize))
+      socket = nil
+      Adopt.take(io) do |fd, source|
+        Adopt.with_buffered(source) do |buffered|
+          bytes = unread.b << buffered
+          socket = @queue.register(Socket, 'adopt') do |out|
+            @handles.shut(C.server_adopt(out, handle, fd, bytes, bytes.bytesize))
+          end
         end
       end
+      adopted = socket
+    ensure
+      socket&.abort unless adopted
     end
 
     # What to do with an error that a handler raised; without this it is written to stderr. Errors which say that the
     # connection has gone are not reported.
-    # @yieldparam error [StandardError, ScriptError]
+    # @yieldparam error [StandardError, ScriptError, SystemStackError, NoMemoryError]
     # @yieldparam request [Request] is answered with 500, if it was not
     # @return [self]
     def on_error(&block)
@@ -214,7 +221,7 @@ module Hijack
     end
 
     # Ends now: every connection is closed. Waits until all is over, but for handlers that are still at work. A second
-    # call does nothing. May be called from a trap.
+    # call does nothing. May be called from a trap; there it does not wait ({#wait} does, outside).
     # @return [nil]
     # @raise [ForkError]
     def stop
@@ -223,7 +230,7 @@ module Hijack
       return give_back unless @poller
 
       C.server_stop(handle)
-      return if polling_here?
+      return if polling_here? || in_trap?
 
       @done.pop
       @thread&.join unless @thread == Thread.current
@@ -262,6 +269,7 @@ module Hijack
         check(C.server_start(handle), 'start')
       rescue Error
         @poller = nil
+        give_back if @stopping # by a thread that waits now
         raise
       end
       prepare_pool(handler)
@@ -270,8 +278,13 @@ module Hijack
 
     def prepare_pool(handler)
       @fibers = !Fiber.current_scheduler.nil?
-      @pool.handle_with(handler, @workers) unless handler == false
-    rescue ThreadError # there cannot be so many threads
+      needing_threads { @pool.handle_with(handler, @workers) } unless handler == false
+    end
+
+    # Nobody serves where there cannot be so many.
+    def needing_threads
+      yield
+    rescue ThreadError
       tear_down
       raise
     end
@@ -279,7 +292,7 @@ module Hijack
     def serve_in_background
       return Fiber.schedule { serve } if @fibers
 
-      @poller = @thread = Thread.new { serve }
+      @poller = @thread = needing_threads { Thread.new { serve } }
       @thread.name = 'hijack poller'
     end
 
@@ -311,10 +324,14 @@ module Hijack
     def tear_down
       C.server_stop(handle)
       @queue.dispatch { |request, _| C.request_free(request) }
-      @queue.close
-      @pool.close
-      @pool.join
-      give_back
+    ensure
+      begin
+        @queue.close
+        @pool.close
+        @pool.join
+      ensure
+        give_back
+      end
     end
 
     # Without a lock, since a trap may call it where nothing was started.
@@ -327,6 +344,13 @@ module Hijack
     # Whether this is the thread that polls, and not in a fiber that could wait for the one that does.
     def polling_here?
       @poller == Thread.current && !Fiber.current_scheduler
+    end
+
+    # Where no Mutex can be had, and so nothing be waited for: what is interrupted may hold one.
+    def in_trap?
+      Mutex.new.synchronize { false }
+    rescue ThreadError
+      true
     end
 
     def stop_here

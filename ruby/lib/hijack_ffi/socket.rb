@@ -45,7 +45,7 @@ module Hijack
     # @raise [EOFError, ClosedError]
     def read_nonblock(length, buffer = nil, exception: true)
       @lock.synchronize { ask(WINDOW) }
-      return readpartial(length, buffer) if ready?
+      return readpartial(length, buffer) if length < 1 || ready?
       return :wait_readable unless exception
 
       raise ReadWouldBlockError, "read_nonblock: #{C.strerror(C::EAGAIN)}"
@@ -73,7 +73,7 @@ module Hijack
     # @raise [ClosedError, ResetError, WaitTimeoutError]
     def read(length = nil, buffer = nil)
       bytes = @lock.synchronize do
-        at_end?
+        at_end? unless length && length < 1 # for which nothing need come
         nil while (length.nil? || @buffer.bytesize < length) && more?(@buffer.bytesize)
         take(length || @buffer.bytesize)
       end
@@ -82,15 +82,21 @@ module Hijack
     end
 
     # Reads a line. When the wait is interrupted, nothing is lost.
-    # @param separator [String, nil] ends the line; nil: read up to the end
+    # @param separator [String, nil] ends the line; nil: read up to the end; '': a paragraph, up to an empty line, with
+    #   the empty lines before it left out
     # @param limit [Integer, nil] at most so many bytes: without it a peer may send a line of any length
     # @param chomp [Boolean] leaves the separator out
     # @return [String, nil] nil at the end
     # @raise [ClosedError, ResetError, WaitTimeoutError]
     def gets(separator = $/, limit = nil, chomp: false)
       separator, limit = $/, separator if separator.is_a?(Integer)
-      separator = "\n\n" if separator&.empty?
-      line = @lock.synchronize { take(line_length(separator, limit)) }
+      limit = nil if limit&.negative?
+      paragraph = separator&.empty?
+      separator = "\n\n" if paragraph
+      line = @lock.synchronize do
+        skip_empty_lines if paragraph && limit != 0
+        take(line_length(separator, limit))
+      end
       return if line.empty? && limit != 0
 
       chomp && separator ? line.chomp(separator) : line
@@ -146,14 +152,15 @@ module Hijack
     # @return [Array(BasicSocket, String)] a TCPSocket or UNIXSocket, and the bytes that were read from it already
     # @raise [ClosedError, ResetError, StateError, WaitTimeoutError] it is aborted if the wait is interrupted
     def detach
+      io = nil
       result = C.socket_detach(@handle)
       refuse(result, 'detach') if result.negative?
-      begin
-        @lock.synchronize { wait_for('detach') { @detached || @ended } }
-        @detached ? [io = specific(@detached), @buffer] : refuse(C::ECLOSED, 'detach')
-      ensure
-        abandon unless io
-      end
+      @lock.synchronize { wait_for('detach') { @detached || @ended } }
+      refuse(C::ECLOSED, 'detach') unless @detached
+      Thread.handle_interrupt(Object => :never) { io = specific(@detached) }
+      detached = [io, @buffer]
+    ensure
+      abandon(io) if result&.zero? && !detached
     end
 
     # @api private
@@ -225,10 +232,15 @@ module Hijack
     def take(length)
       raise ArgumentError, "negative length #{length} given" if length.negative?
 
+      refuse(C::ECLOSED, 'read') if @closed
       bytes = @buffer
       length < bytes.bytesize ? bytes = @buffer.slice!(0, length) : @buffer = String.new
       ask(WINDOW)
       bytes
+    end
+
+    def skip_empty_lines
+      take(@buffer[/\A\n+/].size) while !at_end? && @buffer.start_with?("\n")
     end
 
     # Waits until a line is there.
@@ -252,15 +264,15 @@ module Hijack
       (socket.local_address.unix? ? UNIXSocket : TCPSocket).for_fd(descriptor)
     end
 
-    # Nobody wants the descriptor any more, whether it has come or not.
-    def abandon
+    # Nobody wants the descriptor any more, whether it has come or not; io: what it is in.
+    def abandon(io)
       return if @queue.forked?
 
       descriptor = @lock.synchronize do
         @closed = true
         @detached
       end
-      IO.for_fd(descriptor).close if descriptor
+      (io || IO.for_fd(descriptor)).close if descriptor
       let_go(C::ECLOSED, by_program: true)
     end
 

@@ -16,7 +16,7 @@ module Hijack
     def send_event(data = nil, event: nil, id: nil, retry: nil)
       fields = [event, id, data].flat_map { |text| Text.sized(text) }
       milliseconds = binding.local_variable_get(:retry) || -1
-      @writing.synchronize { transmit('send_event') { C.stream_send_sse(@handle, *fields, milliseconds) } }
+      in_turn('send_event') { transmit('send_event') { C.stream_send_sse(@handle, *fields, milliseconds) } }
       self
     end
 
@@ -26,7 +26,7 @@ module Hijack
     # @raise [ClosedError, WaitTimeoutError]
     def comment(text = '')
       sized = Text.sized(text)
-      @writing.synchronize { transmit('comment') { C.stream_send_comment(@handle, *sized) } }
+      in_turn('comment') { transmit('comment') { C.stream_send_comment(@handle, *sized) } }
       self
     end
 
@@ -62,9 +62,15 @@ module Hijack
     def self.sized(text)
       return [nil, 0] if text.nil?
 
-      text = text.to_s
+      text = settled(text)
       text = text.encode(Encoding::UTF_8) unless AS_IT_IS.include?(text.encoding)
       [text, text.bytesize]
+    end
+
+    # @return [String] one that no other thread changes while a call waits; the bytes are not copied for that
+    def self.settled(text)
+      text = text.to_s
+      text.frozen? ? text : text.dup
     end
   end
 end
