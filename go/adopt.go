@@ -27,8 +27,7 @@ type hijacker interface {
 // was. Errors: ErrNotSocket (no plain TCP or unix connection, TLS for example), ErrState (the server does not run),
 // ErrShutdown, ErrLimit.
 func (s *Server) Adopt(conn net.Conn, unread []byte) (*Socket, error) {
-	socket := &Socket{connection: newConnection(socketCalls{}, addrText(conn.RemoteAddr()), func() {}),
-		local: conn.LocalAddr(), remote: conn.RemoteAddr(), taken: -1, fd: -1}
+	socket := newSocket(addrText(conn.RemoteAddr()), func() {}, conn.LocalAddr(), conn.RemoteAddr())
 	err := s.adopt(conn, func(fd C.int) C.int {
 		p, n := cBytes(unread)
 		return s.make(socket, func(out *C.uint64_t) C.int {
@@ -59,39 +58,35 @@ func (b *Broadcaster) Adopt(conn net.Conn, kind Kind, header map[string][]string
 // of the request stays in Go. Where w cannot be hijacked (HTTP/2, or a middleware that hides it), the error is
 // ErrNotSocket and w can still answer; after any other error the connection is closed.
 func (b *Broadcaster) Hijack(w ResponseWriter, kind Kind, header map[string][]string) error {
-	conn, _, err := hijack(w)
-	if err != nil {
-		return err
-	}
-	if err = b.Adopt(conn, kind, header); err != nil {
-		conn.Close()
-	}
-	return err
+	return hijack(w, func(conn net.Conn, _ *bufio.Reader) error { return b.Adopt(conn, kind, header) })
 }
 
 // Hijack takes the connection of a request that net/http serves as a Socket, with the bytes that net/http had read
 // already. Errors: as Broadcaster.Hijack.
-func (s *Server) Hijack(w ResponseWriter) (*Socket, error) {
-	conn, buffered, err := hijack(w)
-	if err != nil {
-		return nil, err
-	}
-	unread, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	socket, err := s.Adopt(conn, unread)
-	if err != nil {
-		conn.Close()
-	}
+func (s *Server) Hijack(w ResponseWriter) (socket *Socket, err error) {
+	err = hijack(w, func(conn net.Conn, buffered *bufio.Reader) error {
+		unread, _ := buffered.Peek(buffered.Buffered())
+		socket, err = s.Adopt(conn, unread)
+		return err
+	})
 	return socket, err
 }
 
-// hijack finds the hijacker in w, or in what w wraps; see http.ResponseController.
-func hijack(w ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
+// hijack finds the hijacker in w, or in what w wraps (see http.ResponseController), and gives adopt what it hands out.
+func hijack(w ResponseWriter, adopt func(net.Conn, *bufio.Reader) error) error {
 	for it := any(w); it != nil; it = unwrap(it) {
 		if h, ok := it.(hijacker); ok {
-			return h.Hijack()
+			conn, buffered, err := h.Hijack()
+			if err != nil {
+				return err
+			}
+			if err = adopt(conn, buffered.Reader); err != nil {
+				conn.Close()
+			}
+			return err
 		}
 	}
-	return nil, nil, &OpError{"hijack", fmt.Sprintf("%T, which is no http.Hijacker", w), ErrNotSocket}
+	return &OpError{"hijack", fmt.Sprintf("%T, which is no http.Hijacker", w), ErrNotSocket}
 }
 
 // unwrap calls Unwrap() http.ResponseWriter, whose result has a type that only a package which imports net/http can

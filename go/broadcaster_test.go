@@ -72,6 +72,21 @@ func TestBroadcaster(t *testing.T) {
 	wantError(t, clients.Set(hijack.Options{"backlog_bytes": 1}), hijack.ErrClosed, "option ")
 }
 
+// A room that is no more: the request can still be answered.
+func TestHoldOfAFreedBroadcaster(t *testing.T) {
+	server := newServer(t, nil)
+	freed, err := server.NewBroadcaster(nil)
+	must(t, err)
+	freed.Free()
+	addr := serve(t, server, func(r *hijack.Request) {
+		wantError(t, r.Hold(freed, hijack.HoldSSE, nil), hijack.ErrClosed, "hold GET / of ")
+		must(t, r.Context().Err())
+		must(t, r.Respond(503, nil, nil))
+	})
+	first, _ := dial(t, addr).get("/").head()
+	want(t, "status", first, "HTTP/1.1 503 Service Unavailable")
+}
+
 func TestMembers(t *testing.T) {
 	addr, streams, server := streaming(t, nil, nil)
 	one, err := server.NewBroadcaster(hijack.Options{"overflow": "drop_oldest"})

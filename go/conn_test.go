@@ -3,6 +3,7 @@ package hijack_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -112,10 +113,27 @@ func TestConnDeadlines(t *testing.T) {
 		wantTimeout(t, "a write after its deadline", err)
 		want(t, "n", n, 0)
 
+		n, err = b.Read(nil)
+		want(t, "a read of nothing", fmt.Sprint(n, err), "0 <nil>")
+
 		// Back again.
 		must(t, b.SetDeadline(time.Time{}))
 		_, err = b.Read(buffer)
 		must(t, err)
+
+		// A connection that was closed says so first.
+		must(t, b.SetDeadline(time.Unix(1, 0)))
+		must(t, b.Close())
+		for _, call := range []func([]byte) (int, error){b.Read, b.Write} {
+			for _, p := range [][]byte{nil, buffer} {
+				if _, err := call(p); !errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("%d bytes of a closed connection after the deadline: %v", len(p), err)
+				}
+			}
+		}
+		if err := b.SetDeadline(time.Time{}); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("SetDeadline of a closed connection: %v", err)
+		}
 	})
 }
 
@@ -123,6 +141,8 @@ func TestConnDeadlines(t *testing.T) {
 func TestConnDeadlineMoves(t *testing.T) {
 	forEachPair(t, func(t *testing.T, a, b net.Conn) {
 		ended := make(chan error, 2)
+		_, err := a.Write(make([]byte, 2)) // for b to read, whenever the other goroutines come to run
+		must(t, err)
 		go func() { _, err := a.Read(make([]byte, 1)); ended <- err }()
 		go func() {
 			var err error
@@ -138,10 +158,11 @@ func TestConnDeadlineMoves(t *testing.T) {
 		wantTimeout(t, "the other", within(t, "its end", ended))
 
 		must(t, b.SetReadDeadline(time.Now().Add(10*time.Millisecond)))
-		must(t, b.SetReadDeadline(time.Now().Add(time.Hour)))
-		io.ReadFull(b, make([]byte, 1)) // of what was written above
+		must(t, b.SetReadDeadline(time.Now().Add(patience)))
+		_, err = b.Read(make([]byte, 1))
+		must(t, err)
 		time.Sleep(15 * time.Millisecond)
-		_, err := b.Read(make([]byte, 1))
+		_, err = b.Read(make([]byte, 1))
 		must(t, err)
 	})
 }
@@ -174,6 +195,29 @@ func TestConnCloseWakesEveryone(t *testing.T) {
 			t.Errorf("Write to a closed connection: %v", err)
 		}
 	})
+}
+
+// A deadline that is set while the connection ends: neither waits for the other.
+func TestDeadlinesWhileItEnds(t *testing.T) {
+	addr, sockets, _ := hijacking(t, nil)
+	for i := 0; i < times(2000); i++ {
+		c := dial(t, addr).get("/")
+		socket := within(t, "the socket", sockets)
+		ended := make(chan struct{}, 3)
+		for j := 0; j < cap(ended); j++ {
+			go func() {
+				for socket.SetReadDeadline(time.Now().Add(time.Minute)) == nil {
+				}
+				ended <- struct{}{}
+			}()
+		}
+		go socket.Read(make([]byte, 1))
+		must(t, socket.CloseWrite())
+		must(t, c.Close())
+		for j := 0; j < cap(ended); j++ {
+			within(t, "the end of SetReadDeadline", ended)
+		}
+	}
 }
 
 // Every method at once, many times: the race detector looks on.

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"time"
@@ -29,16 +30,15 @@ type connection struct {
 	name   string             // for errors: the peer
 	cancel context.CancelFunc // of the request that it was
 	writer chan struct{}      // full while somebody writes
-	limit  deadline           // for writing
-	done   chan struct{}
+	done   chan struct{}      // closed when it has ended
 
 	mu      sync.Mutex
-	closed  bool  // the program asked for the end
-	aborted bool  // and for a broken one
-	shut    bool  // the program writes no more
-	ended   bool  // it has come
-	err     error // why, where it is not what the program asked for
-	drained signal
+	closed  bool      // the program asked for the end
+	aborted bool      // and for a broken one
+	shut    bool      // the program writes no more
+	err     error     // why it ended, where that is not what the program asked for
+	limit   time.Time // for writing
+	changed signal    // any of these, or what readers and writers wait for
 }
 
 func newConnection(calls calls, name string, cancel context.CancelFunc) connection {
@@ -66,7 +66,7 @@ func (c *connection) WriteContext(ctx context.Context, p []byte) (n int, err err
 			if len(piece) > longestPiece {
 				piece = piece[:longestPiece]
 			}
-			if err := c.push(ctx, func() C.int { return c.calls.send(c.handle, piece) }); err != nil {
+			if err := c.push(ctx, "write", func() C.int { return c.calls.send(c.handle, piece) }); err != nil {
 				return err
 			}
 			n += len(piece)
@@ -90,15 +90,24 @@ func (c *connection) TryWrite(p []byte) error {
 
 // SetWriteDeadline sets when waiting writes fail with os.ErrDeadlineExceeded; the zero time is never.
 func (c *connection) SetWriteDeadline(t time.Time) error {
-	if isClosed(c.done) {
+	return c.setLimits(t, &c.limit)
+}
+
+func (c *connection) setLimits(t time.Time, limits ...*time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || isClosed(c.done) {
 		return &OpError{"set deadline", c.name, ErrClosed}
 	}
-	c.limit.set(t)
+	for _, limit := range limits {
+		*limit = t
+	}
+	c.changed.fire()
 	return nil
 }
 
-// Close ends the connection in order: what was written still goes out. It does not wait for that; see Done. Closing
-// again does nothing.
+// Close ends the connection in order: what was written still goes out, and nothing more is read. It does not wait for
+// that; see Done. Closing again does nothing.
 func (c *connection) Close() error {
 	return c.finish("close", c.calls.close)
 }
@@ -143,104 +152,106 @@ func (c *connection) member() handle { return c.handle }
 func (c *connection) finish(op string, call func(handle) C.int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended || (c.closed && op == "close") {
+	if isClosed(c.done) || (c.closed && op == "close") {
 		return nil
 	}
 	c.closed = true
 	c.aborted = c.aborted || op == "abort"
-	c.drained.fire()
-	if result := call(c.handle); Error(result) != ErrClosed && Error(result) != ErrHandle {
-		return check(op, c.name, result)
+	c.changed.fire()
+	if err := check(op, c.name, call(c.handle)); !errors.Is(err, ErrClosed) {
+		return err
 	}
 	return nil
+}
+
+// receive takes an event, on the poller's goroutine.
+func (c *connection) receive(e *event) {
+	switch e.kind {
+	case eventClosed:
+		c.end(Error(e.status))
+		c.cancel()
+		c.calls.free(c.handle)
+	case eventDetached:
+		c.end(0)
+		c.calls.free(c.handle)
+	default:
+		c.mu.Lock()
+		c.changed.fire()
+		c.mu.Unlock()
+	}
 }
 
 // end follows the last event.
 func (c *connection) end(why Error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	if isClosed(c.done) {
 		return
 	}
-	c.ended = true
 	if why != 0 && !(why == ErrAborted && c.aborted) {
 		c.err = why
 	}
-	c.drained.fire()
-	c.limit.stop()
+	c.changed.fire()
 	close(c.done)
 }
 
 // exclusive runs write when no other goroutine is writing.
 func (c *connection) exclusive(ctx context.Context, write func() error) error {
-	for {
-		if err := c.expired(ctx); err != nil {
+	for mine := false; !mine; {
+		changed, limit, err := c.writable(ctx, "write")
+		if err != nil {
 			return err
 		}
-		select {
-		case c.writer <- struct{}{}:
-			defer func() { <-c.writer }()
-			return write()
-		case <-c.limit.wait():
-		case <-ctx.Done():
-		case <-c.done:
-		}
+		mine = pause(ctx, changed, limit, c.writer)
 	}
+	defer func() { <-c.writer }()
+	return write()
 }
 
-// expired is why nothing can be written any more, if so.
-func (c *connection) expired(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return &OpError{"write", c.name, ctx.Err()}
-	}
-	if isClosed(c.limit.wait()) {
-		return &OpError{"write", c.name, os.ErrDeadlineExceeded}
-	}
-	if isClosed(c.done) {
-		return c.problem("write", C.int(ErrClosed))
-	}
-	return nil
-}
-
-// push runs call until the library takes what it sends.
-func (c *connection) push(ctx context.Context, call func() C.int) error {
+// push runs call until the library takes what it sends. Where it does not, because the peer is slow or has gone, push
+// waits for the event that tells; deadlines count only then.
+func (c *connection) push(ctx context.Context, op string, call func() C.int) error {
 	for {
-		c.mu.Lock()
-		drained := c.drained.wait() // before the call, since the event may come before it has returned
-		c.mu.Unlock()
+		changed, limit, err := c.writable(ctx, op) // before the call, since the event may come before it has returned
 		result := call()
-		if Error(result) == ErrClosed && c.endsUnasked() {
-			<-c.done // the event is on its way, and says why
+		if Error(result) != ErrWouldBlock && Error(result) != ErrClosed {
+			return c.problem(op, result)
+		} else if err != nil {
+			return err
 		}
-		if Error(result) != ErrWouldBlock {
-			return c.problem("write", result)
-		}
-		select {
-		case <-drained:
-		case <-c.limit.wait():
-			return &OpError{"write", c.name, os.ErrDeadlineExceeded}
-		case <-ctx.Done():
-			return &OpError{"write", c.name, ctx.Err()}
-		}
+		pause(ctx, changed, limit, nil)
 	}
 }
 
-// endsUnasked is whether only the other side can have ended what can no longer be written to.
-func (c *connection) endsUnasked() bool {
+// writable is what a write has to wait with, or why it must not wait.
+func (c *connection) writable(ctx context.Context, op string) (changed <-chan struct{}, limit time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.closed && !c.shut
+	switch {
+	case c.closed || c.shut || isClosed(c.done):
+		err = c.gone(op)
+	case ctx.Err() != nil:
+		err = &OpError{op, c.name, ctx.Err()}
+	case hasPassed(c.limit):
+		err = &OpError{op, c.name, os.ErrDeadlineExceeded}
+	}
+	return c.changed.wait(), c.limit, err
 }
 
-// problem makes an error of a result below 0; of a connection that has gone, it says why.
+// problem makes an error of a result below 0.
 func (c *connection) problem(op string, result C.int) error {
 	if Error(result) == ErrClosed || Error(result) == ErrHandle {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		result = C.int(ErrClosed)
-		if why, ok := c.err.(Error); ok && !c.closed {
-			result = C.int(why)
-		}
+		return c.gone(op)
 	}
 	return check(op, c.name, result)
+}
+
+// gone says why there is no connection any more, unless the program asked for that. The lock is held.
+func (c *connection) gone(op string) error {
+	if c.err != nil && !c.closed {
+		return &OpError{op, c.name, c.err}
+	}
+	return &OpError{op, c.name, ErrClosed}
 }

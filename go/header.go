@@ -6,40 +6,15 @@ import (
 	"strings"
 )
 
-// Header is the header lines of a request or response. Functions take any map[string][]string, so that an http.Header
-// can be given as it is.
-type Header map[string][]string
-
-// Get is the first value of that name in any case, "" where there is none.
-func (h Header) Get(name string) string {
-	return textproto.MIMEHeader(h).Get(name)
-}
-
-// Values are all values of that name in any case.
-func (h Header) Values(name string) []string {
-	return textproto.MIMEHeader(h).Values(name)
-}
-
-// Set makes value the only one of that name.
-func (h Header) Set(name, value string) {
-	textproto.MIMEHeader(h).Set(name, value)
-}
-
-// Add adds a value to those of that name.
-func (h Header) Add(name, value string) {
-	textproto.MIMEHeader(h).Add(name, value)
-}
+// Header is the header lines of a request or response, with the methods Get, Values, Set, Add and Del for names in any
+// case. Functions take any map[string][]string, so that an http.Header can be given as it is.
+type Header = textproto.MIMEHeader
 
 // block is the header in the library's form, "name: value\r\n" each, in the order of the names. What a name or a value
 // may be the library checks, but for what would make it two lines, or another name: that must be found here.
 func block(header map[string][]string) (string, error) {
-	names := make([]string, 0, len(header))
-	for name := range header {
-		names = append(names, name)
-	}
-	sort.Strings(names)
 	var b strings.Builder
-	for _, name := range names {
+	for _, name := range sortedNames(header) {
 		if strings.ContainsAny(name, ":\r\n\x00") {
 			return "", &OpError{"header", strings.TrimSpace(name), ErrHeader}
 		}
@@ -54,6 +29,15 @@ func block(header map[string][]string) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+func sortedNames[V any](of map[string]V) []string {
+	names := make([]string, 0, len(of))
+	for name := range of {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
 }
 
 // parseHeader reads such a block; names get their usual form, "Content-Type".

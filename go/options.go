@@ -5,7 +5,6 @@ import "C"
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 	"time"
 )
@@ -18,12 +17,7 @@ type Options map[string]any
 
 // set gives each option to call, in the order of their names.
 func (o Options) set(call func(name, value string) C.int) error {
-	names := make([]string, 0, len(o))
-	for name := range o {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range sortedNames(o) {
 		value := fmt.Sprint(o[name])
 		if d, ok := o[name].(time.Duration); ok {
 			value = fmt.Sprint(d.Milliseconds())

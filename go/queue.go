@@ -5,7 +5,7 @@ package hijack
 import "C"
 
 import (
-	"bytes"
+	"context"
 	"os"
 	"syscall"
 	"unsafe"
@@ -101,8 +101,8 @@ func (s *Server) take(turn *[batch]event) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	result := C.hj_go_queue_poll(&s.queue.events[0], s.queue.handle.c(), batch, 0)
-	if s.err = check("poll", "", result); s.err != nil {
-		s.stopping = true
+	if err := check("poll", "", result); err != nil {
+		s.err, s.stopping = err, true
 	}
 	n := int(result)
 	for i := 0; i < n; i++ {
@@ -113,24 +113,22 @@ func (s *Server) take(turn *[batch]event) int {
 
 func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 	*to = event{kind: uint32(from._type), status: int32(from.status), handle: handle(from.handle)}
-	payload := unsafe.Slice((*byte)(unsafe.Pointer(from.data)), int(from.len))
-	switch to.kind {
-	case eventRequest:
-		r := newRequest(s, payload)
+	to.data = C.GoBytes(unsafe.Pointer(from.data), C.int(from.len))
+	switch {
+	case to.kind == eventRequest:
+		r := new(Request)
+		r.ctx, r.cancel = context.WithCancel(s.context)
 		s.register(r, to.handle)
 		to.to = r
-		return
-	case eventStopped:
-		s.stopping = true
-	}
-	to.data = append([]byte(nil), payload...)
-	to.to = s.objects[uint64(from.user_data)]
-	if from.user_data == 0 {
+	case from.user_data == 0:
 		to.to = sameHandle(before, to.handle)
+	default:
+		to.to = s.objects[uint64(from.user_data)]
 	}
 	if to.to != nil && (to.kind == eventClosed || to.kind == eventDetached) {
 		delete(s.objects, to.to.entry().id)
 	}
+	s.stopping = s.stopping || to.kind == eventStopped
 }
 
 // sameHandle finds the request that came and went within one batch: its CLOSED was taken before it got its user_data.
@@ -197,7 +195,7 @@ func (s *Server) dispatch(turn []event) {
 		case e.kind == eventRequest && s.stopping:
 			e.to.(*Request).free() // too late for a handler: the library answers 500, or has hung up
 		case e.kind == eventRequest:
-			go s.serve(e.to.(*Request))
+			go s.serve(e.to.(*Request), e.data)
 		case e.to != nil:
 			e.to.receive(e)
 		case e.kind == eventDetached:
@@ -205,13 +203,4 @@ func (s *Server) dispatch(turn []event) {
 		}
 		*e = event{}
 	}
-}
-
-// splitPayload copies the payload of a REQUEST event: the head as a string, without the empty line, and the body.
-func splitPayload(payload []byte) (head string, body []byte) {
-	i := bytes.Index(payload, []byte("\r\n\r\n"))
-	if i < 0 {
-		return string(payload), nil
-	}
-	return string(payload[:i+2]), append([]byte(nil), payload[i+4:]...)
 }

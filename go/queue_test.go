@@ -1,6 +1,8 @@
 package hijack
 
 import (
+	"context"
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -47,5 +49,54 @@ func awaitQueued(t *testing.T, server *Server, events uint64) {
 			return
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// A failure of the queue is what Serve returns, also when the queue works again.
+func TestPollErrorIsKept(t *testing.T) {
+	server, err := NewServer(Options{"threads": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	var turn [batch]event
+	working := server.queue.handle
+	server.queue.handle = 0
+	server.take(&turn)
+	server.queue.handle = working
+	server.take(&turn)
+	if !errors.Is(server.err, ErrClosed) || !server.stopping {
+		t.Errorf("after a failure the error is %v", server.err)
+	}
+}
+
+// probe looks at a server when everything of it was freed, and nobody was told yet.
+type probe struct {
+	object
+	look func()
+}
+
+func (p *probe) receive(*event) { p.look() }
+
+func TestCallsJustBeforeTheEnd(t *testing.T) {
+	server, err := NewServer(Options{"threads": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = server.Start(nil); err != nil {
+		t.Fatal(err)
+	}
+	looked := false
+	server.mu.Lock()
+	server.register(&probe{look: func() {
+		looked = true
+		if err := server.Drain(context.Background(), 0); !errors.Is(err, ErrShutdown) {
+			t.Errorf("Drain: %v", err)
+		}
+	}}, 0)
+	server.mu.Unlock()
+	server.Stop()
+	if !looked {
+		t.Error("the end was not seen")
 	}
 }

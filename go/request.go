@@ -4,9 +4,8 @@ package hijack
 import "C"
 
 import (
+	"bytes"
 	"context"
-	"errors"
-	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -26,27 +25,26 @@ type Request struct {
 	Body    []byte // decoded
 
 	object
-	head   string
 	ctx    context.Context
 	cancel context.CancelFunc
 
 	mu       sync.Mutex
 	answered bool
-	gone     error    // why the client is no longer there
-	became   receiver // the stream or socket
+	gone     error // why the client is no longer there
+	became   successor
 }
 
-// newRequest reads the payload of a REQUEST event; it copies what it keeps.
-func newRequest(s *Server, payload []byte) *Request {
-	r := new(Request)
-	r.head, r.Body = splitPayload(payload)
-	r.ctx, r.cancel = context.WithCancel(s.context)
-	return r
+// successor is what a request became: a stream or socket.
+type successor interface {
+	receiver
+	Abort() error
 }
 
-// parse fills the fields, on the request's own goroutine.
-func (r *Request) parse() {
-	first, lines, _ := strings.Cut(r.head, "\r\n")
+// parse fills the fields from the payload of the REQUEST event, on the request's own goroutine.
+func (r *Request) parse(payload []byte) {
+	head, body, _ := bytes.Cut(payload, []byte("\r\n\r\n"))
+	r.Body = body
+	first, lines, _ := strings.Cut(string(head), "\r\n")
 	fields := strings.SplitN(first, " ", 6) // later versions of the library may append some
 	for i, field := range []*string{&r.Method, &r.Target, &r.Version, &r.Peer, &r.Scheme} {
 		if i < len(fields) {
@@ -108,7 +106,7 @@ func (r *Request) SSE(header map[string][]string) (*Stream, error) {
 // Hijack takes the connection with nothing written to it. What followed the request comes first from Read. The socket
 // is the program's: it lives on when the handler returns, until it is closed. Errors: as Respond.
 func (r *Request) Hijack() (*Socket, error) {
-	return into(r, newSocket(r), "hijack", nil, func(out *C.uint64_t, _ *C.char, _ C.size_t) C.int {
+	return into(r, r.newSocket(), "hijack", nil, func(out *C.uint64_t, _ *C.char, _ C.size_t) C.int {
 		return C.hj_go_request_hijack(out, r.handle.c())
 	})
 }
@@ -116,9 +114,13 @@ func (r *Request) Hijack() (*Socket, error) {
 // HijackPartial writes a head of this status, 101 too, and then takes the connection. "Connection: close" is added
 // unless header has a Connection. Errors: as Respond.
 func (r *Request) HijackPartial(status int, header map[string][]string) (*Socket, error) {
-	return into(r, newSocket(r), "hijack", header, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
+	return into(r, r.newSocket(), "hijack", header, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_hijack_partial(out, r.handle.c(), C.uint32_t(status), h, hLen)
 	})
+}
+
+func (r *Request) newSocket() *Socket {
+	return newSocket(r.Peer, r.cancel, r.server.local, parseAddr(r.Peer))
 }
 
 // Hold makes the connection a member of broadcaster, with no object of its own; see Server.Hold. Errors: as Respond.
@@ -129,11 +131,14 @@ func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]
 }
 
 // into makes it, a stream or socket, of r by call.
-func into[T receiver](r *Request, it T, op string, header map[string][]string,
+func into[T successor](r *Request, it T, op string, header map[string][]string,
 	call func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int) (T, error) {
 	err := r.become(op, header, func(h *C.char, hLen C.size_t) C.int {
-		r.became = it
-		return r.server.make(it, func(out *C.uint64_t) C.int { return call(out, h, hLen) })
+		result := r.server.make(it, func(out *C.uint64_t) C.int { return call(out, h, hLen) })
+		if result >= 0 {
+			r.became = it
+		}
+		return result
 	})
 	if err != nil {
 		var none T
@@ -156,11 +161,10 @@ func (r *Request) become(op string, header map[string][]string, call func(h *C.c
 		return &OpError{op, r.String(), r.gone}
 	}
 	if result := call(cText(lines)); result < 0 {
-		err := r.server.fail(op, r.String(), result)
-		if errors.Is(err, net.ErrClosed) {
+		if Error(result) == ErrClosed {
 			r.lose(ErrClosed)
 		}
-		return err
+		return r.server.fail(op, r.String(), result)
 	}
 	r.answered = true
 	r.free()
@@ -207,12 +211,12 @@ func (r *Request) end() {
 	r.lose(ErrClosed)
 }
 
-// abandon follows a panic: a stream that nobody drives any more must not look whole to its client.
+// abandon follows a panic: a stream or socket that nobody drives any more must neither stay nor look whole.
 func (r *Request) abandon() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if stream, ok := r.became.(*Stream); ok {
-		stream.Abort()
+	if r.became != nil {
+		r.became.Abort()
 	}
 }
 

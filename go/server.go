@@ -17,7 +17,8 @@ import (
 )
 
 // Handler serves one request on a goroutine of its own: it answers it, or makes a Stream, a Socket or a held member of
-// it. A request that it leaves unanswered is answered with 500.
+// it. A request that it leaves unanswered is answered with 500. A panic is logged, and the Stream or Socket that was
+// made is aborted.
 type Handler func(*Request)
 
 // Server listens, accepts, and holds connections on the library's own threads. Make it with NewServer, set it up with
@@ -278,10 +279,14 @@ func (s *Server) Stats() map[string]uint64 {
 	return stats
 }
 
-// fail is check for what ends with the server, and is freed then.
+// fail is check for what ends with the server, and is freed then. The lock is not held.
 func (s *Server) fail(op, value string, result C.int) error {
-	if Error(result) == ErrHandle && isClosed(s.done) {
-		result = C.int(ErrShutdown)
+	if Error(result) == ErrHandle {
+		s.mu.Lock()
+		if s.state == stopped {
+			result = C.int(ErrShutdown)
+		}
+		s.mu.Unlock()
 	}
 	return check(op, value, result)
 }
@@ -295,9 +300,9 @@ func (s *Server) logf(format string, values ...any) {
 }
 
 // serve runs the handler, on the request's goroutine.
-func (s *Server) serve(r *Request) {
+func (s *Server) serve(r *Request, payload []byte) {
 	defer r.end()
-	r.parse()
+	r.parse(payload)
 	defer func() {
 		if reason := recover(); reason != nil {
 			stack := make([]byte, 64<<10)

@@ -245,6 +245,10 @@ func TestPanicIsLoggedAndAnswered(t *testing.T) {
 			stream, _ := r.Stream(200, nil)
 			stream.WriteString("half")
 			panic("in the middle")
+		case "/socket":
+			socket, _ := r.Hijack()
+			socket.WriteString("half")
+			panic("with a socket")
 		case "/nothing":
 		case "/exit":
 			runtime.Goexit()
@@ -261,6 +265,8 @@ func TestPanicIsLoggedAndAnswered(t *testing.T) {
 	if rest := broken.ended(); strings.HasSuffix(rest, "0\r\n\r\n") {
 		t.Errorf("a stream whose handler panicked looks whole: %q", rest)
 	}
+	dial(t, addr).get("/socket").ended()
+	until(t, "the end of the socket", func() bool { return server.Stats()["sockets"] == 0 })
 	first, _ := dial(t, addr).get("/").head()
 	want(t, "after the panics", first, "HTTP/1.1 200 OK")
 	for _, wanted := range []string{"panic serving GET /panic of 127.0.0.1:", "boom", "server_test.go", "in the middle",

@@ -88,6 +88,20 @@ func TestCloseWrite(t *testing.T) {
 	want(t, "after the end", err, io.EOF)
 }
 
+// A write that waits for a slow peer ends with CloseWrite; what was taken of it still goes out.
+func TestCloseWriteWakesTheWriter(t *testing.T) {
+	addr, sockets, _ := hijacking(t, nil)
+	c := dial(t, addr).get("/")
+	socket := within(t, "the socket", sockets)
+	fill(t, socket)
+	ended := make(chan error, 1)
+	go func() { _, err := socket.Write(make([]byte, 1<<20)); ended <- err }()
+	time.Sleep(5 * time.Millisecond) // mostly Write waits by then; the result is the same when it does not
+	must(t, socket.CloseWrite())
+	wantError(t, within(t, "the end of the write", ended), hijack.ErrClosed, "write ")
+	c.ended()
+}
+
 func TestReset(t *testing.T) {
 	addr, sockets, server := hijacking(t, nil)
 	c := dial(t, addr).get("/")
@@ -169,11 +183,15 @@ func TestDetach(t *testing.T) {
 }
 
 // fill writes until nothing more goes out to a peer that reads nothing.
-func fill(t *testing.T, socket *hijack.Socket) {
+func fill(t *testing.T, to interface {
+	io.Writer
+	SetWriteDeadline(time.Time) error
+}) {
 	for n := 1; n > 0; {
-		must(t, socket.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
-		n, _ = socket.Write(make([]byte, 1<<20))
+		must(t, to.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
+		n, _ = to.Write(make([]byte, 1<<20))
 	}
+	must(t, to.SetWriteDeadline(time.Time{}))
 }
 
 // Detach waits for a peer that takes nothing; it gives up with its context, and leaves nothing open.

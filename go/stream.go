@@ -64,21 +64,7 @@ func (s *Stream) Comment(comment string) error {
 
 func (s *Stream) send(call func() C.int) error {
 	ctx := context.Background()
-	return s.exclusive(ctx, func() error { return s.push(ctx, call) })
-}
-
-// receive takes an event, on the poller's goroutine.
-func (s *Stream) receive(e *event) {
-	switch e.kind {
-	case eventDrained:
-		s.mu.Lock()
-		s.drained.fire()
-		s.mu.Unlock()
-	case eventClosed:
-		s.end(Error(e.status))
-		s.cancel()
-		C.hj_go_stream_free(s.handle.c())
-	}
+	return s.exclusive(ctx, func() error { return s.push(ctx, "write", call) })
 }
 
 var noText = []byte{0}

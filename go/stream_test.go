@@ -125,7 +125,7 @@ func TestBackPressure(t *testing.T) {
 	}
 	_, err = stream.WriteString("x")
 	wantError(t, err, os.ErrDeadlineExceeded, "write ")
-	must(t, stream.SetWriteDeadline(time.Time{}))
+	fill(t, stream) // also where the first write gave up before the peer's buffers were full
 
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
@@ -140,6 +140,31 @@ func TestBackPressure(t *testing.T) {
 	must(t, stream.Abort())
 	wantError(t, within(t, "the first", ended), hijack.ErrClosed, "write ")
 	wantError(t, within(t, "the second", ended), hijack.ErrClosed, "write ")
+}
+
+// A broadcaster ends the stream of a slow peer: what is written then is refused, but why is known only once the peer
+// has read everything, or gone. Until then a write waits no longer than it was told.
+func TestWriteToAMemberThatIsBeingClosed(t *testing.T) {
+	addr, streams, server := streaming(t, nil, nil)
+	clients, err := server.NewBroadcaster(nil)
+	must(t, err)
+	dial(t, addr).get("/sse").head()
+	stream := within(t, "the stream", streams)
+	must(t, clients.Add(stream))
+	fill(t, stream)
+	must(t, clients.Close())
+	ended := make(chan error, 1)
+	write := func(ctx context.Context) error {
+		go func() { _, err := stream.WriteContext(ctx, []byte("x")); ended <- err }()
+		return within(t, "the end of a write", ended)
+	}
+	must(t, stream.SetWriteDeadline(time.Now().Add(20*time.Millisecond)))
+	wantError(t, write(context.Background()), os.ErrDeadlineExceeded, "write ")
+	must(t, stream.SetWriteDeadline(time.Time{}))
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	wantError(t, write(ctx), context.DeadlineExceeded, "write ")
+	must(t, stream.Err())
 }
 
 // DRAINED may come before the call that asked for it has returned: no writer may sleep through it. Small marks make

@@ -1,7 +1,7 @@
 package hijack
 
 import (
-	"sync"
+	"context"
 	"time"
 )
 
@@ -22,51 +22,28 @@ func (s *signal) fire() {
 	}
 }
 
-// deadline is a point in time that may be moved while somebody waits for it. The zero value is never.
-type deadline struct {
-	mu     sync.Mutex
-	timer  *time.Timer
-	passed chan struct{} // closed once it has passed; nil: nobody has asked, and no time is set
+// pause waits for a change, the point in time limit (zero: never) or the end of ctx; or until turn takes a token (nil:
+// never), which is when it returns true. Why it returned else, the caller looks up.
+func pause(ctx context.Context, changed <-chan struct{}, limit time.Time, turn chan<- struct{}) bool {
+	var passed <-chan time.Time
+	if !limit.IsZero() {
+		timer := time.NewTimer(time.Until(limit))
+		defer timer.Stop()
+		passed = timer.C
+	}
+	select {
+	case turn <- struct{}{}:
+		return true
+	case <-changed:
+	case <-passed:
+	case <-ctx.Done():
+	}
+	return false
 }
 
-// set moves the deadline; the zero time is never. Those who wait for the old one wait for the new one.
-func (d *deadline) set(t time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.timer != nil && !d.timer.Stop() {
-		<-d.passed // the timer's function closes it at this moment
-	}
-	d.timer = nil
-	if d.passed == nil || isClosed(d.passed) {
-		d.passed = make(chan struct{})
-	}
-	if t.IsZero() {
-		return
-	}
-	passed := d.passed
-	if left := time.Until(t); left > 0 {
-		d.timer = time.AfterFunc(left, func() { close(passed) })
-	} else {
-		close(passed)
-	}
-}
-
-// wait is closed once the deadline has passed.
-func (d *deadline) wait() <-chan struct{} {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.passed == nil {
-		d.passed = make(chan struct{})
-	}
-	return d.passed
-}
-
-func (d *deadline) stop() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.timer != nil {
-		d.timer.Stop()
-	}
+// hasPassed is whether it is later than limit; the zero time is never.
+func hasPassed(limit time.Time) bool {
+	return !limit.IsZero() && !time.Now().Before(limit)
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -27,8 +27,7 @@ func main() {
 	demo.Check(err)
 	addr, err := server.Listen(demo.Address())
 	demo.Check(err)
-	fmt.Printf("http://%v/\n", addr)
-	demo.Check(server.Serve(ctx, func(r *hijack.Request) {
+	demo.Check(server.Start(func(r *hijack.Request) {
 		switch r.Path {
 		case "/":
 			answer(r, 200, usage)
@@ -42,6 +41,9 @@ func main() {
 			answer(r, 404, "Only /, /hijack, /partial and /detach are here.\n")
 		}
 	}))
+	fmt.Printf("http://%v/\n", addr)
+	<-ctx.Done()
+	server.Stop()
 }
 
 // full echoes until the client ends. A client may go at any moment; every call says so, and then it is over.
