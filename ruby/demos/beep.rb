@@ -37,8 +37,7 @@ Hijack::Server.open do |server|
   clients = server.broadcaster
   server.hold '/', clients, as: :stream, headers: Demo::TEXT
   server.hold '/raw', clients, as: :raw
-  Demo.listen server
-  server.start
+  Demo.start server
 
   Demo.every(interval) do
     addressed, took = beep(server, clients)

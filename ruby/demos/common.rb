@@ -32,9 +32,11 @@ module Demo
     $stdout.sync = true
   end
 
-  # Listens, and says where.
-  def listen(server)
-    puts "http://127.0.0.1:#{server.listen("127.0.0.1:#{port}")}/"
+  # Listens, starts the server, and says where it is; a block gets the requests.
+  def start(server, &handler)
+    port_taken = server.listen("127.0.0.1:#{port}")
+    server.start(&handler)
+    puts "http://127.0.0.1:#{port_taken}/"
   rescue Hijack::Error => e
     abort e.message
   end

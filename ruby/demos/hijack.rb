@@ -68,6 +68,6 @@ end
 
 Demo.prepare
 Hijack::Server.open do |server|
-  Demo.listen server
-  server.run { |request| answer(request) }
+  Demo.start(server) { |request| answer(request) }
+  server.wait
 end

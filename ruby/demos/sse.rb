@@ -24,8 +24,7 @@ Demo.prepare
 Hijack::Server.open do |server|
   clients = server.broadcaster
   server.hold '/sse', clients
-  Demo.listen server
-  server.start { |request| answer(request) }
+  Demo.start(server) { |request| answer(request) }
 
   count = 0
   Demo.every(1) { clients.publish Time.now.utc.strftime('%Y-%m-%dT%H:%M:%SZ'), id: count += 1 }
