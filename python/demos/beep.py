@@ -55,7 +55,8 @@ def main() -> None:
         while True:
             time.sleep(max(0.0, due - time.monotonic()))
             addressed, took = beep(server, clients)
-            print(f"BEEP to {addressed} clients in {took:.1f} ms, {resident():.1f} MiB resident", flush=True)
+            line = f"BEEP to {addressed} clients in {took:.1f} ms, {resident():.1f} MiB resident\n"
+            print(line, end="", flush=True)  # in one piece, also when a signal comes
             due = max(due, time.monotonic()) + interval
 
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Optional
+from typing import Callable, Optional
 
 # "import hijack" is to find the package, not the demo of that name beside this file.
 sys.path.remove(os.path.dirname(__file__))
@@ -36,11 +36,30 @@ def port() -> int:
     return environment("PORT", 9292, 0, 65535)
 
 
-def interrupt(number: int, frame: Optional[FrameType]) -> None:
-    """Ends the program, once: a second signal must not break off its end."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+def stop() -> None:
+    """Ends a program that does not say otherwise."""
     raise KeyboardInterrupt
+
+
+def interrupt(number: int, frame: Optional[FrameType]) -> None:
+    """Ends the program, once: a second signal must not break off its end. It stays the handler all the time, since
+    Python complains of signals that come while their handler is being changed to ignore them; and signals are blocked
+    from here on, since Python takes all handlers back while it ends."""
+    global interrupted
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    if not interrupted:
+        interrupted = True
+        end()
+
+
+def end_with(call: Callable[[], object]) -> None:
+    """From now on a signal calls this instead of raising KeyboardInterrupt."""
+    global end
+    end = call
+
+
+interrupted = False
+end: Callable[[], object] = stop
 
 
 def prepare() -> None:

@@ -66,16 +66,19 @@ async def answer(request: hijack.aio.Request) -> None:
 
 async def main() -> None:
     async with hijack.aio.Server() as server:
-        for number in common.SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        loop = asyncio.get_running_loop()
+        common.end_with(lambda: loop.call_soon_threadsafe(server.stop))
         port = server.listen(f"127.0.0.1:{common.port()}")
+        server.start(answer)
         print(f"http://127.0.0.1:{port}/", flush=True)
-        await server.serve(answer)
+        await server.serve()
 
 
 if __name__ == "__main__":
     common.prepare()
     try:
         asyncio.run(main())
+    except KeyboardInterrupt:
+        pass
     except hijack.HijackError as error:
         sys.exit(str(error))

@@ -70,6 +70,28 @@ def test_files_of_an_adopted_socket_do_no_harm(
     adopted.close()
 
 
+def test_an_end_that_comes_at_once_is_not_lost(running: hijack.Server) -> None:
+    """The last event of a connection may be there before the program has its object."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(40):
+            adopted = []
+            for _ in range(50):
+                ours, theirs = socket.socketpair()
+                theirs.close()
+                adopted.append(running.adopt(ours))
+            for it in adopted:
+                with pytest.raises(hijack.ClosedError):
+                    while True:
+                        it.send(b"x")
+                it.wait_closed(10)
+                assert it.closed
+    finally:
+        sys.setswitchinterval(before)
+    assert not running._core.table
+
+
 def test_a_descriptor_and_a_socketpair(running: hijack.Server) -> None:
     ours, theirs = socket.socketpair()
     with theirs, running.adopt(ours.detach()) as adopted:
@@ -164,6 +186,37 @@ def with_connection(
     return main()
 
 
+def test_what_waits_in_a_stream_reader_comes_along(run: Run) -> None:
+    async def test(
+        server: hijack.aio.Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: socket.socket
+    ) -> None:
+        server.start()
+        client.sendall(b"0123456789")
+        async with server.adopt(writer, unread=await reader.readexactly(4)) as adopted:
+            client.sendall(b"abc")
+            assert await asyncio.wait_for(adopted.readexactly(13), 10) == b"0123456789abc"
+
+    run(with_connection(test))
+
+
+def test_a_transport_reads_on_where_no_descriptor_is_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(
+        server: hijack.aio.Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: socket.socket
+    ) -> None:
+        def fail(descriptor: int) -> int:
+            raise OSError(24, "Too many open files")
+
+        server.start()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "dup", fail)
+            with pytest.raises(OSError, match="Too many open files"):
+                server.adopt(writer)
+        client.sendall(b"still")
+        assert await asyncio.wait_for(reader.readexactly(5), 10) == b"still"
+
+    run(with_connection(test))
+
+
 @pytest.mark.parametrize("form", ["transport", "writer"])
 def test_a_transport_is_let_go(run: Run, form: str) -> None:
     async def test(
@@ -173,7 +226,8 @@ def test_a_transport_is_let_go(run: Run, form: str) -> None:
         assert await reader.readexactly(5) == b"read "
         await asyncio.sleep(0)
         server.start()
-        async with server.adopt(writer.transport if form == "transport" else writer, unread=b"by asyncio") as adopted:
+        taken, unread = (writer.transport, b"by asyncio") if form == "transport" else (writer, b"")
+        async with server.adopt(taken, unread) as adopted:
             assert await reader.read() in (b"by asyncio", b"") and writer.transport.is_closing()
             writer.close()
             client.sendall(b", then by us")

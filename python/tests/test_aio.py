@@ -1,7 +1,9 @@
 """hijack.aio, under asyncio and under uvloop."""
 
 import asyncio
+import gc
 import logging
+import os
 import time
 from typing import Any, Awaitable, Callable, Coroutine, List
 
@@ -9,6 +11,7 @@ import pytest
 
 import hijack
 import hijack.aio
+from hijack import _core
 from support import Client, port_of
 from test_stream import PIECE
 
@@ -424,3 +427,86 @@ def test_drained_may_come_before_the_refusal(run: Run) -> None:
             await asyncio.get_running_loop().shutdown_default_executor()
 
     run(main())
+
+
+def test_a_handler_that_sleeps_after_a_drain_is_cancelled(run: Run) -> None:
+    async def test(server: hijack.aio.Server, peer: Peer) -> None:
+        serving = asyncio.create_task(server.serve(lambda request: asyncio.sleep(1000)))
+        await peer.ask()
+        await eventually(lambda: server._core.tasks)
+        await server.drain(0.1)
+        await asyncio.wait_for(serving, 10)
+        assert not server._core.tasks
+
+    run(serving(test))
+
+
+def test_drain_while_close(run: Run) -> None:
+    async def test(server: hijack.aio.Server, peer: Peer) -> None:
+        server.start()
+        draining = asyncio.create_task(server.drain(5))
+        await asyncio.sleep(0)
+        server.close()
+        await draining
+
+    run(serving(test))
+
+
+def test_a_task_cancelled_before_its_first_step(run: Run) -> None:
+    async def test(server: hijack.aio.Server, peer: Peer) -> None:
+        server.start(lambda request: asyncio.sleep(0))
+        deliver = server._core.deliver
+
+        def deliver_and_cancel(request: hijack.aio.Request) -> None:
+            deliver(request)
+            for task in server._core.tasks:
+                task.cancel()
+
+        server._core.deliver = deliver_and_cancel  # type: ignore[method-assign]
+        await peer.ask()
+        assert b" 500 " in await asyncio.wait_for(peer.reader.readline(), 10)
+
+    run(serving(test))
+
+
+def test_a_start_that_fails_can_be_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(server: hijack.aio.Server, peer: Peer) -> None:
+        def fail(descriptor: int) -> int:
+            raise OSError(24, "Too many open files")
+
+        async def handler(request: hijack.aio.Request) -> None:
+            request.respond()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "dup", fail)
+            with pytest.raises(OSError, match="Too many open files"):
+                server.start(handler)
+        server.start(handler)
+        await peer.ask()
+        assert b" 200 " in await asyncio.wait_for(peer.reader.readline(), 10)
+        with pytest.raises(hijack.StateError):
+            server.start(handler)
+        await peer.ask()  # the first start still holds
+        await asyncio.wait_for(peer.reader.readuntil(b" 200 "), 10)
+
+    run(serving(test))
+
+
+def test_a_server_that_outlives_its_loop_frees_everything(run: Run) -> None:
+    kept: List[hijack.aio.Server] = []
+
+    async def main() -> None:
+        server = hijack.aio.Server(threads=1)
+        port = server.listen("127.0.0.1:0")
+        server.start(lambda request: request.respond())  # type: ignore[arg-type, return-value]
+        kept.append(server)
+        with Client(port) as client:
+            client.ask()
+            await eventually(lambda: server.stats()["requests"])
+
+    run(main())
+    core = kept[0]._core
+    with pytest.warns(ResourceWarning):
+        kept.clear()
+        gc.collect()
+    assert core.over and core not in _core._running and not core.requests

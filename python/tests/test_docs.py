@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -69,7 +70,7 @@ def test_the_programs_of_the_guides(code: str, tmp_path: Path) -> None:
         [sys.executable, "-B", "-X", "dev", "-W", "error", str(program)], stderr=subprocess.PIPE, text=True
     )
     try:
-        wait_until(lambda: port_file.exists() or process.poll() is not None)
+        wait_until(lambda: listens(str(port_file)) or process.poll() is not None)
         data = ask_sse(str(port_file)) if process.poll() is None else b""
         process.send_signal(2)
         _, errors = process.communicate(timeout=20)
@@ -80,9 +81,12 @@ def test_the_programs_of_the_guides(code: str, tmp_path: Path) -> None:
         process.communicate()
 
 
-def ask_sse(path: str) -> bytes:
-    import socket
+def listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(path) == 0
 
+
+def ask_sse(path: str) -> bytes:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
         client.connect(path)

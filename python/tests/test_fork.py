@@ -229,3 +229,23 @@ print("parent", process.exitcode)
 """).splitlines()[-1]
         == "parent 0"
     )
+
+
+def test_every_way_to_wait_says_that_it_is_a_fork() -> None:
+    run_clean("""
+import os
+import hijack
+server = hijack.Server(threads=1)
+server.start()
+pid = os.fork()
+if not pid:
+    for call in (server.serve, server.accept):
+        try:
+            call()
+        except hijack.ForkError:
+            continue
+        os._exit(1)
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+server.close()
+""")

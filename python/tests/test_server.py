@@ -300,3 +300,29 @@ def test_error_classes() -> None:
         assert kind.__name__ in hijack.__all__
     assert str(hijack.ClosedError()) == "HIJACK_ECLOSED"
     assert issubclass(hijack.ClosedError, ConnectionError) and issubclass(hijack.TimedOutError, TimeoutError)
+
+
+def test_a_log_that_fails_ends_no_worker(
+    server: hijack.Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the log is full")
+
+    monkeypatch.setattr(logging.getLogger("hijack"), "error", fail)
+    server.start(lambda request: request.respond() if request.path == "/" else None, workers=1)
+    assert [get(port_of(server), path).status for path in ("/bad", "/", "/bad", "/")] == [500, 200, 500, 200]
+    said: List[str] = []
+
+    def both_said() -> bool:
+        said.append(capsys.readouterr().err)
+        return "".join(said).count("Traceback") == 2
+
+    wait_until(both_said, "both failures are on stderr")
+
+
+def test_a_freed_broadcaster_is_the_programs_error(server: hijack.Server, caplog: pytest.LogCaptureFixture) -> None:
+    room = server.broadcaster()
+    room.free()
+    server.start(lambda request: request.hold(room))
+    assert get(port_of(server)).status == 500
+    assert "the broadcaster was freed" in caplog.text and caplog.records[0].levelname == "ERROR"

@@ -130,10 +130,10 @@ def test_half_close(server: hijack.Server, client: Client) -> None:
 
 def test_what_came_before_a_reset_is_received_first(server: hijack.Server, client: Client) -> None:
     socket = socket_of(server, client, b"first")
-    assert socket.recv(0) == b""
+    assert socket.recv(0) == b"" and socket.recv(1) == b"f"
     client.reset()
     socket.wait_closed(10)
-    assert socket.recv() == b"first"
+    assert socket.recv() == b"irst"
     with pytest.raises(hijack.ClosedError) as caught:
         socket.recv()
     assert isinstance(caught.value.__cause__, hijack.ResetError) and isinstance(socket.reason, hijack.ResetError)
@@ -225,3 +225,15 @@ def test_an_event_of_a_released_socket_is_ignored(server: hijack.Server, client:
     client.until(b"object")
     client.reset()
     wait_until(lambda: len(clients) == 0)
+
+
+def test_sizes_of_a_receive(server: hijack.Server, client: Client) -> None:
+    socket = socket_of(server, client)
+    assert socket.recv(0) == b"" and socket.recv_into(bytearray()) == 0
+    client.socket.sendall(b"hello world")
+    for size in (-1, 5):
+        with pytest.raises(ValueError, match=f"a size of {size}"):
+            socket.recv_into(bytearray(4), size)
+    buffer = bytearray(4)
+    assert socket.recv_into(buffer, timeout=10) == 4 and buffer == b"hell"
+    assert socket.recv_into(buffer, 2, timeout=10) == 2 and buffer == b"o ll"

@@ -207,3 +207,65 @@ print("end")
 """)
         == "end\n"
     )
+
+
+def test_requests_that_wait_for_a_worker_at_stop_are_not_handled(server: hijack.Server) -> None:
+    handled: "list[str]" = []
+    release = threading.Event()
+
+    def handler(request: hijack.Request) -> None:
+        handled.append(request.path)
+        release.wait(20)
+
+    server.start(handler, workers=1)
+    clients = [Client(port_of(server)).ask() for _ in range(5)]
+    wait_until(lambda: handled and len(server._core.requests) == 5, "all requests have come")
+    server.stop()
+    release.set()
+    wait_until(lambda: not [it for it in threading.enumerate() if it.name.startswith("hijack-")], "the worker ends")
+    assert len(handled) == 1
+    for client in clients:
+        client.socket.close()
+
+
+@pytest.mark.parametrize("call", ["stop", "close"])
+def test_a_finalizer_may_stop_the_server_on_the_thread_of_events(call: str) -> None:
+    """Where the garbage collector may run it."""
+    program = f"""{START}
+class App:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        server.{call}()
+        print(threading.current_thread().name, flush=True)
+
+import gc, socket
+gc.disable()
+deliver = server._core.deliver
+def collect_and_deliver(request):
+    gc.collect()
+    deliver(request)
+server._core.deliver = collect_and_deliver
+App()
+server.start(lambda request: request.respond())
+with socket.create_connection(("127.0.0.1", port)) as client:
+    client.sendall(b"GET / HTTP/1.1\\r\\nHost: me\\r\\n\\r\\n")
+    client.recv(100)
+    server._core.join()
+server.close()
+"""
+    assert run_clean(program) == "hijack-events\n"
+
+
+def test_a_worker_that_cannot_start(server: hijack.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def fail(thread: threading.Thread) -> None:
+        if thread.name == "hijack-worker-1":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(RuntimeError, match="new thread"):
+        server.start(lambda request: None, workers=2)
+    assert server._core.over

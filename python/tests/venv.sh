@@ -44,11 +44,15 @@ once()
     echo "$state" >"$stamp"
 }
 
-pip="$folder/bin/python -m pip --disable-pip-version-check install -q"
+install()
+{
+    "$folder/bin/python" -m pip --disable-pip-version-check install -q "$@"
+}
+
 # shellcheck disable=SC2086 # lists
 {
-    once building "$building" $pip $building
-    [ "${2:-}" = demo ] || once testing "$testing" $pip $testing
+    once building "$building" install $building
+    [ "${2:-}" = demo ] || once testing "$testing" install $testing
 }
 
 cd "$checkout"
@@ -56,4 +60,4 @@ sources=$(find python/src python/pyproject.toml python/CMakeLists.txt python/bui
     include src cmake CMakeLists.txt VERSION -name __pycache__ -prune -o -type f -print | LC_ALL=C sort)
 # shellcheck disable=SC2086 # lists
 once package "$(cat $sources | sha256sum) $(echo "$sources" | sha256sum)" \
-    $pip --no-build-isolation --no-deps --force-reinstall --config-settings=build-dir="$folder/build" ./python
+    install --no-build-isolation --no-deps --force-reinstall --config-settings=build-dir="$folder/build" ./python

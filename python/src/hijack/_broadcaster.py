@@ -1,9 +1,10 @@
 """Broadcasters: the same in both faces, since nothing here waits."""
 
+from itertools import starmap
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Dict, Optional, Type, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Type, Union
 
-from ._adopt import Adoptable, handing_over
+from ._adopt import Adoptable, hand_over
 from ._channel import Channel
 from ._constants import BROADCASTER_STAT_COUNT
 from ._library import Headers, Kind, Text, check, ffi, header_block, kind_number, lib, octets, optional, value_text
@@ -73,11 +74,15 @@ class Broadcaster:
         library writes the head), "sse_body" (the other server has written it), "raw" (any other protocol). For
         connection see Server.adopt."""
         number, block = kind_number(kind), header_block(headers)
-        with handing_over(connection) as descriptor:
-            check(
-                lib.hijack_broadcaster_adopt(self._handle, descriptor, number, block, len(block)),
-                f"adopt descriptor {descriptor}",
-            )
+        results: List[int] = []
+
+        def take(descriptor: int) -> None:
+            fields = (self._handle, descriptor, number, block, len(block))
+            # Call and record in one step, into which no signal's exception can break.
+            results.extend(starmap(lib.hijack_broadcaster_adopt, (fields,)))
+            check(results[0], f"adopt descriptor {descriptor}")
+
+        hand_over(connection, take, lambda: results[:1] == [0])
 
     def close(self) -> None:
         """Ends every member in order, each after what was published before. The broadcaster can be used on."""

@@ -28,7 +28,8 @@ class Channel:
 
     def __init__(self, core: "Core", handle: Any, number: int) -> None:
         self._core, self._handle, self._number = core, handle, number
-        self._changed = core.notice()  # guards what events change, and is notified of it
+        self._changed = core.notice()
+        self._lock = self._changed.lock  # guards what events change; notified of it is _changed
         self._drained = 0  # DRAINED events so far: one that comes before its EAGAIN is known is not lost
         self._ended = False  # the program has finished, closed or aborted it, or let it go
         self._status: Optional[int] = None  # of CLOSED
@@ -61,7 +62,7 @@ class Channel:
         finishes that; any other is aborted."""
         self._core.check_process()
         self._core.table.pop(self._number, None)
-        with self._changed:
+        with self._lock:
             self._let_go()
             self._ended = True
             self._changed.notify_all()
@@ -70,7 +71,7 @@ class Channel:
         result = call(self._handle)
         if result not in GONE:
             check(result, f"{what} a {self._noun}")
-        with self._changed:
+        with self._lock:
             self._ended = True
             self._changed.notify_all()
 
@@ -79,7 +80,7 @@ class Channel:
         type(self)._free(handle)
 
     def _on_event(self, kind: int, data: bytes, status: int) -> None:
-        with self._changed:
+        with self._lock:
             if kind == EVENT_DRAINED:
                 self._drained += 1
             else:
@@ -200,12 +201,12 @@ class SocketCore(Channel):
 
     def _on_event(self, kind: int, data: bytes, status: int) -> None:
         if kind == EVENT_DATA:
-            with self._changed:
+            with self._lock:
                 self._buffer += data
                 self._credit -= len(data)
                 self._changed.notify_all()
         elif kind == EVENT_EOF:
-            with self._changed:
+            with self._lock:
                 self._eof = True
                 self._changed.notify_all()
         else:
@@ -223,7 +224,7 @@ class SocketCore(Channel):
             os.close(status)
 
     def _readable(self) -> bool:
-        """Whether a read need not wait. If it has to, the peer may send. With self._changed held."""
+        """Whether a read need not wait. If it has to, the peer may send. With self._lock held."""
         if self._buffer or self._eof or self._ended or self._gone():
             return True
         self._grant()
@@ -237,7 +238,7 @@ class SocketCore(Channel):
                 self._credit += room if check(result, "read") >= 0 else 0
 
     def _take(self, size: int) -> bytes:
-        """Up to size bytes of what is there; b"" at the end. With self._changed held, when _readable."""
+        """Up to size bytes of what is there; b"" at the end. With self._lock held, when _readable."""
         if not self._buffer:
             if self._eof or size == 0 or (self._status == 0 and not self._ended):
                 return b""
@@ -248,7 +249,7 @@ class SocketCore(Channel):
         return data
 
     def _ask_detach(self) -> None:
-        with self._changed:
+        with self._lock:
             result = lib.hijack_socket_detach(self._handle)
             if result < 0:
                 raise self._refused(result, "detach")
@@ -256,7 +257,7 @@ class SocketCore(Channel):
 
     def _abandon_detach(self) -> None:
         """Nobody waits any more for the descriptor that is to come, or has come."""
-        with self._changed:
+        with self._lock:
             self._wants_descriptor = False
             descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:

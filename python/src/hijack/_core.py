@@ -2,6 +2,7 @@
 out of the queue, start and end. The faces (hijack for threads, hijack.aio) say who takes turns and how one waits."""
 
 import atexit
+import contextlib
 import itertools
 import logging
 import os
@@ -37,7 +38,8 @@ def _in_child() -> None:
 
 def _at_exit() -> None:
     for core in list(_running):
-        core.close()
+        with contextlib.suppress(HijackError):  # a loop that still runs on another thread
+            core.close()
 
 
 os.register_at_fork(after_in_child=_in_child)
@@ -52,7 +54,7 @@ class Core:
     request_type: Any
 
     def notice(self) -> Any:
-        """What a stream or socket waits with: a Condition, or its like for asyncio."""
+        """What a stream or socket waits with: the like of a Condition, with its lock."""
         raise NotImplementedError
 
     def deliver(self, request: Any) -> None:
@@ -116,14 +118,19 @@ class Core:
     def own(self, kind: Type[ChannelT], pointer: str, what: str, call: Callable[..., int], *args: Any) -> ChannelT:
         """Makes a stream or socket by a call that gives its handle, and puts it into the table."""
         self.check_process()
-        out = ffi.new(pointer)
+        out, number = ffi.new(pointer), next(self._ids)
         make: Any = kind
-        with self.lock:
-            check(call(out, *args), what)
-            number = next(self._ids)
-            lib.hijack_handle_set_user_data(out[0], number)
-            self.table[number] = channel = make(self, out[0], number)
-        return cast(ChannelT, channel)
+        try:
+            with self.lock:
+                check(call(out, *args), what)
+                lib.hijack_handle_set_user_data(out[0], number)
+                self.table[number] = channel = make(self, out[0], number)
+            return cast(ChannelT, channel)
+        except BaseException:
+            if out[0] != ffi.NULL:  # an exception from a signal: nobody will have the object
+                self.table.pop(number, None)
+                make._free(out[0])
+            raise
 
     def start(self) -> None:
         """Starts the loop threads."""
@@ -191,10 +198,12 @@ class Core:
 
 def report(request: "RequestCore[Any, Any]", error: Optional[BaseException]) -> None:
     """Logs how a handler failed, if it did; that a peer has gone is everyday life. An open request gets its 500."""
-    if isinstance(error, HijackError) and isinstance(error, ConnectionError):
-        logger.debug("%r: %s", request, error)
-    elif error is not None:
-        logger.error("%r: the handler failed", request, exc_info=error)
-    elif not request.answered:
-        logger.error("%r: the handler returned without an answer", request)
-    request.close()
+    try:
+        if isinstance(error, HijackError) and isinstance(error, ConnectionError):
+            logger.debug("%r: %s", request, error)
+        elif error is not None:
+            logger.error("%r: the handler failed", request, exc_info=error)
+        elif not request.answered:
+            logger.error("%r: the handler returned without an answer", request)
+    finally:  # also if the program's logging fails
+        request.close()

@@ -19,7 +19,7 @@ from typing import (
 )
 
 from ._constants import ESTATE
-from ._errors import HijackError
+from ._errors import HijackError, StateError
 from ._library import Headers, Kind, Text, check, error_of, ffi, header_block, kind_number, lib, octets
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ class RequestCore(Generic[StreamT, SocketT]):
         return self._answered
 
     def respond(self, status: int = 200, body: Text = b"", headers: Headers = None) -> None:
-        """Answers. Date, Content-Length and Connection are the library's. Any thread, at any later time."""
+        """Answers. Date, Content-Length and Connection are the library's. Any thread; before the handler
+        returns, or at any later time for a request that accept gave."""
         self._open("respond")
         block, data = header_block(headers), octets(body)
         result = lib.hijack_request_respond(self._handle, status, block, len(block), data, len(data))
@@ -133,6 +134,8 @@ class RequestCore(Generic[StreamT, SocketT]):
         without end) or "raw" (nothing is written first, and headers must be empty)."""
         self._open("hold")
         number, block = kind_number(kind), header_block(headers)
+        if broadcaster._handle == ffi.NULL and self._handle != ffi.NULL:
+            raise StateError(f"hold {self.method} {self.target}: the broadcaster was freed before")
         result = lib.hijack_request_hold(self._handle, number, block, len(block), broadcaster._handle)
         check(result, f"hold {self.method} {self.target}")
         self._done()

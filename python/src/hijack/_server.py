@@ -5,7 +5,7 @@ import warnings
 import weakref
 from typing import Any, Dict, Generic, List, TypeVar, Union
 
-from ._adopt import Adoptable, handing_over
+from ._adopt import Adoptable, hand_over, unread_by
 from ._broadcaster import Broadcaster
 from ._constants import ERANGE, STAT_COUNT
 from ._core import Core
@@ -13,6 +13,7 @@ from ._library import Data, Headers, Kind, Option, check, ffi, header_block, kin
 
 SocketT = TypeVar("SocketT")
 TEXT_SIZE = 4096
+LONGEST_MS = 2**31 - 1
 
 
 def _abandoned(core: Core) -> None:
@@ -81,23 +82,22 @@ class ServerCore(Generic[SocketT]):
         return Broadcaster(self._core, options)
 
     def adopt(self, connection: Adoptable, unread: Data = b"") -> SocketT:
-        """Takes a connection of another server, as a Socket. unread: what was read from it already and not used.
+        """Takes a connection of another server, as a Socket. unread: what was read from it already and not used; what
+        still waits in the StreamReader of a StreamWriter need not be given.
 
         connection: a socket.socket, an asyncio (or uvloop) transport or StreamWriter (on their loop's thread), or a
         descriptor. On success its object is let go: a socket is detached, a transport is closed without shutting the
         connection down, a descriptor is the library's. On failure all is as before. TLS connections are refused."""
-        data, core = octets(unread), self._core
-        with handing_over(connection) as descriptor:
-            made: SocketT = core.own(
-                core.socket_type,
-                "hijack_socket **",
-                f"adopt descriptor {descriptor}",
-                lib.hijack_server_adopt,
-                core.server,
-                descriptor,
-                data,
-                len(data),
-            )
+        data, core = octets(unread) + unread_by(connection), self._core
+
+        def adopt(out: Any) -> int:
+            def take(descriptor: int) -> int:
+                result = lib.hijack_server_adopt(out, core.server, descriptor, data, len(data))
+                return check(result, f"adopt descriptor {descriptor}")
+
+            return hand_over(connection, take, lambda: bool(out[0] != ffi.NULL))
+
+        made: SocketT = core.own(core.socket_type, "hijack_socket **", "adopt", adopt)
         return made
 
     def stats(self) -> Dict[str, int]:
@@ -107,4 +107,4 @@ class ServerCore(Generic[SocketT]):
         return {ffi.string(lib.hijack_server_stat_name(i)).decode(): values[i] for i in range(STAT_COUNT)}
 
     def _drain(self, seconds: float) -> None:
-        check(lib.hijack_server_drain(self._core.server, max(0, int(seconds * 1000))), "drain")
+        check(lib.hijack_server_drain(self._core.server, int(min(max(0, seconds * 1000), LONGEST_MS))), "drain")

@@ -7,6 +7,7 @@ import select
 import socket as sockets
 import threading
 import time
+import traceback
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Tuple, Type, TypeVar, Union
 
@@ -22,28 +23,44 @@ Trace = Optional[TracebackType]
 Error = Optional[Type[BaseException]]
 Handler = Callable[["Request"], object]
 GRACE = 0.1  #: seconds that stop gives to handlers
+LONGEST = threading.TIMEOUT_MAX
 T = TypeVar("T")
 WaitingT = TypeVar("WaitingT", bound="Waiting")
 
 
-class _Notice(threading.Condition):
-    """A Condition whose notify_all costs next to nothing while nobody waits."""
-
-    waiting = 0
+class _Notice:
+    """What a Condition is for, but an exception from a signal handler may break in anywhere: the lock is only ever
+    taken by "with", which is one step in C, and nobody sleeps inside of it."""
 
     def __init__(self) -> None:
-        super().__init__(threading.Lock())
+        self.lock = threading.Lock()
+        self._sleepers: List[threading.Lock] = []  # one for each thread that waits, which is let through by a release
 
-    def wait_for(self, predicate: Callable[[], T], timeout: Optional[float] = None) -> T:
-        self.waiting += 1
-        try:
-            return super().wait_for(predicate, timeout)
-        finally:
-            self.waiting -= 1
+    def wait_for(self, ready: Callable[[], Optional[T]], timeout: Optional[float] = None) -> Optional[T]:
+        """Calls ready, with the lock held, until it gives something, and returns that; None after timeout seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            sleeper = threading.Lock()
+            sleeper.acquire()
+            with self.lock:
+                result = ready()
+                rest = LONGEST if deadline is None else min(LONGEST, deadline - time.monotonic())
+                if result is not None or rest <= 0:
+                    return result
+                self._sleepers.append(sleeper)
+            try:
+                sleeper.acquire(timeout=rest)
+            finally:
+                with self.lock:
+                    if sleeper in self._sleepers:
+                        self._sleepers.remove(sleeper)
 
     def notify_all(self) -> None:
-        if self.waiting:
-            super().notify_all()
+        """With the lock held."""
+        for sleeper in self._sleepers:
+            if sleeper.locked():  # it is not, if an exception broke in here before
+                sleeper.release()
+        self._sleepers.clear()
 
 
 class Waiting(Channel):
@@ -60,14 +77,14 @@ class Waiting(Channel):
     def wait_closed(self, timeout: Optional[float] = None) -> None:
         """Waits until the connection has ended; reason says why. TimedOutError after timeout seconds."""
         self._core.check_process()
-        with self._changed:
-            self._wait(lambda: False, timeout, "wait_closed")
+        self._wait(lambda: self._gone() or None, timeout, "wait_closed")
 
-    def _wait(self, ready: Callable[[], bool], timeout: Optional[float], what: str, since: float = 0.0) -> None:
-        """Waits for ready() or the end of the connection, until timeout is over. With self._changed held."""
+    def _wait(self, ready: Callable[[], Optional[T]], timeout: Optional[float], what: str, since: float = 0.0) -> T:
+        """Waits until ready() gives something, and returns that; raises when timeout is over."""
         rest = max(0.0, since + timeout - time.monotonic()) if timeout and since else timeout
-        if self._changed.wait_for(lambda: ready() or self._gone(), rest):
-            return
+        result: Optional[T] = self._changed.wait_for(ready, rest)
+        if result is not None:
+            return result
         if timeout == 0:
             raise error_of(EAGAIN, what)
         raise TimedOutError(f"{what}: not possible within {timeout:g} s")
@@ -79,8 +96,7 @@ class Waiting(Channel):
             seen = self._drained
             if self._taken(call):
                 return
-            with self._changed:
-                self._wait(lambda: self._drained != seen or self._ended, timeout, "send", since)
+            self._wait(lambda: self._drained != seen or self._ended or self._gone() or None, timeout, "send", since)
 
 
 class Stream(StreamCore, Waiting):
@@ -132,9 +148,9 @@ class Socket(SocketCore, Waiting):
         return self._timeout
 
     def send(self, data: Data, timeout: Optional[float] = None) -> int:
-        """Sends all of data, and returns its length. Waits while too much waits for the peer."""
+        """Sends all of data, and returns its length in bytes. Waits while too much waits for the peer."""
         self._push(self._bytes(data), timeout)
-        return len(data)
+        return memoryview(data).nbytes
 
     def sendall(self, data: Data, timeout: Optional[float] = None) -> None:
         """The same as send."""
@@ -146,13 +162,16 @@ class Socket(SocketCore, Waiting):
         self._core.check_process()
         if size < 0:
             raise InvalidError(f"recv: a size of {size}")
-        with self._changed:
-            self._wait(self._readable, self._timeout if timeout is None else timeout, "recv")
-            return self._take(size)
+        if size == 0:
+            return b""
+        timeout = self._timeout if timeout is None else timeout
+        return self._wait(lambda: self._take(size) if self._readable() else None, timeout, "recv")
 
     def recv_into(self, buffer: Union[bytearray, memoryview], size: int = 0, timeout: Optional[float] = None) -> int:
         """The same into a buffer (up to size bytes of it, if size is not 0); returns how many came."""
         view = memoryview(buffer).cast("B")
+        if not 0 <= size <= len(view):
+            raise InvalidError(f"recv_into: a size of {size}, into a buffer of {len(view)} bytes")
         data = self.recv(size or len(view), timeout)
         view[: len(data)] = data
         return len(data)
@@ -173,8 +192,7 @@ class Socket(SocketCore, Waiting):
         self._core.check_process()
         self._ask_detach()
         try:
-            with self._changed:
-                self._wait(lambda: False, self._timeout if timeout is None else timeout, "detach")
+            self._wait(lambda: self._gone() or None, self._timeout if timeout is None else timeout, "detach")
             connection, unread = self._detached()
         finally:
             self._abandon_detach()
@@ -218,12 +236,12 @@ class ThreadCore(Core):
     """One thread takes the events; requests wait in a queue for handlers or for whoever iterates the server."""
 
     stream_type, socket_type, request_type = Stream, Socket, Request
-    abandoned = False
+    abandoned = stopping = False
 
     def __init__(self, options: Dict[str, Union[int, str]]) -> None:
         super().__init__(options)
         self.waiting: "queue.SimpleQueue[Optional[Request]]" = queue.SimpleQueue()
-        self.finished = threading.Event()
+        self.finished = _Notice()
         self.threads: List[threading.Thread] = []
         self.starting = threading.Lock()
 
@@ -235,7 +253,12 @@ class ThreadCore(Core):
 
     def ended(self) -> None:
         self.waiting.put(None)
-        self.finished.set()
+        with self.finished.lock:
+            self.finished.notify_all()
+
+    def join(self) -> None:
+        """Waits until the server has ended."""
+        self.finished.wait_for(lambda: self.over or None)
 
     def begin(self, handler: Optional[Handler], workers: int) -> None:
         if handler and workers < 1:
@@ -243,13 +266,14 @@ class ThreadCore(Core):
         self.start()
         try:
             self._thread("hijack-events", _take_events, self)
+            for i in range(workers if handler else 0):
+                self._thread(f"hijack-worker-{i}", _work, self, handler)
         except BaseException:  # no thread is left
             lib.hijack_server_stop(self.server)
-            while self.dispatch():
+            while not self.threads and self.dispatch():
                 pass
+            self.stop()
             raise
-        for i in range(workers if handler else 0):
-            self._thread(f"hijack-worker-{i}", _work, self.waiting, handler)
 
     def _thread(self, name: str, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, name=name, args=args, daemon=True)
@@ -260,18 +284,29 @@ class ThreadCore(Core):
         """Ends everything; handlers that still run after a moment are left behind."""
         if not self.started or self.process != os.getpid():
             return
+        self.stopping = True
         result = lib.hijack_server_stop(self.server)
         if result not in GONE:  # another thread may close it at this moment
             check(result, "stop")
-        self.finished.wait()
+        if self._takes_events():
+            return
+        self.join()
         deadline = time.monotonic() + GRACE
         for thread in self.threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
-        self.stop()
-        self.free()
+        if self._takes_events():
+            self.abandon()
+        else:
+            self.stop()
+            self.free()
+
+    def _takes_events(self) -> bool:
+        """Whether this is the thread that takes events, which cannot wait for itself: the garbage collector may run
+        the program's finalizers on it."""
+        return self.threads[:1] == [threading.current_thread()]
 
     def abandon(self) -> None:
         self.abandoned = True
@@ -291,24 +326,32 @@ def _take_events(core: ThreadCore) -> None:
             if core.abandoned:
                 lib.hijack_server_stop(core.server)
     except BaseException:
-        logger.critical("the thread that takes events has failed", exc_info=True)
-        core.end()
+        try:
+            logger.critical("the thread that takes events has failed", exc_info=True)
+        finally:
+            core.end()
     if core.abandoned:
         core.free()
 
 
-def _work(waiting: "queue.SimpleQueue[Optional[Request]]", handler: Handler) -> None:
+def _work(core: ThreadCore, handler: Handler) -> None:
     while True:
-        request = waiting.get()
+        request = core.waiting.get()
         if request is None:
-            waiting.put(None)  # for the others
+            core.waiting.put(None)  # for the others
             return
+        if core.stopping or core.over:  # its connection has gone
+            request.close()
+            continue
         error: Optional[BaseException] = None
         try:
             handler(request)
         except BaseException as raised:
             error = raised
-        report(request, error)
+        try:
+            report(request, error)
+        except BaseException:  # logging failed
+            traceback.print_exc()
         del request, error
 
 
@@ -342,10 +385,11 @@ class Server(ServerCore[Socket]):
     def serve(self, handler: Optional[Handler] = None, workers: int = 8) -> None:
         """Starts serving, if start has not been called, and returns when the server has ended: by stop or drain on
         another thread, or by an exception such as KeyboardInterrupt on this one, which also stops it."""
+        self._core.check_process()
         if handler is not None or not self._core.started:
             self.start(handler, workers)
         try:
-            self._core.finished.wait()
+            self._core.join()
         finally:
             self.stop()
 
@@ -383,7 +427,7 @@ class Server(ServerCore[Socket]):
         """Ends gently, and returns when all is over: accepts nothing more, lets open requests and streams finish,
         closes held connections spread over so many seconds, and what is left then."""
         self._drain(seconds)
-        self._core.finished.wait()
+        self._core.join()
         self.stop()
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket as sockets
 from collections import deque
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Awaitable, Callable, Deque, Dict, Optional, Set, Tuple, Type, TypeVar, Union
 
@@ -19,13 +20,14 @@ from ._channel import WINDOW, Call, Channel, SocketCore, StreamCore
 from ._constants import ESHUTDOWN, ESTATE
 from ._core import Core, report
 from ._errors import InvalidError, ShutdownError
-from ._library import Data, Text, check, error_of, ffi, lib
+from ._library import GONE, Data, Text, check, error_of, ffi, lib
 from ._request import RequestCore, RequestHeaders
 from ._server import ServerCore
 
 __all__ = ["Broadcaster", "Handler", "Request", "RequestHeaders", "Server", "Socket", "Stream"]
 
 Handler = Callable[["Request"], Awaitable[object]]
+GRACE = 1.0  #: seconds that handlers have to end by themselves after a drain
 Trace = Optional[TracebackType]
 Error = Optional[Type[BaseException]]
 WaitingT = TypeVar("WaitingT", bound="Waiting")
@@ -34,15 +36,11 @@ WaitingT = TypeVar("WaitingT", bound="Waiting")
 class _Notice:
     """What threading.Condition is to threads: tasks wait for it. There is nothing to lock on one thread."""
 
+    lock = nullcontext()
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: "Deque[asyncio.Future[None]]" = deque()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def notify_all(self) -> None:
         for future in self._waiting:
@@ -214,11 +212,17 @@ class LoopCore(Core):
         return _Notice(self.loop)
 
     def begin(self) -> None:
+        if self.started:
+            self.start()  # raises what the library says
         self.loop = asyncio.get_running_loop()
         self.changed = self.notice()
-        self.start()
-        self.descriptor = os.dup(lib.hijack_queue_fd(self.queue))
-        self.loop.add_reader(self.descriptor, self.dispatch)
+        self.descriptor = os.dup(check(lib.hijack_queue_fd(self.queue), "start"))
+        try:
+            self.loop.add_reader(self.descriptor, self.dispatch)
+            self.start()
+        except BaseException:
+            self._leave_loop()
+            raise
 
     def deliver(self, request: Request) -> None:
         if self.handler is None:
@@ -228,14 +232,18 @@ class LoopCore(Core):
             task = self.loop.create_task(_answer(request, self.handler))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
+            task.add_done_callback(lambda _: request.close())  # one cancelled before its first step has not done so
 
     def ended(self) -> None:
+        self._leave_loop()
+        self.changed.notify_all()
+
+    def _leave_loop(self) -> None:
         if self.descriptor >= 0:
             if not self.loop.is_closed():
                 self.loop.remove_reader(self.descriptor)
             os.close(self.descriptor)
             self.descriptor = -1
-        self.changed.notify_all()
 
     def stop(self) -> None:
         """Ends everything at once; the tasks of handlers are cancelled, but for the one that calls this."""
@@ -260,9 +268,7 @@ class LoopCore(Core):
                 self.loop.call_soon_threadsafe(self.close)
                 return
             except RuntimeError:  # the loop is closed, so that nobody else can be in here
-                self.descriptor, descriptor = -1, self.descriptor
-                lib.hijack_server_stop(self.server)
-                os.close(descriptor)
+                self.stop()
         self.free()
 
 
@@ -305,8 +311,9 @@ class Server(ServerCore[Socket]):
         self._core.begin()
 
     async def serve(self, handler: Optional[Handler] = None) -> None:
-        """Starts serving, if start has not been called, and returns when the server has ended: by stop, or by drain.
-        When cancelled it stops the server, and cancels the tasks of handlers and waits for them."""
+        """Starts serving, if start has not been called, and returns when the server has ended: by stop, or by drain,
+        after which handlers have a second until their tasks are cancelled. When cancelled it stops the server, cancels
+        the tasks of handlers and waits for them."""
         if handler is not None or not self._core.started:
             self.start(handler)
         try:
@@ -346,7 +353,9 @@ class Server(ServerCore[Socket]):
         closes held connections spread over so many seconds, and what is left then."""
         self._drain(seconds)
         await self._core.changed.wait_for(lambda: self._core.over)
-        check(lib.hijack_server_stop(self._core.server), "drain")  # its threads are at their end
+        result = lib.hijack_server_stop(self._core.server)  # its threads are at their end
+        if result not in GONE:  # closed meanwhile
+            check(result, "drain")
 
     def stop(self) -> None:
         """Ends at once: closes every connection, wakes everyone who waits, cancels the tasks of handlers. It blocks the
@@ -359,6 +368,10 @@ class Server(ServerCore[Socket]):
         self._core.close()
 
     async def _join(self) -> None:
+        """Waits for the tasks of handlers after the server's end; those that take longer than GRACE are cancelled."""
         others = self._core.tasks - {asyncio.current_task()}
-        if others:
-            await asyncio.wait(others)
+        for seconds in (GRACE, None):
+            if others:
+                _, others = await asyncio.wait(others, timeout=seconds)
+            for task in others:
+                task.cancel()
