@@ -27,7 +27,7 @@ Hijack::Server.open(heartbeat_ms: 100) do |server|
   puts "http://127.0.0.1:#{server.listen('127.0.0.1:0')}/"
   server.start
 
-  trial = 2000
+  trial = 20_000
   bits = (3.0 / [seconds { power(trial) }, seconds { power(trial) }].min * trial).to_i
   Thread.new do
     loop do
