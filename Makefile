@@ -24,7 +24,7 @@ demo-c demo-ruby demo-python demo-go: demo-%:
 	@scripts/install-deps $(patsubst c,build,$*)
 	@scripts/prepare $*
 	@echo "Open the address below. Ctrl-C stops the demo; PORT=0 picks a free port."
-	@exec scripts/demo $* $(NAME) $(PORT)
+	@exec scripts/demo $* "$(NAME)" $(PORT)
 
 test: ## every test, also under the sanitizers; installs what is missing
 	@scripts/install-deps test

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 )
 
@@ -56,7 +57,8 @@ func (e *OpError) Error() string {
 	if e.Value == "" {
 		return e.Op + ": " + e.Err.Error()
 	}
-	return e.Op + " " + e.Value + ": " + e.Err.Error()
+	value := strconv.Quote(e.Value) // for its escapes: a value may be a client's, and must not break a log's line
+	return e.Op + " " + value[1:len(value)-1] + ": " + e.Err.Error()
 }
 
 // Unwrap gives Err to errors.Is and errors.As.

@@ -54,6 +54,14 @@ func TestErrorText(t *testing.T) {
 	want(t, "version", hijack.LibraryVersion(), hijack.Version)
 }
 
+// A value may come from a client: it must not begin a line of its own in a log.
+func TestErrorTextIsOneLine(t *testing.T) {
+	err := &hijack.OpError{Op: "header", Value: "X\r\nY", Err: hijack.ErrHeader}
+	if text := err.Error(); !strings.HasPrefix(text, `header X\r\nY: `) {
+		t.Errorf("the text is %q", text)
+	}
+}
+
 func TestErrorsAreNetErrors(t *testing.T) {
 	var err net.Error = &hijack.OpError{Op: "read", Err: os.ErrDeadlineExceeded}
 	want(t, "a deadline's Timeout", err.Timeout(), true)

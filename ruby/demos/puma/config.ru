@@ -12,7 +12,7 @@ require 'hijack_ffi'
 
 server = Hijack::Server.new.start # listens nowhere: it serves what it is given
 clients = server.broadcaster
-at_exit { server.stop }
+at_exit { server.stop if server.running? } # not in a forked child, whose server it is not
 
 Thread.new do
   1.step do |count|
