@@ -5,11 +5,11 @@ Blocking, for one thread. Everything that waits has a deadline and raises Failed
 
 import errno
 import socket
-import struct
 import time
 
+from connections import RESET
+
 SECONDS = 10  # for each thing that is waited for
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER with which close() resets
 
 
 class Failed(Exception):

@@ -8,7 +8,6 @@ BEEP_INTERVAL_MS changes the three seconds. After each run a line says how many 
 to all of them took, and how much memory the process has resident."""
 
 import re
-import sys
 import time
 from pathlib import Path
 from typing import Tuple
@@ -61,10 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    common.prepare()
-    try:
-        main()
-    except KeyboardInterrupt:
-        pass
-    except hijack.HijackError as error:
-        sys.exit(str(error))
+    common.run(main)

@@ -11,6 +11,8 @@ from typing import Callable, Optional
 # "import hijack" is to find the package, not the demo of that name beside this file.
 sys.path.remove(os.path.dirname(__file__))
 
+from hijack import HijackError  # noqa: E402
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TEXT = {"content-type": "text/plain; charset=utf-8"}
 HTML = {"content-type": "text/html; charset=utf-8"}
@@ -62,9 +64,16 @@ interrupted = False
 end: Callable[[], object] = stop
 
 
-def prepare() -> None:
-    """SIGINT and SIGTERM both raise KeyboardInterrupt; each connection is a descriptor, so take as many as allowed."""
+def run(main: Callable[[], object]) -> None:
+    """Calls main. SIGINT and SIGTERM both end it by a KeyboardInterrupt, an error of the library with a sentence. Each
+    connection is a descriptor, so take as many as allowed."""
     for number in SIGNALS:
         signal.signal(number, interrupt)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass
+    except HijackError as error:
+        sys.exit(str(error))

@@ -9,7 +9,6 @@ One thread and one task for each request, with asyncio."""
 
 import asyncio
 import contextlib
-import sys
 
 import common
 
@@ -75,10 +74,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    common.prepare()
-    try:
-        asyncio.run(main())
-    except KeyboardInterrupt:
-        pass
-    except hijack.HijackError as error:
-        sys.exit(str(error))
+    common.run(lambda: asyncio.run(main()))

@@ -7,7 +7,6 @@
 Clients on /sse never come up here: however many there are, this program makes one call a second for them."""
 
 import itertools
-import sys
 import time
 
 import common
@@ -41,10 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    common.prepare()
-    try:
-        main()
-    except KeyboardInterrupt:
-        pass
-    except hijack.HijackError as error:
-        sys.exit(str(error))
+    common.run(main)

@@ -18,9 +18,6 @@ module Hijack
       named, bundled, system = PLACES
       named = File.exist?(bundled) ? bundled : system if named.nil? || named.empty?
       ffi_lib(named)
-      # At exit ffi unloads what it has loaded; threads of the library may run until the very end.
-      kind = FFI::DynamicLibrary
-      kind.open(ffi_libraries.first.name, kind::RTLD_LAZY | kind::RTLD_NODELETE)
     rescue LoadError => e
       raise LoadError, "hijack_ffi cannot load libhijack: #{e.message.strip.lines.first&.chomp}. Install libhijack " \
                        '0.1, or set HIJACK_LIBRARY to the path of its libhijack.so.', cause: nil
