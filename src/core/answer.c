@@ -8,7 +8,7 @@
 #include "core/channel.h"
 #include "core/command.h"
 #include "core/request.h"
-#include "loop/loop.h"
+#include "core/worker.h"
 
 #define REQUEST (1u << HJ_KIND_REQUEST)
 
@@ -28,7 +28,7 @@ static int answer(struct hj_request *request, struct hj_command *command)
     else if (atomic_exchange(&request->answered, true))
         rc = HIJACK_ESTATE;
     else
-        rc = hj_loop_post(request->loop, command) ? 0 : HIJACK_ECLOSED;
+        rc = hj_worker_post(request->worker, command) ? 0 : HIJACK_ECLOSED;
     if (rc != 0)
         hj_command_free(command);
     return rc;
@@ -109,7 +109,7 @@ static int become_channel(void *out, struct hj_request *request, enum hj_kind ki
                           struct hj_opening *opening, bool body, uint64_t room)
 {
     struct hj_channel *channel;
-    int rc = hj_channel_new(&channel, kind, request->server, request->loop, request->queue,
+    int rc = hj_channel_new(&channel, kind, request->server, request->worker, request->queue,
                             atomic_load(&request->object.user_data));
     if (rc != 0) {
         hj_buf_unref(opening->head);
@@ -231,7 +231,7 @@ static int hold(struct hj_request *request, uint32_t kind, struct hj_slice heade
     }
     command->buf = opening.head;
     command->value = (uint64_t)opening.wire | (opening.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0);
-    hj_broadcaster_address(broadcaster, request->loop);
+    hj_broadcaster_address(broadcaster, request->worker);
     uint64_t members = !request->is_head; /* HEAD gets the head alone */
     atomic_fetch_add_explicit(&broadcaster->members, members, memory_order_relaxed);
     rc = answer(request, command);
@@ -263,7 +263,7 @@ static void let_go(struct hj_request *request)
     if (!hj_handle_kill(request->object.handle) || atomic_exchange(&request->answered, true))
         return;
     hj_command_embed(&request->free_command, HJ_OP_REQUEST_FREED, &request->object);
-    if (!hj_loop_post(request->loop, &request->free_command))
+    if (!hj_worker_post(request->worker, &request->free_command))
         hj_command_free(&request->free_command);
 }
 

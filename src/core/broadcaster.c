@@ -9,8 +9,8 @@
 #include "core/channel.h"
 #include "core/command.h"
 #include "core/message.h"
-#include "core/opening.h"
-#include "loop/loop.h"
+#include "core/response.h"
+#include "core/worker.h"
 
 #define BROADCASTER (1u << HJ_KIND_BROADCASTER)
 #define CHANNEL (1u << HJ_KIND_STREAM | 1u << HJ_KIND_SOCKET)
@@ -29,9 +29,9 @@ int hj_broadcaster_pin(struct hj_broadcaster **out, const void *handle)
     return hj_handle_pin((struct hj_object **)out, handle, BROADCASTER);
 }
 
-void hj_broadcaster_address(struct hj_broadcaster *broadcaster, const struct hj_loop *loop)
+void hj_broadcaster_address(struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
 {
-    uint64_t bit = 1ull << hj_loop_index(loop);
+    uint64_t bit = 1ull << worker->index;
     if ((atomic_load_explicit(&broadcaster->addressed, memory_order_relaxed) & bit) == 0)
         atomic_fetch_or(&broadcaster->addressed, bit);
 }
@@ -95,7 +95,7 @@ static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
     struct hj_command *command = hj_command_new(HJ_OP_ADD, &broadcaster->object, &channel->object);
     if (command == NULL)
         return HIJACK_ENOMEM;
-    int rc = hj_rooms_join(&channel->rooms, broadcaster, channel->loop, command);
+    int rc = hj_rooms_join(&channel->rooms, broadcaster, channel->worker, command);
     if (rc != 0)
         hj_command_free(command);
     return rc;
@@ -106,7 +106,7 @@ static int remove_member(struct hj_broadcaster *broadcaster, struct hj_channel *
     struct hj_command *command = hj_command_new(HJ_OP_REMOVE, &broadcaster->object, &channel->object);
     if (command == NULL)
         return HIJACK_ENOMEM;
-    int rc = hj_rooms_leave(&channel->rooms, broadcaster, channel->loop, command);
+    int rc = hj_rooms_leave(&channel->rooms, broadcaster, channel->worker, command);
     if (rc != 0)
         hj_command_free(command);
     return rc;
@@ -165,10 +165,10 @@ static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, stru
     command->fd = fd;
     command->buf = opening.head;
     command->value = opening.wire;
-    struct hj_loop *loop = hj_server_next_loop(broadcaster->server);
-    hj_broadcaster_address(broadcaster, loop);
+    struct hj_worker *worker = hj_server_next_worker(broadcaster->server);
+    hj_broadcaster_address(broadcaster, worker);
     atomic_fetch_add_explicit(&broadcaster->members, 1, memory_order_relaxed);
-    if (hj_loop_post(loop, command))
+    if (hj_worker_post(worker, command))
         return 0;
     atomic_fetch_sub_explicit(&broadcaster->members, 1, memory_order_relaxed);
     hj_command_free(command);
@@ -193,7 +193,7 @@ static int post_addressed(struct hj_broadcaster *broadcaster, enum hj_op op, str
 {
     uint64_t addressed = atomic_load(&broadcaster->addressed);
     struct hj_server *server = broadcaster->server;
-    for (uint32_t i = 0; i < server->loop_count; ++i) {
+    for (uint32_t i = 0; i < server->worker_count; ++i) {
         if ((addressed >> i & 1) == 0)
             continue;
         struct hj_command *command = hj_command_new(op, &broadcaster->object, NULL);
@@ -203,7 +203,7 @@ static int post_addressed(struct hj_broadcaster *broadcaster, enum hj_op op, str
             command->message = hj_message_ref(message);
             atomic_fetch_add_explicit(&server->publish_waiting, hj_message_cost(message), memory_order_relaxed);
         }
-        if (!hj_loop_post(server->loops[i], command)) {
+        if (!hj_worker_post(server->workers[i], command)) {
             if (message != NULL)
                 atomic_fetch_sub_explicit(&server->publish_waiting, hj_message_cost(message), memory_order_relaxed);
             hj_command_free(command);

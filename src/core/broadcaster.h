@@ -28,6 +28,6 @@ int hj_broadcaster_pin(struct hj_broadcaster **out, const void *handle);
 
 /* From here on messages go to this loop too. Called before the command that adds a member is posted, so that a message
  * published after it finds the member there. */
-void hj_broadcaster_address(struct hj_broadcaster *broadcaster, const struct hj_loop *loop);
+void hj_broadcaster_address(struct hj_broadcaster *broadcaster, const struct hj_worker *worker);
 
 #endif

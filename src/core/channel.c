@@ -11,7 +11,7 @@
 #include <hijack/hijack.h>
 
 #include "base/handle.h"
-#include "loop/loop.h"
+#include "core/worker.h"
 
 static void destroy(struct hj_object *object)
 {
@@ -23,7 +23,7 @@ static void destroy(struct hj_object *object)
     free(channel);
 }
 
-int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server *server, struct hj_loop *loop,
+int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server *server, struct hj_worker *worker,
                    struct hj_queue *queue, uint64_t user_data)
 {
     struct hj_channel *channel = calloc(1, sizeof(*channel));
@@ -38,7 +38,7 @@ int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server 
     channel->server = server;
     hj_object_ref(&queue->object);
     channel->queue = queue;
-    channel->loop = loop;
+    channel->worker = worker;
     int rc = hj_handle_new(&channel->object);
     if (rc != 0) {
         hj_object_unref(&channel->object);
@@ -100,7 +100,7 @@ int hj_channel_post_send(struct hj_channel *channel, struct hj_buf *buf, uint64_
     }
     command->buf = buf;
     command->value = reserved;
-    if (hj_loop_post(channel->loop, command))
+    if (hj_worker_post(channel->worker, command))
         return 0;
     hj_command_free(command);
     return HIJACK_ECLOSED;
@@ -112,7 +112,7 @@ int hj_channel_post(struct hj_channel *channel, enum hj_op op, uint64_t value)
     if (command == NULL)
         return HIJACK_ENOMEM;
     command->value = value;
-    if (hj_loop_post(channel->loop, command))
+    if (hj_worker_post(channel->worker, command))
         return 0;
     hj_command_free(command);
     return HIJACK_ECLOSED;
@@ -130,7 +130,7 @@ int hj_channel_move(struct hj_channel *channel, enum hj_channel_state to, enum h
             return state == HJ_CHANNEL_DETACHED ? HIJACK_ESTATE : HIJACK_ECLOSED;
         }
     } while (!atomic_compare_exchange_weak(&channel->state, &state, (int)to));
-    if (hj_loop_post(channel->loop, command))
+    if (hj_worker_post(channel->worker, command))
         return 0;
     hj_command_free(command);
     return HIJACK_ECLOSED;
@@ -141,7 +141,7 @@ void hj_channel_free_handle(struct hj_channel *channel)
     if (!hj_handle_kill(channel->object.handle))
         return;
     hj_command_embed(&channel->free_command, HJ_OP_CHANNEL_FREED, &channel->object);
-    if (hj_loop_post(channel->loop, &channel->free_command))
+    if (hj_worker_post(channel->worker, &channel->free_command))
         return;
     hj_channel_drop_descriptor(channel);
     hj_command_free(&channel->free_command);

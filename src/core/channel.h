@@ -30,7 +30,7 @@ struct hj_channel {
     struct hj_object object;
     struct hj_server *server; /* a reference */
     struct hj_queue *queue;   /* a reference */
-    struct hj_loop *loop;     /* lives as long as the server */
+    struct hj_worker *worker; /* lives as long as the server */
     uint8_t wire;             /* enum hj_wire; constant once given to the program */
     bool discard;             /* a response without a body (HEAD, 204): what is sent is dropped; constant likewise */
     bool keep_alive;          /* after the body the connection serves further requests; constant likewise */
@@ -50,7 +50,7 @@ struct hj_channel {
 
 /* A new channel with a handle that the program has not seen yet; the caller owns a reference. kind: HJ_KIND_STREAM or
  * HJ_KIND_SOCKET. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
-int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server *server, struct hj_loop *loop,
+int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server *server, struct hj_worker *worker,
                    struct hj_queue *queue, uint64_t user_data);
 
 /* Drops a channel that was never given out, or gives it out: its handle goes to *out, the caller's reference goes. */

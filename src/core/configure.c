@@ -7,9 +7,9 @@
 
 #include "base/handle.h"
 #include "core/broadcaster.h"
-#include "core/opening.h"
+#include "core/listener.h"
+#include "core/response.h"
 #include "core/server.h"
-#include "loop/loop.h"
 
 #define QUEUE (1u << HJ_KIND_QUEUE)
 

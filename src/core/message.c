@@ -6,7 +6,7 @@
 
 #include <hijack/hijack.h>
 
-#include "core/sse.h"
+#include "codec/sse.h"
 
 static struct hj_slice put(char **cursor, struct hj_slice from)
 {

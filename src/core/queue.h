@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "base/notify.h"
 #include "base/object.h"
+#include "base/os/notify.h"
 #include "core/event.h"
 #include "core/option.h"
 

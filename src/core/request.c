@@ -67,7 +67,7 @@ static struct hj_buf *flatten(struct hj_request *request, const struct hj_head *
     return buf;
 }
 
-int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_loop *loop, struct hj_queue *queue,
+int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_worker *worker, struct hj_queue *queue,
                    const struct hj_head *head, struct hj_slice peer, struct hj_slice body)
 {
     struct hj_request *request = calloc(1, sizeof(*request));
@@ -79,7 +79,7 @@ int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_
     request->server = server;
     hj_object_ref(&queue->object);
     request->queue = queue;
-    request->loop = loop;
+    request->worker = worker;
     request->client = (struct hj_client){head->minor_version, head->keep_alive};
     request->is_head = hj_slice_equal(head->method, HJ_SLICE("HEAD"));
     request->buf = flatten(request, head, peer, body);

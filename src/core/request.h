@@ -9,10 +9,10 @@
 #include "base/buf.h"
 #include "base/object.h"
 #include "base/slice.h"
+#include "codec/head.h"
 #include "core/command.h"
 #include "core/event.h"
-#include "core/head.h"
-#include "core/opening.h"
+#include "core/response.h"
 #include "core/server.h"
 
 struct hj_conn;
@@ -22,7 +22,7 @@ struct hj_request {
     struct hj_object object;
     struct hj_server *server;                                     /* a reference */
     struct hj_queue *queue;                                       /* a reference */
-    struct hj_loop *loop;                                         /* lives as long as the server */
+    struct hj_worker *worker;                                     /* lives as long as the server */
     struct hj_buf *buf;                                           /* the payload of the REQUEST event; a reference */
     struct hj_slice method, target, version, peer, headers, body; /* inside buf */
     struct hj_client client;
@@ -39,7 +39,7 @@ struct hj_request {
 };
 
 /* A new request with a handle; the caller owns a reference. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
-int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_loop *loop, struct hj_queue *queue,
+int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_worker *worker, struct hj_queue *queue,
                    const struct hj_head *head, struct hj_slice peer, struct hj_slice body);
 
 /* For the REQUEST event that nobody will poll any more: the request counts as freed. */

@@ -6,7 +6,7 @@
 #include <hijack/hijack.h>
 
 #include "core/broadcaster.h"
-#include "loop/loop.h"
+#include "core/worker.h"
 
 void hj_rooms_init(struct hj_rooms *rooms)
 {
@@ -42,7 +42,7 @@ static bool make_room(struct hj_rooms *rooms)
     return true;
 }
 
-static int join_locked(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_loop *loop,
+static int join_locked(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_worker *worker,
                        struct hj_command *command)
 {
     if (rooms->closed)
@@ -51,19 +51,19 @@ static int join_locked(struct hj_rooms *rooms, struct hj_broadcaster *broadcaste
         return HIJACK_ESTATE;
     if (!make_room(rooms))
         return HIJACK_ENOMEM;
-    hj_broadcaster_address(broadcaster, loop);
-    if (!hj_loop_post(loop, command))
+    hj_broadcaster_address(broadcaster, worker);
+    if (!hj_worker_post(worker, command))
         return HIJACK_ECLOSED;
     rooms->list[rooms->count++] = broadcaster;
     atomic_fetch_add_explicit(&broadcaster->members, 1, memory_order_relaxed);
     return 0;
 }
 
-int hj_rooms_join(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_loop *loop,
+int hj_rooms_join(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_worker *worker,
                   struct hj_command *command)
 {
     pthread_mutex_lock(&rooms->lock);
-    int rc = join_locked(rooms, broadcaster, loop, command);
+    int rc = join_locked(rooms, broadcaster, worker, command);
     pthread_mutex_unlock(&rooms->lock);
     return rc;
 }
@@ -74,7 +74,7 @@ static void remove_entry(struct hj_rooms *rooms, uint32_t i)
     rooms->list[i] = rooms->list[--rooms->count];
 }
 
-int hj_rooms_leave(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_loop *loop,
+int hj_rooms_leave(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_worker *worker,
                    struct hj_command *command)
 {
     int rc = 0;
@@ -84,7 +84,7 @@ int hj_rooms_leave(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, s
         rc = HIJACK_ECLOSED;
     else if (i == rooms->count)
         rc = HIJACK_ESTATE;
-    else if (!hj_loop_post(loop, command))
+    else if (!hj_worker_post(worker, command))
         rc = HIJACK_ECLOSED;
     else
         remove_entry(rooms, i);

@@ -12,7 +12,7 @@
 
 struct hj_broadcaster;
 struct hj_command;
-struct hj_loop;
+struct hj_worker;
 
 struct hj_rooms {
     pthread_mutex_t lock;
@@ -26,11 +26,11 @@ void hj_rooms_dispose(struct hj_rooms *rooms);
 
 /* Joins, counts, and posts the command, which it takes over on success: list and loop see the same order. 0,
  * HIJACK_ESTATE (a member already), HIJACK_ECLOSED or HIJACK_ENOMEM. */
-int hj_rooms_join(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_loop *loop,
+int hj_rooms_join(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_worker *worker,
                   struct hj_command *command);
 
 /* Leaves, counts, and posts the command, likewise. 0, HIJACK_ESTATE (no member) or HIJACK_ECLOSED. */
-int hj_rooms_leave(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_loop *loop,
+int hj_rooms_leave(struct hj_rooms *rooms, struct hj_broadcaster *broadcaster, struct hj_worker *worker,
                    struct hj_command *command);
 
 /* Loop: the membership could not be; it leaves and counts. */

@@ -1,4 +1,4 @@
-/* The public functions of a server, but for its configuration (configure.c). Any thread. */
+/* The public functions of a server, except its configuration (configure.c) and its start (loop/start.c). Any thread. */
 #include "core/server.h"
 
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 #include "base/handle.h"
 #include "core/broadcaster.h"
 #include "core/channel.h"
-#include "loop/loop.h"
+#include "core/listener.h"
+#include "core/worker.h"
 
 #define SERVER (1u << HJ_KIND_SERVER)
 #define QUEUE (1u << HJ_KIND_QUEUE)
@@ -39,7 +40,8 @@ static void destroy(struct hj_object *object)
         hj_listener_close(&server->listeners[i]);
     free(server->listeners);
     release_routes(server);
-    hj_loops_free(server);
+    if (server->free_workers != NULL)
+        server->free_workers(server);
     for (uint32_t i = 0; i < server->queue_count; ++i)
         hj_object_unref(&server->queues[i]->object);
     free(server->queues);
@@ -96,23 +98,6 @@ int hijack_server_new(hijack_server **out, hijack_queue *queue_handle)
     return rc;
 }
 
-int hijack_server_start(hijack_server *handle)
-{
-    struct hj_server *server;
-    int rc = hj_server_pin(&server, handle);
-    if (rc != 0)
-        return rc;
-    pthread_mutex_lock(&server->lock);
-    if (atomic_load(&server->state) != HJ_SERVER_NEW) {
-        rc = HIJACK_ESTATE;
-    } else {
-        rc = hj_loops_start(server);
-    }
-    pthread_mutex_unlock(&server->lock);
-    hj_handle_unpin(handle);
-    return rc;
-}
-
 int hj_server_check_running(struct hj_server *server)
 {
     switch (atomic_load(&server->state)) {
@@ -126,17 +111,23 @@ int hj_server_check_running(struct hj_server *server)
     }
 }
 
-static int post_all(struct hj_server *server, enum hj_op op, uint64_t value)
+static int post_drain(struct hj_server *server, uint64_t deadline_ms)
 {
-    for (uint32_t i = 0; i < server->loop_count; ++i) {
-        struct hj_command *command = hj_command_new(op, &server->object, NULL);
+    for (uint32_t i = 0; i < server->worker_count; ++i) {
+        struct hj_command *command = hj_command_new(HJ_OP_DRAIN, &server->object, NULL);
         if (command == NULL)
             return HIJACK_ENOMEM;
-        command->value = value;
-        if (!hj_loop_post(server->loops[i], command))
+        command->value = deadline_ms;
+        if (!hj_worker_post(server->workers[i], command))
             hj_command_free(command); /* that loop has ended already */
     }
     return 0;
+}
+
+static void post_stop(struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; ++i)
+        hj_worker_stop(server->workers[i], &server->object);
 }
 
 int hijack_server_drain(hijack_server *handle, uint32_t deadline_ms)
@@ -147,28 +138,36 @@ int hijack_server_drain(hijack_server *handle, uint32_t deadline_ms)
         return rc;
     int running = HJ_SERVER_RUNNING;
     if (atomic_compare_exchange_strong(&server->state, &running, HJ_SERVER_DRAINING))
-        rc = post_all(server, HJ_OP_DRAIN, hj_clock_ms() + deadline_ms);
+        rc = post_drain(server, hj_clock_ms() + deadline_ms);
     else
         rc = HIJACK_ESTATE;
     hj_handle_unpin(handle);
     return rc;
 }
 
+static void join_threads(struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; ++i)
+        pthread_join(server->workers[i]->thread, NULL);
+}
+
+static void detach_threads(struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; ++i)
+        pthread_detach(server->workers[i]->thread);
+}
+
 static int stop(struct hj_server *server)
 {
     if (atomic_load(&server->state) == HJ_SERVER_NEW)
         return HIJACK_ESTATE;
-    int rc = 0;
     pthread_mutex_lock(&server->join_lock);
     if (atomic_exchange(&server->threads_left, false)) {
-        rc = post_all(server, HJ_OP_STOP, 0);
-        if (rc == 0)
-            hj_loops_join(server);
-        else
-            atomic_store(&server->threads_left, true);
+        post_stop(server);
+        join_threads(server);
     }
     pthread_mutex_unlock(&server->join_lock);
-    return rc;
+    return 0;
 }
 
 int hijack_server_stop(hijack_server *handle)
@@ -197,8 +196,8 @@ static void let_go(struct hj_server *server)
 {
     pthread_mutex_lock(&server->lock); /* a start under way comes first */
     if (atomic_exchange(&server->threads_left, false)) {
-        post_all(server, HJ_OP_STOP, 0);
-        hj_loops_detach(server);
+        post_stop(server);
+        detach_threads(server);
     } else if (atomic_load(&server->state) == HJ_SERVER_NEW) {
         atomic_store(&server->state, HJ_SERVER_STOPPED);
         release_routes(server);
@@ -227,12 +226,14 @@ int hijack_server_stats(uint64_t *out, uint32_t count, hijack_server *handle)
     bool started = atomic_load(&server->state) != HJ_SERVER_NEW;
     for (uint32_t i = 0; i < count && i < HIJACK_STAT_COUNT; ++i) {
         uint64_t sum = 0;
-        if (i == HIJACK_STAT_EVENTS_QUEUED) {
+        if (i == HIJACK_STAT_PUBLISHED) {
+            sum = atomic_load_explicit(&server->published, memory_order_relaxed);
+        } else if (i == HIJACK_STAT_EVENTS_QUEUED) {
             for (uint32_t q = 0; q < server->queue_count; ++q)
                 sum += atomic_load_explicit(&server->queues[q]->count, memory_order_relaxed);
         } else if (started) {
-            for (uint32_t l = 0; l < server->loop_count; ++l)
-                sum += hj_loop_stat(server->loops[l], i);
+            for (uint32_t l = 0; l < server->worker_count; ++l)
+                sum += hj_worker_stat(server->workers[l], i);
         }
         out[i] = sum;
     }
@@ -240,10 +241,10 @@ int hijack_server_stats(uint64_t *out, uint32_t count, hijack_server *handle)
     return HIJACK_STAT_COUNT;
 }
 
-struct hj_loop *hj_server_next_loop(struct hj_server *server)
+struct hj_worker *hj_server_next_worker(struct hj_server *server)
 {
-    uint32_t turn = atomic_fetch_add_explicit(&server->next_loop, 1, memory_order_relaxed);
-    return server->loops[turn % server->loop_count];
+    uint32_t turn = atomic_fetch_add_explicit(&server->next_worker, 1, memory_order_relaxed);
+    return server->workers[turn % server->worker_count];
 }
 
 static bool is_connected_stream(int fd)
@@ -277,7 +278,7 @@ static int adopt(struct hj_channel **out, struct hj_server *server, int fd, stru
         return rc;
     struct hj_channel *channel;
     uint64_t user_data = atomic_load(&server->object.user_data);
-    if ((rc = hj_channel_new(&channel, HJ_KIND_SOCKET, server, hj_server_next_loop(server), server->queues[0],
+    if ((rc = hj_channel_new(&channel, HJ_KIND_SOCKET, server, hj_server_next_worker(server), server->queues[0],
                              user_data)) != 0)
         return rc;
     struct hj_command *command = hj_command_new(HJ_OP_ADOPT, &channel->object, NULL);
@@ -287,7 +288,7 @@ static int adopt(struct hj_channel **out, struct hj_server *server, int fd, stru
         rc = HIJACK_ENOMEM;
     } else {
         command->fd = fd;
-        rc = hj_loop_post(channel->loop, command) ? 0 : HIJACK_ESHUTDOWN;
+        rc = hj_worker_post(channel->worker, command) ? 0 : HIJACK_ESHUTDOWN;
     }
     if (rc != 0) {
         if (command != NULL)

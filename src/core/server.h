@@ -14,7 +14,7 @@
 #include "core/queue.h"
 
 struct hj_broadcaster;
-struct hj_loop;
+struct hj_worker;
 
 #define HJ_MAX_LOOPS 64
 
@@ -58,24 +58,25 @@ struct hj_server {
     uint32_t route_limit; /* as at the start */
     struct hj_listener *listeners;
     uint32_t listener_count;
-    struct hj_loop **loops; /* owned; live as long as the server does */
-    uint32_t loop_count;
+    struct hj_worker **workers;                     /* owned; live as long as the server does */
+    void (*free_workers)(struct hj_server *server); /* set by the start, which made them */
+    uint32_t worker_count;
     _Atomic bool threads_left; /* not joined or detached yet; whoever takes it does that */
     uint64_t connection_limit;
     _Atomic uint64_t connections;     /* of all kinds, in all loops */
     _Atomic uint64_t publish_waiting; /* bytes */
     _Atomic uint64_t published;       /* messages */
-    _Atomic uint32_t loops_alive;
-    _Atomic uint32_t accepting; /* loops that still use the listeners */
-    _Atomic uint32_t next_loop; /* for adopting in turn */
-    struct hj_event last;       /* STOPPED; pushed by the last loop */
+    _Atomic uint32_t workers_alive;
+    _Atomic uint32_t accepting;   /* loops that still use the listeners */
+    _Atomic uint32_t next_worker; /* for adopting in turn */
+    struct hj_event last;         /* STOPPED; pushed by the last loop */
 };
 
 /* Pins the server of a handle; unpin with hj_handle_unpin. */
 int hj_server_pin(struct hj_server **out, const void *handle);
 
 /* For adopted connections. */
-struct hj_loop *hj_server_next_loop(struct hj_server *server);
+struct hj_worker *hj_server_next_worker(struct hj_server *server);
 
 /* 0, HIJACK_ESTATE (never started) or HIJACK_ESHUTDOWN. */
 int hj_server_check_running(struct hj_server *server);

@@ -2,8 +2,8 @@
 #include <hijack/hijack.h>
 
 #include "base/handle.h"
+#include "codec/sse.h"
 #include "core/channel.h"
-#include "core/sse.h"
 
 #define STREAM (1u << HJ_KIND_STREAM)
 

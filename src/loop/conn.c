@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "core/request.h"
-#include "loop/acceptor.h"
-#include "loop/shard.h"
+#include "loop/fanout/shard.h"
+#include "loop/io/acceptor.h"
 
 static const uint32_t kind_stat[HJ_CONN_KINDS] = {
     [HJ_CONN_READING] = HIJACK_STAT_READING, [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,   [HJ_CONN_HELD] = HIJACK_STAT_HELD,
@@ -20,7 +20,7 @@ static const uint32_t kind_stat[HJ_CONN_KINDS] = {
 static void count_kind(struct hj_loop *loop, unsigned kind, uint64_t n)
 {
     if (kind != HJ_CONN_FREE && kind != HJ_CONN_LINGERING)
-        hj_loop_count(loop, kind_stat[kind], n);
+        hj_worker_count(loop, kind_stat[kind], n);
 }
 
 static uint64_t poll_data(const struct hj_conn *conn)
@@ -136,7 +136,7 @@ void hj_conn_count_closed(struct hj_loop *loop, int reason)
     default:
         stat = HIJACK_STAT_CLOSED_PEER;
     }
-    hj_loop_count(loop, stat, 1);
+    hj_worker_count(loop, stat, 1);
 }
 
 int hj_conn_release(struct hj_loop *loop, struct hj_conn *conn, struct hj_input **input)

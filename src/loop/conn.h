@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "core/channel.h"
-#include "loop/backlog.h"
+#include "loop/io/backlog.h"
 #include "loop/state.h"
 
 enum hj_conn_kind {

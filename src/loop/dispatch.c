@@ -7,17 +7,17 @@
 #include <stdlib.h>
 
 #include "core/broadcaster.h"
-#include "loop/acceptor.h"
 #include "loop/conn.h"
 #include "loop/drain.h"
-#include "loop/ending.h"
-#include "loop/fanout.h"
-#include "loop/holding.h"
-#include "loop/pending.h"
-#include "loop/reader.h"
-#include "loop/reading.h"
-#include "loop/shard.h"
-#include "loop/writer.h"
+#include "loop/fanout/fanout.h"
+#include "loop/fanout/shard.h"
+#include "loop/held/ending.h"
+#include "loop/held/holding.h"
+#include "loop/held/socket_input.h"
+#include "loop/http/pending.h"
+#include "loop/http/request_head.h"
+#include "loop/io/acceptor.h"
+#include "loop/io/writer.h"
 
 /* The connection of a command's channel; NULL if it has gone. */
 static struct hj_conn *conn_of(const struct hj_object *object)
@@ -233,7 +233,7 @@ void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list)
 
 void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
 {
-    if (event->data == HJ_POLL_DATA_FIFO)
+    if (event->data == HJ_POLL_DATA_MAILBOX)
         return; /* the loop looks at its commands in each turn */
     if (event->data > HJ_POLL_DATA_LISTENER - 1024) {
         uint32_t index = (uint32_t)(HJ_POLL_DATA_LISTENER - event->data);

@@ -1,12 +1,12 @@
 /* The end of a loop's connections; see drain.h. Loop thread. */
 #include "loop/drain.h"
 
-#include "loop/acceptor.h"
 #include "loop/conn.h"
-#include "loop/ending.h"
-#include "loop/http.h"
-#include "loop/pending.h"
-#include "loop/reading.h"
+#include "loop/held/ending.h"
+#include "loop/http/http2.h"
+#include "loop/http/pending.h"
+#include "loop/http/request_head.h"
+#include "loop/io/acceptor.h"
 
 void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
 {

@@ -11,11 +11,11 @@
 
 #include <hijack/hijack.h>
 
-#include "core/fifo.h"
+#include "base/os/poller.h"
 #include "core/message.h"
 #include "core/queue.h"
 #include "core/server.h"
-#include "loop/poller.h"
+#include "core/worker.h"
 #include "loop/table.h"
 
 struct hj_http;
@@ -24,7 +24,7 @@ struct hj_conn;
 #define HJ_SCRATCH_SIZE 65536
 
 /* Poller data that are no table entry. */
-#define HJ_POLL_DATA_FIFO UINT64_MAX
+#define HJ_POLL_DATA_MAILBOX UINT64_MAX
 #define HJ_POLL_DATA_LISTENER (UINT64_MAX - 1024) /* minus the listener's index */
 
 /* The encoded head of a held route, good for one second. */
@@ -55,14 +55,11 @@ struct hj_doomed {
 };
 
 struct hj_loop {
-    struct hj_fifo fifo;                       /* any thread */
-    _Atomic uint64_t stats[HIJACK_STAT_COUNT]; /* written by the loop, read by any thread */
-    struct hj_server *server;                  /* owns the loop; the thread holds a reference */
-    uint32_t index;                            /* constant */
-    pthread_t thread;                          /* guarded by the server's lock */
-    sem_t opened;                              /* posted by the thread once open_result is there */
-    int open_result;                           /* 0, or why the thread could not run */
-    _Atomic bool resume;                       /* a queue that was full has room; set by its poller */
+    struct hj_worker worker;  /* what core sees; first */
+    struct hj_server *server; /* owns the loop; the thread holds a reference */
+    sem_t opened;             /* posted by the thread once open_result is there */
+    int open_result;          /* 0, or why the thread could not run */
+    _Atomic bool resume;      /* a queue that was full has room; set by its poller */
     /* from here on the loop thread's alone */
     struct hj_poller poller;
     struct hj_table table;
@@ -91,15 +88,15 @@ struct hj_loop {
     uint64_t drain_total, drain_closed; /* held members at the start of draining, and closed since */
 };
 
-static inline void hj_loop_count(struct hj_loop *loop, uint32_t stat, uint64_t n)
+static inline void hj_worker_count(struct hj_loop *loop, uint32_t stat, uint64_t n)
 {
-    uint64_t value = atomic_load_explicit(&loop->stats[stat], memory_order_relaxed);
-    atomic_store_explicit(&loop->stats[stat], value + n, memory_order_relaxed);
+    uint64_t value = atomic_load_explicit(&loop->worker.stats[stat], memory_order_relaxed);
+    atomic_store_explicit(&loop->worker.stats[stat], value + n, memory_order_relaxed);
 }
 
 static inline void hj_loop_uncount(struct hj_loop *loop, uint32_t stat, uint64_t n)
 {
-    hj_loop_count(loop, stat, 0 - n);
+    hj_worker_count(loop, stat, 0 - n);
 }
 
 /* Time in the 32 bits that a table entry has; differences are right up to 49 days. */

@@ -5,13 +5,13 @@
  * table is not looked at, so that an idle server does not wake up. */
 #include "loop/sweep.h"
 
-#include "loop/acceptor.h"
 #include "loop/conn.h"
 #include "loop/drain.h"
-#include "loop/http.h"
-#include "loop/reading.h"
-#include "loop/shard.h"
-#include "loop/writer.h"
+#include "loop/fanout/shard.h"
+#include "loop/http/http2.h"
+#include "loop/http/request_head.h"
+#include "loop/io/acceptor.h"
+#include "loop/io/writer.h"
 
 #define LINGER_MS 2000
 #define ENDING_MS 60000
@@ -62,7 +62,7 @@ static void heartbeat(struct hj_loop *loop, struct hj_conn *conn)
 {
     if (conn->backlog != NULL || (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) != 0)
         return;
-    hj_loop_count(loop, HIJACK_STAT_HEARTBEATS, 1);
+    hj_worker_count(loop, HIJACK_STAT_HEARTBEATS, 1);
     hj_writer_send(loop, conn, loop->heartbeat[hj_wire_is_chunked(conn->wire)], false);
 }
 

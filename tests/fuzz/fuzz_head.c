@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "core/head.h"
+#include "codec/head.h"
 #include "fuzz.h"
 
 static int in_pieces(const uint8_t *data, size_t size, size_t max_len)

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "core/response.h"
+#include "codec/response_head.h"
 #include "fuzz.h"
 
 static size_t count_name(const char *block, size_t len, struct hj_slice wanted)

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "core/sse.h"
+#include "codec/sse.h"
 #include "fuzz.h"
 
 /* Cuts input at the first ';'. */

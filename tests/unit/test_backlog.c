@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop/backlog.h"
+#include "loop/io/backlog.h"
 #include "support/check.h"
 
 #define LIMITLESS UINT64_MAX

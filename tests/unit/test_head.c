@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/head.h"
+#include "codec/head.h"
 #include "support/check.h"
 
 #define LIMIT 12288

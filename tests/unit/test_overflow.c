@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "loop/backlog.h"
+#include "loop/io/backlog.h"
 #include "support/check.h"
 
 static enum hj_backlog_result publish(struct hj_backlog *backlog, const char *text, const char *key, uint64_t limit,

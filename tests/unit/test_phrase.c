@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/response.h"
+#include "codec/response_head.h"
 #include "support/check.h"
 
 static void reasons(void **state)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/response.h"
+#include "codec/response_head.h"
 #include "support/check.h"
 
 #define IS(slice, text) BYTES((slice).base, (slice).len, text, sizeof(text) - 1)

@@ -30,12 +30,12 @@ struct fixture {
 static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
-    fixture->loop.index = 5;
+    fixture->loop.worker.index = 5;
     for (int i = 0; i < BROADCASTERS; ++i)
         hj_object_init(&fixture->broadcasters[i].object, HJ_KIND_BROADCASTER, keep);
     hj_rooms_init(&fixture->rooms);
     *state = fixture;
-    return hj_fifo_open(&fixture->loop.fifo);
+    return hj_mailbox_open(&fixture->loop.worker.mailbox);
 }
 
 static void free_commands(struct hj_command *command)
@@ -50,8 +50,8 @@ static void free_commands(struct hj_command *command)
 static int teardown(void **state)
 {
     struct fixture *fixture = *state;
-    free_commands(hj_fifo_close(&fixture->loop.fifo));
-    hj_fifo_dispose(&fixture->loop.fifo);
+    free_commands(hj_mailbox_close(&fixture->loop.worker.mailbox));
+    hj_mailbox_dispose(&fixture->loop.worker.mailbox);
     hj_rooms_dispose(&fixture->rooms);
     for (int i = 0; i < BROADCASTERS; ++i)
         assert_int_equal(atomic_load(&fixture->broadcasters[i].object.refs), 1); /* the list holds no references */
@@ -63,8 +63,8 @@ static int change(struct fixture *fixture, int i, enum hj_op op)
 {
     struct hj_broadcaster *broadcaster = &fixture->broadcasters[i];
     struct hj_command *command = hj_command_new(op, &broadcaster->object, NULL);
-    int rc = op == HJ_OP_ADD ? hj_rooms_join(&fixture->rooms, broadcaster, &fixture->loop, command)
-                             : hj_rooms_leave(&fixture->rooms, broadcaster, &fixture->loop, command);
+    int rc = op == HJ_OP_ADD ? hj_rooms_join(&fixture->rooms, broadcaster, &fixture->loop.worker, command)
+                             : hj_rooms_leave(&fixture->rooms, broadcaster, &fixture->loop.worker, command);
     if (rc != 0)
         hj_command_free(command); /* still the caller's */
     return rc;
@@ -109,7 +109,7 @@ static void joining_and_leaving(void **state)
     assert_int_equal(members(fixture, 0), 0);
     assert_int_equal(members(fixture, 1), 1);
     CODE(join(fixture, 0), 0);
-    struct hj_command *list = hj_fifo_take(&fixture->loop.fifo);
+    struct hj_command *list = hj_mailbox_take(&fixture->loop.worker.mailbox);
     list = expect(fixture, list, HJ_OP_ADD, 0);
     list = expect(fixture, list, HJ_OP_ADD, 1);
     list = expect(fixture, list, HJ_OP_REMOVE, 0);
@@ -130,7 +130,7 @@ static void what_is_refused_changes_nothing(void **state)
     CODE(leave(fixture, 0), 0);
     CODE(leave(fixture, 0), HIJACK_ESTATE);
     assert_int_equal(members(fixture, 0), 0);
-    struct hj_command *list = hj_fifo_take(&fixture->loop.fifo);
+    struct hj_command *list = hj_mailbox_take(&fixture->loop.worker.mailbox);
     list = expect(fixture, list, HJ_OP_ADD, 0);
     list = expect(fixture, list, HJ_OP_REMOVE, 0);
     assert_null(list);
@@ -187,7 +187,7 @@ static void a_loop_that_has_ended(void **state)
 {
     struct fixture *fixture = *state;
     CODE(join(fixture, 0), 0);
-    free_commands(hj_fifo_close(&fixture->loop.fifo));
+    free_commands(hj_mailbox_close(&fixture->loop.worker.mailbox));
     CODE(join(fixture, 1), HIJACK_ECLOSED);
     CODE(leave(fixture, 0), HIJACK_ECLOSED);
     assert_int_equal(members(fixture, 0), 1);
@@ -226,7 +226,7 @@ static void list_and_loop_see_the_same_order(void **state)
         balance += (uintptr_t)result;
     }
     uint64_t in[3] = {0};
-    struct hj_command *list = hj_fifo_take(&fixture->loop.fifo);
+    struct hj_command *list = hj_mailbox_take(&fixture->loop.worker.mailbox);
     while (list != NULL) {
         int i = (int)((struct hj_broadcaster *)list->object - fixture->broadcasters);
         assert_int_equal(list->op, in[i] ? HJ_OP_REMOVE : HJ_OP_ADD);

@@ -8,7 +8,7 @@
 
 #include "core/channel.h"
 #include "loop/conn.h"
-#include "loop/shard.h"
+#include "loop/fanout/shard.h"
 #include "support/check.h"
 
 enum {
@@ -47,9 +47,9 @@ static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     destroyed = 0;
-    fixture->server.loop_count = LOOPS;
+    fixture->server.worker_count = LOOPS;
     fixture->loop.server = &fixture->server;
-    fixture->loop.index = 1;
+    fixture->loop.worker.index = 1;
     for (int i = 0; i < ROOMS; ++i)
         fixture->rooms[i] = make_broadcaster(&fixture->server);
     for (int i = 0; i < CONNS; ++i) {
@@ -70,7 +70,7 @@ static int teardown(void **state)
         hj_shard_remove_all(&fixture->loop, fixture->conns[i]);
         assert_int_equal(fixture->conns[i]->memberships, 0);
     }
-    assert_int_equal(fixture->loop.stats[HIJACK_STAT_MEMBERSHIPS], 0);
+    assert_int_equal(fixture->loop.worker.stats[HIJACK_STAT_MEMBERSHIPS], 0);
     for (int i = 0; i < ROOMS; ++i) {
         assert_null(hj_shard_of(&fixture->loop, fixture->rooms[i]));
         hj_object_unref(&fixture->rooms[i]->object);
@@ -156,7 +156,7 @@ static void joining_twice_is_once(void **state)
     join(fixture, 0, 7);
     assert_true(hj_shard_add(&fixture->loop, fixture->rooms[0], fixture->conns[7]));
     assert_int_equal(size(fixture, 0), 1);
-    assert_int_equal(fixture->loop.stats[HIJACK_STAT_MEMBERSHIPS], 1);
+    assert_int_equal(fixture->loop.worker.stats[HIJACK_STAT_MEMBERSHIPS], 1);
     leave(fixture, 0, 7);
     assert_int_equal(size(fixture, 0), 0);
     join(fixture, 0, 8);
@@ -195,7 +195,7 @@ static void one_connection_in_many_shards(void **state)
         join(fixture, room, 0);
         join(fixture, room, 2);
     }
-    assert_int_equal(fixture->loop.stats[HIJACK_STAT_MEMBERSHIPS], 3 * ROOMS);
+    assert_int_equal(fixture->loop.worker.stats[HIJACK_STAT_MEMBERSHIPS], 3 * ROOMS);
     for (int room = 0; room < ROOMS; room += 3)
         leave(fixture, room, 0);
     hj_shard_remove_all(&fixture->loop, fixture->conns[0]);
@@ -207,7 +207,7 @@ static void one_connection_in_many_shards(void **state)
                          fixture->conns[1]->index + fixture->conns[2]->index);
         assert_int_equal(atomic_load(&fixture->rooms[room]->members), 2);
     }
-    assert_int_equal(fixture->loop.stats[HIJACK_STAT_MEMBERSHIPS], 2 * ROOMS);
+    assert_int_equal(fixture->loop.worker.stats[HIJACK_STAT_MEMBERSHIPS], 2 * ROOMS);
 }
 
 /* A connection with a handle is counted by its list of rooms, not by the loop. */
@@ -216,12 +216,12 @@ static void leaving_all_with_a_channel(void **state)
     struct fixture *fixture = *state;
     struct hj_channel *channel = calloc(1, sizeof(*channel));
     struct hj_command *command = NULL;
-    CODE(hj_fifo_open(&fixture->loop.fifo), 0);
+    CODE(hj_mailbox_open(&fixture->loop.worker.mailbox), 0);
     hj_rooms_init(&channel->rooms);
     fixture->conns[0]->channel = channel;
     for (int room = 0; room < 3; ++room) {
         command = hj_command_new(HJ_OP_ADD, &fixture->rooms[room]->object, NULL);
-        CODE(hj_rooms_join(&channel->rooms, fixture->rooms[room], &fixture->loop, command), 0);
+        CODE(hj_rooms_join(&channel->rooms, fixture->rooms[room], &fixture->loop.worker, command), 0);
         assert_true(hj_shard_add(&fixture->loop, fixture->rooms[room], fixture->conns[0]));
         assert_int_equal(atomic_load(&fixture->rooms[room]->members), 1);
     }
@@ -230,13 +230,13 @@ static void leaving_all_with_a_channel(void **state)
         assert_int_equal(atomic_load(&fixture->rooms[room]->members), 0);
         assert_int_equal(size(fixture, room), 0);
     }
-    command = hj_fifo_close(&fixture->loop.fifo);
+    command = hj_mailbox_close(&fixture->loop.worker.mailbox);
     while (command != NULL) {
         struct hj_command *next = command->next;
         hj_command_free(command);
         command = next;
     }
-    hj_fifo_dispose(&fixture->loop.fifo);
+    hj_mailbox_dispose(&fixture->loop.worker.mailbox);
     hj_rooms_dispose(&channel->rooms);
     fixture->conns[0]->channel = NULL;
     free(channel);
@@ -309,7 +309,7 @@ static void loops_do_not_share_a_shard(void **state)
     struct fixture *fixture = *state;
     struct hj_loop *other = calloc(1, sizeof(*other));
     other->server = &fixture->server;
-    other->index = 2;
+    other->worker.index = 2;
     struct hj_conn *conn = hj_table_take(&other->table);
     join(fixture, 0, 0);
     assert_null(hj_shard_of(other, fixture->rooms[0]));
@@ -391,7 +391,7 @@ static void random_step(struct fixture *fixture, struct model *model, bool growi
         ++model->total;
     }
     check_conn(fixture, model, conn);
-    assert_int_equal(fixture->loop.stats[HIJACK_STAT_MEMBERSHIPS], model->total);
+    assert_int_equal(fixture->loop.worker.stats[HIJACK_STAT_MEMBERSHIPS], model->total);
 }
 
 static void random_joining_and_leaving(void **state)

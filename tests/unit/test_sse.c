@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/sse.h"
+#include "codec/sse.h"
 #include "support/check.h"
 
 static void check_event(const struct hj_sse *sse, const char *expected, size_t len, int line)

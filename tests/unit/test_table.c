@@ -117,7 +117,7 @@ static void late_news_find_nobody(void **state)
     assert_ptr_equal(hj_conn_find(loop, data), conn);
     assert_null(hj_conn_find(loop, data + 1));
     assert_null(hj_conn_find(loop, data - 1));
-    assert_null(hj_conn_find(loop, HJ_POLL_DATA_FIFO));
+    assert_null(hj_conn_find(loop, HJ_POLL_DATA_MAILBOX));
     assert_null(hj_conn_find(loop, HJ_POLL_DATA_LISTENER));
     hj_table_give(&loop->table, conn);
     assert_null(hj_conn_find(loop, data));

@@ -1,0 +1,17 @@
+/* One or more messages to every member of a shard. Loop thread. */
+#ifndef HJ_LOOP_FANOUT_FANOUT_H
+#define HJ_LOOP_FANOUT_FANOUT_H
+
+#include "core/message.h"
+#include "loop/fanout/shard.h"
+#include "loop/state.h"
+
+#define HJ_FANOUT_MAX 64            /* messages in one run */
+#define HJ_FANOUT_MAX_BYTES 262144u /* of their data: a longer run gains nothing */
+
+void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message **messages, int count);
+
+/* Ends every member in order. */
+void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster);
+
+#endif

@@ -1,0 +1,181 @@
+/* Memberships; see shard.h. Loop thread.
+ *
+ * A shard knows its members as indexes, and a member knows its place in each of its shards, so that joining and leaving
+ * cost the same whatever the size: the last member takes the place of the one that leaves. */
+#include "loop/fanout/shard.h"
+
+#include <stdlib.h>
+
+#include "loop/conn.h"
+
+/* The broadcaster's slot for this loop; NULL when out of memory. */
+static struct hj_shard **slot_of(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool make)
+{
+    struct hj_shard **shards = atomic_load_explicit(&broadcaster->shards, memory_order_acquire);
+    if (shards == NULL && make) {
+        struct hj_shard **made = calloc(loop->server->worker_count, sizeof(struct hj_shard *));
+        if (made == NULL)
+            return NULL;
+        if (atomic_compare_exchange_strong(&broadcaster->shards, &shards, made))
+            shards = made;
+        else
+            free(made);
+    }
+    return shards == NULL ? NULL : &shards[loop->worker.index];
+}
+
+struct hj_shard *hj_shard_of(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
+{
+    struct hj_shard **slot = slot_of(loop, broadcaster, false);
+    return slot == NULL ? NULL : *slot;
+}
+
+static struct hj_shard *make_shard(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
+{
+    struct hj_shard **slot = slot_of(loop, broadcaster, true);
+    if (slot == NULL || *slot != NULL)
+        return slot == NULL ? NULL : *slot;
+    struct hj_shard *shard = calloc(1, sizeof(*shard));
+    if (shard == NULL)
+        return NULL;
+    hj_object_ref(&broadcaster->object);
+    shard->broadcaster = broadcaster;
+    shard->out_ms = hj_loop_time(loop);
+    return *slot = shard;
+}
+
+static void drop_if_empty(struct hj_loop *loop, struct hj_shard *shard)
+{
+    if (shard->count != 0)
+        return;
+    struct hj_broadcaster *broadcaster = shard->broadcaster;
+    *slot_of(loop, broadcaster, false) = NULL;
+    free(shard->members);
+    free(shard);
+    hj_object_unref(&broadcaster->object);
+}
+
+/* The link that leads to conn's membership in shard, or to the end of its list. */
+static uint32_t *find(struct hj_loop *loop, struct hj_conn *conn, const struct hj_shard *shard)
+{
+    uint32_t *link = &conn->memberships;
+    while (*link != 0) {
+        struct hj_membership *membership = hj_member_table_at(&loop->members, *link);
+        if (membership->shard == shard)
+            break;
+        link = &membership->next;
+    }
+    return link;
+}
+
+static struct hj_member describe(const struct hj_conn *conn)
+{
+    uint32_t slow = conn->backlog != NULL ? HJ_MEMBER_SLOW : 0;
+    return (struct hj_member){conn->index, (uint32_t)conn->fd | (uint32_t)conn->wire << HJ_MEMBER_WIRE_SHIFT | slow};
+}
+
+static bool append(struct hj_shard *shard, const struct hj_conn *conn)
+{
+    if (shard->count == shard->capacity) {
+        uint32_t capacity = shard->capacity == 0 ? 2 : shard->capacity + shard->capacity / 2 + 1;
+        struct hj_member *members = realloc(shard->members, capacity * sizeof(*members));
+        if (members == NULL)
+            return false;
+        shard->members = members;
+        shard->capacity = capacity;
+    }
+    shard->members[shard->count++] = describe(conn);
+    return true;
+}
+
+void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn)
+{
+    for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next) {
+        struct hj_membership *membership = hj_member_table_at(&loop->members, i);
+        membership->shard->members[membership->position] = describe(conn);
+    }
+}
+
+void hj_shard_count(struct hj_loop *loop, struct hj_conn *conn)
+{
+    for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next)
+        atomic_fetch_add_explicit(&hj_member_table_at(&loop->members, i)->shard->broadcaster->members, 1,
+                                  memory_order_relaxed);
+}
+
+/* out_ms counts from the start of the loop and may wrap around: the later one is the one with the smaller age. */
+static void refresh(struct hj_conn *conn, const struct hj_shard *shard, uint32_t now)
+{
+    if (conn->backlog == NULL && now - shard->out_ms < now - conn->out_ms)
+        conn->out_ms = shard->out_ms;
+}
+
+void hj_shard_refresh(struct hj_loop *loop, struct hj_conn *conn)
+{
+    uint32_t now = hj_loop_time(loop);
+    for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next)
+        refresh(conn, hj_member_table_at(&loop->members, i)->shard, now);
+}
+
+bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn)
+{
+    struct hj_shard *shard = make_shard(loop, broadcaster);
+    if (shard == NULL)
+        return false;
+    if (*find(loop, conn, shard) != 0)
+        return true;
+    uint32_t index = hj_member_table_take(&loop->members);
+    if (index == 0 || !append(shard, conn)) {
+        if (index != 0)
+            hj_member_table_give(&loop->members, index);
+        drop_if_empty(loop, shard);
+        return false;
+    }
+    *hj_member_table_at(&loop->members, index) =
+        (struct hj_membership){.shard = shard, .position = shard->count - 1, .next = conn->memberships};
+    conn->memberships = index;
+    hj_worker_count(loop, HIJACK_STAT_MEMBERSHIPS, 1);
+    return true;
+}
+
+/* Takes out conn's membership that *link leads to. */
+static void remove_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t *link)
+{
+    uint32_t index = *link;
+    struct hj_membership *membership = hj_member_table_at(&loop->members, index);
+    struct hj_shard *shard = membership->shard;
+    uint32_t position = membership->position;
+    refresh(conn, shard, hj_loop_time(loop));
+    *link = membership->next;
+    hj_member_table_give(&loop->members, index);
+    struct hj_member moved = shard->members[--shard->count];
+    if (position != shard->count) {
+        shard->members[position] = moved;
+        uint32_t moved_index = *find(loop, hj_table_at(&loop->table, moved.conn), shard);
+        hj_member_table_at(&loop->members, moved_index)->position = position;
+    }
+    hj_loop_uncount(loop, HIJACK_STAT_MEMBERSHIPS, 1);
+    drop_if_empty(loop, shard);
+}
+
+void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn)
+{
+    struct hj_shard *shard = hj_shard_of(loop, broadcaster);
+    if (shard == NULL)
+        return;
+    uint32_t *link = find(loop, conn, shard);
+    if (*link != 0)
+        remove_at(loop, conn, link);
+}
+
+void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (conn->channel != NULL)
+        hj_rooms_close(&conn->channel->rooms);
+    while (conn->memberships != 0) {
+        struct hj_shard *shard = hj_member_table_at(&loop->members, conn->memberships)->shard;
+        if (conn->channel == NULL)
+            atomic_fetch_sub_explicit(&shard->broadcaster->members, 1, memory_order_relaxed);
+        remove_at(loop, conn, &conn->memberships);
+    }
+}

@@ -1,0 +1,51 @@
+/* The members of one broadcaster on one loop: a dense list. Loop thread.
+ *
+ * What the write run needs of a member that keeps up stands in the list itself: after each system call the caches hold
+ * the kernel's things, and the table entry would be one more line to fetch for every member. */
+#ifndef HJ_LOOP_FANOUT_SHARD_H
+#define HJ_LOOP_FANOUT_SHARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/broadcaster.h"
+#include "loop/state.h"
+
+struct hj_member {
+    uint32_t conn; /* entry of the loop's table */
+    uint32_t out;  /* descriptor, wire form, and whether it has a backlog */
+};
+
+#define HJ_MEMBER_FD 0x1fffffffu
+#define HJ_MEMBER_WIRE_SHIFT 29 /* two bits */
+#define HJ_MEMBER_SLOW 0x80000000u
+
+/* Exists while it has members, and then keeps its broadcaster alive. */
+struct hj_shard {
+    struct hj_broadcaster *broadcaster; /* a reference */
+    struct hj_member *members;
+    uint32_t count, capacity;
+    uint32_t out_ms; /* when its members that keep up were last written to; loop time */
+};
+
+/* NULL where this loop has no member of it. */
+struct hj_shard *hj_shard_of(struct hj_loop *loop, struct hj_broadcaster *broadcaster);
+
+/* Makes conn a member; nothing if it is one. False when out of memory. The broadcaster's count of members is kept by
+ * whoever decided on the membership: the program's call, or the loop for a held route. */
+bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn);
+
+/* Ends the membership, if there is one; the last one takes the shard with it. Ending all of them also settles the
+ * counts. */
+void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn);
+void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn);
+/* Counts the connection's memberships, which nobody's call stands for any more. */
+void hj_shard_count(struct hj_loop *loop, struct hj_conn *conn);
+
+/* The connection got its backlog, or lost it. */
+void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn);
+
+/* Brings the entry's out_ms up to what its shards have written since. */
+void hj_shard_refresh(struct hj_loop *loop, struct hj_conn *conn);
+
+#endif

@@ -1,0 +1,149 @@
+/* Accepting; see acceptor.h. Loop thread.
+ *
+ * When the process has no descriptor left, or the server is at its limit, the listening sockets leave the poller, so
+ * that the loop does not spin on connections it cannot take. They come back when a connection of this loop ends, or
+ * with the next sweep. Meanwhile clients wait in the kernel's backlog. */
+#include "loop/io/acceptor.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/listener.h"
+#include "loop/conn.h"
+
+/* How many to take before other connections have their turn. */
+#define ACCEPT_MAX 128
+
+static bool poll_acceptor(struct hj_loop *loop, uint32_t i)
+{
+    struct hj_acceptor *acceptor = &loop->acceptors[i];
+    unsigned events = HJ_POLL_IN | (acceptor->owned ? 0u : (unsigned)HJ_POLL_EXCLUSIVE);
+    return hj_poller_add(&loop->poller, acceptor->fd, events, HJ_POLL_DATA_LISTENER - i);
+}
+
+int hj_acceptor_open(struct hj_loop *loop)
+{
+    struct hj_server *server = loop->server;
+    loop->acceptors = calloc(server->listener_count + 1, sizeof(*loop->acceptors));
+    if (loop->acceptors == NULL)
+        return HIJACK_ENOMEM;
+    atomic_fetch_add(&server->accepting, 1);
+    loop->accepting = true;
+    loop->accept_paused = true; /* until the start is complete */
+    for (uint32_t i = 0; i < server->listener_count; ++i) {
+        struct hj_acceptor *acceptor = &loop->acceptors[i];
+        int fd = loop->worker.index == 0 ? -1 : hj_listener_share(&server->listeners[i], &server->options);
+        acceptor->owned = fd != -1;
+        acceptor->fd = fd != -1 ? fd : server->listeners[i].fd;
+        ++loop->acceptor_count;
+    }
+    return 0;
+}
+
+static void pause_accepting(struct hj_loop *loop)
+{
+    if (loop->accept_paused)
+        return;
+    loop->accept_paused = true;
+    for (uint32_t i = 0; i < loop->acceptor_count; ++i)
+        if (loop->acceptors[i].fd != -1)
+            hj_poller_remove(&loop->poller, loop->acceptors[i].fd);
+    hj_worker_count(loop, HIJACK_STAT_ACCEPT_PAUSES, 1);
+    loop->sweep_at_ms = loop->now_ms + 100;
+}
+
+void hj_acceptor_resume(struct hj_loop *loop)
+{
+    if (!loop->accept_paused || !loop->may_accept || loop->draining || loop->stopping ||
+        atomic_load(&loop->server->connections) >= loop->server->connection_limit)
+        return;
+    loop->accept_paused = false;
+    for (uint32_t i = 0; i < loop->acceptor_count; ++i)
+        if (loop->acceptors[i].fd != -1)
+            poll_acceptor(loop, i);
+}
+
+void hj_acceptor_begin(struct hj_loop *loop)
+{
+    loop->may_accept = true;
+    hj_acceptor_resume(loop);
+}
+
+/* Takes a place under the limit. */
+static bool reserve(struct hj_loop *loop)
+{
+    if (atomic_fetch_add(&loop->server->connections, 1) < loop->server->connection_limit)
+        return true;
+    atomic_fetch_sub(&loop->server->connections, 1);
+    return false;
+}
+
+void hj_acceptor_connection_closed(struct hj_loop *loop)
+{
+    atomic_fetch_sub(&loop->server->connections, 1);
+    hj_loop_uncount(loop, HIJACK_STAT_CONNECTIONS, 1);
+    hj_acceptor_resume(loop);
+}
+
+/* Whether this failure of accept is about one connection, and the next may do better. */
+static bool is_transient(int error)
+{
+    return error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN || error == EHOSTUNREACH ||
+           error == ENETUNREACH;
+}
+
+void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
+{
+    for (int i = 0; i < ACCEPT_MAX && !loop->accept_paused; ++i) {
+        if (!reserve(loop)) {
+            pause_accepting(loop);
+            return;
+        }
+        int fd = accept4(loop->acceptors[index].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int error = errno;
+        struct hj_conn *conn = fd == -1 ? NULL : hj_conn_open(loop, fd, HJ_CONN_READING);
+        if (conn == NULL) {
+            atomic_fetch_sub(&loop->server->connections, 1);
+            if (fd != -1)
+                close(fd);
+            if (fd == -1 && is_transient(error))
+                continue;
+            if (fd != -1 || error != EAGAIN)
+                pause_accepting(loop); /* no descriptors or no memory */
+            return;
+        }
+        conn->deal = loop->next_deal++;
+        hj_worker_count(loop, HIJACK_STAT_ACCEPTED, 1);
+        hj_worker_count(loop, HIJACK_STAT_CONNECTIONS, 1);
+    }
+}
+
+void hj_acceptor_close(struct hj_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->acceptor_count; ++i) {
+        struct hj_acceptor *acceptor = &loop->acceptors[i];
+        if (acceptor->fd == -1)
+            continue;
+        if (!loop->accept_paused)
+            hj_poller_remove(&loop->poller, acceptor->fd);
+        if (acceptor->owned) {
+            shutdown(acceptor->fd, SHUT_RDWR);
+            close(acceptor->fd);
+        }
+        acceptor->fd = -1;
+    }
+    loop->acceptor_count = 0;
+    if (loop->accepting)
+        hj_acceptor_release(loop->server);
+    loop->accepting = false;
+}
+
+void hj_acceptor_release(struct hj_server *server)
+{
+    if (atomic_fetch_sub(&server->accepting, 1) != 1)
+        return;
+    for (uint32_t i = 0; i < server->listener_count; ++i)
+        hj_listener_close(&server->listeners[i]);
+}

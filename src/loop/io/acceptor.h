@@ -1,0 +1,29 @@
+/* Accepting, and pausing it for want of descriptors or at the connection limit. Loop thread. */
+#ifndef HJ_LOOP_IO_ACCEPTOR_H
+#define HJ_LOOP_IO_ACCEPTOR_H
+
+#include <stdbool.h>
+
+#include "loop/state.h"
+
+/* Before the thread runs: this loop's sockets, shared or its own. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
+int hj_acceptor_open(struct hj_loop *loop);
+
+/* The start is complete: connections may come. */
+void hj_acceptor_begin(struct hj_loop *loop);
+
+void hj_acceptor_accept(struct hj_loop *loop, uint32_t index);
+
+/* The caller is done with the listeners; the last one closes the server's own sockets. */
+void hj_acceptor_release(struct hj_server *server);
+
+/* A connection of this loop ended, which may make room for others; also keeps the counts. */
+void hj_acceptor_connection_closed(struct hj_loop *loop);
+
+/* Tries again after a pause. */
+void hj_acceptor_resume(struct hj_loop *loop);
+
+/* No more: leaves the poller and closes the loop's own sockets; the last loop to do so closes the shared ones. */
+void hj_acceptor_close(struct hj_loop *loop);
+
+#endif

@@ -1,0 +1,215 @@
+/* Starting a server: its loops are made, then their threads, all or none; then connections may come. Any thread, under
+ * the server's lock. */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <hijack/hijack.h>
+
+#include "base/clock.h"
+#include "base/handle.h"
+#include "codec/sse.h"
+#include "loop/io/acceptor.h"
+#include "loop/loop.h"
+#include "loop/state.h"
+#include "loop/sweep.h"
+
+/* Descriptors that the program keeps for itself when max_connections is left to the library. */
+#define SPARE_DESCRIPTORS 64
+
+static int prepare_buffers(struct hj_loop *loop)
+{
+    const struct hj_server *server = loop->server;
+    loop->scratch = malloc(HJ_SCRATCH_SIZE);
+    loop->last_chunk = hj_buf_copy(HJ_CHUNK_LAST, sizeof(HJ_CHUNK_LAST) - 1);
+    loop->held_heads = calloc(server->route_count + 1, sizeof(*loop->held_heads));
+    loop->inlets = calloc(hj_loop_inlet_count(loop) + 1, sizeof(*loop->inlets));
+    if (loop->scratch == NULL || loop->last_chunk == NULL || loop->held_heads == NULL || loop->inlets == NULL)
+        return HIJACK_ENOMEM;
+    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
+        loop->inlets[i].waiter = (struct hj_waiter){.ready = &loop->resume, .notify = &loop->worker.mailbox.notify};
+    int rc = hj_sse_comment_encode(&loop->heartbeat[0], HJ_SLICE(""), false);
+    return rc != 0 ? rc : hj_sse_comment_encode(&loop->heartbeat[1], HJ_SLICE(""), true);
+}
+
+static void free_loop(struct hj_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->acceptor_count; ++i) /* of a loop that never ran */
+        if (loop->acceptors[i].owned && loop->acceptors[i].fd != -1)
+            close(loop->acceptors[i].fd);
+    for (uint32_t i = 0; loop->held_heads != NULL && i < loop->server->route_limit; ++i)
+        for (int form = 0; form < 3; ++form)
+            hj_buf_unref(loop->held_heads[i].head[form]);
+    free(loop->held_heads);
+    free(loop->inlets);
+    free(loop->acceptors);
+    free(loop->doomed);
+    free(loop->scratch);
+    hj_buf_unref(loop->last_chunk);
+    hj_buf_unref(loop->heartbeat[0]);
+    hj_buf_unref(loop->heartbeat[1]);
+    hj_poller_close(&loop->poller);
+    hj_mailbox_dispose(&loop->worker.mailbox);
+    sem_destroy(&loop->opened);
+    free(loop);
+}
+
+static int new_loop(struct hj_loop **out, struct hj_server *server, uint32_t index)
+{
+    struct hj_loop *loop = calloc(1, sizeof(*loop));
+    if (loop == NULL)
+        return HIJACK_ENOMEM;
+    loop->server = server;
+    loop->worker.index = index;
+    loop->start_ms = loop->now_ms = hj_clock_ms();
+    loop->poller.fd = -1;
+    sem_init(&loop->opened, 0, 0);
+    *out = loop; /* freed with the server's other loops from here on */
+    int rc = hj_mailbox_open(&loop->worker.mailbox);
+    if (rc == 0)
+        rc = hj_poller_open(&loop->poller);
+    if (rc == 0 && !hj_poller_add(&loop->poller, loop->worker.mailbox.notify.fd, HJ_POLL_IN, HJ_POLL_DATA_MAILBOX))
+        rc = HIJACK_ELIMIT;
+    if (rc == 0)
+        rc = prepare_buffers(loop);
+    if (rc == 0)
+        rc = hj_acceptor_open(loop);
+    hj_sweep_init(loop);
+    return rc;
+}
+
+static uint32_t thread_count(const struct hj_server_options *options)
+{
+    cpu_set_t cpus;
+    long count = (long)options->threads;
+    if (count == 0)
+        count = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : sysconf(_SC_NPROCESSORS_ONLN);
+    return (uint32_t)(count < 1 ? 1 : count > HJ_MAX_LOOPS ? HJ_MAX_LOOPS : count);
+}
+
+static uint64_t connection_limit(const struct hj_server_options *options)
+{
+    struct rlimit limit;
+    if (options->max_connections != 0)
+        return options->max_connections;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT64_MAX;
+    return limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? limit.rlim_cur - SPARE_DESCRIPTORS : limit.rlim_cur / 2 + 1;
+}
+
+/* The program's signals are the program's threads' business. */
+static int start_thread(struct hj_loop *loop)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    hj_object_ref(&loop->server->object); /* the thread's */
+    int error = pthread_create(&loop->worker.thread, NULL, hj_loop_run, loop);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0)
+        return 0;
+    hj_object_unref(&loop->server->object);
+    return HIJACK_ELIMIT;
+}
+
+static int wait_opened(struct hj_loop *loop)
+{
+    while (sem_wait(&loop->opened) == -1 && errno == EINTR)
+        ;
+    return loop->open_result;
+}
+
+/* Ends the threads of the first `count` loops again; those that could not run have ended by themselves. */
+static void take_back(struct hj_server *server, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        struct hj_loop *loop = (struct hj_loop *)server->workers[i];
+        if (loop->open_result == 0)
+            hj_worker_stop(&loop->worker, &server->object);
+        pthread_join(loop->worker.thread, NULL);
+    }
+}
+
+static void begin_accepting(struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; ++i) {
+        struct hj_command *command = &server->workers[i]->accept_command;
+        hj_command_embed(command, HJ_OP_ACCEPT, &server->object);
+        if (!hj_worker_post(server->workers[i], command))
+            hj_command_free(command);
+    }
+}
+
+static int start_threads(struct hj_server *server)
+{
+    /* one more than there are: neither the end of the server nor of its listeners is decided before all is well */
+    atomic_store(&server->workers_alive, server->worker_count + 1);
+    for (uint32_t i = 0; i < server->worker_count; ++i) {
+        /* one after the other: libh2o ends the process where several together run out of descriptors */
+        struct hj_loop *loop = (struct hj_loop *)server->workers[i];
+        bool started = start_thread(loop) == 0;
+        int rc = started ? wait_opened(loop) : HIJACK_ELIMIT;
+        if (rc != 0) {
+            take_back(server, i + started);
+            return rc;
+        }
+    }
+    atomic_store(&server->threads_left, true);
+    atomic_store(&server->state, HJ_SERVER_RUNNING);
+    begin_accepting(server);
+    hj_acceptor_release(server);
+    if (atomic_fetch_sub(&server->workers_alive, 1) == 1)
+        hj_server_stopped(server); /* drained by another thread already */
+    return 0;
+}
+
+static void free_loops(struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; ++i)
+        free_loop((struct hj_loop *)server->workers[i]);
+    free(server->workers);
+    server->workers = NULL;
+    server->worker_count = 0;
+}
+
+static int start_loops(struct hj_server *server)
+{
+    uint32_t count = thread_count(&server->options);
+    server->workers = calloc(count, sizeof(struct hj_worker *));
+    if (server->workers == NULL)
+        return HIJACK_ENOMEM;
+    server->free_workers = free_loops;
+    server->connection_limit = connection_limit(&server->options);
+    server->route_limit = server->route_count;
+    atomic_store(&server->accepting, 1); /* this start's */
+    for (uint32_t i = 0; i < count; ++i) {
+        struct hj_loop *loop = NULL;
+        int rc = new_loop(&loop, server, i);
+        server->workers[i] = loop == NULL ? NULL : &loop->worker;
+        server->worker_count = i + (loop != NULL);
+        if (rc != 0) {
+            free_loops(server);
+            return rc;
+        }
+    }
+    int rc = start_threads(server);
+    if (rc != 0)
+        free_loops(server);
+    return rc;
+}
+
+int hijack_server_start(hijack_server *handle)
+{
+    struct hj_server *server;
+    int rc = hj_server_pin(&server, handle);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&server->lock);
+    rc = atomic_load(&server->state) == HJ_SERVER_NEW ? start_loops(server) : HIJACK_ESTATE;
+    pthread_mutex_unlock(&server->lock);
+    hj_handle_unpin(handle);
+    return rc;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A loop's command list: order, the one signal, and that nothing gets past a close.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/mailbox.h"
+#include "support/check.h"
+
+static _Atomic int destroyed;
+
+static void destroy(struct hj_object *object)
+{
+    (void)object;
+    atomic_fetch_add(&destroyed, 1);
+}
+
+struct fixture {
+    struct hj_mailbox mailbox;
+    struct hj_object object; /* what all commands are about */
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    atomic_store(&destroyed, 0);
+    hj_object_init(&fixture->object, HJ_KIND_STREAM, destroy);
+    CODE(hj_mailbox_open(&fixture->mailbox), 0);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_null(hj_mailbox_take(&fixture->mailbox)); /* each test takes what it pushed ... */
+    hj_mailbox_dispose(&fixture->mailbox);
+    assert_int_equal(fixture->mailbox.notify.fd, -1);
+    hj_object_unref(&fixture->object);
+    assert_int_equal(destroyed, 1); /* ... and frees it */
+    free(fixture);
+    return 0;
+}
+
+static bool push(struct fixture *fixture, uint64_t value)
+{
+    struct hj_command *command = hj_command_new(HJ_OP_SEND, &fixture->object, NULL);
+    command->value = value;
+    if (hj_mailbox_push(&fixture->mailbox, command))
+        return true;
+    hj_command_free(command);
+    return false;
+}
+
+/* How often the list was signalled since the last look. */
+static int signals(struct fixture *fixture)
+{
+    uint64_t count = 0;
+    return read(fixture->mailbox.notify.fd, &count, sizeof(count)) == sizeof(count) ? (int)count : 0;
+}
+
+/* Frees the list, which must be the numbers from first on; how many there were. */
+static int check_list(struct hj_command *list, uint64_t first)
+{
+    int count = 0;
+    while (list != NULL) {
+        struct hj_command *next = list->next;
+        assert_int_equal(list->value, first + (uint64_t)count++);
+        hj_command_free(list);
+        list = next;
+    }
+    return count;
+}
+
+static void a_command_keeps_what_it_points_at(void **state)
+{
+    struct fixture *fixture = *state;
+    struct hj_object other;
+    hj_object_init(&other, HJ_KIND_BROADCASTER, destroy);
+    struct hj_command *command = hj_command_new(HJ_OP_ADD, &fixture->object, &other);
+    assert_int_equal(command->op, HJ_OP_ADD);
+    assert_int_equal(command->fd, -1);
+    assert_true(command->buf == NULL && command->message == NULL && command->value == 0);
+    assert_int_equal(atomic_load(&fixture->object.refs), 2);
+    hj_object_unref(&other);
+    assert_int_equal(destroyed, 0);
+    command->buf = hj_buf_copy("x", 1);
+    hj_command_free(command);
+    assert_int_equal(destroyed, 1);
+    assert_int_equal(atomic_load(&fixture->object.refs), 1);
+    atomic_store(&destroyed, 0);
+}
+
+static void an_embedded_command_is_not_freed_by_itself(void **state)
+{
+    struct fixture *fixture = *state;
+    struct hj_command command;
+    hj_command_embed(&command, HJ_OP_CHANNEL_FREED, &fixture->object);
+    assert_int_equal(command.fd, -1);
+    assert_true(hj_mailbox_push(&fixture->mailbox, &command));
+    assert_ptr_equal(hj_mailbox_take(&fixture->mailbox), &command);
+    assert_int_equal(atomic_load(&fixture->object.refs), 2);
+    hj_command_free(&command);
+    assert_int_equal(atomic_load(&fixture->object.refs), 1);
+}
+
+static void commands_come_in_the_order_of_the_pushes(void **state)
+{
+    struct fixture *fixture = *state;
+    for (uint64_t round = 0; round < 3; ++round) {
+        for (uint64_t i = 0; i < 100; ++i)
+            assert_true(push(fixture, round * 100 + i));
+        assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), round * 100), 100);
+        assert_null(hj_mailbox_take(&fixture->mailbox));
+    }
+}
+
+static void only_an_empty_list_is_signalled(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(signals(fixture), 0);
+    for (uint64_t i = 0; i < 10; ++i)
+        push(fixture, i);
+    assert_int_equal(signals(fixture), 1);
+    push(fixture, 10);
+    assert_int_equal(signals(fixture), 0); /* not taken yet */
+    assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 11);
+    assert_int_equal(signals(fixture), 0);
+    push(fixture, 0);
+    assert_int_equal(signals(fixture), 1);
+    assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 1);
+}
+
+static void a_closed_list_takes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    push(fixture, 0);
+    push(fixture, 1);
+    signals(fixture);
+    assert_int_equal(check_list(hj_mailbox_close(&fixture->mailbox), 0), 2);
+    assert_false(push(fixture, 2));
+    assert_int_equal(signals(fixture), 0);
+    assert_null(hj_mailbox_take(&fixture->mailbox));
+    assert_null(hj_mailbox_close(&fixture->mailbox));
+    assert_false(push(fixture, 3));
+}
+
+enum {
+    PUSHERS = 3,
+    EACH = 4000
+};
+
+struct pusher {
+    struct fixture *fixture;
+    uint64_t index;
+    int taken; /* of its commands, before the list was closed */
+};
+
+static void *push_many(void *argument)
+{
+    struct pusher *pusher = argument;
+    while (pusher->taken < EACH && push(pusher->fixture, pusher->index << 32 | (uint64_t)pusher->taken))
+        ++pusher->taken;
+    return NULL;
+}
+
+/* Counts what is in the list by pusher; each one's in order. */
+static int take_in(int *next, struct hj_command *list)
+{
+    int count = 0;
+    while (list != NULL) {
+        struct hj_command *rest = list->next;
+        assert_int_equal(list->value & UINT32_MAX, next[list->value >> 32]++);
+        hj_command_free(list);
+        list = rest;
+        ++count;
+    }
+    return count;
+}
+
+/* The loop sleeps on the descriptor alone, takes all, and closes in the middle: what was taken over is what it gets. */
+static void many_push_and_one_takes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pusher pushers[PUSHERS];
+    pthread_t threads[PUSHERS];
+    int next[PUSHERS] = {0}, total = 0;
+    for (int i = 0; i < PUSHERS; ++i) {
+        pushers[i] = (struct pusher){fixture, (uint64_t)i, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, push_many, &pushers[i]), 0);
+    }
+    while (total < PUSHERS * EACH / 2) {
+        WAIT_FOR(signals(fixture) != 0);
+        total += take_in(next, hj_mailbox_take(&fixture->mailbox));
+    }
+    take_in(next, hj_mailbox_close(&fixture->mailbox));
+    for (int i = 0; i < PUSHERS; ++i) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(next[i], pushers[i].taken);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_command_keeps_what_it_points_at),
+        TEST(an_embedded_command_is_not_freed_by_itself),
+        TEST(commands_come_in_the_order_of_the_pushes),
+        TEST(only_an_empty_list_is_signalled),
+        TEST(a_closed_list_takes_nothing),
+        TEST(many_push_and_one_takes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
