@@ -85,7 +85,9 @@ enum {
     /* The last event of a server: its threads have no connection left. status: 0. */
     HIJACK_EVENT_STOPPED = 7,
     /* hijack_queue_wake was called (any number of times since the last one). */
-    HIJACK_EVENT_WAKE = 8
+    HIJACK_EVENT_WAKE = 8,
+    /* The peer's FIN was seen while nobody read. Not a last event; at most once; unread bytes may still come. */
+    HIJACK_EVENT_HANGUP = 9
 };
 
 enum {
@@ -113,7 +115,8 @@ enum {
     HIJACK_ESHUTDOWN = -21, /* the server stops or has stopped */
     HIJACK_EIO = -22,       /* the operating system failed in an unexpected way */
     HIJACK_EABORTED = -23,  /* the program aborted it */
-    HIJACK_ENOTSOCK = -24   /* the descriptor is not a connected stream socket */
+    HIJACK_ENOTSOCK = -24,  /* the descriptor is not a connected stream socket */
+    HIJACK_EPROTOCOL = -26  /* the peer broke the protocol's rules */
 };
 
 /* How a held connection starts, and how messages are written to it. */
@@ -346,6 +349,13 @@ HIJACK_API int hijack_request_hijack(hijack_socket **out, hijack_request *reques
  * unless headers has a Connection. Errors: as above, and EHEADER. */
 HIJACK_API int hijack_request_hijack_partial(hijack_socket **out, hijack_request *request, uint32_t status,
                                              const char *headers, size_t headers_len);
+
+/* Adds credit for the body of a request whose REQUEST event had status 1 (option request_body): DATA events within it,
+ * then EOF, whose data is the trailers as a header block and may be empty. Waiting peers get 100 Continue with the
+ * first credit. The request may be answered before its body has ended: CLOSED then comes when both are done. Freed
+ * before, the rest is thrown away, or the connection closed if that is much. Errors: EINVAL (0), EHANDLE, EFORK, ESTATE
+ * (status was 0), ECLOSED, ENOMEM. */
+HIJACK_API int hijack_request_read(hijack_request *request, uint64_t credit);
 
 /* Makes the connection a member of broadcaster, without a handle of its own; kind and headers as hijack_server_hold.
  * Errors: as hijack_request_respond. */

@@ -24,6 +24,16 @@ struct hj_buf *hj_buf_copy(const char *data, size_t len)
     return buf;
 }
 
+struct hj_buf *hj_buf_resize(struct hj_buf *buf, size_t len)
+{
+    if (len > UINT32_MAX)
+        return NULL;
+    struct hj_buf *moved = realloc(buf, sizeof(*buf) + len);
+    if (moved != NULL)
+        moved->len = (uint32_t)len;
+    return moved;
+}
+
 struct hj_buf *hj_buf_ref(struct hj_buf *buf)
 {
     atomic_fetch_add_explicit(&buf->refs, 1, memory_order_relaxed);

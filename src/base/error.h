@@ -32,6 +32,7 @@
     X(ESHUTDOWN, "the server stops or has stopped")                                                                    \
     X(EIO, "the operating system failed in an unexpected way")                                                         \
     X(EABORTED, "this program aborted it")                                                                             \
-    X(ENOTSOCK, "the descriptor is not a connected stream socket")
+    X(ENOTSOCK, "the descriptor is not a connected stream socket")                                                     \
+    X(EPROTOCOL, "the peer broke the protocol's rules")
 
 #endif

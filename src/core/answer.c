@@ -34,6 +34,18 @@ static int answer(struct hj_request *request, struct hj_command *command)
     return rc;
 }
 
+static int post_read(struct hj_request *request, uint64_t credit)
+{
+    struct hj_command *command = hj_command_new(HJ_OP_REQUEST_READ, &request->object, NULL);
+    if (command == NULL)
+        return HIJACK_ENOMEM;
+    command->value = credit;
+    if (hj_worker_post(request->worker, command))
+        return 0;
+    hj_command_free(command);
+    return HIJACK_ECLOSED;
+}
+
 /* The other end of a request; while the server drains no connection is kept. */
 static struct hj_client client_of(const struct hj_request *request)
 {
@@ -44,7 +56,13 @@ static struct hj_client client_of(const struct hj_request *request)
 
 static bool has_body(const struct hj_request *request, uint32_t status)
 {
-    return !request->is_head && status != 204 && status != 304;
+    return !request->is_head && status != 204 && status != 205 && status != 304;
+}
+
+/* Whether the connection can be given away: not while the rest of a request is on it. */
+static int check_body_ended(struct hj_request *request)
+{
+    return atomic_load(&request->has_body) ? HIJACK_ESTATE : 0;
 }
 
 static int check_fields(struct hj_fields *fields, uint32_t status, uint32_t lowest, const char *headers, size_t len)
@@ -76,8 +94,8 @@ static int respond(struct hj_request *request, uint32_t status, struct hj_slice 
         return HIJACK_EHEADER;
     struct hj_buf *response;
     bool keep_alive;
-    rc = hj_opening_respond(&response, &keep_alive, status, headers, &fields, client_of(request), body_sent, body,
-                            &request->server->options);
+    rc = hj_response_whole(&response, &keep_alive, status, headers, &fields, client_of(request), body_sent, body,
+                           &request->server->options);
     if (rc != 0)
         return rc;
     struct hj_command *command = hj_command_new(HJ_OP_RESPOND, &request->object, NULL);
@@ -104,27 +122,27 @@ int hijack_request_respond(hijack_request *handle, uint32_t status, const char *
     return rc;
 }
 
-/* Gives the request's connection to a new channel; takes over opening->head. */
+/* Gives the request's connection to a new channel; takes over response->head. */
 static int become_channel(void *out, struct hj_request *request, enum hj_kind kind, enum hj_op op,
-                          struct hj_opening *opening, bool body, uint64_t room)
+                          struct hj_response *response, bool body, uint64_t room)
 {
     struct hj_channel *channel;
     int rc = hj_channel_new(&channel, kind, request->server, request->worker, request->queue,
                             atomic_load(&request->object.user_data));
     if (rc != 0) {
-        hj_buf_unref(opening->head);
+        hj_buf_unref(response->head);
         return rc;
     }
-    channel->wire = (uint8_t)opening->wire;
+    channel->wire = (uint8_t)response->wire;
     channel->discard = !body;
-    channel->keep_alive = opening->keep_alive;
+    channel->keep_alive = response->keep_alive;
     atomic_store(&channel->room, room);
     struct hj_command *command = hj_command_new(op, &request->object, &channel->object);
     if (command == NULL) {
-        hj_buf_unref(opening->head);
+        hj_buf_unref(response->head);
         rc = HIJACK_ENOMEM;
     } else {
-        command->buf = opening->head;
+        command->buf = response->head;
         rc = answer(request, command);
     }
     if (rc != 0)
@@ -137,15 +155,16 @@ static int become_channel(void *out, struct hj_request *request, enum hj_kind ki
 static int stream(hijack_stream **out, struct hj_request *request, uint32_t status, struct hj_slice headers)
 {
     struct hj_fields fields;
-    struct hj_opening opening;
+    struct hj_response response;
     bool body = has_body(request, status);
     int rc = check_fields(&fields, status, 200, headers.base, headers.len);
     if (rc == 0)
-        rc = hj_opening_stream(&opening, status, headers, &fields, client_of(request), body, &request->server->options);
+        rc = hj_response_stream(&response, status, headers, &fields, client_of(request), body,
+                                &request->server->options);
     if (rc != 0)
         return rc;
     uint64_t room = body && fields.has_content_length ? fields.content_length : HJ_NO_LENGTH;
-    return become_channel(out, request, HJ_KIND_STREAM, HJ_OP_STREAM, &opening, body, room);
+    return become_channel(out, request, HJ_KIND_STREAM, HJ_OP_STREAM, &response, body, room);
 }
 
 int hijack_request_stream(hijack_stream **out, hijack_request *handle, uint32_t status, const char *headers,
@@ -165,7 +184,7 @@ int hijack_request_stream(hijack_stream **out, hijack_request *handle, uint32_t 
 int hijack_request_sse(hijack_stream **out, hijack_request *handle, const char *headers, size_t headers_len)
 {
     struct hj_request *request;
-    struct hj_opening opening;
+    struct hj_response response;
     if (out == NULL)
         return HIJACK_EINVAL;
     int rc = pin(&request, handle, headers, headers_len);
@@ -173,9 +192,9 @@ int hijack_request_sse(hijack_stream **out, hijack_request *handle, const char *
         return rc;
     rc = check_open_ended(hj_slice(headers, headers_len));
     if (rc == 0)
-        rc = hj_opening_sse(&opening, hj_slice(headers, headers_len), client_of(request), &request->server->options);
+        rc = hj_response_sse(&response, hj_slice(headers, headers_len), client_of(request), &request->server->options);
     if (rc == 0)
-        rc = become_channel(out, request, HJ_KIND_STREAM, HJ_OP_STREAM, &opening, !request->is_head, HJ_NO_LENGTH);
+        rc = become_channel(out, request, HJ_KIND_STREAM, HJ_OP_STREAM, &response, !request->is_head, HJ_NO_LENGTH);
     hj_handle_unpin(handle);
     return rc;
 }
@@ -188,8 +207,10 @@ int hijack_request_hijack(hijack_socket **out, hijack_request *handle)
     int rc = pin(&request, handle, NULL, 0);
     if (rc != 0)
         return rc;
-    struct hj_opening opening = {.wire = HJ_WIRE_RAW};
-    rc = become_channel(out, request, HJ_KIND_SOCKET, HJ_OP_HIJACK, &opening, true, HJ_NO_LENGTH);
+    struct hj_response response = {.wire = HJ_WIRE_RAW};
+    rc = check_body_ended(request);
+    if (rc == 0)
+        rc = become_channel(out, request, HJ_KIND_SOCKET, HJ_OP_HIJACK, &response, true, HJ_NO_LENGTH);
     hj_handle_unpin(handle);
     return rc;
 }
@@ -198,7 +219,7 @@ int hijack_request_hijack_partial(hijack_socket **out, hijack_request *handle, u
                                   size_t headers_len)
 {
     struct hj_request *request;
-    struct hj_opening opening;
+    struct hj_response response;
     struct hj_fields fields;
     if (out == NULL)
         return HIJACK_EINVAL;
@@ -207,30 +228,34 @@ int hijack_request_hijack_partial(hijack_socket **out, hijack_request *handle, u
         return rc;
     rc = status < 100 || status > 999 ? HIJACK_EINVAL : hj_fields_check(&fields, headers, headers_len);
     if (rc == 0)
-        rc = hj_opening_hijack(&opening, status, hj_slice(headers, headers_len), &fields, &request->server->options);
+        rc = check_body_ended(request);
     if (rc == 0)
-        rc = become_channel(out, request, HJ_KIND_SOCKET, HJ_OP_HIJACK, &opening, true, HJ_NO_LENGTH);
+        rc = hj_response_hijack(&response, status, hj_slice(headers, headers_len), &fields, &request->server->options);
+    if (rc == 0)
+        rc = become_channel(out, request, HJ_KIND_SOCKET, HJ_OP_HIJACK, &response, true, HJ_NO_LENGTH);
     hj_handle_unpin(handle);
     return rc;
 }
 
 static int hold(struct hj_request *request, uint32_t kind, struct hj_slice headers, struct hj_broadcaster *broadcaster)
 {
-    struct hj_opening opening;
+    struct hj_response response;
     if (broadcaster->server != request->server || kind == HIJACK_HOLD_SSE_BODY)
         return HIJACK_EINVAL;
     int rc = check_open_ended(headers);
     if (rc == 0)
-        rc = hj_opening_hold(&opening, kind, headers, client_of(request), &request->server->options);
+        rc = check_body_ended(request);
+    if (rc == 0)
+        rc = hj_response_hold(&response, kind, headers, client_of(request), &request->server->options);
     if (rc != 0)
         return rc;
     struct hj_command *command = hj_command_new(HJ_OP_HOLD, &request->object, &broadcaster->object);
     if (command == NULL) {
-        hj_buf_unref(opening.head);
+        hj_buf_unref(response.head);
         return HIJACK_ENOMEM;
     }
-    command->buf = opening.head;
-    command->value = (uint64_t)opening.wire | (opening.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0);
+    command->buf = response.head;
+    command->value = (uint64_t)response.wire | (response.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0);
     hj_broadcaster_address(broadcaster, request->worker);
     uint64_t members = !request->is_head; /* HEAD gets the head alone */
     atomic_fetch_add_explicit(&broadcaster->members, members, memory_order_relaxed);
@@ -257,12 +282,16 @@ int hijack_request_hold(hijack_request *handle, uint32_t kind, const char *heade
     return rc;
 }
 
-/* Ends a pinned handle; a request that was not answered is refused. */
-static void let_go(struct hj_request *request)
+/* Ends a pinned handle; a request that was not answered is refused, the rest of its body thrown away. */
+static void free_handle(struct hj_request *request)
 {
-    if (!hj_handle_kill(request->object.handle) || atomic_exchange(&request->answered, true))
+    if (!hj_handle_kill(request->object.handle))
+        return;
+    bool unanswered = !atomic_exchange(&request->answered, true);
+    if (!unanswered && !atomic_load(&request->has_body))
         return;
     hj_command_embed(&request->free_command, HJ_OP_REQUEST_FREED, &request->object);
+    request->free_command.value = unanswered;
     if (!hj_worker_post(request->worker, &request->free_command))
         hj_command_free(&request->free_command);
 }
@@ -272,11 +301,29 @@ void hijack_request_free(hijack_request *handle)
     struct hj_request *request;
     if (pin(&request, handle, NULL, 0) != 0)
         return;
-    let_go(request);
+    free_handle(request);
     hj_handle_unpin(handle);
 }
 
 void hj_request_undelivered(struct hj_event *event)
 {
     hijack_request_free(event->object->handle);
+}
+
+int hijack_request_read(hijack_request *handle, uint64_t credit)
+{
+    struct hj_request *request;
+    if (credit == 0)
+        return HIJACK_EINVAL;
+    int rc = pin(&request, handle, NULL, 0);
+    if (rc != 0)
+        return rc;
+    if (!request->in_pieces)
+        rc = HIJACK_ESTATE;
+    else if (atomic_load(&request->gone))
+        rc = HIJACK_ECLOSED;
+    else if (atomic_load(&request->has_body))
+        rc = post_read(request, credit);
+    hj_handle_unpin(handle);
+    return rc;
 }

@@ -142,7 +142,7 @@ int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_s
 
 static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, struct hj_slice headers)
 {
-    struct hj_opening opening;
+    struct hj_response response;
     struct hj_fields fields;
     /* what the client speaks is not known here: a body until close is right for every version */
     struct hj_client client = {.minor_version = 0, .keep_alive = false};
@@ -150,21 +150,21 @@ static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, stru
     if (rc == 0 && (fields.has_content_length || fields.has_transfer_encoding))
         rc = HIJACK_EHEADER;
     if (rc == 0)
-        rc = hj_opening_hold(&opening, kind, headers, client, &broadcaster->server->options);
+        rc = hj_response_hold(&response, kind, headers, client, &broadcaster->server->options);
     if (rc != 0)
         return rc;
     if ((rc = hj_server_check_adopting(broadcaster->server, fd)) != 0) {
-        hj_buf_unref(opening.head);
+        hj_buf_unref(response.head);
         return rc;
     }
     struct hj_command *command = hj_command_new(HJ_OP_ADOPT_MEMBER, &broadcaster->object, NULL);
     if (command == NULL) {
-        hj_buf_unref(opening.head);
+        hj_buf_unref(response.head);
         return HIJACK_ENOMEM;
     }
     command->fd = fd;
-    command->buf = opening.head;
-    command->value = opening.wire;
+    command->buf = response.head;
+    command->value = response.wire;
     struct hj_worker *worker = hj_server_next_worker(broadcaster->server);
     hj_broadcaster_address(broadcaster, worker);
     atomic_fetch_add_explicit(&broadcaster->members, 1, memory_order_relaxed);

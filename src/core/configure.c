@@ -181,16 +181,16 @@ int hijack_server_route(hijack_server *handle, const char *path, size_t path_len
 static int check_hold(struct hj_server *server, uint32_t kind, struct hj_slice headers)
 {
     struct hj_fields fields;
-    struct hj_opening opening;
+    struct hj_response response;
     if (kind == HIJACK_HOLD_SSE_BODY)
         return HIJACK_EINVAL;
     int rc = hj_fields_check(&fields, headers.base, headers.len);
     if (rc == 0 && (fields.has_content_length || fields.has_transfer_encoding))
         rc = HIJACK_EHEADER;
     if (rc == 0)
-        rc = hj_opening_hold(&opening, kind, headers, (struct hj_client){1, true}, &server->options);
+        rc = hj_response_hold(&response, kind, headers, (struct hj_client){1, true}, &server->options);
     if (rc == 0)
-        hj_buf_unref(opening.head);
+        hj_buf_unref(response.head);
     return rc;
 }
 

@@ -14,6 +14,7 @@ static void destroy(struct hj_object *object)
 {
     struct hj_request *request = (struct hj_request *)object;
     hj_buf_unref(request->buf);
+    free(request->read);
     hj_object_unref(&request->queue->object);
     hj_object_unref(&request->server->object);
     free(request);
@@ -36,10 +37,10 @@ static char *put_field(struct hj_slice *where, char *cursor, struct hj_slice tex
 
 /* The flat form that hijack.h documents with HIJACK_EVENT_REQUEST. */
 static struct hj_buf *flatten(struct hj_request *request, const struct hj_head *head, struct hj_slice peer,
-                              struct hj_slice body)
+                              size_t body_len)
 {
     size_t len =
-        head->method.len + head->target.len + head->version.len + peer.len + sizeof(SCHEME) - 1 + 4 + 2 + 2 + body.len;
+        head->method.len + head->target.len + head->version.len + peer.len + sizeof(SCHEME) - 1 + 4 + 2 + 2 + body_len;
     for (size_t i = 0; i < head->header_count; ++i)
         len += head->headers[i].name.len + head->headers[i].value.len + 4;
     struct hj_buf *buf = hj_buf_new(len);
@@ -62,13 +63,12 @@ static struct hj_buf *flatten(struct hj_request *request, const struct hj_head *
     }
     request->headers.len = (size_t)(cursor - request->headers.base);
     cursor = put(cursor, HJ_SLICE("\r\n"));
-    request->body = hj_slice(cursor, body.len);
-    put(cursor, body);
+    request->body = hj_slice(cursor, body_len);
     return buf;
 }
 
 int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_worker *worker, struct hj_queue *queue,
-                   const struct hj_head *head, struct hj_slice peer, struct hj_slice body)
+                   const struct hj_head *head, struct hj_slice peer, size_t body_len)
 {
     struct hj_request *request = calloc(1, sizeof(*request));
     if (request == NULL)
@@ -82,7 +82,7 @@ int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_
     request->worker = worker;
     request->client = (struct hj_client){head->minor_version, head->keep_alive};
     request->is_head = hj_slice_equal(head->method, HJ_SLICE("HEAD"));
-    request->buf = flatten(request, head, peer, body);
+    request->buf = flatten(request, head, peer, body_len);
     int rc = request->buf == NULL ? HIJACK_ENOMEM : hj_handle_new(&request->object);
     if (rc != 0) {
         hj_object_unref(&request->object);
@@ -92,12 +92,32 @@ int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_
     return 0;
 }
 
+bool hj_request_resize_body(struct hj_request *request, size_t body_len)
+{
+    struct hj_slice *const slices[] = {&request->method, &request->target,  &request->version,
+                                       &request->peer,   &request->headers, &request->body};
+    const char *before = request->buf->data;
+    size_t head_len = (size_t)(request->body.base - before);
+    struct hj_buf *buf = hj_buf_resize(request->buf, head_len + body_len);
+    if (buf == NULL)
+        return false;
+    request->buf = buf;
+    for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); ++i)
+        slices[i]->base = buf->data + (slices[i]->base - before);
+    request->body.len = body_len;
+    return true;
+}
+
 void hj_request_end(struct hj_request *request, int status)
 {
     atomic_store(&request->gone, true);
-    if (request->ended || !request->delivered)
+    if (request->ended)
         return;
     request->ended = true;
+    if (!request->delivered) {
+        hj_handle_discard(request->object.handle); /* its client left before the program heard of it */
+        return;
+    }
     hj_event_embed(&request->last, HIJACK_EVENT_CLOSED, &request->object, status);
     hj_queue_push(request->queue, &request->last);
 }

@@ -17,7 +17,9 @@
 
 struct hj_conn;
 
-/* Constant once delivered, but for the atomics and the loop's own fields. */
+struct hj_request_body;
+
+/* Constant once delivered, except the atomics and the loop's own fields. */
 struct hj_request {
     struct hj_object object;
     struct hj_server *server;                                     /* a reference */
@@ -27,25 +29,32 @@ struct hj_request {
     struct hj_slice method, target, version, peer, headers, body; /* inside buf */
     struct hj_client client;
     bool is_head;
+    bool in_pieces;        /* the body is brought by hijack_request_read */
+    _Atomic bool has_body; /* in pieces, and the end of the body has not been pushed yet */
     _Atomic bool answered; /* the one answer is taken */
     _Atomic bool gone;     /* the connection went first */
     /* the loop's alone */
-    struct hj_conn *conn;      /* NULL once it is answered, or gone */
-    struct hj_request *parked; /* next in the list of those that wait for room in their queue */
-    bool delivered;            /* the REQUEST event has been pushed */
-    bool ended;                /* CLOSED has been pushed */
+    struct hj_conn *conn;         /* NULL once it is answered and its body has ended, or gone */
+    struct hj_request *parked;    /* next in the list of those that wait for room in their queue */
+    struct hj_request_body *read; /* while its body is being read (loop/http/request_body.h); freed with free */
+    bool delivered;               /* the REQUEST event has been pushed */
+    bool ended;                   /* CLOSED has been pushed, or never will be */
     struct hj_event last;
     struct hj_command free_command; /* posted once, when the handle is freed */
 };
 
-/* A new request with a handle; the caller owns a reference. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
+/* A new request with a handle and room for body_len bytes of body; the caller owns a reference. 0, HIJACK_ENOMEM or
+ * HIJACK_ELIMIT. */
 int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_worker *worker, struct hj_queue *queue,
-                   const struct hj_head *head, struct hj_slice peer, struct hj_slice body);
+                   const struct hj_head *head, struct hj_slice peer, size_t body_len);
+
+/* Changes the room for the body, before the request is delivered; what is in it stays. False when out of memory. */
+bool hj_request_resize_body(struct hj_request *request, size_t body_len);
 
 /* For the REQUEST event that nobody will poll any more: the request counts as freed. */
 void hj_request_undelivered(struct hj_event *event);
 
-/* Loop: pushes the last event, once. */
+/* Loop: pushes the last event, once; the handle of one that was never delivered ends. */
 void hj_request_end(struct hj_request *request, int status);
 
 #endif

@@ -1,4 +1,4 @@
-/* Response heads of held connections; see opening.h. Any thread. */
+/* Response heads of held connections; see response.h. Any thread. */
 #include "core/response.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@
 /* the last line keeps nginx, where it stands in front, from collecting the events */
 #define SSE_LINES "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
 
-static int encode(struct hj_opening *out, struct hj_response_head *head, const struct hj_server_options *options)
+static int encode(struct hj_response *out, struct hj_response_head *head, const struct hj_server_options *options)
 {
     char date[HJ_HTTP_DATE_LEN];
     hj_http_date(date, time(NULL));
@@ -27,7 +27,7 @@ static enum hj_connection connection_line(struct hj_client client, bool until_cl
 }
 
 /* A body of unknown length. */
-static int encode_open_ended(struct hj_opening *out, struct hj_response_head *head, struct hj_client client,
+static int encode_open_ended(struct hj_response *out, struct hj_response_head *head, struct hj_client client,
                              const struct hj_server_options *options)
 {
     head->chunked = client.minor_version >= 1;
@@ -36,11 +36,11 @@ static int encode_open_ended(struct hj_opening *out, struct hj_response_head *he
     return encode(out, head, options);
 }
 
-int hj_opening_sse(struct hj_opening *out, struct hj_slice headers, struct hj_client client,
-                   const struct hj_server_options *options)
+int hj_response_sse(struct hj_response *out, struct hj_slice headers, struct hj_client client,
+                    const struct hj_server_options *options)
 {
     struct hj_fields fields;
-    struct hj_opening opening = {0};
+    struct hj_response response = {0};
     int rc = hj_fields_check(&fields, headers.base, headers.len);
     if (rc != 0)
         return rc;
@@ -50,17 +50,17 @@ int hj_opening_sse(struct hj_opening *out, struct hj_slice headers, struct hj_cl
         .headers = headers,
         .extra = fields.has_content_type ? HJ_SLICE(SSE_LINES) : HJ_SLICE(SSE_TYPE SSE_LINES),
     };
-    rc = encode_open_ended(&opening, &head, client, options);
-    opening.wire = head.chunked ? HJ_WIRE_SSE_CHUNKED : HJ_WIRE_SSE;
+    rc = encode_open_ended(&response, &head, client, options);
+    response.wire = head.chunked ? HJ_WIRE_SSE_CHUNKED : HJ_WIRE_SSE;
     if (rc == 0)
-        *out = opening;
+        *out = response;
     return rc;
 }
 
-int hj_opening_hold(struct hj_opening *out, uint32_t kind, struct hj_slice headers, struct hj_client client,
-                    const struct hj_server_options *options)
+int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice headers, struct hj_client client,
+                     const struct hj_server_options *options)
 {
-    struct hj_opening opening = {0};
+    struct hj_response response = {0};
     struct hj_response_head head = {.status = 200, .headers = headers};
     struct hj_fields fields;
     int rc = hj_fields_check(&fields, headers.base, headers.len);
@@ -71,27 +71,28 @@ int hj_opening_hold(struct hj_opening *out, uint32_t kind, struct hj_slice heade
     case HIJACK_HOLD_SSE_BODY:
         if (headers.len != 0)
             return HIJACK_EINVAL;
-        opening.wire = kind == HIJACK_HOLD_RAW ? HJ_WIRE_RAW : HJ_WIRE_SSE;
+        response.wire = kind == HIJACK_HOLD_RAW ? HJ_WIRE_RAW : HJ_WIRE_SSE;
         break;
     case HIJACK_HOLD_STREAM:
         client.keep_alive &= !fields.connection_close;
-        if ((rc = encode_open_ended(&opening, &head, client, options)) != 0)
+        if ((rc = encode_open_ended(&response, &head, client, options)) != 0)
             return rc;
-        opening.wire = head.chunked ? HJ_WIRE_CHUNKED : HJ_WIRE_RAW;
+        response.wire = head.chunked ? HJ_WIRE_CHUNKED : HJ_WIRE_RAW;
         break;
     case HIJACK_HOLD_SSE:
-        return hj_opening_sse(out, headers, client, options);
+        return hj_response_sse(out, headers, client, options);
     default:
         return HIJACK_EINVAL;
     }
-    *out = opening;
+    *out = response;
     return 0;
 }
 
-int hj_opening_stream(struct hj_opening *out, unsigned status, struct hj_slice headers, const struct hj_fields *fields,
-                      struct hj_client client, bool body, const struct hj_server_options *options)
+int hj_response_stream(struct hj_response *out, unsigned status, struct hj_slice headers,
+                       const struct hj_fields *fields, struct hj_client client, bool body,
+                       const struct hj_server_options *options)
 {
-    struct hj_opening opening = {0};
+    struct hj_response response = {0};
     struct hj_response_head head = {.status = status, .headers = headers};
     int rc;
     if (fields->connection_close)
@@ -100,22 +101,22 @@ int hj_opening_stream(struct hj_opening *out, unsigned status, struct hj_slice h
         head.with_length = fields->has_content_length;
         head.length = fields->content_length;
         head.connection = connection_line(client, false);
-        opening.keep_alive = client.keep_alive;
-        rc = encode(&opening, &head, options);
+        response.keep_alive = client.keep_alive;
+        rc = encode(&response, &head, options);
     } else {
-        rc = encode_open_ended(&opening, &head, client, options);
+        rc = encode_open_ended(&response, &head, client, options);
     }
-    opening.wire = head.chunked ? HJ_WIRE_CHUNKED : HJ_WIRE_RAW;
+    response.wire = head.chunked ? HJ_WIRE_CHUNKED : HJ_WIRE_RAW;
     if (rc == 0)
-        *out = opening;
+        *out = response;
     return rc;
 }
 
-int hj_opening_respond(struct hj_buf **out, bool *keep_alive, unsigned status, struct hj_slice headers,
-                       const struct hj_fields *fields, struct hj_client client, bool has_body, struct hj_slice body,
-                       const struct hj_server_options *options)
+int hj_response_whole(struct hj_buf **out, bool *keep_alive, unsigned status, struct hj_slice headers,
+                      const struct hj_fields *fields, struct hj_client client, bool has_body, struct hj_slice body,
+                      const struct hj_server_options *options)
 {
-    struct hj_opening opening = {0};
+    struct hj_response response = {0};
     if (fields->connection_close)
         client.keep_alive = false;
     struct hj_response_head head = {
@@ -125,34 +126,34 @@ int hj_opening_respond(struct hj_buf **out, bool *keep_alive, unsigned status, s
         .length = fields->has_content_length ? fields->content_length : body.len,
         .connection = connection_line(client, false),
     };
-    int rc = encode(&opening, &head, options);
+    int rc = encode(&response, &head, options);
     if (rc != 0)
         return rc;
     *keep_alive = client.keep_alive;
-    *out = opening.head;
+    *out = response.head;
     if (!has_body || body.len == 0)
         return 0;
-    struct hj_buf *whole = hj_buf_new(opening.head->len + body.len);
+    struct hj_buf *whole = hj_buf_new(response.head->len + body.len);
     if (whole != NULL) {
-        memcpy(whole->data, opening.head->data, opening.head->len);
-        memcpy(whole->data + opening.head->len, body.base, body.len);
+        memcpy(whole->data, response.head->data, response.head->len);
+        memcpy(whole->data + response.head->len, body.base, body.len);
     }
-    hj_buf_unref(opening.head);
+    hj_buf_unref(response.head);
     *out = whole;
     return whole == NULL ? HIJACK_ENOMEM : 0;
 }
 
-int hj_opening_hijack(struct hj_opening *out, unsigned status, struct hj_slice headers, const struct hj_fields *fields,
-                      const struct hj_server_options *options)
+int hj_response_hijack(struct hj_response *out, unsigned status, struct hj_slice headers,
+                       const struct hj_fields *fields, const struct hj_server_options *options)
 {
-    struct hj_opening opening = {.wire = HJ_WIRE_RAW};
+    struct hj_response response = {.wire = HJ_WIRE_RAW};
     struct hj_response_head head = {
         .status = status,
         .headers = headers,
         .connection = fields->has_connection ? HJ_CONNECTION_AS_GIVEN : HJ_CONNECTION_CLOSE,
     };
-    int rc = encode(&opening, &head, options);
+    int rc = encode(&response, &head, options);
     if (rc == 0)
-        *out = opening;
+        *out = response;
     return rc;
 }

@@ -17,7 +17,7 @@ struct hj_client {
     bool keep_alive; /* it would go on after the response */
 };
 
-struct hj_opening {
+struct hj_response {
     struct hj_buf *head; /* NULL: nothing is written; the maker's caller owns it */
     enum hj_wire wire;
     bool keep_alive; /* after the body the connection serves further requests */
@@ -25,25 +25,26 @@ struct hj_opening {
 
 /* For a member (HIJACK_HOLD_*). headers are checked. 0, HIJACK_EINVAL (no such kind; headers where no head is written)
  * or HIJACK_ENOMEM. */
-int hj_opening_hold(struct hj_opening *out, uint32_t kind, struct hj_slice headers, struct hj_client client,
-                    const struct hj_server_options *options);
+int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice headers, struct hj_client client,
+                     const struct hj_server_options *options);
 
 /* For a stream of this status. body: the response has one (not HEAD, 204, 304). */
-int hj_opening_stream(struct hj_opening *out, unsigned status, struct hj_slice headers, const struct hj_fields *fields,
-                      struct hj_client client, bool body, const struct hj_server_options *options);
+int hj_response_stream(struct hj_response *out, unsigned status, struct hj_slice headers,
+                       const struct hj_fields *fields, struct hj_client client, bool body,
+                       const struct hj_server_options *options);
 
 /* For a stream of SSE. */
-int hj_opening_sse(struct hj_opening *out, struct hj_slice headers, struct hj_client client,
-                   const struct hj_server_options *options);
+int hj_response_sse(struct hj_response *out, struct hj_slice headers, struct hj_client client,
+                    const struct hj_server_options *options);
 
 /* A whole response: head and body in one. body is left out where the response has none; fields as
  * hijack_request_respond. *keep_alive: whether the connection goes on. */
-int hj_opening_respond(struct hj_buf **out, bool *keep_alive, unsigned status, struct hj_slice headers,
-                       const struct hj_fields *fields, struct hj_client client, bool has_body, struct hj_slice body,
-                       const struct hj_server_options *options);
+int hj_response_whole(struct hj_buf **out, bool *keep_alive, unsigned status, struct hj_slice headers,
+                      const struct hj_fields *fields, struct hj_client client, bool has_body, struct hj_slice body,
+                      const struct hj_server_options *options);
 
 /* For a partial hijack. */
-int hj_opening_hijack(struct hj_opening *out, unsigned status, struct hj_slice headers, const struct hj_fields *fields,
-                      const struct hj_server_options *options);
+int hj_response_hijack(struct hj_response *out, unsigned status, struct hj_slice headers,
+                       const struct hj_fields *fields, const struct hj_server_options *options);
 
 #endif

@@ -247,6 +247,13 @@ struct hj_worker *hj_server_next_worker(struct hj_server *server)
     return server->workers[turn % server->worker_count];
 }
 
+bool hj_server_reads_in_pieces(const struct hj_server *server, const struct hj_route *route)
+{
+    (void)route;
+    (void)server;
+    return false;
+}
+
 static bool is_connected_stream(int fd)
 {
     int type;

@@ -81,6 +81,9 @@ struct hj_worker *hj_server_next_worker(struct hj_server *server);
 /* 0, HIJACK_ESTATE (never started) or HIJACK_ESHUTDOWN. */
 int hj_server_check_running(struct hj_server *server);
 
+/* Whether the program reads bodies of this route's requests in pieces. route may be NULL. */
+bool hj_server_reads_in_pieces(const struct hj_server *server, const struct hj_route *route);
+
 /* Called by the loop that ended last. */
 void hj_server_stopped(struct hj_server *server);
 

@@ -1,31 +1,25 @@
 /* The life of a table entry; see conn.h. Loop thread. */
 #include "loop/conn.h"
 
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "core/request.h"
 #include "loop/fanout/shard.h"
-#include "loop/io/acceptor.h"
+#include "loop/io/transport.h"
+
+_Static_assert(sizeof(struct hj_conn) == 64, "an entry is one line of the cache");
 
 static const uint32_t kind_stat[HJ_CONN_KINDS] = {
-    [HJ_CONN_READING] = HIJACK_STAT_READING, [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,   [HJ_CONN_HELD] = HIJACK_STAT_HELD,
-    [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS,  [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
+    [HJ_CONN_HEAD] = HIJACK_STAT_READING,   [HJ_CONN_BODY] = HIJACK_STAT_HTTP,
+    [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,   [HJ_CONN_HELD] = HIJACK_STAT_HELD,
+    [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS, [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
 };
 
 static void count_kind(struct hj_loop *loop, unsigned kind, uint64_t n)
 {
-    if (kind != HJ_CONN_FREE && kind != HJ_CONN_LINGERING)
-        hj_worker_count(loop, kind_stat[kind], n);
-}
-
-static uint64_t poll_data(const struct hj_conn *conn)
-{
-    return (uint64_t)conn->generation << 32 | conn->index;
+    if (kind != HJ_CONN_FREE && kind != HJ_CONN_LINGERING && kind != HJ_CONN_CLOSING)
+        hj_loop_count(loop, kind_stat[kind], n);
 }
 
 struct hj_conn *hj_conn_open(struct hj_loop *loop, int fd, enum hj_conn_kind kind)
@@ -34,7 +28,7 @@ struct hj_conn *hj_conn_open(struct hj_loop *loop, int fd, enum hj_conn_kind kin
     if (conn == NULL)
         return NULL;
     conn->interest = HJ_POLL_IN | HJ_POLL_PEER;
-    if (!hj_poller_add(&loop->poller, fd, conn->interest, poll_data(conn))) {
+    if (!hj_poller_add(&loop->poller, fd, conn->interest, conn->index)) {
         hj_table_give(&loop->table, conn);
         return NULL;
     }
@@ -47,11 +41,10 @@ struct hj_conn *hj_conn_open(struct hj_loop *loop, int fd, enum hj_conn_kind kin
 
 struct hj_conn *hj_conn_find(struct hj_loop *loop, uint64_t data)
 {
-    uint32_t index = (uint32_t)data;
-    if (index == 0 || index >= loop->table.used)
+    if (data == 0 || data >= loop->table.used)
         return NULL;
-    struct hj_conn *conn = hj_table_at(&loop->table, index);
-    return conn->fd != -1 && conn->generation == data >> 32 ? conn : NULL;
+    struct hj_conn *conn = hj_table_at(&loop->table, (uint32_t)data);
+    return hj_conn_is_open(conn) ? conn : NULL;
 }
 
 void hj_conn_set_kind(struct hj_loop *loop, struct hj_conn *conn, enum hj_conn_kind kind)
@@ -59,14 +52,6 @@ void hj_conn_set_kind(struct hj_loop *loop, struct hj_conn *conn, enum hj_conn_k
     count_kind(loop, conn->kind, (uint64_t)-1);
     conn->kind = (uint8_t)kind;
     count_kind(loop, kind, 1);
-}
-
-void hj_conn_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest)
-{
-    if (conn->interest == interest || (conn->flags & HJ_CONN_UNPOLLED) != 0)
-        return;
-    conn->interest = (uint8_t)interest;
-    hj_poller_change(&loop->poller, conn->fd, interest, poll_data(conn));
 }
 
 void hj_conn_attach(struct hj_loop *loop, struct hj_conn *conn, struct hj_channel *channel)
@@ -85,7 +70,7 @@ void hj_conn_unstall(struct hj_loop *loop, struct hj_conn *conn)
     --loop->stalled;
 }
 
-static void drop_backlog(struct hj_loop *loop, struct hj_conn *conn)
+void hj_conn_drop_backlog(struct hj_loop *loop, struct hj_conn *conn)
 {
     if (conn->backlog == NULL)
         return;
@@ -94,17 +79,28 @@ static void drop_backlog(struct hj_loop *loop, struct hj_conn *conn)
     conn->backlog = NULL;
 }
 
-void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status)
+void hj_conn_drop_input(struct hj_conn *conn)
+{
+    free(conn->input);
+    conn->input = NULL;
+}
+
+void hj_conn_end_request(struct hj_conn *conn, int status)
 {
     struct hj_request *request = conn->request;
+    if (request == NULL)
+        return;
+    conn->request = NULL;
+    request->conn = NULL;
+    hj_request_end(request, status);
+    hj_object_unref(&request->object);
+}
+
+void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status)
+{
     struct hj_channel *channel = conn->channel;
     hj_shard_remove_all(loop, conn);
-    if (request != NULL) {
-        conn->request = NULL;
-        request->conn = NULL;
-        hj_request_end(request, status);
-        hj_object_unref(&request->object);
-    }
+    hj_conn_end_request(conn, status);
     if (channel == NULL)
         return;
     conn->channel = NULL;
@@ -113,9 +109,12 @@ void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status)
     hj_object_unref(&channel->object);
 }
 
-void hj_conn_count_closed(struct hj_loop *loop, int reason)
+static void count_closed(struct hj_loop *loop, struct hj_conn *conn, int reason)
 {
     uint32_t stat;
+    if ((conn->flags & HJ_CONN_WAS_COUNTED) != 0)
+        return;
+    conn->flags |= HJ_CONN_WAS_COUNTED;
     switch (reason) {
     case 0:
         stat = HIJACK_STAT_CLOSED_OK;
@@ -136,75 +135,79 @@ void hj_conn_count_closed(struct hj_loop *loop, int reason)
     default:
         stat = HIJACK_STAT_CLOSED_PEER;
     }
-    hj_worker_count(loop, stat, 1);
-}
-
-int hj_conn_release(struct hj_loop *loop, struct hj_conn *conn, struct hj_input **input)
-{
-    int fd = conn->fd;
-    if (input != NULL)
-        *input = conn->input;
-    else
-        free(conn->input);
-    drop_backlog(loop, conn);
-    hj_conn_unstall(loop, conn);
-    /* before the close: a forked child may hold a copy of the descriptor, and the poller would go on telling of it */
-    if ((conn->flags & HJ_CONN_UNPOLLED) == 0)
-        hj_poller_remove(&loop->poller, fd);
-    count_kind(loop, conn->kind, (uint64_t)-1);
-    hj_table_give(&loop->table, conn);
-    return fd;
+    hj_loop_count(loop, stat, 1);
 }
 
 void hj_conn_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
 {
-    hj_conn_leave(loop, conn, reason);
-    if (conn->kind != HJ_CONN_LINGERING)
-        hj_conn_count_closed(loop, reason);
-    int fd = hj_conn_release(loop, conn, NULL);
-    /* the peer shall see the end now, even if a forked child holds a copy of the descriptor: the mere close would then
-     * do nothing. Dissolving the association sends a reset (tcp(7)); a unix socket knows no such thing. */
-    struct sockaddr none = {.sa_family = AF_UNSPEC};
-    if (reason != HIJACK_EABORTED || connect(fd, &none, sizeof(none)) != 0)
-        shutdown(fd, SHUT_RDWR);
-    close(fd);
-    hj_acceptor_connection_closed(loop);
+    if (!hj_conn_is_open(conn))
+        return;
+    count_closed(loop, conn, reason);
+    hj_conn_set_kind(loop, conn, HJ_CONN_CLOSING);
+    conn->out_ms = (uint32_t)reason;
+    conn->in_ms = loop->closing;
+    loop->closing = conn->index;
 }
 
-void hj_conn_close_in_order(struct hj_loop *loop, struct hj_conn *conn, int reason, bool linger)
+void hj_conn_close_gracefully(struct hj_loop *loop, struct hj_conn *conn, int reason, bool linger)
 {
-    int unread = 0;
-    if (!linger && (ioctl(conn->fd, FIONREAD, &unread) != 0 || unread == 0)) {
+    if (!hj_conn_is_open(conn))
+        return;
+    if (!linger && !hj_transport_has_unread(conn)) {
         hj_conn_close(loop, conn, reason);
         return;
     }
     /* closing with unread bytes would send a reset, and the peer's kernel throw our last words away */
     hj_conn_leave(loop, conn, reason);
-    hj_conn_count_closed(loop, reason);
-    drop_backlog(loop, conn);
+    count_closed(loop, conn, reason);
+    hj_conn_drop_backlog(loop, conn);
+    hj_conn_drop_input(conn);
+    hj_conn_unstall(loop, conn);
     hj_conn_set_kind(loop, conn, HJ_CONN_LINGERING);
-    shutdown(conn->fd, SHUT_WR);
-    free(conn->input);
-    conn->input = NULL;
+    hj_transport_shutdown(conn);
     conn->in_ms = hj_loop_time(loop);
-    hj_conn_set_interest(loop, conn, HJ_POLL_IN);
+    hj_transport_set_interest(loop, conn, HJ_POLL_IN);
 }
 
-int hj_conn_error(const struct hj_conn *conn)
+void hj_conn_forget(struct hj_loop *loop, struct hj_conn *conn)
 {
-    int error = 0;
-    socklen_t len = sizeof(error);
-    getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-    switch (error) {
-    case 0:
-        return HIJACK_ECLOSED;
-    case ETIMEDOUT:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-        return HIJACK_ETIMEDOUT;
-    default:
-        return HIJACK_ERESET;
+    hj_conn_drop_input(conn);
+    hj_conn_drop_backlog(loop, conn);
+    hj_conn_unstall(loop, conn);
+    count_kind(loop, conn->kind, (uint64_t)-1);
+    hj_table_give(&loop->table, conn);
+}
+
+void hj_conn_make_ready(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if ((conn->flags & HJ_CONN_READY) != 0)
+        return;
+    if (loop->ready_count == loop->ready_capacity) {
+        uint32_t capacity = loop->ready_capacity == 0 ? 64 : loop->ready_capacity * 2;
+        uint32_t *ready = realloc(loop->ready, capacity * sizeof(*ready));
+        if (ready == NULL) {
+            hj_conn_close(loop, conn, HIJACK_ENOMEM);
+            return;
+        }
+        loop->ready = ready;
+        loop->ready_capacity = capacity;
     }
+    conn->flags |= HJ_CONN_READY;
+    loop->ready[loop->ready_count++] = conn->index;
+}
+
+void hj_conn_hang_up(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_object *object = conn->channel != NULL ? &conn->channel->object : &conn->request->object;
+    struct hj_queue *queue = conn->channel != NULL ? conn->channel->queue : conn->request->queue;
+    if ((conn->flags & HJ_CONN_HUNG_UP) != 0)
+        return;
+    conn->flags |= HJ_CONN_HUNG_UP;
+    struct hj_event *event = hj_event_new(HIJACK_EVENT_HANGUP, object, NULL);
+    if (event == NULL)
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    else
+        hj_loop_push(loop, queue, event);
 }
 
 bool hj_conn_keep_input(struct hj_conn *conn, const char *data, size_t len)

@@ -4,7 +4,7 @@
  * put together, so that nothing overtakes anything. */
 #include "loop/dispatch.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "core/broadcaster.h"
 #include "loop/conn.h"
@@ -15,23 +15,26 @@
 #include "loop/held/holding.h"
 #include "loop/held/socket_input.h"
 #include "loop/http/pending.h"
+#include "loop/http/request_body.h"
 #include "loop/http/request_head.h"
 #include "loop/io/acceptor.h"
 #include "loop/io/writer.h"
 
-/* The connection of a command's channel; NULL if it has gone. */
+/* The connection of a command's channel; NULL if it is closed or about to be. */
 static struct hj_conn *conn_of(const struct hj_object *object)
 {
-    return ((const struct hj_channel *)object)->conn;
+    struct hj_conn *conn = ((const struct hj_channel *)object)->conn;
+    return conn != NULL && hj_conn_is_open(conn) ? conn : NULL;
 }
 
 static struct hj_command *run_sends(struct hj_loop *loop, struct hj_command *first)
 {
-    struct hj_buf *bufs[HJ_WRITER_MAX];
+    struct hj_buf *bufs[HJ_TRANSPORT_BUFS];
     struct hj_conn *conn = conn_of(first->object);
     struct hj_command *command = first;
     int count = 0;
-    while (command != NULL && command->op == HJ_OP_SEND && command->object == first->object && count < HJ_WRITER_MAX) {
+    while (command != NULL && command->op == HJ_OP_SEND && command->object == first->object &&
+           count < HJ_TRANSPORT_BUFS) {
         bufs[count++] = command->buf;
         command = command->next;
     }
@@ -62,8 +65,8 @@ static void run_read(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->object;
     channel->credit = command->value > UINT64_MAX - channel->credit ? UINT64_MAX : channel->credit + command->value;
-    if (channel->conn != NULL)
-        hj_reader_update(loop, channel->conn);
+    if (conn_of(&channel->object) != NULL)
+        hj_socket_input_update(loop, channel->conn);
 }
 
 /* Marks what is to happen once everything is written, and does it if nothing waits. */
@@ -72,11 +75,10 @@ static void run_ending(struct hj_loop *loop, struct hj_command *command, unsigne
     struct hj_conn *conn = conn_of(command->object);
     if (conn == NULL)
         return;
-    uint32_t generation = conn->generation;
     hj_shard_remove_all(loop, conn);
     hj_ending_begin(loop, conn, flag);
-    if (conn->generation == generation && conn->channel != NULL)
-        hj_reader_update(loop, conn);
+    if (conn->kind == HJ_CONN_SOCKET)
+        hj_socket_input_update(loop, conn);
 }
 
 static void run_finish(struct hj_loop *loop, struct hj_command *command)
@@ -104,18 +106,16 @@ static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
     channel->ended = true;
     hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
     hj_conn_unstall(loop, conn);
-    if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0) {
-        free(conn->input);
-        conn->input = NULL;
-    }
-    hj_conn_set_interest(loop, conn, (conn->interest & HJ_POLL_OUT) | HJ_POLL_IN | HJ_POLL_PEER);
+    if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0)
+        hj_conn_drop_input(conn);
+    hj_transport_set_interest(loop, conn, (conn->interest & HJ_POLL_OUT) | HJ_POLL_IN | HJ_POLL_PEER);
     hj_object_unref(&channel->object);
 }
 
 static void run_channel_freed(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->object;
-    struct hj_conn *conn = channel->conn;
+    struct hj_conn *conn = conn_of(&channel->object);
     hj_channel_drop_descriptor(channel);
     if (conn == NULL || (conn->flags & HJ_CONN_ENDING) != 0)
         return;
@@ -133,7 +133,7 @@ static void run_channel_freed(struct hj_loop *loop, struct hj_command *command)
 static void run_add(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->other;
-    struct hj_conn *conn = channel->conn;
+    struct hj_conn *conn = conn_of(&channel->object);
     const unsigned leaving = HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING | HJ_CONN_DISCARD;
     if (conn == NULL || (conn->flags & leaving) != 0) {
         hj_rooms_forget(&channel->rooms, (struct hj_broadcaster *)command->object);
@@ -193,6 +193,7 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_STREAM] = hj_holding_stream,
     [HJ_OP_HIJACK] = hj_holding_hijack,
     [HJ_OP_HOLD] = hj_holding_request,
+    [HJ_OP_REQUEST_READ] = hj_pending_read,
     [HJ_OP_REQUEST_FREED] = hj_pending_freed,
     [HJ_OP_FINISH] = run_finish,
     [HJ_OP_READ] = run_read,
@@ -231,6 +232,38 @@ void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list)
     }
 }
 
+/* What the poller reported, except room to write. */
+static void dispatch_input(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
+{
+    if (hj_request_body_is_open(conn) && (events & HJ_POLL_GONE) == 0 && (events & HJ_POLL_IN) != 0) {
+        hj_pending_advance(loop, conn);
+        return; /* the rest is reported again */
+    }
+    switch ((enum hj_conn_kind)conn->kind) {
+    case HJ_CONN_HEAD:
+        hj_request_head_read(loop, conn);
+        break;
+    case HJ_CONN_SOCKET:
+        hj_socket_input_read(loop, conn, events);
+        break;
+    case HJ_CONN_STREAM:
+    case HJ_CONN_HELD:
+        hj_socket_input_watch(loop, conn, events);
+        break;
+    case HJ_CONN_LINGERING:
+        hj_socket_input_linger(loop, conn);
+        break;
+    case HJ_CONN_BODY:
+    case HJ_CONN_PENDING:
+        hj_pending_watch(loop, conn, events);
+        break;
+    case HJ_CONN_FREE:
+    case HJ_CONN_CLOSING:
+    case HJ_CONN_KINDS:
+        break;
+    }
+}
+
 void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
 {
     if (event->data == HJ_POLL_DATA_MAILBOX)
@@ -243,38 +276,42 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
     }
     struct hj_conn *conn = hj_conn_find(loop, event->data);
     if (conn == NULL)
-        return; /* it went earlier in this turn */
-    uint32_t generation = conn->generation;
-    if ((event->events & HJ_POLL_OUT) != 0 && (event->events & HJ_POLL_GONE) == 0) {
-        hj_writer_flush(loop, conn);
-        if (conn->generation != generation)
-            return;
-    }
+        return; /* it was closed earlier in this turn */
+    if ((event->events & HJ_POLL_OUT) != 0 && (event->events & HJ_POLL_GONE) == 0 && hj_writer_flush(loop, conn))
+        hj_ending_settle(loop, conn);
     unsigned rest = event->events & ~(unsigned)HJ_POLL_OUT;
-    if (rest == 0)
-        return;
-    switch ((enum hj_conn_kind)conn->kind) {
-    case HJ_CONN_READING:
-        hj_reading_input(loop, conn);
-        break;
-    case HJ_CONN_SOCKET:
-        hj_reader_socket(loop, conn, rest);
-        break;
-    case HJ_CONN_STREAM:
-    case HJ_CONN_HELD:
-        hj_reader_watched(loop, conn, rest);
-        break;
-    case HJ_CONN_LINGERING:
-        hj_reader_lingering(loop, conn);
-        break;
-    case HJ_CONN_PENDING:
-        if ((rest & HJ_POLL_GONE) != 0)
-            hj_conn_close(loop, conn, hj_conn_error(conn));
-        else
-            hj_conn_set_interest(loop, conn, conn->interest & HJ_POLL_OUT); /* what follows waits in the kernel */
-        break;
-    case HJ_CONN_FREE:
-    case HJ_CONN_KINDS:
-        break;
+    if (rest != 0)
+        dispatch_input(loop, conn, rest);
+}
+
+void hj_dispatch_stalled(struct hj_loop *loop)
+{
+    for (uint32_t i = 1; loop->stalled != 0 && i < loop->table.used; ++i) {
+        struct hj_conn *conn = hj_table_at(&loop->table, i);
+        if ((conn->flags & HJ_CONN_STALLED) == 0)
+            continue;
+        hj_conn_unstall(loop, conn);
+        if (!hj_conn_is_open(conn))
+            continue;
+        if (hj_request_body_is_open(conn))
+            hj_pending_advance(loop, conn);
+        if (conn->kind == HJ_CONN_SOCKET)
+            hj_socket_input_update(loop, conn);
     }
+}
+
+void hj_dispatch_ready(struct hj_loop *loop)
+{
+    /* what is added meanwhile has its turn in the next round */
+    uint32_t count = loop->ready_count;
+    for (uint32_t i = 0; i < count; ++i) {
+        struct hj_conn *conn = hj_table_at(&loop->table, loop->ready[i]);
+        if ((conn->flags & HJ_CONN_READY) == 0)
+            continue;
+        conn->flags &= (uint16_t)~HJ_CONN_READY;
+        if (conn->kind == HJ_CONN_HEAD)
+            hj_request_head_process(loop, conn);
+    }
+    loop->ready_count -= count;
+    memmove(loop->ready, loop->ready + count, loop->ready_count * sizeof(*loop->ready));
 }

@@ -7,6 +7,12 @@
 /* Carries out a list of commands, in order, and frees them. */
 void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list);
 
+/* Takes up again what stalled at a full queue. */
+void hj_dispatch_stalled(struct hj_loop *loop);
+
+/* Goes on with the next requests of connections that had them in their input. */
+void hj_dispatch_ready(struct hj_loop *loop);
+
 void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event);
 
 #endif

@@ -1,11 +1,11 @@
 /* The end of a loop's connections; see drain.h. Loop thread. */
 #include "loop/drain.h"
 
+#include "loop/closing.h"
 #include "loop/conn.h"
 #include "loop/held/ending.h"
-#include "loop/http/http2.h"
 #include "loop/http/pending.h"
-#include "loop/http/request_head.h"
+#include "loop/http/refusal.h"
 #include "loop/io/acceptor.h"
 
 void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
@@ -18,11 +18,11 @@ void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
     hj_acceptor_close(loop);
     for (uint32_t i = 1; i < loop->table.used; ++i) {
         struct hj_conn *conn = hj_table_at(&loop->table, i);
-        if (conn->fd == -1)
+        if (!hj_conn_is_open(conn))
             continue;
         if (conn->kind == HJ_CONN_HELD)
             ++loop->drain_total;
-        else if (conn->kind == HJ_CONN_READING && conn->input == NULL)
+        else if (conn->kind == HJ_CONN_HEAD && conn->input == NULL)
             hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);
     }
     loop->sweep_at_ms = loop->now_ms;
@@ -36,7 +36,7 @@ static void close_share(struct hj_loop *loop)
     uint64_t due = span == 0 ? loop->drain_total : loop->drain_total * elapsed / span;
     for (uint32_t i = 1; i < loop->table.used && loop->drain_closed < due; ++i) {
         struct hj_conn *conn = hj_table_at(&loop->table, i);
-        if (conn->fd == -1 || conn->kind != HJ_CONN_HELD || (conn->flags & HJ_CONN_ENDING) != 0)
+        if (!hj_conn_is_open(conn) || conn->kind != HJ_CONN_HELD || (conn->flags & HJ_CONN_ENDING) != 0)
             continue;
         ++loop->drain_closed;
         hj_ending_finish(loop, conn);
@@ -53,24 +53,23 @@ void hj_drain_step(struct hj_loop *loop)
 
 bool hj_drain_done(const struct hj_loop *loop)
 {
-    return loop->draining && loop->table.live == 0 && !hj_http_busy(loop);
+    return loop->draining && loop->table.live == 0;
 }
 
 void hj_drain_abandon(struct hj_loop *loop)
 {
     hj_acceptor_close(loop);
-    hj_http_abandon(loop); /* before the table: what libh2o had comes back there */
     for (uint32_t i = 1; i < loop->table.used; ++i) {
         struct hj_conn *conn = hj_table_at(&loop->table, i);
-        if (conn->fd == -1)
+        if (!hj_conn_is_open(conn))
             continue;
         /* a body that ends here by our doing ends as a whole one where the peer can take the last chunk */
         if (conn->kind == HJ_CONN_HELD && (conn->flags & HJ_CONN_ENDING) == 0)
             hj_ending_finish(loop, conn);
         else if (conn->kind == HJ_CONN_PENDING && conn->request != NULL && (conn->flags & HJ_CONN_ENDING) == 0)
-            hj_reading_refuse(loop, conn, 503, "the server stops");
-        if (conn->fd != -1)
-            hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);
+            hj_refusal_send(loop, conn, 503, "the server stops");
+        hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);
     }
+    hj_closing_run(loop);
     hj_pending_abandon(loop);
 }

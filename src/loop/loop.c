@@ -4,11 +4,9 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "loop/conn.h"
+#include "loop/closing.h"
 #include "loop/dispatch.h"
 #include "loop/drain.h"
-#include "loop/held/socket_input.h"
-#include "loop/http/http2.h"
 #include "loop/http/pending.h"
 #include "loop/sweep.h"
 
@@ -40,28 +38,31 @@ static void cancel_waiters(struct hj_loop *loop)
     }
 }
 
+void hj_loop_push(struct hj_loop *loop, struct hj_queue *queue, struct hj_event *event)
+{
+    (void)loop;
+    hj_queue_push(queue, event);
+}
+
 static void turn(struct hj_loop *loop)
 {
     struct hj_poll_event events[HJ_POLL_BATCH];
-    int timeout = loop->hurry ? 0 : hj_sweep_wait(loop);
-    bool http = hj_http_busy(loop);
-    if (http)
-        hj_http_run(loop, timeout);
-    int count = hj_poller_wait(&loop->poller, events, http ? 0 : timeout);
+    int timeout = loop->ready_count != 0 ? 0 : hj_sweep_wait(loop);
+    int count = hj_poller_wait(&loop->poller, events, timeout);
     loop->now_ms = hj_clock_ms();
     for (int i = 0; i < count; ++i) {
         if (events[i].data == HJ_POLL_DATA_MAILBOX)
-            hj_notify_clear(
-                &loop->worker.mailbox.notify); /* before the take below: what comes after it signals again */
+            hj_notify_clear(&loop->worker.mailbox.notify); /* before the take: what comes after it signals again */
         hj_dispatch_event(loop, &events[i]);
     }
     if (atomic_exchange(&loop->resume, false)) {
         hj_pending_resume(loop);
-        hj_reader_resume(loop);
+        hj_dispatch_stalled(loop);
     }
     hj_dispatch_commands(loop, hj_mailbox_take(&loop->worker.mailbox));
-    loop->hurry = hj_http_settle(loop);
+    hj_dispatch_ready(loop);
     hj_sweep(loop);
+    hj_closing_run(loop);
 }
 
 /* The last of a loop that ran: nothing is asked of it any more, and nothing is left of what it had. */
@@ -69,10 +70,8 @@ static void wind_up(struct hj_loop *loop)
 {
     loop->stopping = true;
     hj_dispatch_commands(loop, hj_mailbox_close(&loop->worker.mailbox));
-    hj_http_settle(loop);
     hj_drain_abandon(loop);
     cancel_waiters(loop);
-    hj_http_close(loop);
     hj_poller_close(&loop->poller);
     hj_notify_close(&loop->worker.mailbox.notify);
     hj_table_dispose(&loop->table);
@@ -83,15 +82,9 @@ void *hj_loop_run(void *arg)
 {
     struct hj_loop *loop = arg;
     struct hj_server *server = loop->server;
-    loop->now_ms = hj_clock_ms();
-    /* what libh2o allocates is its thread's own, so it is made here */
-    bool open = (loop->open_result = hj_http_open(loop)) == 0;
-    sem_post(&loop->opened);
-    if (open) {
-        while (!loop->stopping && !hj_drain_done(loop))
-            turn(loop);
-        wind_up(loop);
-    }
+    while (!loop->stopping && !hj_drain_done(loop))
+        turn(loop);
+    wind_up(loop);
     if (atomic_fetch_sub(&server->workers_alive, 1) == 1)
         hj_server_stopped(server);
     hj_object_unref(&server->object);

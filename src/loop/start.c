@@ -1,6 +1,5 @@
 /* Starting a server: its loops are made, then their threads, all or none; then connections may come. Any thread, under
  * the server's lock. */
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,14 +19,18 @@
 /* Descriptors that the program keeps for itself when max_connections is left to the library. */
 #define SPARE_DESCRIPTORS 64
 
+#define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
 static int prepare_buffers(struct hj_loop *loop)
 {
     const struct hj_server *server = loop->server;
     loop->scratch = malloc(HJ_SCRATCH_SIZE);
     loop->last_chunk = hj_buf_copy(HJ_CHUNK_LAST, sizeof(HJ_CHUNK_LAST) - 1);
+    loop->continue_head = hj_buf_copy(CONTINUE, sizeof(CONTINUE) - 1);
     loop->held_heads = calloc(server->route_count + 1, sizeof(*loop->held_heads));
     loop->inlets = calloc(hj_loop_inlet_count(loop) + 1, sizeof(*loop->inlets));
-    if (loop->scratch == NULL || loop->last_chunk == NULL || loop->held_heads == NULL || loop->inlets == NULL)
+    if (loop->scratch == NULL || loop->last_chunk == NULL || loop->continue_head == NULL || loop->held_heads == NULL ||
+        loop->inlets == NULL)
         return HIJACK_ENOMEM;
     for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
         loop->inlets[i].waiter = (struct hj_waiter){.ready = &loop->resume, .notify = &loop->worker.mailbox.notify};
@@ -46,14 +49,14 @@ static void free_loop(struct hj_loop *loop)
     free(loop->held_heads);
     free(loop->inlets);
     free(loop->acceptors);
-    free(loop->doomed);
+    free(loop->ready);
     free(loop->scratch);
     hj_buf_unref(loop->last_chunk);
+    hj_buf_unref(loop->continue_head);
     hj_buf_unref(loop->heartbeat[0]);
     hj_buf_unref(loop->heartbeat[1]);
     hj_poller_close(&loop->poller);
     hj_mailbox_dispose(&loop->worker.mailbox);
-    sem_destroy(&loop->opened);
     free(loop);
 }
 
@@ -66,7 +69,6 @@ static int new_loop(struct hj_loop **out, struct hj_server *server, uint32_t ind
     loop->worker.index = index;
     loop->start_ms = loop->now_ms = hj_clock_ms();
     loop->poller.fd = -1;
-    sem_init(&loop->opened, 0, 0);
     *out = loop; /* freed with the server's other loops from here on */
     int rc = hj_mailbox_open(&loop->worker.mailbox);
     if (rc == 0)
@@ -115,21 +117,12 @@ static int start_thread(struct hj_loop *loop)
     return HIJACK_ELIMIT;
 }
 
-static int wait_opened(struct hj_loop *loop)
-{
-    while (sem_wait(&loop->opened) == -1 && errno == EINTR)
-        ;
-    return loop->open_result;
-}
-
-/* Ends the threads of the first `count` loops again; those that could not run have ended by themselves. */
+/* Ends the threads of the first `count` loops again. */
 static void take_back(struct hj_server *server, uint32_t count)
 {
     for (uint32_t i = 0; i < count; ++i) {
-        struct hj_loop *loop = (struct hj_loop *)server->workers[i];
-        if (loop->open_result == 0)
-            hj_worker_stop(&loop->worker, &server->object);
-        pthread_join(loop->worker.thread, NULL);
+        hj_worker_stop(server->workers[i], &server->object);
+        pthread_join(server->workers[i]->thread, NULL);
     }
 }
 
@@ -148,12 +141,9 @@ static int start_threads(struct hj_server *server)
     /* one more than there are: neither the end of the server nor of its listeners is decided before all is well */
     atomic_store(&server->workers_alive, server->worker_count + 1);
     for (uint32_t i = 0; i < server->worker_count; ++i) {
-        /* one after the other: libh2o ends the process where several together run out of descriptors */
-        struct hj_loop *loop = (struct hj_loop *)server->workers[i];
-        bool started = start_thread(loop) == 0;
-        int rc = started ? wait_opened(loop) : HIJACK_ELIMIT;
+        int rc = start_thread((struct hj_loop *)server->workers[i]);
         if (rc != 0) {
-            take_back(server, i + started);
+            take_back(server, i);
             return rc;
         }
     }

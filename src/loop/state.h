@@ -3,7 +3,6 @@
 #define HJ_LOOP_STATE_H
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,7 +20,7 @@
 struct hj_http;
 struct hj_conn;
 
-#define HJ_SCRATCH_SIZE 65536
+#define HJ_SCRATCH_SIZE 65536 /* the most that is read at once */
 
 /* Poller data that are no table entry. */
 #define HJ_POLL_DATA_MAILBOX UINT64_MAX
@@ -48,17 +47,9 @@ struct hj_inlet {
     struct hj_request *parked_head, *parked_tail; /* references */
 };
 
-/* A table entry that must go, and why. */
-struct hj_doomed {
-    uint32_t index;
-    int reason;
-};
-
 struct hj_loop {
     struct hj_worker worker;  /* what core sees; first */
     struct hj_server *server; /* owns the loop; the thread holds a reference */
-    sem_t opened;             /* posted by the thread once open_result is there */
-    int open_result;          /* 0, or why the thread could not run */
     _Atomic bool resume;      /* a queue that was full has room; set by its poller */
     /* from here on the loop thread's alone */
     struct hj_poller poller;
@@ -73,22 +64,22 @@ struct hj_loop {
     bool accepting;                  /* holds its share of the server's listeners */
     bool may_accept;                 /* the start is complete */
     bool accept_paused;              /* the listening sockets are out of the poller */
-    uint8_t next_deal;               /* for dealing out connections to queues */
+    uint8_t next_queue;              /* for assigning connections to queues in turn */
     struct hj_inlet *inlets;         /* one for each queue, then for each route's queue */
     uint32_t stalled;                /* connections with HJ_CONN_STALLED */
     struct hj_held_head *held_heads; /* one for each route */
-    struct hj_doomed *doomed;        /* to be closed after this fan-out */
-    uint32_t doomed_count, doomed_capacity;
-    struct hj_buf *last_chunk, *heartbeat[2]; /* what is often written: plain and chunked */
-    char *scratch;                            /* HJ_SCRATCH_SIZE */
-    bool hurry;                               /* there is more to do: no waiting in the next turn */
-    bool stopping;                            /* no connection may begin any more */
+    uint32_t closing;                /* first of the entries to be closed at the end of this turn; 0: none */
+    uint32_t *ready;                 /* entries that may have the next request in their input */
+    uint32_t ready_count, ready_capacity;
+    struct hj_buf *last_chunk, *continue_head, *heartbeat[2]; /* what is often written; heartbeats plain and chunked */
+    char *scratch;                                            /* HJ_SCRATCH_SIZE */
+    bool stopping;                                            /* no connection may begin any more */
     bool draining;
     uint64_t drain_start_ms, drain_deadline_ms;
     uint64_t drain_total, drain_closed; /* held members at the start of draining, and closed since */
 };
 
-static inline void hj_worker_count(struct hj_loop *loop, uint32_t stat, uint64_t n)
+static inline void hj_loop_count(struct hj_loop *loop, uint32_t stat, uint64_t n)
 {
     uint64_t value = atomic_load_explicit(&loop->worker.stats[stat], memory_order_relaxed);
     atomic_store_explicit(&loop->worker.stats[stat], value + n, memory_order_relaxed);
@@ -96,7 +87,7 @@ static inline void hj_worker_count(struct hj_loop *loop, uint32_t stat, uint64_t
 
 static inline void hj_loop_uncount(struct hj_loop *loop, uint32_t stat, uint64_t n)
 {
-    hj_worker_count(loop, stat, 0 - n);
+    hj_loop_count(loop, stat, 0 - n);
 }
 
 /* Time in the 32 bits that a table entry has; differences are right up to 49 days. */
@@ -104,6 +95,9 @@ static inline uint32_t hj_loop_time(const struct hj_loop *loop)
 {
     return (uint32_t)(loop->now_ms - loop->start_ms);
 }
+
+/* Gives the event to the queue. */
+void hj_loop_push(struct hj_loop *loop, struct hj_queue *queue, struct hj_event *event);
 
 /* The loop's inlet to a queue of its server. */
 struct hj_inlet *hj_loop_inlet(struct hj_loop *loop, const struct hj_queue *queue);

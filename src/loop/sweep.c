@@ -8,8 +8,8 @@
 #include "loop/conn.h"
 #include "loop/drain.h"
 #include "loop/fanout/shard.h"
-#include "loop/http/http2.h"
-#include "loop/http/request_head.h"
+#include "loop/http/refusal.h"
+#include "loop/http/request_body.h"
 #include "loop/io/acceptor.h"
 #include "loop/io/writer.h"
 
@@ -62,11 +62,11 @@ static void heartbeat(struct hj_loop *loop, struct hj_conn *conn)
 {
     if (conn->backlog != NULL || (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) != 0)
         return;
-    hj_worker_count(loop, HIJACK_STAT_HEARTBEATS, 1);
+    hj_loop_count(loop, HIJACK_STAT_HEARTBEATS, 1);
     hj_writer_send(loop, conn, loop->heartbeat[hj_wire_is_chunked(conn->wire)], false);
 }
 
-static void look_at_reading(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
+static void look_at_head(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
 {
     const struct hj_server_options *options = &loop->server->options;
     bool between = (conn->flags & HJ_CONN_REUSED) != 0 && conn->input == NULL;
@@ -78,17 +78,32 @@ static void look_at_reading(struct hj_loop *loop, struct hj_conn *conn, uint32_t
     if (limit == 0 || now - conn->in_ms < limit)
         return;
     if (conn->input != NULL)
-        hj_reading_refuse(loop, conn, 408, "the request head took too long (option head_timeout_ms)");
+        hj_refusal_send(loop, conn, 408, "the request head took too long (option head_timeout_ms)");
     else
         hj_conn_close(loop, conn, between ? 0 : HIJACK_ETIMEDOUT);
+}
+
+static void look_at_body(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
+{
+    if (!hj_request_body_waits_for_peer(conn) || now - conn->in_ms < loop->server->options.request_timeout_ms)
+        return;
+    if (!atomic_load(&conn->request->answered) && conn->backlog == NULL)
+        hj_refusal_send(loop, conn, 408, "the request body took too long (option request_timeout_ms)");
+    else
+        hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
 }
 
 static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
 {
     const struct hj_server_options *options = &loop->server->options;
-    if (conn->kind == HJ_CONN_READING) {
-        look_at_reading(loop, conn, now);
+    if (conn->kind == HJ_CONN_HEAD) {
+        look_at_head(loop, conn, now);
         return;
+    }
+    if (conn->kind == HJ_CONN_BODY || hj_request_body_is_open(conn)) {
+        look_at_body(loop, conn, now);
+        if (conn->kind == HJ_CONN_BODY || conn->kind == HJ_CONN_PENDING)
+            return;
     }
     if (conn->kind == HJ_CONN_LINGERING) {
         if (now - conn->in_ms >= LINGER_MS)
@@ -121,7 +136,7 @@ void hj_sweep(struct hj_loop *loop)
     uint32_t now = hj_loop_time(loop);
     for (uint32_t i = 1; i < loop->table.used; ++i) {
         struct hj_conn *conn = hj_table_at(&loop->table, i);
-        if (conn->fd != -1)
+        if (hj_conn_is_open(conn))
             look_at(loop, conn, now);
     }
     hj_acceptor_resume(loop);

@@ -56,10 +56,9 @@ struct hj_conn *hj_table_take(struct hj_table *table)
 
 void hj_table_give(struct hj_table *table, struct hj_conn *conn)
 {
-    uint32_t index = conn->index, generation = conn->generation + 1;
+    uint32_t index = conn->index;
     memset(conn, 0, sizeof(*conn));
     conn->index = index;
-    conn->generation = generation;
     conn->fd = -1;
     conn->in_ms = table->free;
     table->free = index;

@@ -33,7 +33,7 @@ struct hj_member_table {
     uint32_t used, free;
 };
 
-/* A free entry, NULL when out of memory; its fd is -1, its index and generation are kept. */
+/* A free entry, NULL when out of memory; its fd is -1, its index is kept. */
 struct hj_conn *hj_table_take(struct hj_table *table);
 void hj_table_give(struct hj_table *table, struct hj_conn *conn);
 struct hj_conn *hj_table_at(const struct hj_table *table, uint32_t index);

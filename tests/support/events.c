@@ -116,7 +116,7 @@ static void watch(struct events *events, const hijack_event *event)
     const char *name = hijack_event_name(event->type);
     struct handle_note *note;
 
-    if (event->type == HIJACK_EVENT_NONE || event->type > HIJACK_EVENT_WAKE)
+    if (event->type == HIJACK_EVENT_NONE || event->type > HIJACK_EVENT_HANGUP)
         check_fail(__FILE__, __LINE__, "an event of type %u", event->type);
     if (event->type == HIJACK_EVENT_WAKE) {
         CHECK(event->handle == NULL && event->len == 0);
@@ -132,6 +132,8 @@ static void watch(struct events *events, const hijack_event *event)
     if (event->type == HIJACK_EVENT_CLOSED || event->type == HIJACK_EVENT_DETACHED ||
         event->type == HIJACK_EVENT_STOPPED)
         note->ended = 1;
+    if (event->type == HIJACK_EVENT_HANGUP && note->hung_up++)
+        check_fail(__FILE__, __LINE__, "a second HANGUP for handle %p", event->handle);
     if (event->type == HIJACK_EVENT_CLOSED && event->status > 0)
         check_fail(__FILE__, __LINE__, "CLOSED with status %d", event->status);
 }

@@ -28,7 +28,8 @@ enum {
 struct handle_note {
     void *handle;
     int kind;
-    int ended; /* its last event was seen */
+    int ended;   /* its last event was seen */
+    int hung_up; /* HANGUP was seen */
     int freed;
 };
 

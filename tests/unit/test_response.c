@@ -1,210 +1,318 @@
 /* SPDX-License-Identifier: MIT
  *
- * Header blocks of programs: what is refused and what is read; and response heads: which lines are written, byte by
- * byte.
+ * How a response that goes on starts: head and wire form of each kind for HTTP/1.0, for HTTP/1.1, and for HTTP/1.1 with
+ * "Connection: close".
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/response_head.h"
+#include "core/response.h"
 #include "support/check.h"
 
-#define IS(slice, text) BYTES((slice).base, (slice).len, text, sizeof(text) - 1)
+#define NONE hj_slice(NULL, 0)
 
-/* Checks a copy of exactly that many bytes, so that ASan sees a read past the end. */
-static int check(struct hj_fields *fields, const char *block, size_t len)
-{
-    char *copy = malloc(len != 0 ? len : 1);
-    memcpy(copy, block, len);
-    int result = hj_fields_check(fields, copy, len);
-    free(copy);
-    return result;
-}
+static const struct hj_client http_10 = {0, false}, http_10_keep = {0, true}, http_11 = {1, true},
+                              http_11_close = {1, false};
 
-#define GOOD(fields, block) CODE(check(fields, LIT(block)), 0)
-#define BAD(block)                                                                                                     \
-    do {                                                                                                               \
-        struct hj_fields untouched = {.content_length = 77};                                                           \
-        CODE(check(&untouched, LIT(block)), HIJACK_EHEADER);                                                           \
-        assert_int_equal(untouched.content_length, 77);                                                                \
-    } while (0)
+static struct hj_server_options options;
 
-static void blocks_with_faults_are_refused(void **state)
+static int setup(void **state)
 {
     (void)state;
-    BAD("a");
-    BAD("a:");
-    BAD("a: b");
-    BAD("a: b\r");
-    BAD("a: b\n");
-    BAD("a: b\n\n");
-    BAD("a: b\x01\n");
-    BAD("a\n: b\r\n");
-    BAD("\r\n");
-    BAD("a: b\r\n\r\n");
-    BAD("a: b\r\nc");
-    BAD("a: b\r\nc: d");
-    BAD(": b\r\n");
-    BAD("a\r\n");
-    BAD("a b: c\r\n");
-    BAD("a : c\r\n");
-    BAD(" a: c\r\n");
-    BAD("a: b\r\n c\r\n");
-    BAD("a\0: b\r\n");
-    BAD("\xc3\xa9: b\r\n");
-    BAD("a(: b\r\n");
-    BAD("a: b\0c\r\n");
-    BAD("a: b\rc\r\n");
-    BAD("a: b\r\r\n");
-    BAD("a: b\nc: d\r\n");
-    BAD("a: b\x01\r\n");
-    BAD("a: b\x7f\r\n");
-    BAD("Content-Length: \r\n");
-    BAD("Content-Length: -1\r\n");
-    BAD("Content-Length: 1a\r\n");
-    BAD("Content-Length: 18446744073709551616\r\n");
-    BAD("Content-Length: 5\r\ncontent-length: 5\r\n");
+    hj_options_default(&options, HJ_SCOPE_SERVER);
+    return 0;
 }
 
-static void good_blocks_are_read(void **state)
+/* Takes the Date line out, which must be there once and be a date; the head as text with a NUL. */
+static char *without_date(const struct hj_buf *head, int line)
+{
+    char *text = calloc(1, head->len + 1), *date, *value;
+    memcpy(text, head->data, head->len);
+    date = strstr(text, "Date: ");
+    if (date == NULL || strstr(date + 1, "Date: ") != NULL)
+        check_fail(__FILE__, line, "no Date, or more than one: %s", text);
+    value = date + strlen("Date: ");
+    if (strncmp(value + 25, " GMT\r\n", 6) != 0 || strncmp(value + 3, ", ", 2) != 0)
+        check_fail(__FILE__, line, "not a date: %.31s", value);
+    memmove(date, value + 31, strlen(value + 31) + 1);
+    return text;
+}
+
+/* expected NULL: no head. Frees it. */
+static void check_response(struct hj_response response, const char *expected, enum hj_wire wire, bool keep_alive,
+                           int line)
+{
+    if ((response.head == NULL) != (expected == NULL))
+        check_fail(__FILE__, line, expected == NULL ? "there is a head" : "there is no head");
+    if (expected != NULL) {
+        char *text = without_date(response.head, line);
+        check_bytes(text, strlen(text), expected, strlen(expected), __FILE__, line);
+        free(text);
+    }
+    if (response.wire != wire || response.keep_alive != keep_alive)
+        check_fail(__FILE__, line, "wire %d, keep-alive %d; must be %d, %d", (int)response.wire, response.keep_alive,
+                   (int)wire, keep_alive);
+    hj_buf_unref(response.head);
+}
+
+#define STATUS_200 "HTTP/1.1 200 OK\r\n"
+#define SERVER "Server: libhijack\r\n"
+#define CLOSE "Connection: close\r\n"
+#define KEEP "Connection: keep-alive\r\n"
+#define CHUNKED "Transfer-Encoding: chunked\r\n"
+#define SSE_TYPE "Content-Type: text/event-stream\r\n"
+#define SSE_LINES "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
+#define END "\r\n"
+
+static void check_hold(uint32_t kind, struct hj_slice headers, struct hj_client client, const char *expected,
+                       enum hj_wire wire, bool keep_alive, int line)
+{
+    struct hj_response response;
+    memset(&response, 0x5a, sizeof(response));
+    CODE(hj_response_hold(&response, kind, headers, client, &options), 0);
+    check_response(response, expected, wire, keep_alive, line);
+}
+
+#define HOLD(kind, headers, client, expected, wire, keep_alive)                                                        \
+    check_hold(HIJACK_HOLD_##kind, (headers), (client), (expected), HJ_WIRE_##wire, (keep_alive), __LINE__)
+
+static void raw_members_get_no_head(void **state)
 {
     (void)state;
+    const struct hj_client *clients[] = {&http_10, &http_10_keep, &http_11, &http_11_close};
+    struct hj_response response = {.wire = HJ_WIRE_COUNT};
+    for (int i = 0; i < 4; ++i) {
+        HOLD(RAW, NONE, *clients[i], NULL, RAW, false);
+        HOLD(SSE_BODY, NONE, *clients[i], NULL, SSE, false); /* another server has written it, until close */
+        CODE(hj_response_hold(&response, HIJACK_HOLD_RAW, HJ_SLICE("A: b\r\n"), *clients[i], &options), HIJACK_EINVAL);
+        CODE(hj_response_hold(&response, HIJACK_HOLD_SSE_BODY, HJ_SLICE("A: b\r\n"), *clients[i], &options),
+             HIJACK_EINVAL);
+        CODE(hj_response_hold(&response, 0, NONE, *clients[i], &options), HIJACK_EINVAL);
+        CODE(hj_response_hold(&response, 5, NONE, *clients[i], &options), HIJACK_EINVAL);
+    }
+    assert_int_equal(response.wire, HJ_WIRE_COUNT); /* untouched on failure */
+}
+
+static void stream_members(void **state)
+{
+    (void)state;
+    struct hj_slice headers = HJ_SLICE("X-A: 1\r\nx-b:2\r\n");
+    HOLD(STREAM, headers, http_10, STATUS_200 SERVER CLOSE "X-A: 1\r\nx-b:2\r\n" END, RAW, false);
+    HOLD(STREAM, headers, http_10_keep, STATUS_200 SERVER CLOSE "X-A: 1\r\nx-b:2\r\n" END, RAW, false);
+    HOLD(STREAM, headers, http_11, STATUS_200 SERVER CHUNKED "X-A: 1\r\nx-b:2\r\n" END, CHUNKED, true);
+    HOLD(STREAM, NONE, http_11_close, STATUS_200 SERVER CLOSE CHUNKED END, CHUNKED, false);
+}
+
+static void sse_members(void **state)
+{
+    (void)state;
+    HOLD(SSE, NONE, http_10, STATUS_200 SERVER CLOSE SSE_TYPE SSE_LINES END, SSE, false);
+    HOLD(SSE, NONE, http_10_keep, STATUS_200 SERVER CLOSE SSE_TYPE SSE_LINES END, SSE, false);
+    HOLD(SSE, NONE, http_11, STATUS_200 SERVER CHUNKED SSE_TYPE SSE_LINES END, SSE_CHUNKED, true);
+    HOLD(SSE, NONE, http_11_close, STATUS_200 SERVER CLOSE CHUNKED SSE_TYPE SSE_LINES END, SSE_CHUNKED, false);
+    HOLD(SSE, HJ_SLICE("Access-Control-Allow-Origin: *\r\n"), http_11,
+         STATUS_200 SERVER CHUNKED SSE_TYPE SSE_LINES "Access-Control-Allow-Origin: *\r\n" END, SSE_CHUNKED, true);
+    /* the program may say the type itself, with a charset for one */
+    HOLD(SSE, HJ_SLICE("content-type: text/event-stream; charset=utf-8\r\n"), http_11,
+         STATUS_200 SERVER CHUNKED SSE_LINES "content-type: text/event-stream; charset=utf-8\r\n" END, SSE_CHUNKED,
+         true);
+}
+
+static void sse_streams_start_as_members_do(void **state)
+{
+    (void)state;
+    const struct hj_client *clients[] = {&http_10, &http_10_keep, &http_11, &http_11_close};
+    for (int i = 0; i < 4; ++i) {
+        struct hj_response stream, member;
+        CODE(hj_response_sse(&stream, HJ_SLICE("A: b\r\n"), *clients[i], &options), 0);
+        CODE(hj_response_hold(&member, HIJACK_HOLD_SSE, HJ_SLICE("A: b\r\n"), *clients[i], &options), 0);
+        char *expected = without_date(member.head, __LINE__);
+        check_response(stream, expected, member.wire, member.keep_alive, __LINE__);
+        free(expected);
+        hj_buf_unref(member.head);
+    }
+    struct hj_response response;
+    CODE(hj_response_sse(&response, HJ_SLICE("A: b\n"), http_11, &options), HIJACK_EHEADER);
+}
+
+static void check_stream(unsigned status, const char *headers, struct hj_client client, bool body, const char *expected,
+                         enum hj_wire wire, bool keep_alive, int line)
+{
+    struct hj_response response;
     struct hj_fields fields;
-    CODE(hj_fields_check(&fields, NULL, 0), 0);
-    assert_false(fields.has_content_length || fields.has_connection || fields.connection_close ||
-                 fields.has_content_type || fields.has_date || fields.has_server || fields.has_transfer_encoding);
-    CODE(hj_fields_check(NULL, LIT("a:b\r\n")), 0);
-    CODE(hj_fields_check(NULL, LIT("a:b\n")), HIJACK_EHEADER);
-    GOOD(&fields, "X-a: \xc3\xa9\tx\r\nempty:\r\nspaces:  \r\n");
-    GOOD(&fields, "CONTENT-length: 42 \r\nContent-Type:text/plain\r\nDATE: x\r\nserver: y\r\nTransfer-Encoding: z\r\n");
-    assert_true(fields.has_content_length && fields.has_content_type && fields.has_date && fields.has_server &&
-                fields.has_transfer_encoding);
-    assert_int_equal(fields.content_length, 42);
-    assert_false(fields.has_connection);
-    GOOD(&fields, "Connection: keep-alive, CLOSE\r\n");
-    assert_true(fields.has_connection && fields.connection_close);
-    GOOD(&fields, "connection: upgrade\r\n");
-    assert_true(fields.has_connection && !fields.connection_close);
-    GOOD(&fields, "dates: a\r\nserve: b\r\nConnectiom: close\r\nContent-Lengtx: a\r\nContent-Typo: a\r\n");
-    assert_false(fields.has_date || fields.has_server || fields.has_connection || fields.has_content_length ||
-                 fields.has_content_type);
+    struct hj_slice block = {headers, strlen(headers)};
+    memset(&response, 0x5a, sizeof(response));
+    CODE(hj_fields_check(&fields, block.base, block.len), 0);
+    CODE(hj_response_stream(&response, status, block, &fields, client, body, &options), 0);
+    check_response(response, expected, wire, keep_alive, line);
 }
 
-static void fields_come_one_by_one(void **state)
+#define STREAM(headers, client, expected, wire, keep_alive)                                                            \
+    check_stream(200, (headers), (client), true, (expected), HJ_WIRE_##wire, (keep_alive), __LINE__)
+#define BODILESS(status, headers, client, expected, keep_alive)                                                        \
+    check_stream((status), (headers), (client), false, (expected), HJ_WIRE_RAW, (keep_alive), __LINE__)
+
+static void streams_of_unknown_length(void **state)
 {
     (void)state;
-    const char block[] = "a:b\r\nName: \t the value \t\r\nempty:\r\nc: d:e\r\n";
-    const char *cursor = block, *const end = block + sizeof(block) - 1;
-    struct hj_slice name, value;
-    assert_true(hj_fields_next(&name, &value, &cursor, end));
-    IS(name, "a");
-    IS(value, "b");
-    assert_true(hj_fields_next(&name, &value, &cursor, end));
-    IS(name, "Name");
-    IS(value, "the value");
-    assert_true(hj_fields_next(&name, &value, &cursor, end));
-    IS(name, "empty");
-    IS(value, "");
-    assert_true(hj_fields_next(&name, &value, &cursor, end));
-    IS(name, "c");
-    IS(value, "d:e");
-    assert_false(hj_fields_next(&name, &value, &cursor, end));
-    cursor = NULL;
-    assert_false(hj_fields_next(&name, &value, &cursor, NULL));
+    STREAM("", http_10, STATUS_200 SERVER CLOSE END, RAW, false);
+    STREAM("", http_10_keep, STATUS_200 SERVER CLOSE END, RAW, false); /* its end is the connection's */
+    STREAM("", http_11, STATUS_200 SERVER CHUNKED END, CHUNKED, true);
+    STREAM("", http_11_close, STATUS_200 SERVER CLOSE CHUNKED END, CHUNKED, false);
+    STREAM("A: b\r\nConnection: close\r\n", http_11, STATUS_200 SERVER CLOSE CHUNKED "A: b\r\n" END, CHUNKED, false);
 }
 
-static void check_head(const struct hj_response_head *head, const char *expected, size_t len, int line)
+static void streams_with_a_length(void **state)
 {
+    (void)state;
+    STREAM("Content-Length: 10\r\n", http_10, STATUS_200 SERVER CLOSE "Content-Length: 10\r\n" END, RAW, false);
+    STREAM("content-length:10\r\n", http_10_keep, STATUS_200 SERVER KEEP "Content-Length: 10\r\n" END, RAW, true);
+    STREAM("content-length: 10\r\nA: b\r\n", http_11, STATUS_200 SERVER "Content-Length: 10\r\nA: b\r\n" END, RAW,
+           true);
+    STREAM("Content-Length: 0\r\n", http_11_close, STATUS_200 SERVER CLOSE "Content-Length: 0\r\n" END, RAW, false);
+    STREAM("Content-Length: 1\r\nConnection: close\r\n", http_10_keep,
+           STATUS_200 SERVER CLOSE "Content-Length: 1\r\n" END, RAW, false);
+}
+
+static void streams_without_a_body(void **state)
+{
+    (void)state;
+    BODILESS(200, "", http_10, STATUS_200 SERVER CLOSE END, false);
+    BODILESS(200, "", http_10_keep, STATUS_200 SERVER KEEP END, true); /* a HEAD ends with its head */
+    BODILESS(200, "", http_11, STATUS_200 SERVER END, true);
+    BODILESS(200, "", http_11_close, STATUS_200 SERVER CLOSE END, false);
+    BODILESS(200, "Content-Length: 5\r\n", http_11, STATUS_200 SERVER "Content-Length: 5\r\n" END, true);
+    BODILESS(204, "", http_11, "HTTP/1.1 204 No Content\r\n" SERVER END, true);
+    BODILESS(204, "Content-Length: 5\r\n", http_11, "HTTP/1.1 204 No Content\r\n" SERVER END, true);
+    BODILESS(304, "ETag: \"a\"\r\n", http_11, "HTTP/1.1 304 Not Modified\r\n" SERVER "ETag: \"a\"\r\n" END, true);
+}
+
+static void check_respond(unsigned status, const char *headers, struct hj_client client, bool has_body,
+                          const char *body, const char *expected, bool keep_alive, int line)
+{
+    struct hj_buf *whole = NULL;
+    struct hj_fields fields;
+    bool kept = !keep_alive;
+    struct hj_slice block = {headers, strlen(headers)};
+    CODE(hj_fields_check(&fields, block.base, block.len), 0);
+    CODE(hj_response_whole(&whole, &kept, status, block, &fields, client, has_body, hj_slice(body, strlen(body)),
+                           &options),
+         0);
+    check_response((struct hj_response){.head = whole, .keep_alive = kept}, expected, HJ_WIRE_RAW, keep_alive, line);
+}
+
+#define RESPOND(status, headers, client, has_body, body, expected, keep_alive)                                         \
+    check_respond((status), (headers), (client), (has_body), (body), (expected), (keep_alive), __LINE__)
+
+static void whole_responses(void **state)
+{
+    (void)state;
+    RESPOND(200, "A: b\r\n", http_10, true, "hi", STATUS_200 SERVER CLOSE "Content-Length: 2\r\nA: b\r\n" END "hi",
+            false);
+    RESPOND(200, "", http_10_keep, true, "hi", STATUS_200 SERVER KEEP "Content-Length: 2\r\n" END "hi", true);
+    RESPOND(200, "", http_11, true, "hi", STATUS_200 SERVER "Content-Length: 2\r\n" END "hi", true);
+    RESPOND(200, "", http_11_close, true, "hi", STATUS_200 SERVER CLOSE "Content-Length: 2\r\n" END "hi", false);
+    RESPOND(200, "connection: Close\r\n", http_11, true, "hi", STATUS_200 SERVER CLOSE "Content-Length: 2\r\n" END "hi",
+            false);
+    RESPOND(200, "Content-Length: 2\r\n", http_11, true, "hi", STATUS_200 SERVER "Content-Length: 2\r\n" END "hi",
+            true);
+    RESPOND(404, "", http_11, true, "", "HTTP/1.1 404 Not Found\r\n" SERVER "Content-Length: 0\r\n" END, true);
+}
+
+static void whole_responses_without_a_body(void **state)
+{
+    (void)state;
+    /* HEAD: what the length would be */
+    RESPOND(200, "", http_11, false, "hello", STATUS_200 SERVER "Content-Length: 5\r\n" END, true);
+    RESPOND(200, "Content-Length: 99\r\n", http_11, false, "", STATUS_200 SERVER "Content-Length: 99\r\n" END, true);
+    RESPOND(204, "", http_11, false, "no", "HTTP/1.1 204 No Content\r\n" SERVER END, true);
+    RESPOND(204, "Content-Length: 0\r\n", http_11, false, "", "HTTP/1.1 204 No Content\r\n" SERVER END, true);
+    RESPOND(304, "", http_11_close, false, "no", "HTTP/1.1 304 Not Modified\r\n" SERVER CLOSE END, false);
+    RESPOND(304, "Content-Length: 99\r\n", http_11, false, "",
+            "HTTP/1.1 304 Not Modified\r\n" SERVER "Content-Length: 99\r\n" END, true);
+}
+
+static void a_status_out_of_range(void **state)
+{
+    (void)state;
+    static const unsigned bad[] = {0, 99, 1000, UINT32_MAX};
+    struct hj_fields fields = {0};
+    struct hj_response response = {.wire = HJ_WIRE_COUNT};
     struct hj_buf *buf = NULL;
-    CODE(hj_response_head_encode(&buf, head), 0);
-    check_bytes(buf->data, buf->len, expected, len, __FILE__, line);
-    hj_buf_unref(buf);
-}
-
-#define HEAD(text, ...) check_head(&(struct hj_response_head){__VA_ARGS__}, text, sizeof(text) - 1, __LINE__)
-
-static void plain_heads(void **state)
-{
-    (void)state;
-    HEAD("HTTP/1.1 200 OK\r\n\r\n", .status = 200);
-    HEAD("HTTP/1.1 999 Unknown\r\n\r\n", .status = 999);
-    HEAD("HTTP/1.1 100 Continue\r\n\r\n", .status = 100);
-    HEAD("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", .status = 200, .with_length = true);
-    HEAD("HTTP/1.1 304 Not Modified\r\nContent-Length: 18446744073709551615\r\n\r\n", .status = 304,
-         .with_length = true, .length = UINT64_MAX);
-    HEAD("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", .status = 200, .chunked = true);
-    HEAD("HTTP/1.1 200 OK\r\nConnection: close\r\nX: y\r\nA: b\r\n\r\n", .status = 200,
-         .connection = HJ_CONNECTION_CLOSE, .extra = HJ_SLICE("X: y\r\n"), .headers = HJ_SLICE("A: b\r\n"));
-    HEAD("HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n\r\n", .status = 200, .connection = HJ_CONNECTION_KEEP_EXPLICIT);
-    HEAD("HTTP/1.1 404 Not Found\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: libhijack\r\n"
-         "Content-Length: 10\r\nA:b\r\n\r\n",
-         .status = 404, .date = HJ_SLICE("Sun, 06 Nov 1994 08:49:37 GMT"), .server = HJ_SLICE("libhijack"),
-         .with_length = true, .length = 10, .headers = HJ_SLICE("A:b\r\n"));
-}
-
-static void lines_of_the_program_that_give_way(void **state)
-{
-    (void)state;
-#define LINES                                                                                                          \
-    HJ_SLICE("A: b\r\nConnection: x\r\nContent-Length: 5\r\nTransfer-Encoding: t\r\nCONNECTION: y\r\nC: d\r\n")
-    HEAD("HTTP/1.1 200 OK\r\nContent-Length: 7\r\nA: b\r\nC: d\r\n\r\n", .status = 200, .headers = LINES,
-         .with_length = true, .length = 7);
-    HEAD("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\nC: d\r\n\r\n", .status = 200, .headers = LINES,
-         .chunked = true);
-    HEAD("HTTP/1.1 200 OK\r\nConnection: close\r\nA: b\r\nContent-Length: 5\r\nTransfer-Encoding: t\r\nC: d\r\n\r\n",
-         .status = 200, .headers = LINES, .connection = HJ_CONNECTION_CLOSE);
-    HEAD("HTTP/1.1 200 OK\r\nA: b\r\nConnection: x\r\nContent-Length: 5\r\nTransfer-Encoding: t\r\nCONNECTION: y\r\n"
-         "C: d\r\n\r\n",
-         .status = 200, .headers = LINES, .connection = HJ_CONNECTION_AS_GIVEN);
-    HEAD("HTTP/1.1 200 OK\r\nContent-Length: 7\r\nA: b\r\nConnection: x\r\nCONNECTION: y\r\nC: d\r\n\r\n",
-         .status = 200, .headers = LINES, .connection = HJ_CONNECTION_AS_GIVEN, .with_length = true, .length = 7);
-}
-
-static void lines_of_the_program_that_win(void **state)
-{
-    (void)state;
-    HEAD("HTTP/1.1 200 OK\r\ndate: mine\r\nSERVER: me\r\n\r\n", .status = 200, .date = HJ_SLICE("ours"),
-         .server = HJ_SLICE("us"), .headers = HJ_SLICE("date: mine\r\nSERVER: me\r\n"));
-    HEAD("HTTP/1.1 200 OK\r\nServer: us\r\nDate: mine\r\n\r\n", .status = 200, .date = HJ_SLICE("ours"),
-         .server = HJ_SLICE("us"), .headers = HJ_SLICE("Date: mine\r\n"));
-}
-
-/* RFC 9110 section 8.6 and RFC 9112 section 6.1. */
-static void no_framing_with_1xx_and_204(void **state)
-{
-    (void)state;
-    HEAD("HTTP/1.1 204 No Content\r\n\r\n", .status = 204, .with_length = true);
-    HEAD("HTTP/1.1 204 No Content\r\n\r\n", .status = 204, .chunked = true);
-    HEAD("HTTP/1.1 204 No Content\r\n\r\n", .status = 204, .headers = HJ_SLICE("Content-Length: 0\r\n"));
-    HEAD("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\n", .status = 101, .chunked = true,
-         .connection = HJ_CONNECTION_AS_GIVEN,
-         .headers = HJ_SLICE("Connection: upgrade\r\nTransfer-Encoding: chunked\r\n"));
-}
-
-static void heads_that_cannot_be(void **state)
-{
-    (void)state;
-    struct hj_buf *buf = NULL;
-    CODE(hj_response_head_encode(&buf, &(struct hj_response_head){.status = 99}), HIJACK_EINVAL);
-    CODE(hj_response_head_encode(&buf, &(struct hj_response_head){.status = 1000}), HIJACK_EINVAL);
-    CODE(hj_response_head_encode(&buf, &(struct hj_response_head){.status = 200, .chunked = true, .with_length = true}),
-         HIJACK_EINVAL);
-    CODE(hj_response_head_encode(&buf, &(struct hj_response_head){.status = 200, .headers = HJ_SLICE("a: b\r\n\r\n")}),
-         HIJACK_EHEADER);
+    bool keep_alive;
+    for (int i = 0; i < 4; ++i) {
+        CODE(hj_response_stream(&response, bad[i], NONE, &fields, http_11, true, &options), HIJACK_EINVAL);
+        CODE(hj_response_hijack(&response, bad[i], NONE, &fields, &options), HIJACK_EINVAL);
+        CODE(hj_response_whole(&buf, &keep_alive, bad[i], NONE, &fields, http_11, true, NONE, &options), HIJACK_EINVAL);
+    }
     assert_null(buf);
+    assert_int_equal(response.wire, HJ_WIRE_COUNT);
 }
+
+static void check_hijack(unsigned status, const char *headers, const char *expected, int line)
+{
+    struct hj_response response;
+    struct hj_fields fields;
+    struct hj_slice block = {headers, strlen(headers)};
+    CODE(hj_fields_check(&fields, block.base, block.len), 0);
+    CODE(hj_response_hijack(&response, status, block, &fields, &options), 0);
+    check_response(response, expected, HJ_WIRE_RAW, false, line);
+}
+
+#define HIJACK(status, headers, expected) check_hijack((status), (headers), (expected), __LINE__)
+
+static void partial_hijacks(void **state)
+{
+    (void)state;
+    HIJACK(200, "", STATUS_200 SERVER CLOSE END);
+    HIJACK(200, "A: b\r\n", STATUS_200 SERVER CLOSE "A: b\r\n" END);
+    HIJACK(101, "Upgrade: echo\r\nConnection: Upgrade\r\n",
+           "HTTP/1.1 101 Switching Protocols\r\n" SERVER "Upgrade: echo\r\nConnection: Upgrade\r\n" END);
+    HIJACK(200, "Content-Length: 5\r\n", STATUS_200 SERVER CLOSE "Content-Length: 5\r\n" END); /* the program's own */
+    HIJACK(200, "Connection: keep-alive\r\n", STATUS_200 SERVER "Connection: keep-alive\r\n" END);
+}
+
+static void the_server_line_is_an_option(void **state)
+{
+    (void)state;
+    CODE(hj_option_set(&options, HJ_SCOPE_SERVER, HJ_SLICE("server_name"), HJ_SLICE("me")), 0);
+    HIJACK(200, "", STATUS_200 "Server: me\r\n" CLOSE END);
+    HOLD(STREAM, NONE, http_11, STATUS_200 "Server: me\r\n" CHUNKED END, CHUNKED, true);
+    CODE(hj_option_set(&options, HJ_SCOPE_SERVER, HJ_SLICE("server_name"), NONE), 0);
+    HIJACK(200, "", STATUS_200 CLOSE END);
+    HIJACK(200, "Server: mine\r\n", STATUS_200 CLOSE "Server: mine\r\n" END);
+}
+
+static void sse_closes_when_asked_to(void **state)
+{
+    (void)state;
+    static const char line[] = "Connection: close\r\n";
+    struct hj_response response;
+    CODE(hj_response_sse(&response, hj_slice(line, sizeof(line) - 1), (struct hj_client){1, true}, &options), 0);
+    bool says = memmem(response.head->data, response.head->len, line, sizeof(line) - 1) != NULL;
+    hj_buf_unref(response.head);
+    assert_false(response.keep_alive);
+    assert_true(says);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_with_faults_are_refused),
-        cmocka_unit_test(good_blocks_are_read),
-        cmocka_unit_test(fields_come_one_by_one),
-        cmocka_unit_test(plain_heads),
-        cmocka_unit_test(lines_of_the_program_that_give_way),
-        cmocka_unit_test(lines_of_the_program_that_win),
-        cmocka_unit_test(no_framing_with_1xx_and_204),
-        cmocka_unit_test(heads_that_cannot_be),
+        TEST(sse_closes_when_asked_to),
+        TEST(raw_members_get_no_head),
+        TEST(stream_members),
+        TEST(sse_members),
+        TEST(sse_streams_start_as_members_do),
+        TEST(streams_of_unknown_length),
+        TEST(streams_with_a_length),
+        TEST(streams_without_a_body),
+        TEST(whole_responses),
+        TEST(whole_responses_without_a_body),
+        TEST(a_status_out_of_range),
+        TEST(partial_hijacks),
+        TEST(the_server_line_is_an_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,11 +20,6 @@ static uint32_t next_random(uint64_t *seed)
     return (uint32_t)(*seed >> 33);
 }
 
-static uint64_t poll_data(const struct hj_conn *conn)
-{
-    return (uint64_t)conn->generation << 32 | conn->index;
-}
-
 static void a_new_entry_is_free_and_has_its_index(void **state)
 {
     (void)state;
@@ -32,7 +27,6 @@ static void a_new_entry_is_free_and_has_its_index(void **state)
     struct hj_conn *conn = hj_table_take(&table);
     assert_non_null(conn);
     assert_int_equal(conn->index, 1); /* 0 is nobody */
-    assert_int_equal(conn->generation, 0);
     assert_int_equal(conn->fd, -1);
     assert_int_equal(conn->kind, HJ_CONN_FREE);
     assert_int_equal(conn->memberships, 0);
@@ -63,14 +57,13 @@ static void entries_never_move(void **state)
     hj_table_dispose(&table);
 }
 
-static void a_given_entry_comes_back_clean_with_the_next_generation(void **state)
+static void a_given_entry_comes_back_clean(void **state)
 {
     (void)state;
     struct hj_table table = {0};
     struct hj_conn *first = hj_table_take(&table), *other = hj_table_take(&table);
-    for (uint32_t generation = 0; generation < 100; ++generation) {
-        assert_int_equal(first->generation, generation);
-        memset(&first->kind, 0x5a, sizeof(*first) - offsetof(struct hj_conn, kind));
+    for (int i = 0; i < 100; ++i) {
+        memset(&first->memberships, 0x5a, sizeof(*first) - offsetof(struct hj_conn, memberships));
         first->fd = 5;
         hj_table_give(&table, first);
         assert_int_equal(first->fd, -1); /* late poller events find it free */
@@ -86,24 +79,12 @@ static void a_given_entry_comes_back_clean_with_the_next_generation(void **state
         assert_null(first->channel);
         assert_null(first->request);
     }
-    assert_int_equal(other->generation, 0);
+    assert_int_equal(other->index, 2);
     assert_int_equal(table.used, 3);
     hj_table_dispose(&table);
 }
 
-static void the_generation_may_wrap(void **state)
-{
-    (void)state;
-    struct hj_table table = {0};
-    struct hj_conn *conn = hj_table_take(&table);
-    conn->generation = UINT32_MAX;
-    hj_table_give(&table, conn);
-    assert_ptr_equal(hj_table_take(&table), conn);
-    assert_int_equal(conn->generation, 0);
-    hj_table_dispose(&table);
-}
-
-/* What the poller tells of an entry that went meanwhile is nobody's. */
+/* What the poller reports of an entry that is free, or about to be closed, is nobody's. */
 static void late_news_find_nobody(void **state)
 {
     (void)state;
@@ -111,20 +92,21 @@ static void late_news_find_nobody(void **state)
     assert_null(hj_conn_find(loop, 0));
     assert_null(hj_conn_find(loop, 1));
     struct hj_conn *conn = hj_table_take(&loop->table);
-    uint64_t data = poll_data(conn);
-    assert_null(hj_conn_find(loop, data)); /* taken, but no descriptor yet */
-    conn->fd = 0;
-    assert_ptr_equal(hj_conn_find(loop, data), conn);
-    assert_null(hj_conn_find(loop, data + 1));
-    assert_null(hj_conn_find(loop, data - 1));
+    assert_null(hj_conn_find(loop, conn->index)); /* taken, but no connection yet */
+    hj_conn_set_kind(loop, conn, HJ_CONN_HEAD);
+    assert_ptr_equal(hj_conn_find(loop, conn->index), conn);
+    assert_null(hj_conn_find(loop, conn->index + 1));
     assert_null(hj_conn_find(loop, HJ_POLL_DATA_MAILBOX));
     assert_null(hj_conn_find(loop, HJ_POLL_DATA_LISTENER));
+    assert_null(hj_conn_find(loop, (uint64_t)1 << 32 | conn->index));
+    hj_conn_close(loop, conn, HIJACK_ERESET);
+    hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
+    assert_null(hj_conn_find(loop, conn->index));
+    assert_int_equal(loop->closing, conn->index); /* once, for the first reason */
+    assert_int_equal(conn->in_ms, 0);
+    assert_int_equal((int)conn->out_ms, HIJACK_ERESET);
     hj_table_give(&loop->table, conn);
-    assert_null(hj_conn_find(loop, data));
-    assert_ptr_equal(hj_table_take(&loop->table), conn);
-    conn->fd = 0;
-    assert_null(hj_conn_find(loop, data));
-    assert_ptr_equal(hj_conn_find(loop, poll_data(conn)), conn);
+    assert_null(hj_conn_find(loop, conn->index));
     hj_table_dispose(&loop->table);
     free(loop);
 }
@@ -140,14 +122,13 @@ static void random_coming_and_going(void **state)
     };
     struct hj_table table = {0};
     struct hj_conn **live = calloc(MOST, sizeof(*live));
-    uint32_t *generations = calloc(MOST + 1, sizeof(*generations)), count = 0, highest = 0;
+    uint32_t count = 0, highest = 0;
     uint64_t seed = 20240607;
     for (int step = 0; step < STEPS; ++step) {
         bool grow = next_random(&seed) % 100 < (step / 10000 % 2 ? 30 : 70);
         if (grow && count < MOST) {
             struct hj_conn *conn = hj_table_take(&table);
             assert_true(conn->index >= 1 && conn->index <= MOST);
-            assert_int_equal(conn->generation, generations[conn->index]);
             assert_int_equal(conn->fd, -1); /* nobody else has it */
             conn->fd = (int)conn->index;
             live[count++] = conn;
@@ -157,7 +138,6 @@ static void random_coming_and_going(void **state)
             struct hj_conn *conn = live[i];
             assert_int_equal(conn->fd, conn->index);
             assert_ptr_equal(hj_table_at(&table, conn->index), conn);
-            ++generations[conn->index];
             hj_table_give(&table, conn);
             live[i] = live[--count];
         }
@@ -166,7 +146,6 @@ static void random_coming_and_going(void **state)
     }
     assert_true(highest > 2 * HJ_TABLE_CHUNK);
     free(live);
-    free(generations);
     hj_table_dispose(&table);
 }
 
@@ -198,8 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_entry_is_free_and_has_its_index),
         cmocka_unit_test(entries_never_move),
-        cmocka_unit_test(a_given_entry_comes_back_clean_with_the_next_generation),
-        cmocka_unit_test(the_generation_may_wrap),
+        cmocka_unit_test(a_given_entry_comes_back_clean),
         cmocka_unit_test(late_news_find_nobody),
         cmocka_unit_test(random_coming_and_going),
         cmocka_unit_test(memberships_are_reused),

@@ -8,8 +8,9 @@
 enum {
     HJ_POLL_IN = 1,
     HJ_POLL_OUT = 2,
-    HJ_POLL_PEER = 4,      /* the peer has sent its FIN; wanted or not, a dead connection is always told */
-    HJ_POLL_GONE = 8,      /* told only: reset, failed, or both sides shut */
+    HJ_POLL_PEER = 4, /* the peer has sent its FIN; wanted or not, a dead connection is always told */
+    HJ_POLL_GONE = 8, /* told only: reset, failed, or both sides shut */
+    HJ_POLL_ALL = 15,
     HJ_POLL_EXCLUSIVE = 16 /* wanted only: wake one of the loops that wait for this descriptor */
 };
 

@@ -2,10 +2,9 @@
  *
  * What is written to a member that keeps up is one block of bytes per wire form, so that a member costs one system
  * call, however many messages there are. Only for a member that cannot take it all do the messages come apart again.
- * Nobody is closed during the run: whoever must go is noted, and goes after it. */
+ * Whoever must be closed is marked, and stays a member until the end of the turn. */
 #include "loop/fanout/fanout.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "loop/conn.h"
@@ -45,18 +44,11 @@ static struct hj_buf *join(struct run *run, enum hj_wire wire)
     return block;
 }
 
-static void doom(struct run *run, uint32_t index, int reason)
+static void close_member(struct run *run, struct hj_conn *conn, int reason)
 {
-    struct hj_loop *loop = run->loop;
-    if (loop->doomed_count == loop->doomed_capacity) {
-        uint32_t capacity = loop->doomed_capacity == 0 ? 64 : loop->doomed_capacity * 2;
-        struct hj_doomed *doomed = realloc(loop->doomed, capacity * sizeof(*doomed));
-        if (doomed == NULL)
-            return; /* it stays: the next run finds it again */
-        loop->doomed = doomed;
-        loop->doomed_capacity = capacity;
-    }
-    loop->doomed[loop->doomed_count++] = (struct hj_doomed){index, reason};
+    if (reason == HIJACK_ESLOW && hj_conn_is_open(conn))
+        atomic_fetch_add_explicit(&run->broadcaster->closed, 1, memory_order_relaxed);
+    hj_conn_close(run->loop, conn, reason);
 }
 
 /* The member did not take everything: what is left goes into its backlog, message by message. */
@@ -65,7 +57,7 @@ static void keep(struct run *run, struct hj_conn *conn, size_t written)
     struct hj_loop *loop = run->loop;
     enum hj_wire wire = (enum hj_wire)conn->wire;
     if (!hj_writer_need_backlog(loop, conn)) {
-        doom(run, conn->index, HIJACK_ENOMEM);
+        close_member(run, conn, HIJACK_ENOMEM);
         return;
     }
     uint64_t before = conn->backlog->bytes;
@@ -87,20 +79,19 @@ static void keep(struct run *run, struct hj_conn *conn, size_t written)
         } else if (result == HJ_BACKLOG_REFUSED) {
             ++run->dropped;
         } else {
-            doom(run, conn->index, result == HJ_BACKLOG_OVERFLOW ? HIJACK_ESLOW : HIJACK_ENOMEM);
+            close_member(run, conn, result == HJ_BACKLOG_OVERFLOW ? HIJACK_ESLOW : HIJACK_ENOMEM);
             break;
         }
     }
-    hj_worker_count(loop, HIJACK_STAT_BACKLOG_BYTES, conn->backlog->bytes - before);
+    hj_loop_count(loop, HIJACK_STAT_BACKLOG_BYTES, conn->backlog->bytes - before);
     hj_writer_drop_empty(loop, conn);
 }
 
-/* A member that did not take the whole block: written is what it took, 0 if it was not asked, -1 if it is dead. */
-static void write_rest(struct run *run, struct hj_member member, ssize_t written)
+/* A member that did not take the whole block: written is what it took, 0 if it was not asked, or why it is dead. */
+static void write_rest(struct run *run, struct hj_conn *conn, ssize_t written)
 {
-    struct hj_conn *conn = hj_table_at(&run->loop->table, member.conn);
     if (written < 0) {
-        doom(run, member.conn, hj_conn_error(conn));
+        close_member(run, conn, (int)written);
         return;
     }
     if (written > 0)
@@ -109,43 +100,46 @@ static void write_rest(struct run *run, struct hj_member member, ssize_t written
     keep(run, conn, (size_t)written);
 }
 
+/* Not a plain descriptor, or one that does not keep up. */
+static ssize_t write_indirect(struct run *run, struct hj_conn *conn, struct hj_buf *block)
+{
+    if (conn->backlog != NULL)
+        return 0;
+    return hj_transport_write(run->loop, conn, &block, 1, 0);
+}
+
 /* For a member that keeps up nothing is touched but the list. */
 static void write_members(struct run *run, struct hj_shard *shard)
 {
     uint64_t whole[HJ_WIRE_COUNT] = {0};
+    const struct hj_table *table = &run->loop->table;
     for (uint32_t i = 0; i < shard->count; ++i) {
         struct hj_member member = shard->members[i];
         unsigned wire = member.out >> HJ_MEMBER_WIRE_SHIFT & 3;
-        if (run->block[wire] == NULL && (run->block[wire] = join(run, (enum hj_wire)wire)) == NULL) {
-            doom(run, member.conn, HIJACK_ENOMEM);
+        struct hj_buf *block = run->block[wire];
+        ssize_t n;
+        if (block == NULL && (block = run->block[wire] = join(run, (enum hj_wire)wire)) == NULL) {
+            close_member(run, hj_table_at(table, member.conn), HIJACK_ENOMEM);
             continue;
         }
-        const struct hj_buf *block = run->block[wire];
-        ssize_t n = 0;
-        if ((member.out & HJ_MEMBER_SLOW) == 0)
-            n = hj_writer_try((int)(member.out & HJ_MEMBER_FD), block->data, block->len);
-        if ((size_t)n == block->len)
+        if ((member.out & HJ_MEMBER_INDIRECT) == 0) {
+            n = hj_transport_write_fd((int)(member.out & HJ_MEMBER_FD), block->data, block->len);
+        } else {
+            struct hj_conn *conn = hj_table_at(table, member.conn);
+            if (!hj_conn_is_open(conn))
+                continue; /* it leaves at the end of this turn */
+            n = write_indirect(run, conn, block);
+        }
+        if (n >= 0 && (size_t)n == block->len)
             ++whole[wire];
-        else
-            write_rest(run, member, n);
+        else if (hj_conn_is_open(hj_table_at(table, member.conn)))
+            write_rest(run, hj_table_at(table, member.conn), n);
     }
     for (int wire = 0; wire < HJ_WIRE_COUNT; ++wire) {
         run->delivered += whole[wire] * (uint64_t)run->count;
         run->bytes += whole[wire] * (run->block[wire] == NULL ? 0 : run->block[wire]->len);
     }
     shard->out_ms = hj_loop_time(run->loop);
-}
-
-static void close_doomed(struct run *run)
-{
-    struct hj_loop *loop = run->loop;
-    for (uint32_t i = 0; i < loop->doomed_count; ++i) {
-        struct hj_doomed doomed = loop->doomed[i];
-        if (doomed.reason == HIJACK_ESLOW)
-            atomic_fetch_add_explicit(&run->broadcaster->closed, 1, memory_order_relaxed);
-        hj_conn_close(loop, hj_table_at(&loop->table, doomed.index), doomed.reason);
-    }
-    loop->doomed_count = 0;
 }
 
 void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message **messages, int count)
@@ -162,24 +156,25 @@ void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct 
         .overflow = (enum hj_overflow)atomic_load_explicit(&broadcaster->overflow, memory_order_relaxed),
     };
     write_members(&run, shard);
-    hj_worker_count(loop, HIJACK_STAT_BYTES_OUT, run.bytes);
-    hj_worker_count(loop, HIJACK_STAT_DELIVERED, run.delivered);
-    hj_worker_count(loop, HIJACK_STAT_DROPPED, run.dropped);
+    hj_loop_count(loop, HIJACK_STAT_BYTES_OUT, run.bytes);
+    hj_loop_count(loop, HIJACK_STAT_DELIVERED, run.delivered);
+    hj_loop_count(loop, HIJACK_STAT_DROPPED, run.dropped);
     atomic_fetch_add_explicit(&broadcaster->delivered, run.delivered, memory_order_relaxed);
     atomic_fetch_add_explicit(&broadcaster->dropped, run.dropped, memory_order_relaxed);
     for (int wire = 0; wire < HJ_WIRE_COUNT; ++wire)
         hj_buf_unref(run.block[wire]);
-    close_doomed(&run);
 }
 
 void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
 {
-    struct hj_shard *shard;
-    /* each end takes one member out, the last one the shard */
-    while ((shard = hj_shard_of(loop, broadcaster)) != NULL) {
-        struct hj_conn *conn = hj_table_at(&loop->table, shard->members[shard->count - 1].conn);
-        if (conn->channel != NULL)
+    struct hj_shard *shard = hj_shard_of(loop, broadcaster);
+    /* from the end: the member that leaves gives its place to one that was asked already, and the last one takes the
+     * shard with it */
+    for (uint32_t i = shard == NULL ? 0 : shard->count; i-- > 0 && shard != NULL;) {
+        struct hj_conn *conn = hj_table_at(&loop->table, shard->members[i].conn);
+        if (conn->channel != NULL && hj_conn_is_open(conn))
             atomic_store(&conn->channel->state, HJ_CHANNEL_CLOSING);
         hj_ending_finish(loop, conn);
+        shard = hj_shard_of(loop, broadcaster);
     }
 }

@@ -70,8 +70,9 @@ static uint32_t *find(struct hj_loop *loop, struct hj_conn *conn, const struct h
 
 static struct hj_member describe(const struct hj_conn *conn)
 {
-    uint32_t slow = conn->backlog != NULL ? HJ_MEMBER_SLOW : 0;
-    return (struct hj_member){conn->index, (uint32_t)conn->fd | (uint32_t)conn->wire << HJ_MEMBER_WIRE_SHIFT | slow};
+    if (conn->backlog != NULL || conn->transport != HJ_TRANSPORT_PLAIN)
+        return (struct hj_member){conn->index, (uint32_t)conn->wire << HJ_MEMBER_WIRE_SHIFT | HJ_MEMBER_INDIRECT};
+    return (struct hj_member){conn->index, (uint32_t)conn->fd | (uint32_t)conn->wire << HJ_MEMBER_WIRE_SHIFT};
 }
 
 static bool append(struct hj_shard *shard, const struct hj_conn *conn)
@@ -134,7 +135,7 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
     *hj_member_table_at(&loop->members, index) =
         (struct hj_membership){.shard = shard, .position = shard->count - 1, .next = conn->memberships};
     conn->memberships = index;
-    hj_worker_count(loop, HIJACK_STAT_MEMBERSHIPS, 1);
+    hj_loop_count(loop, HIJACK_STAT_MEMBERSHIPS, 1);
     return true;
 }
 

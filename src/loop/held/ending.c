@@ -1,13 +1,8 @@
 /* Orderly ends; see ending.h. Loop thread. */
 #include "loop/held/ending.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "loop/fanout/shard.h"
-#include "loop/http/request_head.h"
+#include "loop/http/request_body.h"
 #include "loop/io/acceptor.h"
 #include "loop/io/writer.h"
 
@@ -22,39 +17,48 @@ static void detach(struct hj_loop *loop, struct hj_conn *conn)
     }
     conn->channel = NULL;
     channel->conn = NULL;
-    hj_channel_end_detached(channel, hj_conn_release(loop, conn, NULL), unread);
+    hj_channel_end_detached(channel, hj_transport_export(loop, conn), unread);
+    hj_conn_forget(loop, conn);
     hj_object_unref(&channel->object);
-    hj_worker_count(loop, HIJACK_STAT_DETACHED, 1);
+    hj_loop_count(loop, HIJACK_STAT_DETACHED, 1);
     hj_acceptor_connection_closed(loop);
 }
 
 /* The response is complete: the next request, or the end. */
-static void end(struct hj_loop *loop, struct hj_conn *conn)
+static void end_response(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0 || loop->draining || loop->stopping) {
-        bool drained = conn->kind == HJ_CONN_HELD && (loop->draining || loop->stopping);
-        hj_conn_close_in_order(loop, conn, drained ? HIJACK_ESHUTDOWN : 0, false);
+    bool stays = (conn->flags & HJ_CONN_KEEP_ALIVE) != 0 && !loop->draining && !loop->stopping;
+    if (hj_request_body_is_open(conn) && (stays || !hj_request_body_is_discarded(conn))) {
+        hj_conn_set_kind(loop, conn, HJ_CONN_PENDING); /* until the body has ended too */
+        hj_request_body_poll(loop, conn);
         return;
     }
+    if (!stays) {
+        bool drained = conn->kind == HJ_CONN_HELD && (loop->draining || loop->stopping);
+        hj_conn_close_gracefully(loop, conn, drained ? HIJACK_ESHUTDOWN : 0, hj_request_body_is_open(conn));
+        return;
+    }
+    bool had_input = conn->input != NULL;
     hj_conn_leave(loop, conn, 0);
-    hj_conn_set_kind(loop, conn, HJ_CONN_READING);
-    conn->flags = HJ_CONN_REUSED;
+    hj_conn_set_kind(loop, conn, HJ_CONN_HEAD);
+    conn->flags = (uint16_t)(HJ_CONN_REUSED | (conn->flags & HJ_CONN_READY));
     conn->in_ms = hj_loop_time(loop);
-    hj_conn_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
-    hj_reading_process(loop, conn);
+    hj_transport_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
+    if (had_input)
+        hj_conn_make_ready(loop, conn);
 }
 
 void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if (conn->backlog != NULL)
+    if (conn->backlog != NULL || !hj_conn_is_open(conn))
         return;
     if ((conn->flags & HJ_CONN_DETACHING) != 0) {
         detach(loop, conn);
     } else if ((conn->flags & HJ_CONN_ENDING) != 0) {
-        end(loop, conn);
+        end_response(loop, conn);
     } else if ((conn->flags & (HJ_CONN_SHUTTING | HJ_CONN_SHUT)) == HJ_CONN_SHUTTING) {
         conn->flags |= HJ_CONN_SHUT;
-        shutdown(conn->fd, SHUT_WR);
+        hj_transport_shutdown(conn);
         if ((conn->flags & HJ_CONN_EOF) != 0)
             hj_conn_close(loop, conn, 0);
     }
@@ -62,6 +66,8 @@ void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_ending_begin(struct hj_loop *loop, struct hj_conn *conn, unsigned flag)
 {
+    if (!hj_conn_is_open(conn))
+        return;
     conn->flags |= (uint16_t)flag;
     conn->out_ms = hj_loop_time(loop);
     hj_ending_settle(loop, conn);
@@ -69,6 +75,8 @@ void hj_ending_begin(struct hj_loop *loop, struct hj_conn *conn, unsigned flag)
 
 void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn)
 {
+    if (!hj_conn_is_open(conn))
+        return;
     hj_shard_remove_all(loop, conn);
     if (hj_wire_is_chunked(conn->wire) && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0 &&
         !hj_writer_send(loop, conn, loop->last_chunk, false))

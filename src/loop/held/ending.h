@@ -4,11 +4,11 @@
 
 #include "loop/conn.h"
 
-/* Does what the flags ask for if nothing waits to be written. The connection may be gone after it. */
+/* Does what the flags ask for if nothing waits to be written. */
 void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn);
 
 /* Asks for an end: HJ_CONN_ENDING, _SHUTTING or _DETACHING. It comes at once if nothing waits to be written; else the
- * peer has so long to take the rest as it may be silent. The connection may be gone after it. */
+ * peer has so long to take the rest as it may be silent. */
 void hj_ending_begin(struct hj_loop *loop, struct hj_conn *conn, unsigned flag);
 
 /* Ends the body of a STREAM or HELD connection: last chunk, then keep-alive or close. It leaves its broadcasters. */

@@ -12,6 +12,7 @@
 #include "loop/held/ending.h"
 #include "loop/held/socket_input.h"
 #include "loop/http/pending.h"
+#include "loop/http/request_body.h"
 #include "loop/io/acceptor.h"
 #include "loop/io/writer.h"
 
@@ -30,14 +31,14 @@ static struct hj_held_head *route_head(struct hj_loop *loop, const struct hj_rou
         cached->second = now;
     }
     if (cached->head[*form] == NULL) {
-        struct hj_opening opening;
-        if (hj_opening_hold(&opening, route->kind, hj_slice(route->headers->data, route->headers->len), client,
-                            &loop->server->options) != 0)
+        struct hj_response response;
+        if (hj_response_hold(&response, route->kind, hj_slice(route->headers->data, route->headers->len), client,
+                             &loop->server->options) != 0)
             return NULL;
-        if (opening.head == NULL)
-            opening.head = hj_buf_new(0);
-        cached->head[*form] = opening.head;
-        cached->how[*form] = (uint16_t)((unsigned)opening.wire | (opening.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0));
+        if (response.head == NULL)
+            response.head = hj_buf_new(0);
+        cached->head[*form] = response.head;
+        cached->how[*form] = (uint16_t)((unsigned)response.wire | (response.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0));
     }
     return cached->head[*form] == NULL ? NULL : cached;
 }
@@ -55,16 +56,15 @@ static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcast
     hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
     conn->wire = (uint8_t)(how & HJ_HOLD_WIRE);
     conn->flags = (uint16_t)((how & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0);
+    hj_transport_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
     if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false)) {
         uncount(broadcaster);
         return false;
     }
     if (conn->input != NULL && conn->input->len > loop->server->options.max_head_bytes)
         conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE; /* so much is not worth keeping for the next request */
-    if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0) {
-        free(conn->input);
-        conn->input = NULL;
-    }
+    if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0)
+        hj_conn_drop_input(conn);
     if (hj_shard_add(loop, broadcaster, conn))
         return true;
     uncount(broadcaster);
@@ -72,42 +72,48 @@ static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcast
     return false;
 }
 
-bool hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route, struct hj_client client,
+const struct hj_route *hj_holding_find_route(const struct hj_server *server, struct hj_slice path)
+{
+    for (uint32_t i = 0; i < server->route_count; ++i) {
+        const struct hj_route *route = &server->routes[i];
+        if (hj_slice_equal(hj_slice(route->path, route->path_len), path))
+            return route;
+    }
+    return NULL;
+}
+
+bool hj_holding_takes(const struct hj_route *route, const struct hj_head *head)
+{
+    if (route == NULL || route->broadcaster == NULL || hj_request_body_follows(head))
+        return false;
+    return hj_slice_equal(head->method, HJ_SLICE("GET")) || hj_slice_equal(head->method, HJ_SLICE("HEAD"));
+}
+
+/* To HEAD the head is the whole response. */
+static void send_head_alone(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *head, bool keep_alive)
+{
+    conn->flags = (uint16_t)((conn->flags & HJ_CONN_PEER_ENDED) | (keep_alive ? HJ_CONN_KEEP_ALIVE : 0));
+    hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
+    if (head == NULL || hj_writer_send(loop, conn, head, false))
+        hj_ending_begin(loop, conn, HJ_CONN_ENDING);
+}
+
+void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route, struct hj_client client,
                       bool is_head)
 {
     unsigned form;
     struct hj_held_head *head = route_head(loop, route, client, &form);
     if (head == NULL) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
-        return false;
+        return;
     }
-    if (!is_head) {
-        hj_broadcaster_address(route->broadcaster, &loop->worker);
-        atomic_fetch_add_explicit(&route->broadcaster->members, 1, memory_order_relaxed);
-        hold(loop, conn, route->broadcaster, head->how[form], head->head[form]);
-        return false;
+    if (is_head) {
+        send_head_alone(loop, conn, head->head[form], (head->how[form] & HJ_HOLD_KEEP_ALIVE) != 0);
+        return;
     }
-    if (!hj_writer_send(loop, conn, head->head[form], false))
-        return false;
-    if ((head->how[form] & HJ_HOLD_KEEP_ALIVE) == 0 || loop->draining || conn->backlog != NULL) {
-        /* no READING any more: what else the client asks for is not looked at */
-        hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
-        hj_conn_set_interest(loop, conn, conn->interest & HJ_POLL_OUT);
-        conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE;
-        hj_ending_begin(loop, conn, HJ_CONN_ENDING);
-        return false;
-    }
-    conn->flags |= HJ_CONN_REUSED;
-    conn->in_ms = hj_loop_time(loop);
-    return true;
-}
-
-/* Why a request's connection has gone. */
-static int why_gone(const struct hj_loop *loop, const struct hj_request *request)
-{
-    if (request->ended && request->last.status < 0)
-        return request->last.status;
-    return loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED;
+    hj_broadcaster_address(route->broadcaster, &loop->worker);
+    atomic_fetch_add_explicit(&route->broadcaster->members, 1, memory_order_relaxed);
+    hold(loop, conn, route->broadcaster, head->how[form], head->head[form]);
 }
 
 /* Gives a request's connection to the channel that it becomes; NULL, and the channel ended, if it has gone. */
@@ -115,14 +121,15 @@ static struct hj_conn *become_channel(struct hj_loop *loop, struct hj_command *c
 {
     struct hj_channel *channel = (struct hj_channel *)command->other;
     struct hj_request *request = (struct hj_request *)command->object;
-    struct hj_conn *conn = hj_pending_take(loop, request);
+    struct hj_conn *conn = hj_pending_take(request);
     if (conn == NULL) {
-        hj_channel_end(channel, why_gone(loop, request));
+        hj_channel_end(channel, hj_pending_why_gone(loop, request));
         return NULL;
     }
     hj_conn_attach(loop, conn, channel);
     conn->wire = channel->wire;
-    conn->flags = (uint16_t)((channel->keep_alive ? HJ_CONN_KEEP_ALIVE : 0) | (channel->discard ? HJ_CONN_DISCARD : 0));
+    conn->flags = (uint16_t)((conn->flags & (HJ_CONN_PEER_ENDED | HJ_CONN_STALLED)) |
+                             (channel->keep_alive ? HJ_CONN_KEEP_ALIVE : 0) | (channel->discard ? HJ_CONN_DISCARD : 0));
     return conn;
 }
 
@@ -137,14 +144,14 @@ void hj_holding_hijack(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_conn *conn = become_channel(loop, command);
     if (conn != NULL && (command->buf == NULL || hj_writer_send(loop, conn, command->buf, false)))
-        hj_reader_update(loop, conn);
+        hj_socket_input_update(loop, conn);
 }
 
 void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_request *request = (struct hj_request *)command->object;
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->other;
-    struct hj_conn *conn = hj_pending_take(loop, request);
+    struct hj_conn *conn = hj_pending_take(request);
     if (conn == NULL) {
         if (!request->is_head)
             uncount(broadcaster);
@@ -154,11 +161,7 @@ void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
         hold(loop, conn, broadcaster, command->value, command->buf);
         return;
     }
-    /* to HEAD the head is the whole response */
-    conn->flags = (uint16_t)((command->value & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0);
-    if (command->buf != NULL && !hj_writer_send(loop, conn, command->buf, false))
-        return;
-    hj_ending_begin(loop, conn, HJ_CONN_ENDING);
+    send_head_alone(loop, conn, command->buf, (command->value & HJ_HOLD_KEEP_ALIVE) != 0);
 }
 
 /* Puts an adopted descriptor into the table. NULL, and the descriptor closed, if it cannot be held. */
@@ -172,8 +175,8 @@ static struct hj_conn *adopt(struct hj_loop *loop, int fd)
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     atomic_fetch_add(&loop->server->connections, 1);
-    hj_worker_count(loop, HIJACK_STAT_CONNECTIONS, 1);
-    hj_worker_count(loop, HIJACK_STAT_ADOPTED, 1);
+    hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
+    hj_loop_count(loop, HIJACK_STAT_ADOPTED, 1);
     hj_listener_prepare(fd, &loop->server->options);
     return conn;
 }
@@ -191,7 +194,7 @@ void hj_holding_adopt(struct hj_loop *loop, struct hj_command *command)
     if (command->buf != NULL && !hj_conn_keep_input(conn, command->buf->data, command->buf->len))
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     else
-        hj_reader_update(loop, conn);
+        hj_socket_input_update(loop, conn);
 }
 
 void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)

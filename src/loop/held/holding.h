@@ -3,14 +3,20 @@
 #ifndef HJ_LOOP_HELD_HOLDING_H
 #define HJ_LOOP_HELD_HOLDING_H
 
+#include "codec/head.h"
 #include "core/command.h"
 #include "core/request.h"
 #include "core/response.h"
 #include "loop/conn.h"
 
-/* A READING connection asked for a held route. True if it goes on READING (HEAD with keep-alive); else it is held, or
- * gone. */
-bool hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route, struct hj_client client,
+/* The route for a path, or NULL. */
+const struct hj_route *hj_holding_find_route(const struct hj_server *server, struct hj_slice path);
+
+/* Whether the route holds this request: GET or HEAD, without a body. */
+bool hj_holding_takes(const struct hj_route *route, const struct hj_head *head);
+
+/* A HEAD connection asked for a held route: it is held, or for HEAD the head is sent. */
+void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route, struct hj_client client,
                       bool is_head);
 
 /* Commands. */

@@ -1,18 +1,15 @@
-/* Reading for sockets, by credit; and noticing ends on all held connections. Loop thread. */
+/* What comes on held connections: bytes for sockets, by credit; ends for all of them. Loop thread. */
 #ifndef HJ_LOOP_HELD_SOCKET_INPUT_H
 #define HJ_LOOP_HELD_SOCKET_INPUT_H
 
 #include "loop/conn.h"
 
 /* Delivers what may be delivered and asks the poller for the rest. After new credit, or room in the queue. */
-void hj_reader_update(struct hj_loop *loop, struct hj_conn *conn);
+void hj_socket_input_update(struct hj_loop *loop, struct hj_conn *conn);
 
-/* What the poller told of a SOCKET, of a STREAM or HELD, of a LINGERING connection. */
-void hj_reader_socket(struct hj_loop *loop, struct hj_conn *conn, unsigned events);
-void hj_reader_watched(struct hj_loop *loop, struct hj_conn *conn, unsigned events);
-void hj_reader_lingering(struct hj_loop *loop, struct hj_conn *conn);
-
-/* Takes up again what stalled at a full queue. */
-void hj_reader_resume(struct hj_loop *loop);
+/* What the poller reported of a SOCKET, of a STREAM or HELD, of a LINGERING connection. */
+void hj_socket_input_read(struct hj_loop *loop, struct hj_conn *conn, unsigned events);
+void hj_socket_input_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned events);
+void hj_socket_input_linger(struct hj_loop *loop, struct hj_conn *conn);
 
 #endif

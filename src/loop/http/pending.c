@@ -1,44 +1,19 @@
-/* Requests from the wire to the queue, and their answers back; see pending.h. Loop thread. */
+/* Requests that await their answer; see pending.h. Loop thread. */
 #include "loop/http/pending.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
-#include "base/handle.h"
 #include "core/address.h"
 #include "loop/held/ending.h"
-#include "loop/http/request_head.h"
-#include "loop/io/acceptor.h"
+#include "loop/http/refusal.h"
+#include "loop/http/request_body.h"
 #include "loop/io/writer.h"
 
-struct hj_conn *hj_pending_open(struct hj_loop *loop, int fd, uint8_t deal)
-{
-    struct hj_conn *conn = hj_conn_open(loop, fd, HJ_CONN_PENDING);
-    if (conn == NULL) {
-        close(fd);
-        hj_conn_count_closed(loop, HIJACK_ENOMEM);
-        hj_acceptor_connection_closed(loop);
-        return NULL;
-    }
-    conn->deal = deal;
-    return conn;
-}
-
-static struct hj_queue *choose_queue(const struct hj_server *server, const struct hj_route *route, uint8_t deal)
+static struct hj_queue *choose_queue(const struct hj_server *server, const struct hj_route *route, uint8_t assigned)
 {
     if (route != NULL && route->queue != NULL)
         return route->queue;
-    return server->queue_count == 0 ? NULL : server->queues[deal % server->queue_count];
-}
-
-static struct hj_slice peer_of(char *out, size_t size, int fd)
-{
-    struct sockaddr_storage sa;
-    socklen_t len = sizeof(sa);
-    int n = getpeername(fd, (struct sockaddr *)&sa, &len);
-    if (n == 0)
-        n = hj_address_format(out, size, (const struct sockaddr *)&sa, len);
-    return n < 0 ? HJ_SLICE("unknown:") : hj_slice(out, (size_t)n);
+    return server->queue_count == 0 ? NULL : server->queues[assigned % server->queue_count];
 }
 
 static void park(struct hj_inlet *inlet, struct hj_request *request)
@@ -59,18 +34,20 @@ static struct hj_request *unpark(struct hj_inlet *inlet)
     return request;
 }
 
-static void deliver(struct hj_loop *loop, struct hj_request *request)
+static void deliver_request(struct hj_loop *loop, struct hj_request *request)
 {
     struct hj_event *event = hj_event_new(HIJACK_EVENT_REQUEST, &request->object, hj_buf_ref(request->buf));
     if (event == NULL) {
-        hj_handle_discard(request->object.handle);
         hj_conn_close(loop, request->conn, HIJACK_ENOMEM);
         return;
     }
     event->undelivered = hj_request_undelivered;
+    event->status = request->in_pieces;
     request->delivered = true;
-    hj_worker_count(loop, HIJACK_STAT_REQUESTS, 1);
-    hj_queue_push(request->queue, event);
+    hj_loop_count(loop, HIJACK_STAT_REQUESTS, 1);
+    hj_loop_push(loop, request->queue, event);
+    if ((request->conn->flags & HJ_CONN_PEER_ENDED) != 0)
+        hj_conn_hang_up(loop, request->conn);
 }
 
 /* Whether the queue is full; then the loop is told when it is not. */
@@ -79,76 +56,164 @@ static bool must_wait(struct hj_inlet *inlet, struct hj_queue *queue)
     return hj_queue_full(queue) && hj_queue_wait(queue, &inlet->waiter);
 }
 
+static void submit(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_request *request = conn->request;
+    struct hj_inlet *inlet = hj_loop_inlet(loop, request->queue);
+    hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
+    if (inlet->parked_head != NULL || must_wait(inlet, request->queue))
+        park(inlet, request);
+    else
+        deliver_request(loop, request);
+}
+
 /* Sends a whole response, after which the connection goes on or ends. */
-static void answer(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *response, bool keep_alive)
+static void send_response(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *response, bool keep_alive)
 {
     conn->flags |= (uint16_t)(keep_alive ? HJ_CONN_KEEP_ALIVE : 0);
     if (hj_writer_send(loop, conn, response, false))
         hj_ending_begin(loop, conn, HJ_CONN_ENDING);
 }
 
-/* For a server that has no queue. */
-static void not_found(struct hj_loop *loop, struct hj_conn *conn, const struct hj_head *head)
+/* For a server that has no queue. Returns how many bytes of rest, what follows the head, were its body. */
+static size_t answer_not_found(struct hj_loop *loop, struct hj_conn *conn, const struct hj_head *head,
+                               struct hj_slice rest)
 {
     struct hj_buf *response;
     bool keep_alive;
     struct hj_fields none = {0};
     struct hj_client client = {head->minor_version, head->keep_alive};
-    if (hj_opening_respond(&response, &keep_alive, 404, HJ_SLICE("Content-Type: text/plain; charset=utf-8\r\n"), &none,
-                           client, !hj_slice_equal(head->method, HJ_SLICE("HEAD")),
-                           HJ_SLICE("404 Not Found: nothing is served here\n"), &loop->server->options) != 0) {
-        hj_conn_close(loop, conn, HIJACK_ENOMEM);
-        return;
+    hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
+    if (head->chunked || head->content_length > rest.len) { /* nobody would read it */
+        hj_refusal_send(loop, conn, 404, "nothing is served here");
+        return 0;
     }
-    answer(loop, conn, response, keep_alive);
+    if (hj_response_whole(&response, &keep_alive, 404, HJ_SLICE("Content-Type: text/plain; charset=utf-8\r\n"), &none,
+                          client, !hj_slice_equal(head->method, HJ_SLICE("HEAD")),
+                          HJ_SLICE("404 Not Found: nothing is served here\n"), &loop->server->options) != 0) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return 0;
+    }
+    send_response(loop, conn, response, keep_alive);
     hj_buf_unref(response);
+    return (size_t)head->content_length;
 }
 
-void hj_pending_submit(struct hj_loop *loop, struct hj_conn *conn, const struct hj_head *head, struct hj_slice body,
-                       struct hj_slice rest)
+/* Gives the connection its request. */
+static bool make_request(struct hj_loop *loop, struct hj_conn *conn, struct hj_queue *queue, const struct hj_head *head,
+                         bool in_pieces)
 {
     char peer[HJ_ADDRESS_TEXT_SIZE];
     struct hj_request *request;
-    if (body.len > loop->server->options.max_body_bytes) {
-        hj_reading_refuse(loop, conn, 413, "the body is over the limit (option max_body_bytes)");
-        return;
-    }
-    const struct hj_route *route = hj_reading_route(loop->server, head->path);
-    struct hj_queue *queue = choose_queue(loop->server, route, conn->deal);
-    if (!hj_conn_keep_input(conn, rest.base, rest.len)) {
-        hj_conn_close(loop, conn, HIJACK_ENOMEM);
-        return;
-    }
-    if (queue == NULL) {
-        not_found(loop, conn, head);
-        return;
-    }
-    if (hj_request_new(&request, loop->server, &loop->worker, queue, head, peer_of(peer, sizeof(peer), conn->fd),
-                       body) != 0) {
-        hj_conn_close(loop, conn, HIJACK_ENOMEM);
-        return;
-    }
+    size_t room = in_pieces || head->chunked ? 0 : (size_t)head->content_length;
+    if (hj_request_new(&request, loop->server, &loop->worker, queue, head, hj_transport_peer(peer, sizeof(peer), conn),
+                       room) != 0)
+        return false;
+    request->in_pieces = in_pieces;
+    atomic_store(&request->has_body, in_pieces);
     conn->request = request; /* takes over the reference */
     request->conn = conn;
-    /* a pipelined request waits its turn in the kernel, and a peer that only stopped sending still wants its answer */
-    hj_conn_set_interest(loop, conn, 0);
-    struct hj_inlet *inlet = hj_loop_inlet(loop, queue);
-    if (inlet->parked_head != NULL || must_wait(inlet, queue))
-        park(inlet, request);
-    else
-        deliver(loop, request);
+    return true;
 }
 
-static void resume(struct hj_loop *loop, struct hj_inlet *inlet)
+size_t hj_pending_begin(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route,
+                        const struct hj_head *head, struct hj_slice rest)
+{
+    uint64_t max_bytes = loop->server->options.max_body_bytes;
+    bool body = hj_request_body_follows(head);
+    struct hj_queue *queue = choose_queue(loop->server, route, conn->queue);
+    if (head->content_length > max_bytes) {
+        hj_refusal_send(loop, conn, 413, "the body is over the limit (option max_body_bytes)");
+        return 0;
+    }
+    if (queue == NULL)
+        return answer_not_found(loop, conn, head, rest);
+    bool in_pieces = body && hj_server_reads_in_pieces(loop->server, route);
+    if (!make_request(loop, conn, queue, head, in_pieces) || (body && !hj_request_body_begin(conn, head, max_bytes))) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return 0;
+    }
+    if (!body || in_pieces) {
+        submit(loop, conn);
+        if (hj_request_body_is_open(conn))
+            hj_request_body_poll(loop, conn);
+        return 0;
+    }
+    hj_conn_set_kind(loop, conn, HJ_CONN_BODY);
+    size_t used = hj_request_body_feed(loop, conn, rest.base, rest.len);
+    if (hj_request_body_settle(conn))
+        submit(loop, conn);
+    else if (hj_request_body_is_open(conn))
+        hj_request_body_start(loop, conn);
+    return used;
+}
+
+/* The last byte of the body was taken. */
+static void body_ended(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (conn->kind == HJ_CONN_BODY) {
+        submit(loop, conn);
+        return;
+    }
+    if (atomic_load(&conn->request->answered) && (conn->kind != HJ_CONN_PENDING || (conn->flags & HJ_CONN_ENDING) != 0))
+        hj_conn_end_request(conn, 0); /* what it became, if anything, goes on without it */
+    if (conn->kind == HJ_CONN_PENDING)
+        hj_transport_set_interest(loop, conn, conn->interest | HJ_POLL_PEER);
+    hj_ending_settle(loop, conn);
+}
+
+void hj_pending_advance(struct hj_loop *loop, struct hj_conn *conn)
+{
+    hj_request_body_update(loop, conn);
+    if (hj_conn_is_open(conn) && hj_request_body_settle(conn))
+        body_ended(loop, conn);
+}
+
+void hj_pending_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
+{
+    if ((events & HJ_POLL_GONE) != 0) {
+        hj_conn_close(loop, conn, hj_transport_error(conn));
+        return;
+    }
+    if ((events & HJ_POLL_PEER) != 0) {
+        conn->flags |= HJ_CONN_PEER_ENDED;
+        if (conn->request != NULL && conn->request->delivered)
+            hj_conn_hang_up(loop, conn);
+    }
+    /* what follows waits in the kernel, and an end is reported once */
+    if (hj_conn_is_open(conn))
+        hj_transport_set_interest(loop, conn, conn->interest & ~(events & (HJ_POLL_IN | HJ_POLL_PEER)));
+}
+
+struct hj_conn *hj_pending_take(struct hj_request *request)
+{
+    struct hj_conn *conn = request->conn;
+    if (conn == NULL || !hj_conn_is_open(conn))
+        return NULL;
+    if (!hj_request_body_is_open(conn))
+        hj_conn_end_request(conn, 0);
+    return conn;
+}
+
+int hj_pending_why_gone(const struct hj_loop *loop, const struct hj_request *request)
+{
+    if (request->conn != NULL && request->conn->kind == HJ_CONN_CLOSING && (int)request->conn->out_ms < 0)
+        return (int)request->conn->out_ms;
+    if (request->ended && request->last.status < 0)
+        return request->last.status;
+    return loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED;
+}
+
+static void resume_parked(struct hj_loop *loop, struct hj_inlet *inlet)
 {
     while (inlet->parked_head != NULL) {
-        if (inlet->parked_head->conn != NULL && must_wait(inlet, inlet->parked_head->queue))
+        struct hj_request *request = inlet->parked_head;
+        bool open = request->conn != NULL && hj_conn_is_open(request->conn);
+        if (open && must_wait(inlet, request->queue))
             return;
-        struct hj_request *request = unpark(inlet);
-        if (request->conn != NULL)
-            deliver(loop, request);
-        else
-            hj_handle_discard(request->object.handle); /* its client left before the program heard of it */
+        unpark(inlet);
+        if (open)
+            deliver_request(loop, request);
         hj_object_unref(&request->object);
     }
 }
@@ -156,39 +221,51 @@ static void resume(struct hj_loop *loop, struct hj_inlet *inlet)
 void hj_pending_resume(struct hj_loop *loop)
 {
     for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
-        resume(loop, &loop->inlets[i]);
+        resume_parked(loop, &loop->inlets[i]);
 }
 
 void hj_pending_abandon(struct hj_loop *loop)
 {
-    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
-        while (loop->inlets[i].parked_head != NULL) {
-            struct hj_request *request = unpark(&loop->inlets[i]);
-            hj_handle_discard(request->object.handle);
+    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i) {
+        struct hj_inlet *inlet = &loop->inlets[i];
+        while (inlet->parked_head != NULL) {
+            struct hj_request *request = unpark(inlet);
             hj_object_unref(&request->object);
         }
-}
-
-struct hj_conn *hj_pending_take(struct hj_loop *loop, struct hj_request *request)
-{
-    struct hj_conn *conn = request->conn;
-    if (conn == NULL)
-        return NULL;
-    hj_conn_leave(loop, conn, 0);
-    hj_conn_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
-    return conn;
+    }
 }
 
 void hj_pending_respond(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = ((struct hj_request *)command->object)->conn;
+    struct hj_conn *conn = hj_pending_take((struct hj_request *)command->object);
     if (conn != NULL)
-        answer(loop, conn, command->buf, command->value != 0);
+        send_response(loop, conn, command->buf, command->value != 0);
+}
+
+void hj_pending_read(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_conn *conn = ((struct hj_request *)command->object)->conn;
+    if (conn == NULL || !hj_conn_is_open(conn) || !hj_request_body_is_open(conn) || hj_request_body_is_discarded(conn))
+        return;
+    hj_request_body_add_credit(loop, conn, command->value);
+    hj_pending_advance(loop, conn);
 }
 
 void hj_pending_freed(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = ((struct hj_request *)command->object)->conn;
-    if (conn != NULL)
-        hj_reading_refuse(loop, conn, 500, "the program did not answer");
+    struct hj_request *request = (struct hj_request *)command->object;
+    struct hj_conn *conn = request->conn;
+    if (conn == NULL || !hj_conn_is_open(conn))
+        return;
+    if (command->value != 0) { /* it was not answered */
+        hj_refusal_send(loop, conn, 500, "the program did not answer");
+        return;
+    }
+    if (!hj_request_body_is_open(conn))
+        return;
+    if (!hj_request_body_discard(loop, conn))
+        conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE;
+    hj_pending_advance(loop, conn);
+    if (hj_conn_is_open(conn))
+        hj_ending_settle(loop, conn);
 }

@@ -6,7 +6,9 @@
 #include "loop/io/acceptor.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -50,7 +52,7 @@ static void pause_accepting(struct hj_loop *loop)
     for (uint32_t i = 0; i < loop->acceptor_count; ++i)
         if (loop->acceptors[i].fd != -1)
             hj_poller_remove(&loop->poller, loop->acceptors[i].fd);
-    hj_worker_count(loop, HIJACK_STAT_ACCEPT_PAUSES, 1);
+    hj_loop_count(loop, HIJACK_STAT_ACCEPT_PAUSES, 1);
     loop->sweep_at_ms = loop->now_ms + 100;
 }
 
@@ -94,6 +96,20 @@ static bool is_transient(int error)
            error == ENETUNREACH;
 }
 
+/* An IPv4 address fits into the entry; another one is asked for when it is wanted. */
+static void keep_peer(struct hj_conn *conn, const struct sockaddr_storage *peer)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
+    if (peer->ss_family == AF_INET) {
+        conn->peer_ip = v4->sin_addr.s_addr;
+        conn->peer_port = v4->sin_port;
+    } else if (peer->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+        memcpy(&conn->peer_ip, &v6->sin6_addr.s6_addr[12], sizeof(conn->peer_ip));
+        conn->peer_port = v6->sin6_port;
+    }
+}
+
 void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
 {
     for (int i = 0; i < ACCEPT_MAX && !loop->accept_paused; ++i) {
@@ -101,9 +117,11 @@ void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
             pause_accepting(loop);
             return;
         }
-        int fd = accept4(loop->acceptors[index].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage peer;
+        socklen_t peer_len = sizeof(peer);
+        int fd = accept4(loop->acceptors[index].fd, (struct sockaddr *)&peer, &peer_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         int error = errno;
-        struct hj_conn *conn = fd == -1 ? NULL : hj_conn_open(loop, fd, HJ_CONN_READING);
+        struct hj_conn *conn = fd == -1 ? NULL : hj_conn_open(loop, fd, HJ_CONN_HEAD);
         if (conn == NULL) {
             atomic_fetch_sub(&loop->server->connections, 1);
             if (fd != -1)
@@ -114,9 +132,10 @@ void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
                 pause_accepting(loop); /* no descriptors or no memory */
             return;
         }
-        conn->deal = loop->next_deal++;
-        hj_worker_count(loop, HIJACK_STAT_ACCEPTED, 1);
-        hj_worker_count(loop, HIJACK_STAT_CONNECTIONS, 1);
+        conn->queue = loop->next_queue++;
+        keep_peer(conn, &peer);
+        hj_loop_count(loop, HIJACK_STAT_ACCEPTED, 1);
+        hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
     }
 }
 

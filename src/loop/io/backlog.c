@@ -49,7 +49,7 @@ static bool grow(struct hj_backlog *backlog)
     return true;
 }
 
-bool hj_backlog_append(struct hj_backlog *backlog, struct hj_buf *buf, struct hj_message *message, bool owed,
+bool hj_backlog_append(struct hj_backlog *backlog, struct hj_buf *buf, struct hj_message *message, bool counted,
                        uint32_t offset)
 {
     if (backlog->count == backlog->capacity && !grow(backlog))
@@ -57,7 +57,7 @@ bool hj_backlog_append(struct hj_backlog *backlog, struct hj_buf *buf, struct hj
     *item_at(backlog, backlog->count) = (struct hj_backlog_item){
         .buf = hj_buf_ref(buf),
         .message = message == NULL ? NULL : hj_message_ref(message),
-        .owed = owed,
+        .counted = counted,
     };
     if (backlog->count++ == 0)
         backlog->offset = offset;
@@ -136,20 +136,17 @@ enum hj_backlog_result hj_backlog_publish(struct hj_backlog *backlog, struct hj_
     return hj_backlog_append(backlog, buf, message, false, offset) ? HJ_BACKLOG_TAKEN : HJ_BACKLOG_NO_MEMORY;
 }
 
-int hj_backlog_peek(const struct hj_backlog *backlog, struct iovec *iov, int max)
+int hj_backlog_peek(const struct hj_backlog *backlog, struct hj_buf **bufs, int max)
 {
     int n = 0;
-    for (uint32_t i = 0; i < backlog->count && n < max; ++i, ++n) {
-        struct hj_buf *buf = item_at(backlog, i)->buf;
-        uint32_t skip = i == 0 ? backlog->offset : 0;
-        iov[n] = (struct iovec){.iov_base = buf->data + skip, .iov_len = buf->len - skip};
-    }
+    for (uint32_t i = 0; i < backlog->count && n < max; ++i)
+        bufs[n++] = item_at(backlog, i)->buf;
     return n;
 }
 
 uint64_t hj_backlog_consume(struct hj_backlog *backlog, uint64_t written)
 {
-    uint64_t owed = 0;
+    uint64_t counted = 0;
     while (backlog->count != 0) {
         struct hj_backlog_item *item = item_at(backlog, 0);
         uint64_t left = unwritten(backlog, 0);
@@ -158,8 +155,8 @@ uint64_t hj_backlog_consume(struct hj_backlog *backlog, uint64_t written)
         backlog->bytes -= part;
         if (item->message != NULL)
             backlog->published_bytes -= part;
-        if (item->owed)
-            owed += part;
+        if (item->counted)
+            counted += part;
         if (part < left) {
             backlog->offset += (uint32_t)part;
             break;
@@ -169,14 +166,5 @@ uint64_t hj_backlog_consume(struct hj_backlog *backlog, uint64_t written)
         --backlog->count;
         backlog->offset = 0;
     }
-    return owed;
-}
-
-uint64_t hj_backlog_owed(const struct hj_backlog *backlog)
-{
-    uint64_t owed = 0;
-    for (uint32_t i = 0; i < backlog->count; ++i)
-        if (item_at(backlog, i)->owed)
-            owed += unwritten(backlog, i);
-    return owed;
+    return counted;
 }

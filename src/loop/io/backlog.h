@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include "base/buf.h"
 #include "core/message.h"
@@ -17,7 +16,7 @@
 struct hj_backlog_item {
     struct hj_buf *buf;         /* a reference */
     struct hj_message *message; /* a reference, for published messages; else NULL */
-    bool owed;                  /* counts against the channel's high-water mark until written */
+    bool counted;               /* counts against the channel's high-water mark until written */
 };
 
 struct hj_backlog {
@@ -33,7 +32,7 @@ void hj_backlog_free(struct hj_backlog *backlog); /* NULL is a no-op */
 
 /* Appends buf, of which the first `offset` bytes are written (only where the backlog is empty). References are taken.
  * False when out of memory. */
-bool hj_backlog_append(struct hj_backlog *backlog, struct hj_buf *buf, struct hj_message *message, bool owed,
+bool hj_backlog_append(struct hj_backlog *backlog, struct hj_buf *buf, struct hj_message *message, bool counted,
                        uint32_t offset);
 
 enum hj_backlog_result {
@@ -48,13 +47,10 @@ enum hj_backlog_result hj_backlog_publish(struct hj_backlog *backlog, struct hj_
                                           uint32_t offset, uint64_t limit, enum hj_overflow overflow,
                                           uint32_t *dropped);
 
-/* Fills iov with what is to be written next; returns how many. */
-int hj_backlog_peek(const struct hj_backlog *backlog, struct iovec *iov, int max);
+/* Fills bufs with what is to be written next, the first one from backlog->offset on; returns how many. */
+int hj_backlog_peek(const struct hj_backlog *backlog, struct hj_buf **bufs, int max);
 
-/* Takes written bytes off; returns how many of them were owed. */
+/* Takes written bytes off; returns how many of them counted against the mark. */
 uint64_t hj_backlog_consume(struct hj_backlog *backlog, uint64_t written);
-
-/* Bytes that are owed and not written. */
-uint64_t hj_backlog_owed(const struct hj_backlog *backlog);
 
 #endif

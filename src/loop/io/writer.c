@@ -1,38 +1,7 @@
 /* Writing; see writer.h. Loop thread. */
 #include "loop/io/writer.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-
 #include "loop/fanout/shard.h"
-#include "loop/held/ending.h"
-
-ssize_t hj_writer_try(int fd, const char *data, size_t len)
-{
-    for (;;) {
-        ssize_t n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0)
-            return n;
-        if (errno == EAGAIN || errno == ENOBUFS)
-            return 0;
-        if (errno != EINTR)
-            return -1;
-    }
-}
-
-static ssize_t try_all(int fd, struct iovec *iov, int count)
-{
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-    for (;;) {
-        ssize_t n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0)
-            return n;
-        if (errno == EAGAIN || errno == ENOBUFS)
-            return 0;
-        if (errno != EINTR)
-            return -1;
-    }
-}
 
 bool hj_writer_need_backlog(struct hj_loop *loop, struct hj_conn *conn)
 {
@@ -41,7 +10,7 @@ bool hj_writer_need_backlog(struct hj_loop *loop, struct hj_conn *conn)
             return false;
         hj_shard_mark(loop, conn);
     }
-    hj_conn_set_interest(loop, conn, conn->interest | HJ_POLL_OUT);
+    hj_transport_set_interest(loop, conn, conn->interest | HJ_POLL_OUT);
     return true;
 }
 
@@ -49,29 +18,29 @@ void hj_writer_drop_empty(struct hj_loop *loop, struct hj_conn *conn)
 {
     if (conn->backlog->count != 0)
         return;
-    hj_backlog_free(conn->backlog);
-    conn->backlog = NULL;
+    hj_conn_drop_backlog(loop, conn);
     hj_shard_mark(loop, conn);
-    hj_conn_set_interest(loop, conn, conn->interest & ~(unsigned)HJ_POLL_OUT);
+    hj_transport_set_interest(loop, conn, conn->interest & ~(unsigned)HJ_POLL_OUT);
 }
 
-static void wrote(struct hj_loop *loop, struct hj_conn *conn, size_t n)
+static void count_written(struct hj_loop *loop, struct hj_conn *conn, size_t n)
 {
     conn->out_ms = hj_loop_time(loop);
-    hj_worker_count(loop, HIJACK_STAT_BYTES_OUT, n);
+    hj_loop_count(loop, HIJACK_STAT_BYTES_OUT, n);
 }
 
 /* The program's bytes left its account; false if that closed the connection. */
-static bool release(struct hj_loop *loop, struct hj_conn *conn, uint64_t owed)
+static bool release_counted(struct hj_loop *loop, struct hj_conn *conn, uint64_t counted)
 {
-    if (owed == 0 || conn->channel == NULL || hj_channel_release(conn->channel, owed))
+    if (counted == 0 || conn->channel == NULL || hj_channel_release(conn->channel, counted))
         return true;
     hj_conn_close(loop, conn, HIJACK_ENOMEM);
     return false;
 }
 
 /* Puts what is left after `written` bytes into the backlog. */
-static bool keep(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count, bool owed, size_t written)
+static bool keep_rest(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count, bool counted,
+                      size_t written)
 {
     for (int i = 0; i < count; ++i) {
         size_t offset = written < bufs[i]->len ? written : bufs[i]->len;
@@ -79,47 +48,43 @@ static bool keep(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **buf
         if (offset == bufs[i]->len)
             continue;
         if (!hj_writer_need_backlog(loop, conn) ||
-            !hj_backlog_append(conn->backlog, bufs[i], NULL, owed, (uint32_t)offset)) {
+            !hj_backlog_append(conn->backlog, bufs[i], NULL, counted, (uint32_t)offset)) {
             hj_conn_close(loop, conn, HIJACK_ENOMEM);
             return false;
         }
-        hj_worker_count(loop, HIJACK_STAT_BACKLOG_BYTES, bufs[i]->len - offset);
+        hj_loop_count(loop, HIJACK_STAT_BACKLOG_BYTES, bufs[i]->len - offset);
     }
     return true;
 }
 
-static bool send_bufs(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count, bool owed)
+static bool send_bufs(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count, bool counted)
 {
     ssize_t n = 0;
     /* after the last chunk, or our FIN, nothing of the program goes out, whatever was under way */
     const unsigned silent = HJ_CONN_DISCARD | HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING;
-    if ((conn->flags & silent) != 0 && owed) {
+    if (!hj_conn_is_open(conn))
+        return false;
+    if ((conn->flags & silent) != 0 && counted) {
         for (int i = 0; i < count; ++i)
             n += bufs[i]->len;
-        return release(loop, conn, (uint64_t)n);
+        return release_counted(loop, conn, (uint64_t)n);
     }
-    if (conn->backlog == NULL && count == 1) {
-        n = hj_writer_try(conn->fd, bufs[0]->data, bufs[0]->len);
-    } else if (conn->backlog == NULL) {
-        struct iovec iov[HJ_WRITER_MAX];
-        for (int i = 0; i < count; ++i)
-            iov[i] = (struct iovec){.iov_base = bufs[i]->data, .iov_len = bufs[i]->len};
-        n = try_all(conn->fd, iov, count);
-    }
+    if (conn->backlog == NULL)
+        n = hj_transport_write(loop, conn, bufs, count, 0);
     if (n < 0) {
-        hj_conn_close(loop, conn, hj_conn_error(conn));
+        hj_conn_close(loop, conn, (int)n);
         return false;
     }
     if (n > 0)
-        wrote(loop, conn, (size_t)n);
-    if (!keep(loop, conn, bufs, count, owed, (size_t)n))
+        count_written(loop, conn, (size_t)n);
+    if (!keep_rest(loop, conn, bufs, count, counted, (size_t)n))
         return false;
-    return release(loop, conn, owed ? (uint64_t)n : 0);
+    return release_counted(loop, conn, counted ? (uint64_t)n : 0);
 }
 
-bool hj_writer_send(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *buf, bool owed)
+bool hj_writer_send(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *buf, bool counted)
 {
-    return send_bufs(loop, conn, &buf, 1, owed);
+    return send_bufs(loop, conn, &buf, 1, counted);
 }
 
 bool hj_writer_send_all(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count)
@@ -127,24 +92,22 @@ bool hj_writer_send_all(struct hj_loop *loop, struct hj_conn *conn, struct hj_bu
     return send_bufs(loop, conn, bufs, count, true);
 }
 
-void hj_writer_flush(struct hj_loop *loop, struct hj_conn *conn)
+bool hj_writer_flush(struct hj_loop *loop, struct hj_conn *conn)
 {
-    struct iovec iov[HJ_WRITER_MAX];
+    struct hj_buf *bufs[HJ_TRANSPORT_BUFS];
     while (conn->backlog != NULL) {
-        int count = hj_backlog_peek(conn->backlog, iov, HJ_WRITER_MAX);
-        ssize_t n = try_all(conn->fd, iov, count);
-        if (n < 0) {
-            hj_conn_close(loop, conn, hj_conn_error(conn));
-            return;
-        }
-        if (n == 0)
-            return;
-        wrote(loop, conn, (size_t)n);
+        int count = hj_backlog_peek(conn->backlog, bufs, HJ_TRANSPORT_BUFS);
+        ssize_t n = hj_transport_write(loop, conn, bufs, count, conn->backlog->offset);
+        if (n < 0)
+            hj_conn_close(loop, conn, (int)n);
+        if (n <= 0)
+            return false;
+        count_written(loop, conn, (size_t)n);
         hj_loop_uncount(loop, HIJACK_STAT_BACKLOG_BYTES, (uint64_t)n);
-        uint64_t owed = hj_backlog_consume(conn->backlog, (uint64_t)n);
+        uint64_t counted = hj_backlog_consume(conn->backlog, (uint64_t)n);
         hj_writer_drop_empty(loop, conn);
-        if (!release(loop, conn, owed))
-            return;
+        if (!release_counted(loop, conn, counted))
+            return false;
     }
-    hj_ending_settle(loop, conn);
+    return true;
 }

@@ -1,0 +1,19 @@
+/* The one place where connections end; see closing.h. Loop thread. */
+#include "loop/closing.h"
+
+#include "loop/conn.h"
+#include "loop/io/acceptor.h"
+#include "loop/io/transport.h"
+
+void hj_closing_run(struct hj_loop *loop)
+{
+    while (loop->closing != 0) {
+        struct hj_conn *conn = hj_table_at(&loop->table, loop->closing);
+        int reason = (int)conn->out_ms;
+        loop->closing = conn->in_ms;
+        hj_conn_leave(loop, conn, reason);
+        hj_transport_close(loop, conn, reason == HIJACK_EABORTED || reason == HIJACK_ESLOW);
+        hj_conn_forget(loop, conn);
+        hj_acceptor_connection_closed(loop);
+    }
+}

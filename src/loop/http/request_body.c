@@ -1,0 +1,333 @@
+/* Reading request bodies; see request_body.h. Loop thread.
+ *
+ * A whole body is read straight into the request's block of memory. In pieces, nothing is read without credit, so that
+ * what the program does not want yet waits in the kernel and makes the peer wait. */
+#include "loop/http/request_body.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/chunked.h"
+#include "loop/backpressure.h"
+#include "loop/http/refusal.h"
+#include "loop/io/writer.h"
+
+#define FIRST_ROOM 4096          /* for a chunked body that is read whole */
+#define DISCARD_MAX (256u << 10) /* of a body that nobody wants: a longer one closes the connection */
+#define READS_MAX 16             /* in one turn, so that everybody else has theirs */
+
+struct hj_request_body {
+    struct hj_chunked chunked;
+    uint64_t left;   /* with a length: bytes still to come */
+    uint64_t have;   /* whole: bytes in the request's memory; thrown away: bytes so far */
+    uint64_t credit; /* in pieces */
+    bool is_chunked, discarded;
+    bool wants_continue; /* the peer waits for 100 */
+    bool complete;       /* its last byte was taken */
+};
+
+bool hj_request_body_begin(struct hj_conn *conn, const struct hj_head *head, uint64_t max_bytes)
+{
+    struct hj_request_body *body = calloc(1, sizeof(*body));
+    if (body == NULL)
+        return false;
+    body->is_chunked = head->chunked;
+    body->left = head->content_length;
+    body->wants_continue = head->expect_continue;
+    hj_chunked_init(&body->chunked, max_bytes);
+    conn->request->read = body;
+    return true;
+}
+
+/* How many bytes may be taken now. */
+static uint64_t allowed(const struct hj_request *request)
+{
+    return request->in_pieces && !request->read->discarded ? request->read->credit : UINT64_MAX;
+}
+
+/* Of a body that the program reads in pieces: one DATA event. */
+static void push_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice piece)
+{
+    struct hj_request *request = conn->request;
+    if (request->read->credit != UINT64_MAX)
+        request->read->credit -= piece.len;
+    struct hj_buf *buf = hj_buf_copy(piece.base, piece.len);
+    struct hj_event *event = buf == NULL ? NULL : hj_event_new(HIJACK_EVENT_DATA, &request->object, buf);
+    if (event == NULL)
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    else
+        hj_loop_push(loop, request->queue, event);
+}
+
+/* Into the request's memory; with a length there is room already. */
+static void keep_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice piece)
+{
+    struct hj_request *request = conn->request;
+    struct hj_request_body *body = request->read;
+    size_t room = request->body.len;
+    if (body->have + piece.len > room) {
+        size_t more = room < FIRST_ROOM ? FIRST_ROOM : room * 2;
+        if (more < body->have + piece.len)
+            more = body->have + piece.len;
+        if (!hj_request_resize_body(request, more)) {
+            hj_conn_close(loop, conn, HIJACK_ENOMEM);
+            return;
+        }
+    }
+    memcpy((char *)request->body.base + body->have, piece.base, piece.len);
+    body->have += piece.len;
+}
+
+static void take_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice piece)
+{
+    struct hj_request_body *body = conn->request->read;
+    if (body->discarded && (body->have += piece.len) > DISCARD_MAX)
+        hj_conn_close_gracefully(loop, conn, 0, true);
+    else if (!body->discarded && conn->request->in_pieces)
+        push_piece(loop, conn, piece);
+    else if (!body->discarded)
+        keep_piece(loop, conn, piece);
+}
+
+static void push_end(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice trailers)
+{
+    struct hj_request *request = conn->request;
+    struct hj_buf *buf = trailers.len == 0 ? NULL : hj_buf_copy(trailers.base, trailers.len);
+    struct hj_event *event =
+        trailers.len != 0 && buf == NULL ? NULL : hj_event_new(HIJACK_EVENT_EOF, &request->object, buf);
+    if (event == NULL)
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    else
+        hj_loop_push(loop, request->queue, event);
+}
+
+/* The last byte was taken. */
+static void complete(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice trailers)
+{
+    struct hj_request *request = conn->request;
+    struct hj_request_body *body = request->read;
+    body->complete = true;
+    if (request->in_pieces) {
+        atomic_store(&request->has_body, false); /* before the event: who has polled it may hijack */
+        if (!body->discarded)
+            push_end(loop, conn, trailers);
+    } else if (request->body.len != body->have) {
+        hj_request_resize_body(request, (size_t)body->have); /* to less, which does not fail */
+        request->body.len = (size_t)body->have;
+    }
+}
+
+/* With a length: bytes used. */
+static size_t feed_counted(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
+{
+    struct hj_request_body *body = conn->request->read;
+    size_t n = body->left < len ? (size_t)body->left : len;
+    if (n > allowed(conn->request))
+        n = (size_t)allowed(conn->request);
+    body->left -= n;
+    if (n != 0)
+        take_piece(loop, conn, hj_slice(data, n));
+    if (body->left == 0 && hj_request_body_is_open(conn))
+        complete(loop, conn, HJ_SLICE(""));
+    return n;
+}
+
+/* One step through a chunked body; framing costs credit too while there is a piece to bring, so that no piece is larger
+ * than the credit. False: no further step with these bytes. */
+static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len, size_t *used)
+{
+    struct hj_request_body *body = conn->request->read;
+    struct hj_slice out;
+    const char *problem;
+    size_t n = 0;
+    size_t room = len < allowed(conn->request) ? len : (size_t)allowed(conn->request);
+    int result = room == 0 ? HJ_CHUNKED_MORE : hj_chunked_decode(&body->chunked, &out, &n, data, room, &problem);
+    if (result == HJ_CHUNKED_MORE && n < room && room < len)
+        result = hj_chunked_decode(&body->chunked, &out, &n, data, len, &problem); /* trailers, which cost nothing */
+    if (result < 0) {
+        hj_refusal_send(loop, conn, (unsigned)-result, problem);
+        return false;
+    }
+    *used += n;
+    if (result == HJ_CHUNKED_DATA)
+        take_piece(loop, conn, out);
+    else if (result == HJ_CHUNKED_END)
+        complete(loop, conn, out);
+    return n != 0 && hj_request_body_is_open(conn) && !body->complete;
+}
+
+static size_t feed(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
+{
+    size_t used = 0;
+    if (!conn->request->read->is_chunked)
+        return feed_counted(loop, conn, data, len);
+    while (used < len && feed_chunk(loop, conn, data + used, len - used, &used))
+        ;
+    return used;
+}
+
+size_t hj_request_body_feed(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
+{
+    if (len != 0)
+        conn->request->read->wants_continue = false;
+    return feed(loop, conn, data, len);
+}
+
+static void send_continue(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_request_body *body = conn->request->read;
+    if (!body->wants_continue || atomic_load(&conn->request->answered))
+        return;
+    body->wants_continue = false;
+    hj_writer_send(loop, conn, loop->continue_head, false);
+}
+
+/* Takes what it can of the input; the rest stays. True if that was something. */
+static bool feed_input(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_input *input = conn->input;
+    size_t n = feed(loop, conn, input->data + input->start, input->len);
+    if (conn->input != input)
+        return false; /* refused, and dropped with the rest */
+    input->start += (uint32_t)n;
+    input->len -= (uint32_t)n;
+    if (input->len == 0)
+        hj_conn_drop_input(conn);
+    return n != 0;
+}
+
+/* Whether the next bytes may go where they belong without another copy. */
+static bool reads_in_place(const struct hj_conn *conn)
+{
+    const struct hj_request_body *body = conn->request->read;
+    return !conn->request->in_pieces && !body->is_chunked && conn->input == NULL;
+}
+
+/* Whole, with a length: straight into the request. */
+static ssize_t read_in_place(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_request *request = conn->request;
+    struct hj_request_body *body = request->read;
+    ssize_t n = hj_transport_read(loop, conn, (char *)request->body.base + body->have, (size_t)body->left);
+    if (n > 0) {
+        body->have += (uint64_t)n;
+        body->left -= (uint64_t)n;
+        if (body->left == 0)
+            complete(loop, conn, HJ_SLICE(""));
+    }
+    return n;
+}
+
+static ssize_t read_piece(struct hj_loop *loop, struct hj_conn *conn)
+{
+    const struct hj_request *request = conn->request;
+    uint64_t len = allowed(request);
+    if (request->in_pieces && len > loop->server->options.read_chunk_bytes)
+        len = loop->server->options.read_chunk_bytes;
+    if (!request->read->is_chunked && len > request->read->left)
+        len = request->read->left;
+    if (len > HJ_SCRATCH_SIZE)
+        len = HJ_SCRATCH_SIZE;
+    ssize_t n = hj_transport_read(loop, conn, loop->scratch, (size_t)len);
+    if (n <= 0)
+        return n;
+    size_t used = conn->input == NULL ? feed(loop, conn, loop->scratch, (size_t)n) : 0;
+    if (hj_conn_is_open(conn) && conn->kind != HJ_CONN_LINGERING &&
+        !hj_conn_keep_input(conn, loop->scratch + used, (size_t)n - used))
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    else if (used == 0 && conn->input != NULL && hj_request_body_is_open(conn))
+        feed_input(loop, conn);
+    return n;
+}
+
+static bool wants_more(const struct hj_conn *conn)
+{
+    return hj_conn_is_open(conn) && hj_request_body_is_open(conn) && !conn->request->read->complete &&
+           allowed(conn->request) != 0;
+}
+
+/* True if there may be more to read. */
+static bool read_once(struct hj_loop *loop, struct hj_conn *conn)
+{
+    ssize_t n = reads_in_place(conn) ? read_in_place(loop, conn) : read_piece(loop, conn);
+    if (n < 0)
+        hj_conn_close(loop, conn, (int)n);
+    else if (n > 0 && conn->kind != HJ_CONN_BODY) /* a whole request has one deadline for all of it */
+        conn->in_ms = hj_loop_time(loop);
+    return n > 0;
+}
+
+/* Whether there is room for what this body brings; if not, the connection is looked at again when there is. */
+static bool has_room_for_piece(struct hj_loop *loop, struct hj_conn *conn)
+{
+    const struct hj_request *request = conn->request;
+    bool brings = request->in_pieces && !request->read->discarded;
+    return !brings || hj_backpressure_has_room(loop, conn, request->queue);
+}
+
+void hj_request_body_update(struct hj_loop *loop, struct hj_conn *conn)
+{
+    int reads = 0;
+    if (wants_more(conn))
+        send_continue(loop, conn);
+    while (wants_more(conn) && has_room_for_piece(loop, conn)) {
+        if (conn->input != NULL && feed_input(loop, conn))
+            continue;
+        if (reads++ == READS_MAX || !read_once(loop, conn))
+            break;
+    }
+    hj_request_body_poll(loop, conn);
+}
+
+void hj_request_body_poll(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (!hj_conn_is_open(conn) || !hj_request_body_is_open(conn))
+        return;
+    unsigned interest = conn->interest & (HJ_POLL_OUT | HJ_POLL_PEER);
+    if (wants_more(conn) && (conn->flags & HJ_CONN_STALLED) == 0)
+        interest |= HJ_POLL_IN;
+    hj_transport_set_interest(loop, conn, interest);
+}
+
+void hj_request_body_start(struct hj_loop *loop, struct hj_conn *conn)
+{
+    send_continue(loop, conn);
+    hj_request_body_poll(loop, conn);
+}
+
+void hj_request_body_add_credit(struct hj_loop *loop, struct hj_conn *conn, uint64_t credit)
+{
+    struct hj_request_body *body = conn->request->read;
+    if (body->credit == 0)
+        conn->in_ms = hj_loop_time(loop); /* from here on silence is the peer's */
+    body->credit = credit > UINT64_MAX - body->credit ? UINT64_MAX : body->credit + credit;
+}
+
+bool hj_request_body_discard(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_request_body *body = conn->request->read;
+    body->discarded = true;
+    body->wants_continue = false;
+    body->have = 0;
+    conn->in_ms = hj_loop_time(loop);
+    return body->is_chunked || body->left <= DISCARD_MAX;
+}
+
+bool hj_request_body_is_discarded(const struct hj_conn *conn)
+{
+    return conn->request->read->discarded;
+}
+
+bool hj_request_body_waits_for_peer(const struct hj_conn *conn)
+{
+    return wants_more(conn) && (conn->flags & HJ_CONN_STALLED) == 0;
+}
+
+bool hj_request_body_settle(struct hj_conn *conn)
+{
+    if (!hj_request_body_is_open(conn) || !conn->request->read->complete)
+        return false;
+    free(conn->request->read);
+    conn->request->read = NULL;
+    return true;
+}

@@ -1,0 +1,149 @@
+/* The transports; see transport.h. Loop thread. */
+#include "loop/io/transport.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core/address.h"
+
+static int reason_of(int error)
+{
+    switch (error) {
+    case 0:
+        return HIJACK_ECLOSED;
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return HIJACK_ETIMEDOUT;
+    default:
+        return HIJACK_ERESET; /* EPIPE too: the reset was seen before this call */
+    }
+}
+
+ssize_t hj_transport_write_fd(int fd, const char *data, size_t len)
+{
+    for (;;) {
+        ssize_t n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0)
+            return n;
+        if (errno == EAGAIN || errno == ENOBUFS)
+            return 0;
+        if (errno != EINTR)
+            return reason_of(errno);
+    }
+}
+
+static ssize_t write_plain(int fd, struct hj_buf *const *bufs, int count, size_t offset)
+{
+    struct iovec iov[HJ_TRANSPORT_BUFS];
+    for (int i = 0; i < count; ++i)
+        iov[i] = (struct iovec){.iov_base = bufs[i]->data, .iov_len = bufs[i]->len};
+    iov[0].iov_base = bufs[0]->data + offset;
+    iov[0].iov_len -= offset;
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+    for (;;) {
+        ssize_t n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0)
+            return n;
+        if (errno == EAGAIN || errno == ENOBUFS)
+            return 0;
+        if (errno != EINTR)
+            return reason_of(errno);
+    }
+}
+
+ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
+                           size_t offset)
+{
+    (void)loop;
+    if (count == 1)
+        return hj_transport_write_fd(conn->fd, bufs[0]->data + offset, bufs[0]->len - offset);
+    return write_plain(conn->fd, bufs, count, offset);
+}
+
+ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
+{
+    ssize_t n = recv(conn->fd, data, len, MSG_DONTWAIT);
+    if (n > 0) {
+        hj_loop_count(loop, HIJACK_STAT_BYTES_IN, (uint64_t)n);
+        return n;
+    }
+    if (n == 0)
+        return HIJACK_ECLOSED;
+    return errno == EAGAIN || errno == EINTR ? 0 : reason_of(errno);
+}
+
+bool hj_transport_has_unread(const struct hj_conn *conn)
+{
+    int unread = 0;
+    return ioctl(conn->fd, FIONREAD, &unread) == 0 && unread != 0;
+}
+
+int hj_transport_error(const struct hj_conn *conn)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    return reason_of(error);
+}
+
+void hj_transport_shutdown(struct hj_conn *conn)
+{
+    shutdown(conn->fd, SHUT_WR);
+}
+
+void hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest)
+{
+    if (conn->interest == interest || (conn->flags & HJ_CONN_UNPOLLED) != 0)
+        return;
+    conn->interest = interest & HJ_POLL_ALL;
+    hj_poller_change(&loop->poller, conn->fd, interest, conn->index);
+}
+
+void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if ((conn->flags & HJ_CONN_UNPOLLED) != 0)
+        return;
+    hj_poller_remove(&loop->poller, conn->fd);
+    conn->flags |= HJ_CONN_UNPOLLED;
+}
+
+int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn)
+{
+    int fd = conn->fd;
+    hj_transport_unpoll(loop, conn);
+    conn->fd = -1;
+    return fd;
+}
+
+void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, bool reset)
+{
+    /* out of the poller before the close: a forked child may hold a copy of the descriptor, and the poller would go on
+     * telling of it */
+    int fd = hj_transport_export(loop, conn);
+    /* the peer shall see the end now, even if a forked child holds a copy: the mere close would then do nothing.
+     * Dissolving the association sends a reset (tcp(7)); a unix socket knows no such thing. */
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    if (!reset || connect(fd, &none, sizeof(none)) != 0)
+        shutdown(fd, SHUT_RDWR);
+    close(fd);
+}
+
+struct hj_slice hj_transport_peer(char *out, size_t size, const struct hj_conn *conn)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof(sa);
+    if (conn->peer_port != 0) {
+        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = conn->peer_port, .sin_addr = {conn->peer_ip}};
+        int n = hj_address_format(out, size, (const struct sockaddr *)&v4, sizeof(v4));
+        return hj_slice(out, (size_t)n);
+    }
+    int n = getpeername(conn->fd, (struct sockaddr *)&sa, &len);
+    if (n == 0)
+        n = hj_address_format(out, size, (const struct sockaddr *)&sa, len);
+    return n < 0 ? HJ_SLICE("unknown:") : hj_slice(out, (size_t)n);
+}

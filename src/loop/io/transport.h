@@ -1,0 +1,54 @@
+/* How a connection's bytes travel: the one place that knows, by a tag in the connection's entry. Loop thread.
+ *
+ * Nothing outside loop/io calls send, recv, shutdown or close on a connection. Results are values: a number of bytes, 0
+ * for "not now", or a HIJACK_E* that says why the connection is dead (HIJACK_ECLOSED from a read: the peer's end, in
+ * order). */
+#ifndef HJ_LOOP_IO_TRANSPORT_H
+#define HJ_LOOP_IO_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "loop/conn.h"
+
+#define HJ_TRANSPORT_BUFS 64 /* the most that one write takes */
+
+/* Writes bufs in order, the first one from offset on. What is written need not be at the peer. */
+ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
+                           size_t offset);
+
+/* Reads into data. */
+ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len);
+
+/* Whether bytes wait to be read. */
+bool hj_transport_has_unread(const struct hj_conn *conn);
+
+/* Why a dead connection died: HIJACK_ERESET, ETIMEDOUT or ECLOSED. */
+int hj_transport_error(const struct hj_conn *conn);
+
+/* No more bytes from us: FIN. */
+void hj_transport_shutdown(struct hj_conn *conn);
+
+/* Ends both directions; reset: the peer sees a reset, and what was not sent yet is thrown away. The entry has no
+ * connection any more. */
+void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, bool reset);
+
+/* Tells the poller what to tell of this connection: HJ_POLL_*. */
+void hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest);
+
+/* Takes it out of the poller: it is dead, and only unread bytes keep it. */
+void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn);
+
+/* The peer's address as text, in out or static memory. */
+struct hj_slice hj_transport_peer(char *out, size_t size, const struct hj_conn *conn);
+
+/* Gives the connection away as a descriptor that nothing here refers to any more. */
+int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn);
+
+/* A descriptor's write for the fan-out, which knows that the member is PLAIN: as hj_transport_write. */
+ssize_t hj_transport_write_fd(int fd, const char *data, size_t len);
+
+#endif
