@@ -285,7 +285,9 @@ int hijack_queue_wake(hijack_queue *handle)
         return HIJACK_ENOMEM;
     }
     pthread_mutex_lock(&queue->lock);
-    if (queue->wake == NULL) {
+    if (queue->closed) {
+        rc = HIJACK_EHANDLE; /* freed after the pin; nobody would take the event out again */
+    } else if (queue->wake == NULL) {
         queue->wake = event;
         append_locked(queue, event);
         event = NULL;
@@ -294,7 +296,7 @@ int hijack_queue_wake(hijack_queue *handle)
     if (event != NULL)
         hj_event_free(event, false);
     hj_handle_unpin(handle);
-    return 0;
+    return rc;
 }
 
 /* Events hold objects, which hold the queue: a queue that is freed lets go of its events, or the ring would keep itself
