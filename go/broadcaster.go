@@ -75,7 +75,7 @@ func (b *Broadcaster) PublishEvent(e Event) (int, error) {
 		return 0, &OpError{"publish", "with Retry " + e.Retry.String(), ErrInvalid}
 	}
 	name, nameLen := cText(e.Name)
-	id, idLen := cText(e.ID)
+	id, idLen := e.id()
 	data, dataLen := e.data()
 	key, keyLen := cText(e.Key)
 	return b.count("publish", C.hj_go_broadcaster_publish_sse(b.handle.c(), name, nameLen, id, idLen, data, dataLen,

@@ -17,11 +17,12 @@ type Stream struct {
 // Event is one Server-Sent Event. Empty fields are left out, but for Data, without which a browser would not dispatch
 // the event: it is left out where there is a Retry and no Name.
 type Event struct {
-	Name  string        // the type; "" is "message"
-	ID    string        // comes back as the header Last-Event-ID
-	Data  string        // any number of lines
-	Retry time.Duration // how long the client shall wait before it connects again; only with SendEvent
-	Key   string        // for the overflow policy "latest"; only with PublishEvent
+	Name    string        // the type; "" is "message"
+	ID      string        // comes back as the header Last-Event-ID
+	ResetID bool          // with ID "": sends an empty id, which makes the client forget its Last-Event-ID
+	Data    string        // any number of lines
+	Retry   time.Duration // how long the client shall wait before it connects again; only with SendEvent
+	Key     string        // for the overflow policy "latest"; only with PublishEvent
 }
 
 type streamCalls struct{}
@@ -49,7 +50,7 @@ func (s *Stream) SendEvent(e Event) error {
 		retry = C.int64_t(e.Retry.Milliseconds())
 	}
 	name, nameLen := cText(e.Name)
-	id, idLen := cText(e.ID)
+	id, idLen := e.id()
 	data, dataLen := e.data()
 	return s.send(func() C.int {
 		return C.hj_go_stream_send_sse(s.handle.c(), name, nameLen, id, idLen, data, dataLen, retry)
@@ -68,6 +69,15 @@ func (s *Stream) send(call func() C.int) error {
 }
 
 var noText = []byte{0}
+
+// id is ID for C, where NULL means no id line at all.
+func (e *Event) id() (*C.char, C.size_t) {
+	if e.ID == "" && e.ResetID {
+		p, _ := cBytes(noText)
+		return p, 0
+	}
+	return cText(e.ID)
+}
 
 // data is Data for C, where NULL means no data line at all.
 func (e *Event) data() (*C.char, C.size_t) {

@@ -98,6 +98,8 @@ func TestServerSentEvents(t *testing.T) {
 	c.upTo("data:\n\n")
 	must(t, stream.SendEvent(hijack.Event{Name: "n"}))
 	c.upTo("event: n\ndata:\n\n")
+	must(t, stream.SendEvent(hijack.Event{ResetID: true, Data: "x"}))
+	c.upTo("id:\ndata: x\n\n")
 	must(t, stream.SendEvent(hijack.Event{Retry: time.Second}))
 	c.upTo("retry: 1000\n\n")
 	must(t, stream.Comment("for nobody"))

@@ -37,7 +37,6 @@ HEADS = [  # (status, bytes)
     (417, GET + b"Expect: the unexpected\r\n\r\n"),
     (501, b"CONNECT x:1 HTTP/1.1\r\n" + HOST_LINE + b"\r\n"),
     (505, b"GET / HTTP/2.0\r\n" + HOST_LINE + b"\r\n"),
-    (505, b"GET / HTTP/1.2\r\n" + HOST_LINE + b"\r\n"),
     (505, b"GET / HTTP/0.9\r\n" + HOST_LINE + b"\r\n"),
 ]
 LONG = [

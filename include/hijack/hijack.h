@@ -304,8 +304,8 @@ HIJACK_API void hijack_server_free(hijack_server *server);
  * Pointers that the accessors give live until the request is freed.
  * ---------------------------------------------------------------------------------------------------------------- */
 
-/* The parts of the head. method and target as sent; version "HTTP/1.1"; peer "127.0.0.1:50312", "[::1]:50312" or
- * "unix:". Errors: EINVAL, EHANDLE, EFORK. */
+/* The parts of the head. method and target as sent; version "HTTP/1.0" or "HTTP/1.1"; peer "127.0.0.1:50312",
+ * "[::1]:50312" or "unix:". Errors: EINVAL, EHANDLE, EFORK. */
 HIJACK_API int hijack_request_method(const char **out, size_t *out_len, hijack_request *request);
 HIJACK_API int hijack_request_target(const char **out, size_t *out_len, hijack_request *request);
 HIJACK_API int hijack_request_version(const char **out, size_t *out_len, hijack_request *request);
@@ -373,9 +373,10 @@ HIJACK_API void hijack_request_free(hijack_request *request);
  * EINVAL, EHANDLE, EFORK, EAGAIN, ECLOSED, ETOOBIG (more than the Content-Length said), ENOMEM. */
 HIJACK_API int hijack_stream_send(hijack_stream *stream, const char *data, size_t len);
 
-/* Sends one SSE event (WHATWG HTML, section "Server-sent events"). event, id: left out where the length is 0, and
- * EINVAL with CR, LF (or NUL in id). data: each line (CRLF, CR or LF) becomes one data line. retry_ms: left out where
- * negative. Errors: as hijack_stream_send. */
+/* Sends one SSE event (WHATWG HTML, section "Server-sent events"). event: left out if its length is 0. id: left out if
+ * NULL; an id of length 0 that is not NULL ("", 0) resets the client's Last-Event-ID. Both: EINVAL with CR or LF, or
+ * NUL in id. data: left out if NULL; each line (CRLF, CR or LF) becomes one data line. retry_ms: left out if negative.
+ * Errors: as hijack_stream_send. */
 HIJACK_API int hijack_stream_send_sse(hijack_stream *stream, const char *event, size_t event_len, const char *id,
                                       size_t id_len, const char *data, size_t data_len, int64_t retry_ms);
 
@@ -463,8 +464,8 @@ HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd,
 HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, const char *data, size_t len);
 
 /* The same with SSE fields (as hijack_stream_send_sse; raw members get the data alone) and a key for the overflow
- * policy "latest": an unsent message is replaced by a newer one of the same key. Lengths may be 0. Errors: as publish.
- */
+ * policy "latest": an unsent message is replaced by a newer one of the same key. Lengths may be 0; data is always sent.
+ * Errors: as publish. */
 HIJACK_API int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, const char *event, size_t event_len,
                                               const char *id, size_t id_len, const char *data, size_t data_len,
                                               const char *key, size_t key_len);

@@ -262,10 +262,12 @@ def test_events(run: Run) -> None:
         await peer.ask()
         async with (await server.accept()).sse({"X-Mine": "yes"}) as stream:
             await stream.send_event("two\nlines", event="greeting", id="1", retry=3000)
+            await stream.send_event("reset", id="")
             await stream.comment("quiet")
         assert b"X-Mine: yes" in await peer.head()
         body = await peer.reader.readuntil(b"0\r\n\r\n")
         assert b"event: greeting\nid: 1\nretry: 3000\ndata: two\ndata: lines\n\n" in body and b": quiet\n\n" in body
+        assert b"id:\ndata: reset\n\n" in body
 
     run(serving(test))
 

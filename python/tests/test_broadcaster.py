@@ -27,11 +27,15 @@ def test_every_kind_of_member_gets_its_form() -> None:
             assert raw.until(b"xt") == b"t\xc3\xa9xt"
             assert clients.publish(b"bytes") == 3
             raw.until(b"bytes")
+            assert b"data: bytes\n\n" in sse.until(b"bytes\n\n")
+            assert clients.publish("reset", id="") == 3
+            assert b"id:\ndata: reset\n\n" in sse.until(b"reset\n\n")
+            raw.until(b"reset")
             clients.close()
             assert raw.rest() == b""
             sse.until(b"0\r\n\r\n")
         wait_until(lambda: len(clients) == 0)
-        assert clients.stats() == {"members": 0, "published": 2, "delivered": 6, "dropped": 0, "closed": 0}
+        assert clients.stats() == {"members": 0, "published": 3, "delivered": 9, "dropped": 0, "closed": 0}
 
 
 def test_streams_and_sockets_join_and_leave(server: hijack.Server) -> None:

@@ -61,13 +61,15 @@ def test_events(server: hijack.Server, client: Client) -> None:
     with stream_of(server, client, sse=True) as stream:
         stream.send_event("two\nlines", event="greeting", id="1", retry=3000)
         stream.send_event(b"plain")
+        stream.send_event("reset", id="")
         stream.send_event(retry=5)
         stream.comment("a\nb")
         for event, id in (("a\nb", None), (None, "a\rb"), (None, "a\0")):
             with pytest.raises(hijack.InvalidError):
                 stream.send_event("x", event, id)
     assert client.chunks() == (
-        b"event: greeting\nid: 1\nretry: 3000\ndata: two\ndata: lines\n\ndata: plain\n\nretry: 5\n\n: a\n: b\n\n"
+        b"event: greeting\nid: 1\nretry: 3000\ndata: two\ndata: lines\n\ndata: plain\n\n"
+        b"id:\ndata: reset\n\nretry: 5\n\n: a\n: b\n\n"
     )
 
 

@@ -42,6 +42,8 @@ class BroadcasterTest < HijackTest
     assert_includes read_until(client, "\n\n"), "data: \u00e9\n\n".b
     @clients_of.publish 42, id: :x
     assert_includes read_until(client, "\n\n"), "id: x\ndata: 42\n\n"
+    @clients_of.publish 'reset', id: ''
+    assert_includes read_until(client, "\n\n"), "id:\ndata: reset\n\n"
   end
 
   def test_request_hold

@@ -66,6 +66,7 @@ class StreamTest < HijackTest
       request.sse('x-a' => 'b') do |stream|
         stream.send_event 'hello', event: 'greeting', id: 1, retry: 3000
         stream.send_event "two\nlines"
+        stream.send_event 'reset', id: ''
         stream.send_event nil, retry: 5
         stream.comment "note\nmore"
         stream.comment
@@ -76,7 +77,8 @@ class StreamTest < HijackTest
     assert_equal 'text/event-stream', response.headers['content-type']
     assert_equal 'b', response.headers['x-a']
     assert_equal "event: greeting\nid: 1\nretry: 3000\ndata: hello\n\n" \
-                 "data: two\ndata: lines\n\nretry: 5\n\n: note\n: more\n\n:\n\ndata: \u00e9\n\n".b.squeeze("\n"),
+                 "data: two\ndata: lines\n\n" \
+                 "id:\ndata: reset\n\nretry: 5\n\n: note\n: more\n\n:\n\ndata: \u00e9\n\n".b.squeeze("\n"),
                  response.body.b.squeeze("\n")
   end
 

@@ -38,13 +38,13 @@ static int parse_method(struct hj_head *head, const char *data, size_t len)
 
 static int parse_version(struct hj_head *head, const char *at, const char *end)
 {
-    head->version = hj_slice(at, (size_t)(end - at));
-    if (head->version.len != 8 || memcmp(at, "HTTP/", 5) != 0 || at[5] < '0' || at[5] > '9' || at[6] != '.' ||
-        at[7] < '0' || at[7] > '9')
+    if (end - at != 8 || memcmp(at, "HTTP/", 5) != 0 || at[5] < '0' || at[5] > '9' || at[6] != '.' || at[7] < '0' ||
+        at[7] > '9')
         return refuse(head, 400, "the request line does not end in an HTTP version");
-    if (at[5] != '1' || at[7] > '1')
+    if (at[5] != '1')
         return refuse(head, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
-    head->minor_version = (unsigned)(at[7] - '0');
+    head->minor_version = at[7] != '0';
+    head->version = at[7] != '0' ? HJ_SLICE("HTTP/1.1") : HJ_SLICE("HTTP/1.0");
     return 0;
 }
 
@@ -234,10 +234,12 @@ static int conclude(struct hj_head *head, const struct facts *facts)
         return refuse(head, 400, "Transfer-Encoding does not exist in HTTP/1.0");
     if (facts->has_transfer_encoding && head->has_content_length)
         return refuse(head, 400, "both Content-Length and Transfer-Encoding");
-    const bool upgrade = facts->has_upgrade && facts->connection_upgrade;
-    if (upgrade && (head->chunked || head->content_length != 0))
-        return refuse(head, 400, "an Upgrade with a body");
-    head->upgrade = upgrade && head->minor_version == 1;
+    const bool has_body = head->chunked || head->content_length != 0;
+    head->expect_continue &= has_body;
+    /* a request with a body is served as if it had no Upgrade (RFC 9110 section 7.8 allows it): Java's HttpClient and
+     * curl --http2 offer h2c with every POST, and the body would stand in the way of the other protocol's first bytes
+     */
+    head->upgrade = facts->has_upgrade && facts->connection_upgrade && head->minor_version == 1 && !has_body;
     head->keep_alive = !facts->close && (head->minor_version == 1 || facts->keep_alive);
     return 0;
 }

@@ -1,5 +1,5 @@
-/* The strict parser of HTTP/1 request heads (RFC 9112): the guard in front of libh2o, which accepts heads that two
- * servers in a row can read in two ways. What this parser lets through has one reading only. */
+/* The strict parser of HTTP/1 request heads (RFC 9112). A head that two servers in a row could read in two ways is
+ * refused; a head that is accepted has one reading only. */
 #ifndef HJ_CODEC_HEAD_H
 #define HJ_CODEC_HEAD_H
 
@@ -9,7 +9,7 @@
 
 #include "base/slice.h"
 
-#define HJ_HEAD_MAX_HEADERS 100 /* libh2o's own limit */
+#define HJ_HEAD_MAX_HEADERS 100
 #define HJ_HEAD_MAX_METHOD 32
 
 /* As on the wire; value without the white space around it. */
@@ -17,16 +17,18 @@ struct hj_header {
     struct hj_slice name, value;
 };
 
-/* Slices point into the data that was parsed, but for the path "/" of an absolute-form target without one. */
+/* Slices point into the data that was parsed, except version and the path "/" of an absolute-form target without one.
+ */
 struct hj_head {
-    const char *problem;                     /* after a refusal: a short reason for people; static; NULL otherwise */
-    struct hj_slice method, target, version; /* version: "HTTP/1.1" */
-    struct hj_slice path;                    /* target up to '?'; of absolute-form targets what follows the authority */
-    unsigned minor_version;                  /* 0 or 1 */
-    bool keep_alive;                         /* 1.1: unless "Connection: close"; 1.0: only with "keep-alive" */
+    const char *problem; /* after a refusal: a short reason for people; static; NULL otherwise */
+    struct hj_slice method, target;
+    struct hj_slice version; /* "HTTP/1.0" or "HTTP/1.1"; static */
+    struct hj_slice path;    /* target up to '?'; of absolute-form targets what follows the authority */
+    unsigned minor_version;  /* 0 or 1; HTTP/1.2 to 1.9 are read as 1.1 (RFC 9110 section 2.5) */
+    bool keep_alive;         /* 1.1: unless "Connection: close"; 1.0: only with "keep-alive" */
     bool chunked, has_content_length;
-    bool expect_continue; /* HTTP/1.1 only, as RFC 9110 says */
-    bool upgrade;         /* an Upgrade header together with "Connection: upgrade"; HTTP/1.1 only */
+    bool expect_continue; /* "Expect: 100-continue" in an HTTP/1.1 request with a body (RFC 9110 section 10.1.1) */
+    bool upgrade;         /* Upgrade with "Connection: upgrade" in an HTTP/1.1 request without a body */
     uint64_t content_length;
     size_t header_count;
     struct hj_header headers[HJ_HEAD_MAX_HEADERS];

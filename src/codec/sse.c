@@ -57,8 +57,8 @@ static void put_event(struct hj_sink *sink, const void *what)
     const struct hj_sse *sse = what;
     if (sse->event.len != 0)
         put_field(sink, HJ_SLICE("event: "), sse->event);
-    if (sse->id.len != 0)
-        put_field(sink, HJ_SLICE("id: "), sse->id);
+    if (sse->id.base != NULL)
+        put_field(sink, sse->id.len != 0 ? HJ_SLICE("id: ") : HJ_SLICE("id:"), sse->id);
     if (sse->retry_ms >= 0) {
         char digits[24];
         int len = snprintf(digits, sizeof(digits), "%" PRId64, sse->retry_ms);

@@ -9,10 +9,11 @@
 #include "base/slice.h"
 
 struct hj_sse {
-    struct hj_slice event, id; /* left out where empty */
-    struct hj_slice data;      /* any bytes; used with has_data only */
-    int64_t retry_ms;          /* left out where negative */
-    bool has_data;             /* an empty data gives one line "data:", so that the client sees an event with "" */
+    struct hj_slice event; /* left out where empty */
+    struct hj_slice id;    /* left out where base is NULL; an empty id resets the client's Last-Event-ID */
+    struct hj_slice data;  /* any bytes; used with has_data only */
+    int64_t retry_ms;      /* left out where negative */
+    bool has_data;         /* an empty data gives one line "data:", so that the client sees an event with "" */
 };
 
 /* A new buffer with one event and the empty line that ends it; the caller owns it. Each line of data (CRLF, CR or LF)

@@ -8,9 +8,10 @@
 
 #include "codec/sse.h"
 
+/* A field that is not there stays so: an empty id means something, no id does not. */
 static struct hj_slice put(char **cursor, struct hj_slice from)
 {
-    struct hj_slice to = {*cursor, from.len};
+    struct hj_slice to = {from.base != NULL ? *cursor : NULL, from.len};
     if (from.len != 0)
         memcpy(*cursor, from.base, from.len);
     *cursor += from.len;

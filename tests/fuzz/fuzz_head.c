@@ -40,7 +40,7 @@ static void check_accepted(const struct hj_head *head, const char *data, int len
     HOLDS(is_inside(head->target, data, len) && head->target.len > 0);
     HOLDS(head->path.len > 0 && (head->path.base[0] == '/' || head->path.base[0] == '*'));
     HOLDS(memchr(head->path.base, '?', head->path.len) == NULL);
-    HOLDS(head->version.len == 8 && head->minor_version == (unsigned)(head->version.base[7] - '0'));
+    HOLDS(hj_slice_equal(head->version, head->minor_version == 1 ? HJ_SLICE("HTTP/1.1") : HJ_SLICE("HTTP/1.0")));
     HOLDS(head->header_count <= HJ_HEAD_MAX_HEADERS);
     for (size_t i = 0; i < head->header_count; ++i) {
         HOLDS(is_inside(head->headers[i].name, data, len) && head->headers[i].name.len > 0);

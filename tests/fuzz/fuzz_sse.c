@@ -54,8 +54,9 @@ static void check_lines(struct hj_slice block, struct hj_slice prefix, struct hj
 
 static struct hj_slice after(struct hj_slice block, struct hj_slice prefix, struct hj_slice value)
 {
-    if (value.len == 0)
+    if (value.base == NULL || (value.len == 0 && prefix.base[0] != 'i'))
         return block;
+    prefix.len -= value.len == 0; /* "id:" alone */
     const size_t len = prefix.len + value.len + 1;
     HOLDS(block.len >= len && memcmp(block.base, prefix.base, prefix.len) == 0);
     HOLDS(memcmp(block.base + prefix.len, value.base, value.len) == 0 && block.base[len - 1] == '\n');

@@ -47,11 +47,6 @@ static const struct bad table[] = {
     BAD("chunked not last", 0, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
     BAD("unknown coding", 0, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
     BAD("space before the colon", 400, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
-    BAD("upgrade with a body", 400,
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n\r\nabc"),
-    BAD("upgrade with chunks", 400,
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\nTransfer-Encoding: "
-        "chunked\r\n\r\n0\r\n\r\n"),
     BAD("CONNECT", 0, "CONNECT example:443 HTTP/1.1\r\nHost: example:443\r\n\r\n"),
     BAD("bad method", 0, "G@T / HTTP/1.1\r\nHost: x\r\n\r\n"),
     BAD("method with a bracket", 0, "G[T / HTTP/1.1\r\nHost: x\r\n\r\n"),

@@ -118,11 +118,11 @@ static void test_kinds_and_sse(void **state)
     CODE(hijack_broadcaster_publish_sse(room, LIT("tick"), LIT("9"), LIT("data"), NULL, 0), 3);
     CODE(hijack_broadcaster_publish_sse(room, LIT("bad\n"), NULL, 0, LIT("x"), NULL, 0), HIJACK_EINVAL);
     CODE(hijack_broadcaster_publish_sse(room, NULL, 0, LIT("bad\r"), LIT("x"), NULL, 0), HIJACK_EINVAL);
-    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, LIT("end"), LIT("key")), 3);
+    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, LIT(""), LIT("end"), LIT("key")), 3);
     OK(hijack_broadcaster_close(room));
     response_head(&r, sse);
     response_finish(&r);
-    const char *expected = "data: a\ndata: b\n\nevent: tick\nid: 9\ndata: data\n\ndata: end\n\n";
+    const char *expected = "data: a\ndata: b\n\nevent: tick\nid: 9\ndata: data\n\nid:\ndata: end\n\n";
     BYTES(r.body, r.body_len, expected, strlen(expected));
     response_free(&r);
     response_head(&r, plain);

@@ -54,7 +54,9 @@ static void test_fields(void **state)
     CHECK(strstr(r.body, "retry: 2500\n") != NULL);
     CHECK(r.body_len == strlen("event: tick\nid: 17\nretry: 2500\ndata: x\n\n"));
     r.body_len = 0;
-    OK(hijack_stream_send_sse(s, NULL, 0, NULL, 0, LIT("a\nb\r\nc\rd"), -1));
+    OK(hijack_stream_send_sse(s, NULL, 0, LIT(""), LIT("reset"), -1));
+    BODY(&r, "id:\ndata: reset\n\n");
+    OK(hijack_stream_send_sse(s, LIT(""), NULL, 0, LIT("a\nb\r\nc\rd"), -1));
     BODY(&r, "data: a\ndata: b\ndata: c\ndata: d\n\n");
     OK(hijack_stream_send_sse(s, NULL, 0, NULL, 0, LIT("\n\nx\n"), -1));
     BODY(&r, "data:\ndata:\ndata: x\ndata:\n\n");

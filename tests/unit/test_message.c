@@ -62,6 +62,10 @@ static void empty_data(void **state)
     WIRE(message, CHUNKED, "");
     WIRE(message, SSE, "event: gone\ndata:\n\n");
     hj_message_unref(message);
+    message = make(NONE, HJ_SLICE(""), HJ_SLICE("x"), NONE);
+    WIRE(message, SSE, "id:\ndata: x\n\n");
+    WIRE(message, SSE_CHUNKED, "d\r\nid:\ndata: x\n\n\r\n");
+    hj_message_unref(message);
 }
 
 static void everything_is_copied(void **state)

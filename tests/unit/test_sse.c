@@ -26,6 +26,10 @@ static void fields(void **state)
           .retry_ms = 1500, .has_data = true, .data = HJ_SLICE("x"));
     EVENT("event: a\n\n", .event = HJ_SLICE("a"), .retry_ms = -1);
     EVENT("id: a\n\n", .id = HJ_SLICE("a"), .retry_ms = -1);
+    EVENT("id:\n\n", .id = HJ_SLICE(""), .retry_ms = -1); /* resets Last-Event-ID; no pointer leaves the line out */
+    EVENT("event: a\nid:\ndata: x\n\n", .event = HJ_SLICE("a"), .id = HJ_SLICE(""), .retry_ms = -1, .has_data = true,
+          .data = HJ_SLICE("x"));
+    EVENT("\n", .event = HJ_SLICE(""), .retry_ms = -1);
     EVENT("retry: 0\n\n", .retry_ms = 0);
     EVENT("retry: 9223372036854775807\n\n", .retry_ms = INT64_MAX);
     EVENT("\n", .retry_ms = INT64_MIN);

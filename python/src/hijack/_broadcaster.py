@@ -52,9 +52,10 @@ class Broadcaster:
     def publish(
         self, data: Text, event: Optional[str] = None, id: Optional[str] = None, key: Optional[str] = None
     ) -> int:
-        """Sends data to every member, as one event to those of SSE, and returns how many it was addressed to. key is
-        for overflow="latest": a newer message of the same key replaces one that still waits. WouldBlockError where
-        256 MiB of messages wait for the server's threads: publish less."""
+        """Sends data to every member, as one event to those of SSE, and returns how many it was addressed to. An
+        empty id makes the client forget its Last-Event-ID. key is for overflow="latest": a newer message of the same
+        key replaces one that still waits. WouldBlockError where 256 MiB of messages wait for the server's threads:
+        publish less."""
         raw = octets(data)
         if event is None and id is None and key is None:
             return check(lib.hijack_broadcaster_publish(self._handle, raw, len(raw)), "publish")

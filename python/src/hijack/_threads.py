@@ -117,7 +117,8 @@ class Stream(StreamCore, Waiting):
         retry: Optional[int] = None,
         timeout: Optional[float] = None,
     ) -> None:
-        """Sends one Server-Sent Event; each line of data becomes a data line. retry is in milliseconds."""
+        """Sends one Server-Sent Event; each line of data becomes a data line. retry is in milliseconds. An
+        empty id makes the client forget its Last-Event-ID."""
         self._push(self._event(data, event, id, retry), timeout)
 
     def comment(self, text: Text, timeout: Optional[float] = None) -> None:

@@ -95,7 +95,8 @@ class Stream(StreamCore, Waiting):
         id: Optional[str] = None,
         retry: Optional[int] = None,
     ) -> None:
-        """Sends one Server-Sent Event; each line of data becomes a data line. retry is in milliseconds."""
+        """Sends one Server-Sent Event; each line of data becomes a data line. retry is in milliseconds. An
+        empty id makes the client forget its Last-Event-ID."""
         await self._push(self._event(data, event, id, retry))
 
     async def comment(self, text: Text) -> None:

@@ -26,7 +26,7 @@ module Hijack
     # Sends data to every member: as it is to raw and stream members, as one SSE event to the others.
     # @param data [#to_s, nil]
     # @param event [#to_s, nil] SSE: its type
-    # @param id [#to_s, nil] SSE: what the client's Last-Event-ID will be
+    # @param id [#to_s, nil] SSE: what the client's Last-Event-ID will be; '' makes the client forget it
     # @param key [#to_s, nil] with overflow: :latest, an unsent message is replaced by a newer one of the same key
     # @return [Integer] how many members it was addressed to
     # @raise [WouldBlockError] 256 MiB of messages wait for the server's threads

@@ -8,7 +8,7 @@ module Hijack
     # Sends one Server-Sent Event, waiting as {#write} does.
     # @param data [#to_s, nil] each of its lines becomes a data line
     # @param event [#to_s, nil] its type
-    # @param id [#to_s, nil] what the client's Last-Event-ID will be
+    # @param id [#to_s, nil] what the client's Last-Event-ID will be; '' makes the client forget it
     # @param retry [Integer, nil] the time the client waits before it connects again, in milliseconds
     # @return [self]
     # @raise [InvalidError] CR or LF in event or id
