@@ -1,14 +1,16 @@
 """Socket: the connection itself; reading by credit, half-close, detach."""
 
+import contextlib
 import io
 import socket as sockets
+import threading
 import time
 from typing import Any
 
 import pytest
 
 import hijack
-from support import Client, in_thread, port_of, wait_until
+from support import PATIENCE, Client, in_thread, port_of, wait_until
 from test_stream import PIECE, fill
 
 
@@ -145,6 +147,31 @@ def test_a_waiting_receive_is_woken_by_the_end(server: hijack.Server, client: Cl
     with in_thread(socket.recv) as result:
         time.sleep(0.02)
         {"close": socket.close, "abort": socket.abort, "stop": server.stop, "release": socket.release}[end]()
+    assert isinstance(result[0], hijack.ClosedError), result
+
+
+def test_an_own_close_is_not_the_end_of_the_peer(server: hijack.Server, client: Client) -> None:
+    """Also where CLOSED comes before the call that closes has returned."""
+    socket, came = socket_of(server, client), threading.Event()
+    finish, on_event = type(socket)._finish, socket._on_event
+    with in_thread(socket.recv) as result:
+        wait_until(lambda: socket._changed._sleepers, "recv waits")
+
+        def finish_slowly(handle: Any) -> int:
+            code = finish(handle)
+            assert came.wait(PATIENCE), "CLOSED has not come"
+            with contextlib.suppress(AssertionError):  # recv has a moment in which it could return
+                wait_until(lambda: result, patience=0.2)
+            return code
+
+        def tell(*event: Any) -> None:
+            came.set()
+            on_event(*event)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(socket), "_finish", staticmethod(finish_slowly))
+            patch.setattr(socket, "_on_event", tell)
+            socket.close()
     assert isinstance(result[0], hijack.ClosedError), result
 
 

@@ -79,10 +79,11 @@ class Channel:
             self._changed.notify_all()
 
     def _end(self, call: Callable[[Any], int], what: str) -> None:
-        result = call(self._handle)
-        if result not in GONE:
-            check(result, f"{what} a {self._noun}")
-        with self._lock:
+        self._core.check_process()
+        with self._lock:  # CLOSED may come before the call has returned, and must find the mark
+            result = call(self._handle)
+            if result not in GONE:
+                check(result, f"{what} a {self._noun}")
             self._ended = True
             self._changed.notify_all()
 
