@@ -174,7 +174,7 @@ func (c *connection) receive(e *event) {
 	case eventDetached:
 		c.end(0)
 		c.calls.free(c.handle)
-	default:
+	case eventData, eventEOF, eventDrained:
 		c.mu.Lock()
 		c.changed.fire()
 		c.mu.Unlock()

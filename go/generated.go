@@ -126,6 +126,24 @@ const (
 	broadcasterStatCount     = 5
 )
 
+// isKnownEvent is whether this package knows the type; other types are of a later version, and skipped.
+func isKnownEvent(kind uint32) bool {
+	switch kind {
+	case eventRequest, eventData, eventEOF, eventDrained, eventClosed, eventDetached, eventStopped, eventWake:
+		return true
+	}
+	return false
+}
+
+// isLastEvent is whether no event of its handle follows one of this type.
+func isLastEvent(kind uint32) bool {
+	switch kind {
+	case eventClosed, eventDetached, eventStopped:
+		return true
+	}
+	return false
+}
+
 // What errors.Is also takes each of them for.
 var equivalents = map[Error]error{
 	ErrInvalid:       syscall.EINVAL,

@@ -23,7 +23,7 @@ type queue struct {
 
 // event is one event with its payload copied.
 type event struct {
-	to     receiver // nil: its object was let go
+	to     receiver // nil: its object was let go, or the type is not known
 	kind   uint32
 	status int32
 	handle handle
@@ -113,6 +113,9 @@ func (s *Server) take(turn *[batch]event) int {
 
 func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 	*to = event{kind: uint32(from._type), status: int32(from.status), handle: handle(from.handle)}
+	if !isKnownEvent(to.kind) {
+		return // it has no receiver
+	}
 	to.data = C.GoBytes(unsafe.Pointer(from.data), C.int(from.len))
 	switch {
 	case to.kind == eventRequest:
@@ -125,10 +128,12 @@ func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 	default:
 		to.to = s.objects[uint64(from.user_data)]
 	}
-	if to.to != nil && (to.kind == eventClosed || to.kind == eventDetached) {
+	if to.to != nil && isLastEvent(to.kind) {
 		delete(s.objects, to.to.entry().id)
 	}
-	s.stopping = s.stopping || to.kind == eventStopped
+	if to.kind == eventStopped {
+		s.stopping = true
+	}
 }
 
 // sameHandle finds the request that came and went within one batch: its CLOSED was taken before it got its user_data.

@@ -124,13 +124,9 @@ func (s *Socket) CloseWrite() error {
 // *net.UnixConn that is the program's own, and bytes that were read from it already. The socket is over then. When ctx
 // ends first, the connection is aborted. Errors: ErrClosed, ErrState (detached already), or why the connection ended.
 func (s *Socket) Detach(ctx context.Context) (net.Conn, []byte, error) {
-	if err := s.push(ctx, "detach", func() C.int { return C.hj_go_socket_detach(s.handle.c()) }); err != nil {
+	if err := s.push(ctx, "detach", s.askDetach); err != nil {
 		return nil, nil, err
 	}
-	s.mu.Lock()
-	s.closed = true
-	s.changed.fire()
-	s.mu.Unlock()
 	pause(ctx, s.done, time.Time{}, nil)
 	if !isClosed(s.done) {
 		s.Release()
@@ -155,6 +151,18 @@ func (s *Socket) Detach(ctx context.Context) (net.Conn, []byte, error) {
 		unread = append(unread, chunk...)
 	}
 	return conn, unread, nil
+}
+
+// askDetach asks for DETACHED, which may come before the call has returned: the lock makes it find the mark.
+func (s *Socket) askDetach() C.int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	result := C.hj_go_socket_detach(s.handle.c())
+	if result >= 0 {
+		s.closed = true
+		s.changed.fire()
+	}
+	return result
 }
 
 // LocalAddr is the server's first address; of an adopted connection its own.

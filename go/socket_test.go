@@ -182,6 +182,23 @@ func TestDetach(t *testing.T) {
 	wantError(t, err, hijack.ErrClosed, "detach ")
 }
 
+// What a waiting Read sees of Detach is that the socket is closed: neither the end of the peer, nor the bytes that
+// Detach returns. Many rounds, as DETACHED may come before the call that asked for it has returned.
+func TestDetachIsNotTheEndOfThePeer(t *testing.T) {
+	addr, sockets, _ := hijacking(t, nil)
+	for i := 0; i < 500; i++ {
+		c := dial(t, addr).get("/")
+		socket := within(t, "the socket", sockets)
+		ended := make(chan error, 1)
+		go func() { _, err := socket.Read(make([]byte, 1)); ended <- err }()
+		conn, _, err := socket.Detach(context.Background())
+		must(t, err)
+		wantError(t, within(t, "the end of the read", ended), hijack.ErrClosed, "read ")
+		conn.Close()
+		c.Close()
+	}
+}
+
 // fill writes until nothing more goes out to a peer that reads nothing.
 func fill(t *testing.T, to interface {
 	io.Writer

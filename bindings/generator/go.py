@@ -49,7 +49,17 @@ def code(header):
             width = max(map(len, names))
             lines += ["", "const ("]
             lines += [f"\t{name.ljust(width)} = {it.value}" for name, it in zip(names, enum)] + [")"]
+    known = "is whether this package knows the type; other types are of a later version, and skipped"
+    lines += predicate("isKnownEvent", known, header.events())
+    last = "is whether no event of its handle follows one of this type"
+    lines += predicate("isLastEvent", last, header.last_events())
     return "\n".join(lines + equivalents(header)) + "\n"
+
+
+def predicate(name, comment, constants):
+    cases = ", ".join(lower(camel(it.name.removeprefix("HIJACK_"))) for it in constants)
+    return ["", f"// {name} {comment}.", f"func {name}(kind uint32) bool {{", "\tswitch kind {", f"\tcase {cases}:",
+            "\t\treturn true", "\t}", "\treturn false", "}"]
 
 
 def error_constants(header):

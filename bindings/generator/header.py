@@ -22,7 +22,7 @@ class Function:
 class Constant:
     name: str  # with HIJACK_
     value: int
-    comment: str  # one line; may be empty
+    comment: str  # one line: what follows it, else the first line of what stands before it; may be empty
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,23 @@ class Header:
     def errors(self):
         return [it for it in self.constants() if re.fullmatch(r"HIJACK_E[A-Z]+", it.name)]
 
+    def events(self):
+        """Every type that an event may have."""
+        return [it for it in self.constants() if it.name.startswith("HIJACK_EVENT_") and it.value != 0]
+
+    def last_events(self):
+        """The types after which no event of the same handle follows: their comments begin with these words."""
+        last = [it for it in self.events() if it.comment.startswith("The last event of ")]
+        if not last:
+            raise SystemExit("hijack.h: expected events whose comment begins with 'The last event of ', found none")
+        return last
+
 
 SIZES = {"uint64_t": 8, "void *": 8, "const char *": 8, "uint32_t": 4, "int32_t": 4}  # of a 64-bit machine
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
+# A constant with the comment before it and the one that begins on its own line.
+REMARK = r"/\*((?:(?!\*/).)*)\*/"
+CONSTANT = re.compile(rf"(?:{REMARK}\s*)?(HIJACK_\w+) = (-?\d+)\b,?[ \t]*(?:{REMARK})?", re.S)
 
 
 def read(root):
@@ -93,11 +107,8 @@ def read_parameters(function, text):
 
 def read_enum(body):
     constants = []
-    lines = [line.strip() for line in body.split("\n")]
-    for line in lines:
-        match = re.match(r"(HIJACK_\w+) = (-?\d+),?\s*(?:/\* (.*?) ?(?:\*/)?)?$", line)
-        if match:
-            constants.append(Constant(match[1], int(match[2]), match[3] or ""))
+    for before, name, value, after in CONSTANT.findall(body):
+        constants.append(Constant(name, int(value), (after or before).split("\n")[0].strip()))
     if len(constants) != len(re.findall(r"^\s*HIJACK_\w+\b", COMMENT.sub(" ", body), re.M)):
         raise SystemExit("hijack.h: a constant of an enum is not written as NAME = number")
     return tuple(constants)

@@ -83,7 +83,15 @@ def constants(header):
     ]
     for enum in header.enums:
         lines += [""] + [f"{it.name.removeprefix('HIJACK_')}: Final = {it.value}" for it in enum]
+    lines += ["", "#: types of events that this package knows; other types are of a later version, and skipped"]
+    lines += [names("KNOWN_EVENTS", header.events()), "#: types after which no event of the same handle follows"]
+    lines += [names("LAST_EVENTS", header.last_events())]
     return "\n".join(lines) + "\n"
+
+
+def names(name, constants):
+    short = [it.name.removeprefix("HIJACK_") for it in constants]
+    return "\n".join([f"{name}: Final = frozenset(", "    {", *(f"        {it}," for it in short), "    }", ")"])
 
 
 def event_format(header):

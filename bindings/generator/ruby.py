@@ -1,4 +1,6 @@
 """ruby/lib/hijack_ffi/generated.rb: functions for ffi, constants, event offsets, exception classes."""
+import textwrap
+
 from . import errors
 
 # Handles are opaque 64-bit values: an Integer costs less than an FFI::Pointer and cannot be followed by mistake.
@@ -35,11 +37,20 @@ def text(header):
     ]
     for enum in header.enums:
         lines += [f"    {it.name.removeprefix('HIJACK_')} = {it.value}" for it in enum] + [""]
+    known = "Types of events that this package knows; other types are of a later version, and skipped."
+    lines += names("KNOWN_EVENTS", known, header.events())
+    lines += names("LAST_EVENTS", "Types after which no event of the same handle follows.", header.last_events())
     lines += [f"    EVENT_SIZE = {header.event_size}"]
     lines += [f"    EVENT_{field.name.upper()}_AT = {field.offset}" for field in header.event] + [""]
     lines += [line for function in header.functions for line in attach(function)]
     lines += ["  end", ""] + exceptions(header) + ["end", ""]
     return "\n".join(lines)
+
+
+def names(name, comment, constants):
+    short = ", ".join(it.name.removeprefix("HIJACK_") for it in constants)
+    lines = textwrap.wrap(f"    {name} = [{short}].freeze", 118, subsequent_indent=" " * 14)
+    return [f"    # {comment}", *lines, ""]
 
 
 def attach(function):

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Type
 
+import pytest
+
 import hijack
 
 PATIENCE = 20.0
@@ -27,6 +29,18 @@ def wait_until(condition: Callable[[], Any], what: str = "the condition", patien
     while not condition():
         assert time.monotonic() < deadline, f"waited {patience} s in vain until {what}"
         time.sleep(0.002)
+
+
+#: more than the kernel takes for a peer that does not read: 4 MiB for sending, 128 KiB for receiving
+FLOOD = b"x" * (12 << 20)
+
+
+def fill(channel: Any) -> int:
+    """Sends so much to a peer that does not read that nothing more is taken until it does; returns how many bytes."""
+    channel.try_send(FLOOD)
+    with pytest.raises(hijack.WouldBlockError):
+        channel.try_send(b"x")
+    return len(FLOOD)
 
 
 def port_of(server: Any) -> int:
@@ -71,16 +85,16 @@ class Client:
 
     def chunks(self) -> bytes:
         """Reads a chunked body to its end; fails if it is broken."""
-        body = b""
+        body = bytearray()
         while True:
             size = int(self.until(b"\r\n"), 16)
-            piece = b""
+            piece = bytearray()
             while len(piece) < size + 2:
                 more = self.socket.recv(size + 2 - len(piece))
                 assert more, f"the body broke off after {len(body)} bytes"
                 piece += more
             if size == 0:
-                return body
+                return bytes(body)
             body += piece[:-2]
 
     def response(self) -> "Response":
@@ -216,7 +230,7 @@ class Ended:
 def run_clean(program: str, *arguments: str) -> str:
     """Runs a program that must end well without a word on stderr; returns what it printed."""
     with Child(program, *arguments) as child:
-        ended = child.finish()
+        ended = child.finish(3 * PATIENCE)
     assert ended.code == 0 and not ended.err, repr(ended)
     return ended.out
 

@@ -1,7 +1,5 @@
 """A forked child: it owns nothing, does no harm, and can have a server of its own."""
 
-import time
-
 import pytest
 
 from support import run_clean
@@ -133,7 +131,6 @@ parent_goes_on()
 
 def test_fork_while_threads_are_busy() -> None:
     """Locks that other threads hold at the moment of the fork block nothing in the child."""
-    start = time.monotonic()
     assert (
         run_clean(f"""{START}
 import threading
@@ -177,7 +174,6 @@ print("done")
 """)
         == "done\n"
     )
-    assert time.monotonic() - start < 30
 
 
 def test_asyncio() -> None:

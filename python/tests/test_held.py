@@ -17,7 +17,7 @@ def objects() -> "tuple[int, int]":
 
 
 def test_ten_thousand_held_connections() -> None:
-    with hijack.Server() as server:
+    with hijack.Server(heartbeat_ms=0) as server:
         clients = server.broadcaster()
         server.hold("/sse", clients, kind="sse")
         port = server.listen("127.0.0.1:0")

@@ -15,6 +15,7 @@ from support import Child, Client, Serving, in_thread, port_of, run_clean, wait_
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 CYCLES = 1000
+AT_ONCE = 10.0  # seconds on a busy machine, for what would else last for ever
 
 START = """
 import hijack, threading, time
@@ -75,7 +76,7 @@ except KeyboardInterrupt:
         start = time.monotonic()
         child.interrupt()
         ended = child.finish()
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < AT_ONCE
     assert (ended.code, ended.out, ended.err) == (0, "interrupted 1\n", "")
 
 
@@ -125,7 +126,7 @@ def test_stop_wakes_every_thread(server: hijack.Server) -> None:
     wait_until(lambda: server.stats()["sockets"] == 5)
     start = time.monotonic()
     server.stop()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < AT_ONCE
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("hijack-")]
     for client in clients:
         client.rest()
@@ -148,7 +149,7 @@ def test_stop_does_not_wait_for_a_handler_that_does_something_else(server: hijac
             assert begun.wait(10)
             start = time.monotonic()
             server.stop()
-            assert time.monotonic() - start < 2
+            assert time.monotonic() - start < AT_ONCE
             release.set()
 
 

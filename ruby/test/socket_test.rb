@@ -181,6 +181,23 @@ class SocketTest < HijackTest
     within { reader.join }
   end
 
+  # Also where CLOSED comes before the call that closes has returned.
+  def test_an_own_close_is_not_the_end_of_the_peer
+    socket, = hijacked
+    came = Thread::Queue.new
+    reader = Thread.new { assert_raises(Hijack::ClosedError) { socket.readpartial(1) } }
+    reader.report_on_exception = false
+    eventually('waits') { reader.status == 'sleep' }
+    socket.define_singleton_method(:on_closed) { |status| (came << status) && super(status) }
+    socket.define_singleton_method(:orderly_close) do
+      super()
+      came.pop
+      reader.join(0.2) rescue nil # a moment in which it could end; what it raises counts below
+    end
+    within { socket.close }
+    within { reader.join }
+  end
+
   def test_abort_resets
     socket, client = hijacked
     socket.abort

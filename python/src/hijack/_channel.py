@@ -7,7 +7,18 @@ import socket as sockets
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
-from ._constants import EAGAIN, ECLOSED, EFORK, ESHUTDOWN, EVENT_DATA, EVENT_DETACHED, EVENT_DRAINED, EVENT_EOF
+from ._constants import (
+    EAGAIN,
+    ECLOSED,
+    EFORK,
+    ESHUTDOWN,
+    EVENT_CLOSED,
+    EVENT_DATA,
+    EVENT_DETACHED,
+    EVENT_DRAINED,
+    EVENT_EOF,
+    LAST_EVENTS,
+)
 from ._errors import ClosedError, HijackError, InvalidError
 from ._library import GONE, Data, Text, check, error_of, ffi, lib, name_of, octets, optional, sentence
 
@@ -68,10 +79,11 @@ class Channel:
             self._changed.notify_all()
 
     def _end(self, call: Callable[[Any], int], what: str) -> None:
-        result = call(self._handle)
-        if result not in GONE:
-            check(result, f"{what} a {self._noun}")
-        with self._lock:
+        self._core.check_process()
+        with self._lock:  # CLOSED may come before the call has returned, and must find the mark
+            result = call(self._handle)
+            if result not in GONE:
+                check(result, f"{what} a {self._noun}")
             self._ended = True
             self._changed.notify_all()
 
@@ -83,8 +95,10 @@ class Channel:
         with self._lock:
             if kind == EVENT_DRAINED:
                 self._drained += 1
-            else:
+            elif kind in LAST_EVENTS:
                 self._on_last(kind, data, status)
+            else:
+                return
             self._changed.notify_all()
 
     def _on_last(self, kind: int, data: bytes, status: int) -> None:
@@ -93,7 +107,7 @@ class Channel:
         self._status = status
 
     def _on_server_end(self) -> None:
-        self._on_event(0, b"", ESHUTDOWN)
+        self._on_event(EVENT_CLOSED, b"", ESHUTDOWN)
 
     def _gone(self) -> bool:
         return self._status is not None or self._handle == ffi.NULL

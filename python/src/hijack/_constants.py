@@ -83,3 +83,25 @@ BROADCASTER_STAT_DELIVERED: Final = 2
 BROADCASTER_STAT_DROPPED: Final = 3
 BROADCASTER_STAT_CLOSED: Final = 4
 BROADCASTER_STAT_COUNT: Final = 5
+
+#: types of events that this package knows; other types are of a later version, and skipped
+KNOWN_EVENTS: Final = frozenset(
+    {
+        EVENT_REQUEST,
+        EVENT_DATA,
+        EVENT_EOF,
+        EVENT_DRAINED,
+        EVENT_CLOSED,
+        EVENT_DETACHED,
+        EVENT_STOPPED,
+        EVENT_WAKE,
+    }
+)
+#: types after which no event of the same handle follows
+LAST_EVENTS: Final = frozenset(
+    {
+        EVENT_CLOSED,
+        EVENT_DETACHED,
+        EVENT_STOPPED,
+    }
+)

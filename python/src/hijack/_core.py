@@ -10,7 +10,7 @@ import struct
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple, Type, TypeVar, Union, cast
 
-from ._constants import EFORK, EVENT_DETACHED, EVENT_FORMAT, EVENT_REQUEST, EVENT_STOPPED
+from ._constants import EFORK, EVENT_DETACHED, EVENT_FORMAT, EVENT_REQUEST, EVENT_STOPPED, KNOWN_EVENTS
 from ._errors import HijackError
 from ._library import Option, check, error_of, ffi, lib, value_text
 
@@ -154,6 +154,8 @@ class Core:
         """Takes one batch and hands it on; False once the server's last event has gone by. By one thread only."""
         batch = self.turn()
         for number, kind, data, status, handle in batch:
+            if kind not in KNOWN_EVENTS:
+                continue
             channel = self.table.get(number) if number else None
             if channel is not None:
                 channel._on_event(kind, data, status)

@@ -254,17 +254,16 @@ module Hijack
       raise Error.for(code, what)
     end
 
-    def end_with(reason, what)
+    def end_with(reason, what, &call)
       @queue.check_fork(what)
-      return if @closed
-
-      yield # it may have gone at this very moment, which is fine
-      let_go(reason, by_program: true)
+      let_go(reason, by_program: true, &call) unless @closed
     end
 
-    # The handle is not needed any more: what was asked of it is still done.
+    # The handle is not needed any more: what was asked of it is still done. The block, which may ask for the end, runs
+    # under the lock: CLOSED may come before it has returned, and must find the marks.
     def let_go(reason, by_program: false)
       @lock.synchronize do
+        yield if block_given?
         @ended ||= reason
         @closed ||= by_program
         @changed.broadcast

@@ -88,12 +88,15 @@ module Hijack
       # Field by field and without the handles, which are too large for a small Integer.
       0.step(by: C::EVENT_SIZE, to: (count - 1) * C::EVENT_SIZE) do |at|
         type = @events.get_uint32(at + C::EVENT_TYPE_AT)
+        next unless C::KNOWN_EVENTS.include?(type)
+
         len = @events.get_uint64(at + C::EVENT_LEN_AT)
         data = MEMORY.get_bytes(@events.get_uint64(at + C::EVENT_DATA_AT) - 1, len) unless len.zero?
         if type == C::EVENT_REQUEST
           yield @events.get_uint64(at + C::EVENT_HANDLE_AT), data
         else
-          deliver(type, @objects[@events.get_uint64(at + C::EVENT_USER_DATA_AT)], at, data)
+          number = @events.get_uint64(at + C::EVENT_USER_DATA_AT)
+          deliver(type, C::LAST_EVENTS.include?(type) ? @objects.delete(number) : @objects[number], at, data)
         end
       end
       count

@@ -86,6 +86,13 @@ module Hijack
     BROADCASTER_STAT_CLOSED = 4
     BROADCASTER_STAT_COUNT = 5
 
+    # Types of events that this package knows; other types are of a later version, and skipped.
+    KNOWN_EVENTS = [EVENT_REQUEST, EVENT_DATA, EVENT_EOF, EVENT_DRAINED, EVENT_CLOSED, EVENT_DETACHED, EVENT_STOPPED,
+              EVENT_WAKE].freeze
+
+    # Types after which no event of the same handle follows.
+    LAST_EVENTS = [EVENT_CLOSED, EVENT_DETACHED, EVENT_STOPPED].freeze
+
     EVENT_SIZE = 40
     EVENT_USER_DATA_AT = 0
     EVENT_HANDLE_AT = 8

@@ -182,11 +182,10 @@ module Hijack
 
     # @api private
     def on_detached(descriptor, data)
-      @lock.synchronize do
+      let_go(C::ECLOSED, by_program: true) do
         @closed ? IO.for_fd(descriptor).close : @detached = descriptor
         @buffer << data if data
       end
-      let_go(C::ECLOSED, by_program: true)
     end
 
     # @api private
