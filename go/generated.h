@@ -136,6 +136,13 @@ HJ_GO int hj_go_server_route(uint64_t server, const char *path, size_t path_len,
     return hijack_server_route((hijack_server *)(uintptr_t)server, path, path_len, (hijack_queue *)(uintptr_t)queue);
 }
 
+HJ_GO int hj_go_server_route_set(uint64_t server, const char *path, size_t path_len, const char *name,
+        size_t name_len, const char *value, size_t value_len)
+{
+    return hijack_server_route_set((hijack_server *)(uintptr_t)server, path, path_len, name, name_len, value,
+        value_len);
+}
+
 HJ_GO int hj_go_server_hold(uint64_t server, const char *path, size_t path_len, uint32_t kind, const char *headers,
         size_t headers_len, uint64_t broadcaster)
 {

@@ -81,6 +81,10 @@ int hj_opening_hold(struct hj_opening *out, uint32_t kind, struct hj_slice heade
         break;
     case HIJACK_HOLD_SSE:
         return hj_opening_sse(out, headers, client, options);
+    case HIJACK_HOLD_WEBSOCKET:
+    case HIJACK_HOLD_WEBSOCKET_OPEN:
+    case HIJACK_HOLD_LONG_POLL:
+        return HIJACK_ENOTSUP;
     default:
         return HIJACK_EINVAL;
     }

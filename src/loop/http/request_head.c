@@ -18,12 +18,7 @@
 
 const struct hj_route *hj_reading_route(const struct hj_server *server, struct hj_slice path)
 {
-    for (uint32_t i = 0; i < server->route_count; ++i) {
-        const struct hj_route *route = &server->routes[i];
-        if (hj_slice_equal(hj_slice(route->path, route->path_len), path))
-            return route;
-    }
-    return NULL;
+    return hj_route_find(server, path);
 }
 
 bool hj_reading_is_held(const struct hj_route *route, const struct hj_head *head)
