@@ -76,9 +76,9 @@ int main(int argc, char **argv)
     demo_check(hijack_check_version(HIJACK_VERSION_NUMBER), "hijack_check_version");
     demo_check(hijack_server_new(&server, NULL), "hijack_server_new");
     demo_check(hijack_broadcaster_new(&clients, server), "hijack_broadcaster_new");
-    demo_check(hijack_server_hold(server, "/", 1, HIJACK_HOLD_STREAM, headers, strlen(headers), clients),
+    demo_check(hijack_server_hold(server, HIJACK_STR("/"), HIJACK_HOLD_STREAM, headers, strlen(headers), clients),
                "hijack_server_hold");
-    demo_check(hijack_server_hold(server, "/raw", 4, HIJACK_HOLD_RAW, NULL, 0, clients), "hijack_server_hold");
+    demo_check(hijack_server_hold(server, HIJACK_STR("/raw"), HIJACK_HOLD_RAW, NULL, 0, clients), "hijack_server_hold");
     demo_start(server, demo_port(argc, argv));
 
     int64_t next = demo_now() + interval;

@@ -61,7 +61,7 @@ int main(int argc, char **argv)
     demo_check(hijack_queue_new(&queue), "hijack_queue_new");
     demo_check(hijack_server_new(&server, queue), "hijack_server_new");
     demo_check(hijack_broadcaster_new(&clients, server), "hijack_broadcaster_new");
-    demo_check(hijack_server_hold(server, "/sse", 4, HIJACK_HOLD_SSE, NULL, 0, clients), "hijack_server_hold");
+    demo_check(hijack_server_hold(server, HIJACK_STR("/sse"), HIJACK_HOLD_SSE, NULL, 0, clients), "hijack_server_hold");
     demo_start(server, demo_port(argc, argv));
 
     uint64_t count = 0;

@@ -25,6 +25,8 @@ func TestErrorEquivalents(t *testing.T) {
 		hijack.ErrAccessDenied: fs.ErrPermission,
 		hijack.ErrNotSocket:    syscall.ENOTSOCK,
 		hijack.ErrInvalid:      syscall.EINVAL,
+		hijack.ErrNotSupported: syscall.ENOTSUP,
+		hijack.ErrRefused:      syscall.ECONNREFUSED,
 	} {
 		var err error = &hijack.OpError{Op: "test", Value: "it", Err: code}
 		if !errors.Is(err, code) || !errors.Is(err, standard) {
@@ -45,7 +47,7 @@ func TestErrorText(t *testing.T) {
 	if text := hijack.ErrReset.Error(); text == "" || strings.Contains(text, "HIJACK") {
 		t.Errorf("ErrReset says %q", text)
 	}
-	for code := hijack.Error(-1); code >= -24; code-- {
+	for code := hijack.Error(-1); code >= -30; code-- {
 		if strings.Contains(code.Error(), "hijack") || strings.Contains(code.Error(), "DRAINED") {
 			t.Errorf("%s gives advice for C: %v", code.Name(), code)
 		}

@@ -16,15 +16,27 @@ const versionNumber = 0x000100
 const eventSize = 40
 
 const (
-	eventNone     = 0
-	eventRequest  = 1
-	eventData     = 2
-	eventEOF      = 3
-	eventDrained  = 4
-	eventClosed   = 5
-	eventDetached = 6
-	eventStopped  = 7
-	eventWake     = 8
+	eventNone          = 0
+	eventRequest       = 1
+	eventData          = 2
+	eventEOF           = 3
+	eventDrained       = 4
+	eventClosed        = 5
+	eventDetached      = 6
+	eventStopped       = 7
+	eventWake          = 8
+	eventHangup        = 9
+	eventMessage       = 10
+	eventConnected     = 11
+	eventMembers       = 12
+	eventMemberMessage = 13
+)
+
+const (
+	messageText   = 1
+	messageBinary = 2
+	messagePing   = 9
+	messageMore   = 256
 )
 
 // One Error for each code of the library. Compare with errors.Is.
@@ -47,7 +59,7 @@ const (
 	ErrBusy Error = -8
 	// HIJACK_EADDRINUSE: the address is in use
 	ErrAddressInUse Error = -9
-	// HIJACK_EADDR: the address cannot be understood, resolved or bound
+	// HIJACK_EADDR: the address cannot be understood
 	ErrAddress Error = -10
 	// HIJACK_EACCES: the operating system does not permit it (a port below 1024, a unix path)
 	ErrAccessDenied Error = -11
@@ -55,9 +67,9 @@ const (
 	ErrHeader Error = -12
 	// HIJACK_EOPTION: no option of that name
 	ErrOption Error = -13
-	// HIJACK_ERANGE: the option's value is not of its type or out of its range
+	// HIJACK_ERANGE: an option's value is not of its type or out of its range; a port is over 65535
 	ErrOutOfRange Error = -14
-	// HIJACK_ETOOBIG: more bytes than the limit, or than fit into out
+	// HIJACK_ETOOBIG: more bytes than the limit, or than fit into out; a unix path over 107 bytes
 	ErrTooBig Error = -15
 	// HIJACK_EVERSION: program and library were made for different versions
 	ErrVersion Error = -16
@@ -75,15 +87,30 @@ const (
 	ErrSystemFailure Error = -22
 	// HIJACK_EABORTED: the program aborted it
 	ErrAborted Error = -23
-	// HIJACK_ENOTSOCK: the descriptor is not a connected stream socket
+	// HIJACK_ENOTSOCK: the descriptor is not a socket of the needed sort: connected (adopt), listening (fd:)
 	ErrNotSocket Error = -24
+	// HIJACK_ENOTSUP: not possible with this protocol, or with this version or build of the library
+	ErrNotSupported Error = -25
+	// HIJACK_EPROTOCOL: the peer broke the protocol's rules
+	ErrProtocol Error = -26
+	// HIJACK_ETLS: TLS: unusable certificate or key, failed handshake, or a peer that is not verified
+	ErrTLS Error = -27
+	// HIJACK_EREFUSED: the other side refused the connection
+	ErrRefused Error = -28
+	// HIJACK_ENOENT: no such file or folder (a unix path, a certificate)
+	ErrNotFound Error = -29
+	// HIJACK_EADDRNOTAVAIL: no such host, or the address is not one of this machine
+	ErrAddressNotAvailable Error = -30
 )
 
 const (
-	holdRaw     = 1
-	holdStream  = 2
-	holdSSE     = 3
-	holdSSEBody = 4
+	holdRaw           = 1
+	holdStream        = 2
+	holdSSE           = 3
+	holdSSEBody       = 4
+	holdWebsocket     = 5
+	holdWebsocketOpen = 6
+	holdLongPoll      = 7
 )
 
 const (
@@ -129,7 +156,7 @@ const (
 // isKnownEvent is whether this package knows the type; other types are of a later version, and skipped.
 func isKnownEvent(kind uint32) bool {
 	switch kind {
-	case eventRequest, eventData, eventEOF, eventDrained, eventClosed, eventDetached, eventStopped, eventWake:
+	case eventRequest, eventData, eventEOF, eventDrained, eventClosed, eventDetached, eventStopped, eventWake, eventHangup, eventMessage, eventConnected, eventMembers, eventMemberMessage:
 		return true
 	}
 	return false
@@ -146,20 +173,25 @@ func isLastEvent(kind uint32) bool {
 
 // What errors.Is also takes each of them for.
 var equivalents = map[Error]error{
-	ErrInvalid:       syscall.EINVAL,
-	ErrClosed:        net.ErrClosed,
-	ErrWouldBlock:    syscall.EAGAIN,
-	ErrOutOfMemory:   syscall.ENOMEM,
-	ErrBusy:          syscall.EBUSY,
-	ErrAddressInUse:  syscall.EADDRINUSE,
-	ErrAccessDenied:  fs.ErrPermission,
-	ErrOutOfRange:    syscall.ERANGE,
-	ErrTooBig:        syscall.EMSGSIZE,
-	ErrLimit:         syscall.EMFILE,
-	ErrTimedOut:      syscall.ETIMEDOUT,
-	ErrReset:         syscall.ECONNRESET,
-	ErrShutdown:      net.ErrClosed,
-	ErrSystemFailure: syscall.EIO,
-	ErrAborted:       syscall.ECONNABORTED,
-	ErrNotSocket:     syscall.ENOTSOCK,
+	ErrInvalid:             syscall.EINVAL,
+	ErrClosed:              net.ErrClosed,
+	ErrWouldBlock:          syscall.EAGAIN,
+	ErrOutOfMemory:         syscall.ENOMEM,
+	ErrBusy:                syscall.EBUSY,
+	ErrAddressInUse:        syscall.EADDRINUSE,
+	ErrAccessDenied:        fs.ErrPermission,
+	ErrOutOfRange:          syscall.ERANGE,
+	ErrTooBig:              syscall.EMSGSIZE,
+	ErrLimit:               syscall.EMFILE,
+	ErrTimedOut:            syscall.ETIMEDOUT,
+	ErrReset:               syscall.ECONNRESET,
+	ErrShutdown:            net.ErrClosed,
+	ErrSystemFailure:       syscall.EIO,
+	ErrAborted:             syscall.ECONNABORTED,
+	ErrNotSocket:           syscall.ENOTSOCK,
+	ErrNotSupported:        syscall.ENOTSUP,
+	ErrProtocol:            syscall.EPROTO,
+	ErrRefused:             syscall.ECONNREFUSED,
+	ErrNotFound:            fs.ErrNotExist,
+	ErrAddressNotAvailable: syscall.EADDRNOTAVAIL,
 }

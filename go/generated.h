@@ -136,6 +136,13 @@ HJ_GO int hj_go_server_route(uint64_t server, const char *path, size_t path_len,
     return hijack_server_route((hijack_server *)(uintptr_t)server, path, path_len, (hijack_queue *)(uintptr_t)queue);
 }
 
+HJ_GO int hj_go_server_route_set(uint64_t server, const char *path, size_t path_len, const char *name,
+        size_t name_len, const char *value, size_t value_len)
+{
+    return hijack_server_route_set((hijack_server *)(uintptr_t)server, path, path_len, name, name_len, value,
+        value_len);
+}
+
 HJ_GO int hj_go_server_hold(uint64_t server, const char *path, size_t path_len, uint32_t kind, const char *headers,
         size_t headers_len, uint64_t broadcaster)
 {
@@ -261,6 +268,11 @@ HJ_GO int hj_go_request_hijack_partial(uint64_t *out, uint64_t request, uint32_t
     if (result >= 0)
         *out = (uint64_t)(uintptr_t)made;
     return result;
+}
+
+HJ_GO int hj_go_request_read(uint64_t request, uint64_t credit)
+{
+    return hijack_request_read((hijack_request *)(uintptr_t)request, credit);
 }
 
 HJ_GO int hj_go_request_hold(uint64_t request, uint32_t kind, const char *headers, size_t headers_len,

@@ -17,12 +17,17 @@ type Options map[string]any
 
 // set gives each option to call, in the order of their names.
 func (o Options) set(call func(name, value string) C.int) error {
+	return o.setFor("option", "", call)
+}
+
+// setFor is set with what an error says was tried, and what comes before the option's name there.
+func (o Options) setFor(op, before string, call func(name, value string) C.int) error {
 	for _, name := range sortedNames(o) {
 		value := fmt.Sprint(o[name])
 		if d, ok := o[name].(time.Duration); ok {
 			value = fmt.Sprint(d.Milliseconds())
 		}
-		if err := check("option", name+"="+value, call(name, value)); err != nil {
+		if err := check(op, before+name+"="+value, call(name, value)); err != nil {
 			return err
 		}
 	}

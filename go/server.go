@@ -102,8 +102,9 @@ func (s *Server) Option(name string) (string, error) {
 
 // Listen adds an address, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all
 // interfaces), "localhost:0" (a free port), "unix:/run/app.sock", "fd:3" (an inherited listening socket). It returns
-// the address with its real port. Errors: ErrAddress, ErrAddressInUse, ErrAccessDenied, ErrState (started already),
-// ErrLimit, ErrNotSocket.
+// the address with its real port. Errors: ErrAddress (cannot be understood), ErrOutOfRange (port), ErrTooBig (unix path
+// over 107 bytes), ErrNotFound (folder of a unix path), ErrAddressNotAvailable (not an address of this machine),
+// ErrAddressInUse, ErrAccessDenied, ErrNotSocket (fd: is not a listening socket), ErrState (started already), ErrLimit.
 func (s *Server) Listen(address string) (net.Addr, error) {
 	p, n := cText(address)
 	if result := C.hj_go_server_listen(s.handle.c(), p, n); result < 0 {
@@ -140,6 +141,18 @@ func (s *Server) Hold(path string, broadcaster *Broadcaster, kind Kind, header m
 	h, hLen := cText(lines)
 	return s.fail("hold", path, C.hj_go_server_hold(s.handle.c(), p, pLen, C.uint32_t(kind), h, hLen,
 		broadcaster.handle.c()))
+}
+
+// SetRoute sets options for the requests of path, before the start: those of scope "route" in docs/options.md, as in
+// Options{"request_body": "pieces"}. A * at the end of path means all paths that begin so. Errors: ErrOption,
+// ErrOutOfRange, ErrNotSupported, ErrInvalid (path does not start with a slash), ErrState (started).
+func (s *Server) SetRoute(path string, options Options) error {
+	p, pLen := cText(path)
+	return options.setFor("route", path+": option ", func(name, value string) C.int {
+		n, nLen := cText(name)
+		v, vLen := cText(value)
+		return C.hj_go_server_route_set(s.handle.c(), p, pLen, n, nLen, v, vLen)
+	})
 }
 
 // Start starts the server and returns; each request is given to handler on a goroutine of its own. handler nil answers

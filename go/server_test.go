@@ -57,12 +57,29 @@ func TestListenErrors(t *testing.T) {
 	wantError(t, err, syscall.EADDRINUSE, "")
 	_, err = server.Listen("nowhere:80")
 	wantError(t, err, hijack.ErrAddress, "listen nowhere:80: ")
-	_, err = server.Listen("unix:/proc/none/socket")
-	if !errors.Is(err, hijack.ErrAddress) && !errors.Is(err, fs.ErrPermission) {
-		t.Fatalf("got %v", err)
-	}
+	_, err = server.Listen("unix:/nonexistent-folder/socket")
+	wantError(t, err, hijack.ErrNotFound, "listen unix:/nonexistent-folder/socket: ")
+	wantError(t, err, fs.ErrNotExist, "")
+	_, err = server.Listen("127.0.0.1:99999")
+	wantError(t, err, hijack.ErrOutOfRange, "listen 127.0.0.1:99999: ")
+	_, err = server.Listen("192.0.2.1:0")
+	wantError(t, err, hijack.ErrAddressNotAvailable, "listen 192.0.2.1:0: ")
+	_, err = server.Listen("fd:9999")
+	wantError(t, err, hijack.ErrNotSocket, "listen fd:9999: ")
 	_, err = server.Listen("fd:0x")
 	wantError(t, err, hijack.ErrAddress, "listen fd:0x: ")
+}
+
+func TestSetRoute(t *testing.T) {
+	server := newServer(t, nil)
+	must(t, server.SetRoute("/up/*", hijack.Options{"request_body": "pieces", "max_body_bytes": "100m"}))
+	err := server.SetRoute("/up/*", hijack.Options{"request_body": "some"})
+	wantError(t, err, hijack.ErrOutOfRange, "route /up/*: option request_body=some: ")
+	wantError(t, server.SetRoute("/", hijack.Options{"colour": "red"}), hijack.ErrOption, "")
+	wantError(t, server.SetRoute("/", hijack.Options{"user_data": 1}), hijack.ErrNotSupported, "")
+	wantError(t, server.SetRoute("up", hijack.Options{"max_body_bytes": 1}), hijack.ErrInvalid, "")
+	must(t, server.Start(nil))
+	wantError(t, server.SetRoute("/", hijack.Options{"max_body_bytes": 1}), hijack.ErrState, "")
 }
 
 func TestAddresses(t *testing.T) {

@@ -28,6 +28,12 @@ NAMES = {
     "EIO": ("SystemFailure", "::Errno::EIO", "OSError", "syscall.EIO"),
     "EABORTED": ("Aborted", "::Errno::ECONNABORTED", "ConnectionAbortedError", "syscall.ECONNABORTED"),
     "ENOTSOCK": ("NotSocket", "::Errno::ENOTSOCK", "OSError", "syscall.ENOTSOCK"),
+    "ENOTSUP": ("NotSupported", "::Errno::EOPNOTSUPP", "OSError", "syscall.ENOTSUP"),
+    "EPROTOCOL": ("Protocol", "::Errno::EPROTO", "ConnectionError", "syscall.EPROTO"),
+    "ETLS": ("TLS", "::IOError", "ConnectionError", None),
+    "EREFUSED": ("Refused", "::Errno::ECONNREFUSED", "ConnectionRefusedError", "syscall.ECONNREFUSED"),
+    "ENOENT": ("NotFound", "::Errno::ENOENT", "FileNotFoundError", "fs.ErrNotExist"),
+    "EADDRNOTAVAIL": ("AddressNotAvailable", "::Errno::EADDRNOTAVAIL", "OSError", "syscall.EADDRNOTAVAIL"),
 }
 
 

@@ -9,7 +9,7 @@ ERRNO = {
     "EAGAIN": "EAGAIN",
     "ECLOSED": "EPIPE",
     "EADDRINUSE": "EADDRINUSE",
-    "EADDR": "EADDRNOTAVAIL",
+    "EADDR": "EINVAL",
     "EACCES": "EACCES",
     "ELIMIT": "EMFILE",
     "ETIMEDOUT": "ETIMEDOUT",
@@ -18,6 +18,11 @@ ERRNO = {
     "EIO": "EIO",
     "EABORTED": "ECONNABORTED",
     "ENOTSOCK": "ENOTSOCK",
+    "ENOTSUP": "EOPNOTSUPP",
+    "EPROTOCOL": "EPROTO",
+    "EREFUSED": "ECONNREFUSED",
+    "ENOENT": "ENOENT",
+    "EADDRNOTAVAIL": "EADDRNOTAVAIL",
 }
 NOTE = "Made by bindings/generate from include/hijack/hijack.h. Do not edit."
 

@@ -86,8 +86,29 @@ enum {
     HIJACK_EVENT_STOPPED = 7,
     /* hijack_queue_wake was called (any number of times since the last one). */
     HIJACK_EVENT_WAKE = 8,
-    /* The peer's FIN was seen while nobody read. Not a last event; at most once; unread bytes may still come. */
-    HIJACK_EVENT_HANGUP = 9
+    /* The peer's FIN was seen while nobody read. Not a last event; comes at most once; unread bytes may still come. */
+    HIJACK_EVENT_HANGUP = 9,
+    /* A message, or a piece of one, of a socket in message mode. status: HIJACK_MESSAGE_*. It uses credit by its bytes.
+     * Not delivered yet. */
+    HIJACK_EVENT_MESSAGE = 10,
+    /* A connection that the program asked for is there. handle: hijack_socket; data: the peer's address. Not delivered
+     * yet. */
+    HIJACK_EVENT_CONNECTED = 11,
+    /* Members joined or left. handle: hijack_broadcaster. data: 16-byte records in native byte order, in the order in
+     * which it happened: uint64_t user_data of the member; int32_t 1 if it joined, 0 or the HIJACK_E* reason if it
+     * left; uint32_t 0. status: how many records. Not delivered yet. */
+    HIJACK_EVENT_MEMBERS = 12,
+    /* A member sent a message. handle: hijack_broadcaster. data: uint64_t user_data of the member, then the message.
+     * status: HIJACK_MESSAGE_*. Not delivered yet. */
+    HIJACK_EVENT_MEMBER_MESSAGE = 13
+};
+
+/* What a message is: to send, to publish, and in the status of its event. No function takes these yet. */
+enum {
+    HIJACK_MESSAGE_TEXT = 1,   /* UTF-8, else EINVAL */
+    HIJACK_MESSAGE_BINARY = 2, /* any bytes */
+    HIJACK_MESSAGE_PING = 9,   /* to send only; at most 125 bytes (RFC 6455 section 5.5) */
+    HIJACK_MESSAGE_MORE = 256  /* added to TEXT or BINARY: more pieces of this message follow */
 };
 
 enum {
@@ -101,12 +122,12 @@ enum {
     HIJACK_ESTATE = -7,     /* not possible in this state: already started, answered, a member, ... */
     HIJACK_EBUSY = -8,      /* another thread is polling this queue */
     HIJACK_EADDRINUSE = -9, /* the address is in use */
-    HIJACK_EADDR = -10,     /* the address cannot be understood, resolved or bound */
+    HIJACK_EADDR = -10,     /* the address cannot be understood */
     HIJACK_EACCES = -11,    /* the operating system does not permit it (a port below 1024, a unix path) */
     HIJACK_EHEADER = -12,   /* an invalid header name or value, or one that the library itself owns */
     HIJACK_EOPTION = -13,   /* no option of that name */
-    HIJACK_ERANGE = -14,    /* the option's value is not of its type or out of its range */
-    HIJACK_ETOOBIG = -15,   /* more bytes than the limit, or than fit into out */
+    HIJACK_ERANGE = -14,    /* an option's value is not of its type or out of its range; a port is over 65535 */
+    HIJACK_ETOOBIG = -15,   /* more bytes than the limit, or than fit into out; a unix path over 107 bytes */
     HIJACK_EVERSION = -16,  /* program and library were made for different versions */
     HIJACK_ELIMIT = -17,    /* the process or the server has no descriptor, thread or connection left */
     HIJACK_ETIMEDOUT = -18, /* idle or head timeout, or the peer stopped acknowledging */
@@ -115,17 +136,30 @@ enum {
     HIJACK_ESHUTDOWN = -21, /* the server stops or has stopped */
     HIJACK_EIO = -22,       /* the operating system failed in an unexpected way */
     HIJACK_EABORTED = -23,  /* the program aborted it */
-    HIJACK_ENOTSOCK = -24,  /* the descriptor is not a connected stream socket */
-    HIJACK_EPROTOCOL = -26  /* the peer broke the protocol's rules */
+    HIJACK_ENOTSOCK = -24,  /* the descriptor is not a socket of the needed sort: connected (adopt), listening (fd:) */
+    HIJACK_ENOTSUP = -25,   /* not possible with this protocol, or with this version or build of the library */
+    HIJACK_EPROTOCOL = -26, /* the peer broke the protocol's rules */
+    HIJACK_ETLS = -27,      /* TLS: unusable certificate or key, failed handshake, or a peer that is not verified */
+    HIJACK_EREFUSED = -28,  /* the other side refused the connection */
+    HIJACK_ENOENT = -29,    /* no such file or folder (a unix path, a certificate) */
+    HIJACK_EADDRNOTAVAIL = -30 /* no such host, or the address is not one of this machine */
 };
 
 /* How a held connection starts, and how messages are written to it. */
 enum {
-    HIJACK_HOLD_RAW = 1,     /* write nothing first; message data as it is (full hijack) */
-    HIJACK_HOLD_STREAM = 2,  /* write a 200 head; message data as pieces of the response body */
-    HIJACK_HOLD_SSE = 3,     /* write a 200 text/event-stream head; each message as one SSE event */
-    HIJACK_HOLD_SSE_BODY = 4 /* adopt only: the other server has written the head; each message as one SSE event */
+    HIJACK_HOLD_RAW = 1,      /* write nothing first; message data as it is (full hijack) */
+    HIJACK_HOLD_STREAM = 2,   /* write a 200 head; message data as pieces of the response body */
+    HIJACK_HOLD_SSE = 3,      /* write a 200 text/event-stream head; each message as one SSE event */
+    HIJACK_HOLD_SSE_BODY = 4, /* adopt only: the other server has written the head; each message as one SSE event */
+    /* These are not served yet: HIJACK_ENOTSUP. */
+    HIJACK_HOLD_WEBSOCKET = 5,      /* answer the handshake, then one text or binary message each */
+    HIJACK_HOLD_WEBSOCKET_OPEN = 6, /* adopt only: the handshake is done (no extension) */
+    HIJACK_HOLD_LONG_POLL = 7       /* the first message is the response's body */
 };
+
+/* A string literal and its length, for two arguments of a call: hijack_server_set(server, HIJACK_STR("threads"),
+ * HIJACK_STR("2")). A convenience for C; no other language needs it. */
+#define HIJACK_STR(literal) "" literal "", (sizeof(literal) - 1)
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Library
@@ -148,8 +182,8 @@ HIJACK_API const char *hijack_errname(int code);
 /* The name of an event type ("REQUEST"). Never NULL. Static memory. */
 HIJACK_API const char *hijack_event_name(uint32_t type);
 
-/* Every option, one per line: scope (server, queue, broadcaster), name, type (int, size, string, choice), minimum,
- * maximum, default, help; split by tabs. docs/options.md is made from it. Static memory. */
+/* Every option, one per line: scope (server, route, queue, broadcaster), name, type (int, size, string, choice, mode),
+ * minimum, maximum, default, help; split by tabs. docs/options.md is made from it. Static memory. */
 HIJACK_API const char *hijack_options(void);
 
 /* ------------------------------------------------------------------------------------------------------------------
@@ -210,10 +244,13 @@ HIJACK_API int hijack_server_set(hijack_server *server, const char *name, size_t
 HIJACK_API int hijack_server_get(char *out, size_t out_size, hijack_server *server, const char *name, size_t name_len);
 
 /* Adds an address to listen on; before start; binds at once. Forms: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all
- * interfaces, v6 and v4), "localhost:0" (port 0: a free one), "unix:/path" (an old socket there that nobody answers is
- * replaced; removed at stop), "fd:3" (a listening socket that was inherited; the server owns it from here). Returns the
- * port, or 0 where there is none. Errors: EHANDLE, EFORK, ESTATE, EADDR, EADDRINUSE, EACCES, ELIMIT, ENOTSOCK (fd:),
- * ENOMEM. */
+ * interfaces, IPv6 and IPv4; IPv4 alone if the machine has no IPv6), "localhost:0" (port 0: a free one), "unix:/path"
+ * (an old socket there that nobody answers is replaced; the file has the rights of option unix_mode and is removed at
+ * stop), "fd:3" (a listening socket that was inherited; the server owns it afterwards). Names other than localhost are
+ * not resolved. Returns the port, or 0 if there is none. Errors: EINVAL, EHANDLE, EFORK, ESTATE, ENOMEM, ELIMIT, EIO;
+ * EADDR (cannot be understood), ERANGE (port over 65535), ETOOBIG (unix path over 107 bytes), ENOENT (the folder of the
+ * unix path is missing), EADDRNOTAVAIL (no such host or interface, or not an address of this machine), EADDRINUSE,
+ * EACCES, ENOTSOCK (fd: is not a listening stream socket). */
 HIJACK_API int hijack_server_listen(hijack_server *server, const char *address, size_t address_len);
 
 /* Writes the address of the index-th listener ("127.0.0.1:41873") and a NUL to out; returns its length. Errors: EINVAL,
@@ -229,15 +266,23 @@ HIJACK_API int hijack_server_add_queue(hijack_server *server, hijack_queue *queu
  * not start with '/'), EHANDLE, EFORK, ESTATE (routed already), ENOMEM. */
 HIJACK_API int hijack_server_route(hijack_server *server, const char *path, size_t path_len, hijack_queue *queue);
 
+/* Sets an option of scope "route" for the requests of path; a trailing '*' means all paths that begin so.
+ * An exact path comes before prefixes, a longer prefix before a shorter one; what none of them sets is the server's.
+ * Before start, in any order with route and hold. Errors: EINVAL (path does not start with '/'), EHANDLE, EFORK,
+ * EOPTION, ERANGE, ESTATE, ENOTSUP (user_data, position and long_poll_ms are not served yet), ENOMEM. */
+HIJACK_API int hijack_server_route_set(hijack_server *server, const char *path, size_t path_len, const char *name,
+                                       size_t name_len, const char *value, size_t value_len);
+
 /* Holds a route: each GET of path becomes a member of broadcaster at once, on the loop's thread, without an event or
  * handle. kind: HIJACK_HOLD_RAW, _STREAM or _SSE. headers: added to the response head (none with RAW). HEAD is answered
  * with the head alone; other methods of this path go to the queue. What a member sends is not read. Before start.
- * Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE, ENOMEM. */
+ * Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE, ENOTSUP (kind), ENOMEM. */
 HIJACK_API int hijack_server_hold(hijack_server *server, const char *path, size_t path_len, uint32_t kind,
                                   const char *headers, size_t headers_len, hijack_broadcaster *broadcaster);
 
 /* Starts the loop threads. A server without listeners is fine: it serves adopted connections. Errors: EHANDLE, EFORK,
- * ESTATE (started before), ENOMEM, ELIMIT, EIO. */
+ * ESTATE (started before), ENOMEM, ELIMIT, EIO, ENOTSOCK (the descriptor of a listener cannot be watched: the program
+ * closed it). */
 HIJACK_API int hijack_server_start(hijack_server *server);
 
 /* Stops accepting, lets open requests and streams finish, closes held members spread evenly over deadline_ms, and
@@ -358,7 +403,7 @@ HIJACK_API int hijack_request_hijack_partial(hijack_socket **out, hijack_request
 HIJACK_API int hijack_request_read(hijack_request *request, uint64_t credit);
 
 /* Makes the connection a member of broadcaster, without a handle of its own; kind and headers as hijack_server_hold.
- * Errors: as hijack_request_respond. */
+ * Errors: as hijack_request_respond, and ENOTSUP (kind). */
 HIJACK_API int hijack_request_hold(hijack_request *request, uint32_t kind, const char *headers, size_t headers_len,
                                    hijack_broadcaster *broadcaster);
 
@@ -453,7 +498,7 @@ HIJACK_API int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *
 
 /* Takes a connected stream socket from elsewhere as a member without a handle. kind: any HIJACK_HOLD_*; headers as
  * hijack_server_hold. The descriptor: as hijack_server_adopt. Errors: EINVAL, EHANDLE, EFORK, EHEADER, ENOTSOCK, ESTATE
- * (the server does not run), ESHUTDOWN, ELIMIT, ENOMEM. */
+ * (the server does not run), ESHUTDOWN, ELIMIT, ENOTSUP (kind), ENOMEM. */
 HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd, uint32_t kind, const char *headers,
                                         size_t headers_len);
 

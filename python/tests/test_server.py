@@ -39,10 +39,52 @@ def test_an_unknown_option_cannot_be_read() -> None:
         server.get("capacity")
 
 
-@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1", "127.0.0.1:99999", "fd:x", "unix:"])
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1", "fd:x", "unix:"])
 def test_an_address_that_makes_no_sense(address: str) -> None:
     with hijack.Server() as server, pytest.raises(hijack.AddressError, match=f"listen {address}: "):
         server.listen(address)
+
+
+@pytest.mark.parametrize(
+    "address, error",
+    [
+        ("127.0.0.1:99999", hijack.OutOfRangeError),
+        ("unix:/tmp/" + "x" * 200, hijack.TooBigError),
+        ("unix:/nonexistent-folder/x.sock", FileNotFoundError),
+        ("unix:/nonexistent-folder/x.sock", hijack.NotFoundError),
+        ("192.0.2.1:0", hijack.AddressNotAvailableError),
+        ("fd:9999", hijack.NotSocketError),
+    ],
+)
+def test_addresses_that_cannot_be_had(address: str, error: "type[Exception]") -> None:
+    with hijack.Server() as server, pytest.raises(error, match=f"^listen {address}: "):
+        server.listen(address)
+
+
+def test_options_of_a_route() -> None:
+    with hijack.Server() as server:
+        server.route_set("/up/*", request_body="pieces", max_body_bytes="100m")
+        with pytest.raises(hijack.OutOfRangeError, match="^route /up/.: option request_body=some: "):
+            server.route_set("/up/*", request_body="some")
+        with pytest.raises(hijack.OptionError, match="^route /: option colour=red: "):
+            server.route_set("/", colour="red")
+        with pytest.raises(hijack.NotSupportedError, match="^route /: option user_data=1: "):
+            server.route_set("/", user_data=1)
+        with pytest.raises(hijack.InvalidError, match="^route up: "):
+            server.route_set("up", max_body_bytes=1)
+        server.start()
+        with pytest.raises(hijack.StateError):
+            server.route_set("/", max_body_bytes=1)
+
+
+def test_rights_of_a_unix_socket(tmp_path: object) -> None:
+    import os
+
+    with hijack.Server(unix_mode="0666") as server:
+        server.listen(f"unix:{tmp_path}/socket")
+        assert os.stat(f"{tmp_path}/socket").st_mode & 0o777 == 0o666
+    with pytest.raises(hijack.OutOfRangeError, match="^option unix_mode=432: "):
+        hijack.Server(unix_mode=0o660)  # a number, where text is expected
 
 
 def test_an_address_in_use_is_an_oserror_too(server: hijack.Server) -> None:
@@ -293,7 +335,7 @@ def test_error_classes() -> None:
     from hijack import _constants, _errors
 
     codes = {name: value for name, value in vars(_constants).items() if name.startswith("E") and "_" not in name}
-    assert len(codes) == len(_errors.ERRORS) == 24
+    assert len(codes) == len(_errors.ERRORS) == 30
     for name, code in codes.items():
         kind = _errors.ERRORS[code]
         assert issubclass(kind, hijack.HijackError) and kind.symbol == f"HIJACK_{name}" and kind.code == code

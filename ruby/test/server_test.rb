@@ -28,7 +28,12 @@ class ServerTest < HijackTest
   def test_every_option_of_the_table_can_be_set
     scopes = Hijack::C.options.lines.map { |line| line.split("\t").values_at(0, 1, 5) }
     scopes.each do |scope, name, default|
-      scope == 'broadcaster' ? new_server.broadcaster(name.to_sym => default) : new_server(name.to_sym => default)
+      option = { name.to_sym => default }
+      case scope
+      when 'broadcaster' then new_server.broadcaster(**option)
+      when 'route' then new_server.route_set('/', **option)
+      else new_server(**option)
+      end
     end
   end
 
@@ -57,7 +62,32 @@ class ServerTest < HijackTest
     assert_match(/\Alisten 127\.0\.0\.1:#{port}: the address is in use/, error.message)
     assert_raises(Hijack::AddressError) { new_server.listen('nonsense') }
     assert_raises(Hijack::NotSocketError) { new_server.listen('fd:0') }
+    assert_raises(Hijack::OutOfRangeError) { new_server.listen('127.0.0.1:99999') }
+    assert_raises(Hijack::TooBigError) { new_server.listen("unix:/tmp/#{'x' * 200}") }
+    assert_raises(Errno::ENOENT) { new_server.listen('unix:/nonexistent-folder/x.sock') }
+    assert_raises(Errno::EADDRNOTAVAIL) { new_server.listen('192.0.2.1:0') }
     assert_raises(Hijack::StateError) { @server.listen('127.0.0.1:0') }
+  end
+
+  def test_options_of_a_route
+    server = new_server
+    assert_same server, server.route_set('/up/*', request_body: :pieces, max_body_bytes: '100m')
+    error = assert_raises(Hijack::OutOfRangeError) { server.route_set('/up/*', request_body: :some) }
+    assert_match(%r{\Aroute /up/\*: option request_body: :?"?some}, error.message)
+    assert_raises(Hijack::OptionError) { server.route_set('/', colour: 'red') }
+    assert_raises(Hijack::NotSupportedError) { server.route_set('/', user_data: 1) }
+    assert_raises(Hijack::InvalidError) { server.route_set('up', max_body_bytes: 1) }
+    server.start
+    assert_raises(Hijack::StateError) { server.route_set('/', max_body_bytes: 1) }
+  end
+
+  def test_rights_of_a_unix_socket
+    folder = Dir.mktmpdir
+    new_server(unix_mode: '0666').listen("unix:#{folder}/socket")
+    assert_equal 0o666, File.stat("#{folder}/socket").mode & 0o777
+    assert_raises(Hijack::OutOfRangeError) { new_server(unix_mode: 0o660) } # a number, where text is expected
+  ensure
+    FileUtils.remove_entry(folder) if folder
   end
 
   def test_hold_is_settled_before_the_start

@@ -31,26 +31,28 @@ static bool copy_text(char *out, size_t out_size, struct hj_slice text)
     return true;
 }
 
-static bool parse_fd(struct hj_address *address, struct hj_slice number)
+static int parse_fd(struct hj_address *address, struct hj_slice number)
 {
     uint64_t fd;
     if (!hj_ascii_number(&fd, number) || fd > INT_MAX)
-        return false;
+        return HIJACK_EADDR;
     address->kind = HJ_ADDRESS_FD;
     address->fd = (int)fd;
-    return true;
+    return 0;
 }
 
-static bool parse_unix(struct hj_address *address, struct hj_slice path)
+static int parse_unix(struct hj_address *address, struct hj_slice path)
 {
     struct sockaddr_un *sun = (struct sockaddr_un *)&address->sa;
+    if (path.len >= sizeof(sun->sun_path))
+        return HIJACK_ETOOBIG;
     if (path.len == 0 || !copy_text(address->path, sizeof(address->path), path) ||
         !copy_text(sun->sun_path, sizeof(sun->sun_path), path))
-        return false;
+        return HIJACK_EADDR;
     address->kind = HJ_ADDRESS_UNIX;
     sun->sun_family = AF_UNIX;
     address->sa_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len + 1);
-    return true;
+    return 0;
 }
 
 static void set_v4(struct hj_address *address, struct in_addr host, in_port_t port)
@@ -73,29 +75,27 @@ static struct sockaddr_in6 *set_v6(struct hj_address *address, struct in6_addr h
 }
 
 /* "::1", or with an interface "fe80::1%eth0". */
-static bool parse_v6(struct hj_address *address, char *host, in_port_t port)
+static int parse_v6(struct hj_address *address, char *host, in_port_t port)
 {
     struct in6_addr v6;
     unsigned scope = 0;
     char *percent = strchr(host, '%');
-    if (percent != NULL) {
+    if (percent != NULL)
         *percent = '\0';
-        scope = if_nametoindex(percent + 1);
-        if (scope == 0)
-            return false;
-    }
-    if (inet_pton(AF_INET6, host, &v6) != 1)
-        return false;
+    if (inet_pton(AF_INET6, host, &v6) != 1 || (percent != NULL && percent[1] == '\0'))
+        return HIJACK_EADDR;
+    if (percent != NULL && (scope = if_nametoindex(percent + 1)) == 0)
+        return HIJACK_EADDRNOTAVAIL;
     set_v6(address, v6, port)->sin6_scope_id = scope;
-    return true;
+    return 0;
 }
 
-static bool parse_localhost(struct hj_address *address, in_port_t port)
+static int parse_localhost(struct hj_address *address, in_port_t port)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list;
     if (getaddrinfo("localhost", NULL, &hints, &list) != 0)
-        return false;
+        return HIJACK_EADDRNOTAVAIL;
     const struct addrinfo *best = NULL;
     for (const struct addrinfo *info = list; info != NULL; info = info->ai_next)
         if (info->ai_family == AF_INET || (info->ai_family == AF_INET6 && best == NULL)) {
@@ -108,28 +108,32 @@ static bool parse_localhost(struct hj_address *address, in_port_t port)
     else if (best != NULL)
         set_v6(address, ((const struct sockaddr_in6 *)(const void *)best->ai_addr)->sin6_addr, port);
     freeaddrinfo(list);
-    return best != NULL;
+    return best != NULL ? 0 : HIJACK_EADDRNOTAVAIL;
 }
 
-static bool parse_tcp(struct hj_address *address, struct hj_slice text)
+/* 0, HIJACK_EADDR (not a number) or ERANGE. */
+static int parse_port(in_port_t *out, struct hj_slice text)
 {
-    size_t colon = text.len;
-    while (colon > 0 && text.base[colon - 1] != ':')
-        --colon;
-    uint64_t number;
-    if (colon < 2 || !hj_ascii_number(&number, hj_slice(text.base + colon, text.len - colon)) || number > 65535)
-        return false;
-    const in_port_t port = htons((uint16_t)number);
-    char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 3];
-    if (!copy_text(host, sizeof(host), hj_slice(text.base, colon - 1)))
-        return false;
-    const size_t len = colon - 1;
+    uint64_t number = UINT64_MAX;
+    if (text.len == 0)
+        return HIJACK_EADDR;
+    for (size_t i = 0; i < text.len; ++i)
+        if (text.base[i] < '0' || text.base[i] > '9')
+            return HIJACK_EADDR;
+    if (!hj_ascii_number(&number, text) || number > 65535)
+        return HIJACK_ERANGE;
+    *out = htons((uint16_t)number);
+    return 0;
+}
+
+static int parse_host(struct hj_address *address, char *host, in_port_t port)
+{
+    const size_t len = strlen(host);
     struct in_addr v4;
-    address->kind = HJ_ADDRESS_TCP;
     if (strcmp(host, "*") == 0) {
         address->any = true;
         set_v6(address, in6addr_any, port);
-        return true;
+        return 0;
     }
     if (strcmp(host, "localhost") == 0)
         return parse_localhost(address, port);
@@ -138,9 +142,27 @@ static bool parse_tcp(struct hj_address *address, struct hj_slice text)
         return parse_v6(address, host + 1, port);
     }
     if (inet_pton(AF_INET, host, &v4) != 1)
-        return false;
+        return HIJACK_EADDR;
     set_v4(address, v4, port);
-    return true;
+    return 0;
+}
+
+static int parse_tcp(struct hj_address *address, struct hj_slice text)
+{
+    size_t colon = text.len;
+    while (colon > 0 && text.base[colon - 1] != ':')
+        --colon;
+    in_port_t port;
+    char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 3];
+    if (colon < 2 || !copy_text(host, sizeof(host), hj_slice(text.base, colon - 1)))
+        return HIJACK_EADDR;
+    address->kind = HJ_ADDRESS_TCP;
+    int port_rc = parse_port(&port, hj_slice(text.base + colon, text.len - colon));
+    if (port_rc == HIJACK_EADDR)
+        return port_rc;
+    /* a port out of range is named only where the rest is right: else the form is wrong altogether */
+    int rc = parse_host(address, host, port_rc == 0 ? port : 0);
+    return rc != 0 ? rc : port_rc;
 }
 
 int hj_address_parse(struct hj_address *address, struct hj_slice text)
@@ -148,17 +170,23 @@ int hj_address_parse(struct hj_address *address, struct hj_slice text)
     struct hj_address parsed;
     memset(&parsed, 0, sizeof(parsed));
     parsed.fd = -1;
-    bool ok;
+    int rc = HIJACK_EADDR;
     if (starts_with(text, HJ_SLICE("unix:")))
-        ok = parse_unix(&parsed, hj_slice(text.base + 5, text.len - 5));
+        rc = parse_unix(&parsed, hj_slice(text.base + 5, text.len - 5));
     else if (starts_with(text, HJ_SLICE("fd:")))
-        ok = parse_fd(&parsed, hj_slice(text.base + 3, text.len - 3));
-    else
-        ok = text.len != 0 && parse_tcp(&parsed, text);
-    if (!ok)
-        return HIJACK_EADDR;
-    *address = parsed;
-    return 0;
+        rc = parse_fd(&parsed, hj_slice(text.base + 3, text.len - 3));
+    else if (text.len != 0)
+        rc = parse_tcp(&parsed, text);
+    if (rc == 0)
+        *address = parsed;
+    return rc;
+}
+
+void hj_address_use_v4(struct hj_address *address)
+{
+    const in_port_t port = ((const struct sockaddr_in6 *)&address->sa)->sin6_port;
+    memset(&address->sa, 0, sizeof(address->sa));
+    set_v4(address, (struct in_addr){htonl(INADDR_ANY)}, port);
 }
 
 static int format_v4(char *out, size_t out_size, const void *host, in_port_t port)

@@ -27,8 +27,13 @@ struct hj_address {
 };
 
 /* Understands "127.0.0.1:8080", "[::1]:8080", "[fe80::1%eth0]:80", "*:8080", "localhost:0", "unix:/path", "fd:3". Of
- * host names only localhost: any other might wait for a name server. Returns 0 or HIJACK_EADDR (address untouched). */
+ * host names only localhost: any other might wait for a name server. Returns 0, or, with address untouched,
+ * HIJACK_EADDR (cannot be understood), ERANGE (port over 65535), ETOOBIG (unix path too long) or EADDRNOTAVAIL
+ * (localhost has no address here; no such interface). */
 int hj_address_parse(struct hj_address *address, struct hj_slice text);
+
+/* Makes "*" the IPv4 wildcard, with the port it has. */
+void hj_address_use_v4(struct hj_address *address);
 
 /* Writes "127.0.0.1:80", "[::1]:80", "unix:/path", "unix:@abstract", "unix:" or, for another family, "unknown:", and a
  * NUL. IPv4 inside IPv6 is shown as IPv4. Returns the length or HIJACK_ETOOBIG. */

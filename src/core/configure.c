@@ -14,7 +14,7 @@
 #define QUEUE (1u << HJ_KIND_QUEUE)
 
 /* Pins and locks a server that has not started. */
-static int begin(struct hj_server **out, hijack_server *handle)
+static int lock_new(struct hj_server **out, hijack_server *handle)
 {
     int rc = hj_server_pin(out, handle);
     if (rc != 0)
@@ -27,7 +27,7 @@ static int begin(struct hj_server **out, hijack_server *handle)
     return HIJACK_ESTATE;
 }
 
-static int commit(struct hj_server *server, hijack_server *handle, int rc)
+static int unlock(struct hj_server *server, hijack_server *handle, int rc)
 {
     pthread_mutex_unlock(&server->lock);
     hj_handle_unpin(handle);
@@ -39,11 +39,11 @@ int hijack_server_set(hijack_server *handle, const char *name, size_t name_len, 
     struct hj_server *server;
     if ((name == NULL && name_len != 0) || (value == NULL && value_len != 0))
         return HIJACK_EINVAL;
-    int rc = begin(&server, handle);
+    int rc = lock_new(&server, handle);
     if (rc != 0)
         return rc;
     rc = hj_option_set(&server->options, HJ_SCOPE_SERVER, hj_slice(name, name_len), hj_slice(value, value_len));
-    return commit(server, handle, rc);
+    return unlock(server, handle, rc);
 }
 
 int hijack_server_get(char *out, size_t out_size, hijack_server *handle, const char *name, size_t name_len)
@@ -56,7 +56,7 @@ int hijack_server_get(char *out, size_t out_size, hijack_server *handle, const c
         return rc;
     pthread_mutex_lock(&server->lock);
     rc = hj_option_get(out, out_size, &server->options, HJ_SCOPE_SERVER, hj_slice(name, name_len));
-    return commit(server, handle, rc);
+    return unlock(server, handle, rc);
 }
 
 /* The port of an address, 0 where there is none. */
@@ -69,12 +69,23 @@ static int port_of(const struct hj_address *address)
     return 0;
 }
 
+/* Whether this inherited descriptor is a listener's already: it would be closed twice. */
+static bool has_descriptor(const struct hj_server *server, const struct hj_address *address)
+{
+    for (uint32_t i = 0; address->kind == HJ_ADDRESS_FD && i < server->listener_count; ++i)
+        if (server->listeners[i].fd == address->fd)
+            return true;
+    return false;
+}
+
 static int add_listener(struct hj_server *server, struct hj_slice text)
 {
     struct hj_listener listener = {.fd = -1};
     int rc = hj_address_parse(&listener.address, text);
     if (rc != 0)
         return rc;
+    if (has_descriptor(server, &listener.address))
+        return HIJACK_EADDRINUSE;
     size_t size = (server->listener_count + 1) * sizeof(*server->listeners);
     struct hj_listener *listeners = realloc(server->listeners, size);
     if (listeners == NULL)
@@ -91,10 +102,10 @@ int hijack_server_listen(hijack_server *handle, const char *address, size_t addr
     struct hj_server *server;
     if (address == NULL)
         return HIJACK_EINVAL;
-    int rc = begin(&server, handle);
+    int rc = lock_new(&server, handle);
     if (rc != 0)
         return rc;
-    return commit(server, handle, add_listener(server, hj_slice(address, address_len)));
+    return unlock(server, handle, add_listener(server, hj_slice(address, address_len)));
 }
 
 int hijack_server_address(char *out, size_t out_size, hijack_server *handle, uint32_t index)
@@ -112,18 +123,18 @@ int hijack_server_address(char *out, size_t out_size, hijack_server *handle, uin
         const struct hj_address *address = &server->listeners[index].address;
         rc = hj_address_format(out, out_size, (const struct sockaddr *)&address->sa, address->sa_len);
     }
-    return commit(server, handle, rc);
+    return unlock(server, handle, rc);
 }
 
 int hijack_server_add_queue(hijack_server *handle, hijack_queue *queue_handle)
 {
     struct hj_server *server;
     struct hj_queue *queue;
-    int rc = begin(&server, handle);
+    int rc = lock_new(&server, handle);
     if (rc != 0)
         return rc;
     if ((rc = hj_handle_pin((struct hj_object **)&queue, queue_handle, QUEUE)) != 0)
-        return commit(server, handle, rc);
+        return unlock(server, handle, rc);
     size_t size = (server->queue_count + 1) * sizeof(struct hj_queue *);
     struct hj_queue **queues = realloc(server->queues, size);
     if (queues == NULL) {
@@ -134,28 +145,7 @@ int hijack_server_add_queue(hijack_server *handle, hijack_queue *queue_handle)
         queues[server->queue_count++] = queue;
     }
     hj_handle_unpin(queue_handle);
-    return commit(server, handle, rc);
-}
-
-/* A new route for path, to be filled in by the caller. */
-static int add_route(struct hj_route **out, struct hj_server *server, struct hj_slice path)
-{
-    if (path.len == 0 || path.base == NULL || path.base[0] != '/' || memchr(path.base, '?', path.len) != NULL)
-        return HIJACK_EINVAL;
-    for (uint32_t i = 0; i < server->route_count; ++i)
-        if (hj_slice_equal(hj_slice(server->routes[i].path, server->routes[i].path_len), path))
-            return HIJACK_ESTATE;
-    struct hj_route *routes = realloc(server->routes, (server->route_count + 1) * sizeof(*routes));
-    if (routes == NULL)
-        return HIJACK_ENOMEM;
-    server->routes = routes;
-    char *copy = malloc(path.len);
-    if (copy == NULL)
-        return HIJACK_ENOMEM;
-    memcpy(copy, path.base, path.len);
-    *out = &routes[server->route_count++];
-    **out = (struct hj_route){.path = copy, .path_len = path.len};
-    return 0;
+    return unlock(server, handle, rc);
 }
 
 int hijack_server_route(hijack_server *handle, const char *path, size_t path_len, hijack_queue *queue_handle)
@@ -163,18 +153,38 @@ int hijack_server_route(hijack_server *handle, const char *path, size_t path_len
     struct hj_server *server;
     struct hj_queue *queue;
     struct hj_route *route;
-    int rc = begin(&server, handle);
+    int rc = lock_new(&server, handle);
     if (rc != 0)
         return rc;
     if ((rc = hj_handle_pin((struct hj_object **)&queue, queue_handle, QUEUE)) != 0)
-        return commit(server, handle, rc);
-    rc = add_route(&route, server, hj_slice(path, path_len));
+        return unlock(server, handle, rc);
+    rc = hj_route_claim(&route, server, hj_slice(path, path_len));
     if (rc == 0) {
         hj_queue_use(queue);
         route->queue = queue;
     }
     hj_handle_unpin(queue_handle);
-    return commit(server, handle, rc);
+    return unlock(server, handle, rc);
+}
+
+int hijack_server_route_set(hijack_server *handle, const char *path, size_t path_len, const char *name, size_t name_len,
+                            const char *value, size_t value_len)
+{
+    struct hj_server *server;
+    struct hj_route *route;
+    struct hj_route_options checked; /* a route is made only for an option that is right */
+    if ((name == NULL && name_len != 0) || (value == NULL && value_len != 0))
+        return HIJACK_EINVAL;
+    int rc = lock_new(&server, handle);
+    if (rc != 0)
+        return rc;
+    const bool prefix = path != NULL && path_len != 0 && path[path_len - 1] == '*';
+    rc = hj_option_set(&checked, HJ_SCOPE_ROUTE, hj_slice(name, name_len), hj_slice(value, value_len));
+    if (rc == 0)
+        rc = hj_route_make(&route, server, hj_slice(path, path_len - prefix), prefix);
+    if (rc == 0)
+        rc = hj_option_set(&route->set, HJ_SCOPE_ROUTE, hj_slice(name, name_len), hj_slice(value, value_len));
+    return unlock(server, handle, rc);
 }
 
 /* Tries the head once, so that what cannot be sent is refused here and not at the first request. */
@@ -206,7 +216,7 @@ static int hold(struct hj_server *server, struct hj_slice path, uint32_t kind, s
     struct hj_buf *copy = hj_buf_copy(headers.base, headers.len);
     if (copy == NULL)
         return HIJACK_ENOMEM;
-    if ((rc = add_route(&route, server, path)) != 0) {
+    if ((rc = hj_route_claim(&route, server, path)) != 0) {
         hj_buf_unref(copy);
         return rc;
     }
@@ -224,12 +234,12 @@ int hijack_server_hold(hijack_server *handle, const char *path, size_t path_len,
     struct hj_broadcaster *broadcaster;
     if (headers == NULL && headers_len != 0)
         return HIJACK_EINVAL;
-    int rc = begin(&server, handle);
+    int rc = lock_new(&server, handle);
     if (rc != 0)
         return rc;
     if ((rc = hj_broadcaster_pin(&broadcaster, broadcaster_handle)) != 0)
-        return commit(server, handle, rc);
+        return unlock(server, handle, rc);
     rc = hold(server, hj_slice(path, path_len), kind, hj_slice(headers, headers_len), broadcaster);
     hj_handle_unpin(broadcaster_handle);
-    return commit(server, handle, rc);
+    return unlock(server, handle, rc);
 }

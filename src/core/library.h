@@ -2,7 +2,21 @@
 #ifndef HJ_CORE_LIBRARY_H
 #define HJ_CORE_LIBRARY_H
 
-#define HJ_EVENTS(X) X(NONE) X(REQUEST) X(DATA) X(EOF) X(DRAINED) X(CLOSED) X(DETACHED) X(STOPPED) X(WAKE) X(HANGUP)
+#define HJ_EVENTS(X)                                                                                                   \
+    X(NONE)                                                                                                            \
+    X(REQUEST)                                                                                                         \
+    X(DATA)                                                                                                            \
+    X(EOF)                                                                                                             \
+    X(DRAINED)                                                                                                         \
+    X(CLOSED)                                                                                                          \
+    X(DETACHED)                                                                                                        \
+    X(STOPPED)                                                                                                         \
+    X(WAKE)                                                                                                            \
+    X(HANGUP)                                                                                                          \
+    X(MESSAGE)                                                                                                         \
+    X(CONNECTED)                                                                                                       \
+    X(MEMBERS)                                                                                                         \
+    X(MEMBER_MESSAGE)
 
 /* X(constant, name) */
 #define HJ_SERVER_STATS(X)                                                                                             \

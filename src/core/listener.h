@@ -7,7 +7,7 @@
 #include "core/server.h"
 
 /* Opens the first listening socket for listener->address; the port that was picked is written back there. 0 or
- * HIJACK_EADDR, EADDRINUSE, EACCES, ELIMIT, ENOTSOCK. */
+ * HIJACK_EADDR, EADDRINUSE, EADDRNOTAVAIL, EACCES, ENOENT, ELIMIT, EIO, ENOTSOCK. */
 int hj_listener_open(struct hj_listener *listener, const struct hj_server_options *options);
 void hj_listener_close(struct hj_listener *listener);
 

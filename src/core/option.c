@@ -12,15 +12,16 @@
 #include "base/ascii.h"
 
 /* NUMBER(scope, field, type, minimum, maximum, default, help), STRING(scope, field, minimum, maximum, default, help),
- * CHOICE(scope, field, default, help). Numbers are plain digits: they are printed as they stand here. */
-#define HJ_OPTIONS(NUMBER, STRING, CHOICE)                                                                             \
+ * CHOICE(scope, field, choices, default, help), MODE(scope, field, default, help). Numbers are plain digits: they are
+ * printed as they stand here. A default that is a word stands for HJ_OPTION_UNSET. */
+#define HJ_OPTIONS(NUMBER, STRING, CHOICE, MODE)                                                                       \
     NUMBER(server, threads, int, 0, 64, 0, "loop threads; 0: one for each core")                                       \
     NUMBER(server, listen_backlog, int, 1, 65535, 4096,                                                                \
            "connections the kernel keeps ready for accepting; it has a limit of its own (net.core.somaxconn)")         \
     NUMBER(server, max_connections, int, 0, 16777216, 0,                                                               \
            "connections at once; 0: as many as the descriptor limit (ulimit -n) has room for")                         \
     NUMBER(server, max_head_bytes, size, 1024, 12288, 12288, "longest request head; over it 431, or 414")              \
-    NUMBER(server, max_body_bytes, size, 0, 1073741824, 1048576, "longest request body; over it 413")                  \
+    NUMBER(server, max_body_bytes, size, 0, 1099511627776, 1048576, "longest request body; over it 413")               \
     NUMBER(server, head_timeout_ms, int, 1, 86400000, 10000,                                                           \
            "time a new connection has for its first complete request head")                                            \
     NUMBER(server, request_timeout_ms, int, 1, 86400000, 30000,                                                        \
@@ -37,10 +38,19 @@
            "unsent bytes under which the DRAINED event comes; not over high_water_bytes")                              \
     NUMBER(server, read_chunk_bytes, size, 512, 16777216, 65536, "most bytes in one DATA event")                       \
     STRING(server, server_name, 0, 63, libhijack, "value of the Server header; empty: no such header")                 \
+    CHOICE(server, request_body, bodies, whole,                                                                        \
+           "whole: a request is delivered with its body; pieces: it is delivered after its head, and the program "     \
+           "reads the body in pieces")                                                                                 \
+    MODE(server, unix_mode, umask,                                                                                     \
+         "rights of the file of a unix socket, as 0660; umask: what the process' umask leaves; in force at listen")    \
+    CHOICE(route, request_body, bodies, inherit,                                                                       \
+           "whole or pieces, as the server's; inherit: as the next shorter prefix that sets it, else the server")      \
+    NUMBER(route, max_body_bytes, size, 0, 1099511627776, inherit,                                                     \
+           "longest request body; over it 413; inherit: as the next shorter prefix that sets it, else the server")     \
     NUMBER(queue, capacity, int, 1, 16777216, 8192,                                                                    \
            "events; while it is full the servers stop reading from their connections")                                 \
     NUMBER(broadcaster, backlog_bytes, size, 0, 1073741824, 65536, "unsent bytes that one member may have")            \
-    CHOICE(broadcaster, overflow, close,                                                                               \
+    CHOICE(broadcaster, overflow, overflows, close,                                                                    \
            "what happens to a member over its backlog: close, drop_newest, drop_oldest or latest (keep the newest "    \
            "message of each key)")
 
@@ -48,7 +58,8 @@ enum type {
     TYPE_INT,
     TYPE_SIZE,
     TYPE_STRING,
-    TYPE_CHOICE
+    TYPE_CHOICE,
+    TYPE_MODE
 };
 
 struct option {
@@ -57,11 +68,13 @@ struct option {
     struct hj_slice name, initial;
     size_t offset;
     uint64_t min, max;
+    const struct hj_slice *choices;
 };
 
 #define SCOPE_server HJ_SCOPE_SERVER
 #define SCOPE_queue HJ_SCOPE_QUEUE
 #define SCOPE_broadcaster HJ_SCOPE_BROADCASTER
+#define SCOPE_route HJ_SCOPE_ROUTE
 #define NUMBER_int TYPE_INT
 #define NUMBER_size TYPE_SIZE
 
@@ -72,21 +85,36 @@ static const struct hj_slice overflows[] = {
     {"drop_oldest", 11},
     {"latest", 6},
 };
-#define OVERFLOW_COUNT (sizeof(overflows) / sizeof(overflows[0]))
+
+/* In the order of enum hj_request_body. */
+static const struct hj_slice bodies[] = {
+    {"whole", 5},
+    {"pieces", 6},
+};
+
+/* Options of a route that have their place in the API and no effect yet: they are refused, not ignored. */
+static const struct hj_slice routes_planned[] = {
+    {"user_data", 9},
+    {"position", 8},
+    {"long_poll_ms", 12},
+};
 
 #define TEXT(literal)                                                                                                  \
     {                                                                                                                  \
         literal, sizeof(literal) - 1                                                                                   \
     }
-#define ENTRY(scope, field, type, min, max, initial)                                                                   \
-    {SCOPE_##scope, type, TEXT(#field), TEXT(initial), offsetof(struct hj_##scope##_options, field), min, max},
-#define NUMBER(scope, field, type, min, max, initial, help) ENTRY(scope, field, NUMBER_##type, min, max, #initial)
-#define STRING(scope, field, min, max, initial, help) ENTRY(scope, field, TYPE_STRING, min, max, #initial)
-#define CHOICE(scope, field, initial, help) ENTRY(scope, field, TYPE_CHOICE, 0, OVERFLOW_COUNT - 1, #initial)
-static const struct option options_known[] = {HJ_OPTIONS(NUMBER, STRING, CHOICE)};
+#define ENTRY(scope, field, type, min, max, choices, initial)                                                          \
+    {SCOPE_##scope, type, TEXT(#field), TEXT(initial), offsetof(struct hj_##scope##_options, field), min, max, choices},
+#define NUMBER(scope, field, type, min, max, initial, help) ENTRY(scope, field, NUMBER_##type, min, max, NULL, #initial)
+#define STRING(scope, field, min, max, initial, help) ENTRY(scope, field, TYPE_STRING, min, max, NULL, #initial)
+#define CHOICE(scope, field, choices, initial, help)                                                                   \
+    ENTRY(scope, field, TYPE_CHOICE, 0, sizeof(choices) / sizeof((choices)[0]) - 1, choices, #initial)
+#define MODE(scope, field, initial, help) ENTRY(scope, field, TYPE_MODE, 0, 0777, NULL, #initial)
+static const struct option options_known[] = {HJ_OPTIONS(NUMBER, STRING, CHOICE, MODE)};
 #undef NUMBER
 #undef STRING
 #undef CHOICE
+#undef MODE
 
 static const struct option *find(enum hj_option_scope scope, struct hj_slice name)
 {
@@ -112,15 +140,41 @@ static bool parse_number(uint64_t *out, const struct option *option, struct hj_s
     return true;
 }
 
-static bool parse_choice(uint64_t *out, struct hj_slice value)
+static bool parse_choice(uint64_t *out, const struct option *option, struct hj_slice value)
 {
-    for (size_t i = 0; i < OVERFLOW_COUNT; ++i) {
-        if (hj_slice_equal(value, overflows[i])) {
+    for (size_t i = 0; i <= option->max; ++i) {
+        if (hj_slice_equal(value, option->choices[i])) {
             *out = i;
             return true;
         }
     }
     return false;
+}
+
+/* Four octal digits, the first of them 0: a language where 0660 is a number writes 432, which must not pass. */
+static bool parse_mode(uint64_t *out, struct hj_slice value)
+{
+    uint64_t mode = 0;
+    if (value.len != 4 || value.base[0] != '0')
+        return false;
+    for (size_t i = 1; i < 4; ++i) {
+        if (value.base[i] < '0' || value.base[i] > '7')
+            return false;
+        mode = mode * 8 + (uint64_t)(value.base[i] - '0');
+    }
+    *out = mode;
+    return true;
+}
+
+static bool parse(uint64_t *out, const struct option *option, struct hj_slice value)
+{
+    bool ok = option->type == TYPE_CHOICE ? parse_choice(out, option, value)
+              : option->type == TYPE_MODE ? parse_mode(out, value)
+                                          : parse_number(out, option, value);
+    if (ok)
+        return *out >= option->min && *out <= option->max;
+    *out = HJ_OPTION_UNSET;
+    return hj_slice_equal(value, option->initial); /* the word for it */
 }
 
 static int set(void *options, const struct option *option, struct hj_slice value)
@@ -136,8 +190,7 @@ static int set(void *options, const struct option *option, struct hj_slice value
         return 0;
     }
     uint64_t number;
-    bool ok = option->type == TYPE_CHOICE ? parse_choice(&number, value) : parse_number(&number, option, value);
-    if (!ok || number < option->min || number > option->max)
+    if (!parse(&number, option, value))
         return HIJACK_ERANGE;
     memcpy(field, &number, sizeof(number));
     return 0;
@@ -153,7 +206,12 @@ void hj_options_default(void *options, enum hj_option_scope scope)
 int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice name, struct hj_slice value)
 {
     const struct option *option = find(scope, name);
-    return option != NULL ? set(options, option, value) : HIJACK_EOPTION;
+    if (option != NULL)
+        return set(options, option, value);
+    for (size_t i = 0; scope == HJ_SCOPE_ROUTE && i < sizeof(routes_planned) / sizeof(routes_planned[0]); ++i)
+        if (hj_slice_equal(routes_planned[i], name))
+            return HIJACK_ENOTSUP;
+    return HIJACK_EOPTION;
 }
 
 int hj_option_get(char *out, size_t out_size, const void *options, enum hj_option_scope scope, struct hj_slice name)
@@ -167,11 +225,15 @@ int hj_option_get(char *out, size_t out_size, const void *options, enum hj_optio
     if (option->type == TYPE_STRING) {
         text = hj_slice(field, strlen(field));
     } else {
+        const char *format = option->type == TYPE_MODE ? "%04" PRIo64 : "%" PRIu64;
         uint64_t number;
         memcpy(&number, field, sizeof(number));
-        text = option->type == TYPE_CHOICE
-                   ? overflows[number]
-                   : hj_slice(digits, (size_t)snprintf(digits, sizeof(digits), "%" PRIu64, number));
+        if (number == HJ_OPTION_UNSET)
+            text = option->initial;
+        else if (option->type == TYPE_CHOICE)
+            text = option->choices[number];
+        else
+            text = hj_slice(digits, (size_t)snprintf(digits, sizeof(digits), format, number));
     }
     if (text.len >= out_size)
         return HIJACK_ETOOBIG;
@@ -186,6 +248,7 @@ const char *hj_option_table(void)
     scope "\t" field "\t" type "\t" min "\t" max "\t" initial "\t" help "\n"
 #define NUMBER(scope, field, type, min, max, initial, help) LINE(#scope, #field, #type, #min, #max, #initial, help)
 #define STRING(scope, field, min, max, initial, help) LINE(#scope, #field, "string", #min, #max, #initial, help)
-#define CHOICE(scope, field, initial, help) LINE(#scope, #field, "choice", "-", "-", #initial, help)
-    return HJ_OPTIONS(NUMBER, STRING, CHOICE);
+#define CHOICE(scope, field, choices, initial, help) LINE(#scope, #field, "choice", "-", "-", #initial, help)
+#define MODE(scope, field, initial, help) LINE(#scope, #field, "mode", "0000", "0777", #initial, help)
+    return HJ_OPTIONS(NUMBER, STRING, CHOICE, MODE);
 }

@@ -9,6 +9,15 @@
 
 #define HJ_SERVER_NAME_SIZE 64
 
+/* A number that was not given: the default of options whose default is a word ("umask", "inherit"). */
+#define HJ_OPTION_UNSET UINT64_MAX
+
+/* How a request's body reaches the program. */
+enum hj_request_body {
+    HJ_BODY_WHOLE, /* in the REQUEST event */
+    HJ_BODY_PIECES /* in DATA events, within the credit that the program gives */
+};
+
 enum hj_overflow {
     HJ_OVERFLOW_CLOSE,
     HJ_OVERFLOW_DROP_NEWEST,
@@ -17,9 +26,10 @@ enum hj_overflow {
 };
 
 enum hj_option_scope {
-    HJ_SCOPE_SERVER,     /* options: struct hj_server_options */
-    HJ_SCOPE_QUEUE,      /* options: struct hj_queue_options */
-    HJ_SCOPE_BROADCASTER /* options: struct hj_broadcaster_options */
+    HJ_SCOPE_SERVER,      /* options: struct hj_server_options */
+    HJ_SCOPE_QUEUE,       /* options: struct hj_queue_options */
+    HJ_SCOPE_BROADCASTER, /* options: struct hj_broadcaster_options */
+    HJ_SCOPE_ROUTE        /* options: struct hj_route_options */
 };
 
 /* The table in option.c says what each one means. */
@@ -38,6 +48,8 @@ struct hj_server_options {
     uint64_t high_water_bytes;
     uint64_t low_water_bytes; /* may be set over high_water_bytes: whoever uses it takes the smaller one */
     uint64_t read_chunk_bytes;
+    uint64_t request_body; /* enum hj_request_body */
+    uint64_t unix_mode;    /* rights of a socket file, or HJ_OPTION_UNSET */
     char server_name[HJ_SERVER_NAME_SIZE];
 };
 
@@ -50,10 +62,17 @@ struct hj_broadcaster_options {
     uint64_t overflow; /* enum hj_overflow */
 };
 
+/* Each HJ_OPTION_UNSET until it is set; core/route.h says what counts then. */
+struct hj_route_options {
+    uint64_t request_body; /* enum hj_request_body */
+    uint64_t max_body_bytes;
+};
+
 void hj_options_default(void *options, enum hj_option_scope scope);
 
-/* Sets one option from text. Numbers are decimal digits; sizes may end in k or m (1024, 1024 * 1024). Returns 0,
- * HIJACK_EOPTION or HIJACK_ERANGE (options untouched). */
+/* Sets one option from text. Numbers are decimal digits; sizes may end in k or m (1024, 1024 * 1024); a mode is four
+ * octal digits, the first of them 0. Returns 0, HIJACK_EOPTION, HIJACK_ERANGE or HIJACK_ENOTSUP (planned, and not
+ * served yet); options are then untouched. */
 int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice name, struct hj_slice value);
 
 /* Writes the value as text, in the form that set takes, and a NUL; returns its length, HIJACK_EOPTION or
@@ -61,7 +80,7 @@ int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice nam
 int hj_option_get(char *out, size_t out_size, const void *options, enum hj_option_scope scope, struct hj_slice name);
 
 /* One line for each option: scope, name, type, minimum, maximum, default, help; split by tabs. Bounds of a string are
- * its length; a choice has "-". Static memory. */
+ * its length; a choice has "-". Where the default is a word, the option may be set to this word. Static memory. */
 const char *hj_option_table(void);
 
 #endif

@@ -17,7 +17,7 @@
 
 struct hj_conn;
 
-struct hj_request_body;
+struct hj_body_reader;
 
 /* Constant once delivered, except the atomics and the loop's own fields. */
 struct hj_request {
@@ -36,7 +36,7 @@ struct hj_request {
     /* the loop's alone */
     struct hj_conn *conn;         /* NULL once it is answered and its body has ended, or gone */
     struct hj_request *parked;    /* next in the list of those that wait for room in their queue */
-    struct hj_request_body *read; /* while its body is being read (loop/http/request_body.h); freed with free */
+    struct hj_body_reader *read; /* while its body is being read (loop/http/request_body.h); freed with free */
     bool delivered;               /* the REQUEST event has been pushed */
     bool ended;                   /* CLOSED has been pushed, or never will be */
     struct hj_event last;

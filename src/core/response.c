@@ -81,6 +81,10 @@ int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice hea
         break;
     case HIJACK_HOLD_SSE:
         return hj_response_sse(out, headers, client, options);
+    case HIJACK_HOLD_WEBSOCKET:
+    case HIJACK_HOLD_WEBSOCKET_OPEN:
+    case HIJACK_HOLD_LONG_POLL:
+        return HIJACK_ENOTSUP;
     default:
         return HIJACK_EINVAL;
     }

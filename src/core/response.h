@@ -23,7 +23,8 @@ struct hj_response {
     bool keep_alive; /* after the body the connection serves further requests */
 };
 
-/* For a member (HIJACK_HOLD_*). headers are checked. 0, HIJACK_EINVAL (no such kind; headers where no head is written)
+/* For a member (HIJACK_HOLD_*). headers are checked. 0, HIJACK_EINVAL (no such kind; headers where no head is written),
+ * ENOTSUP (a kind that is not served yet)
  * or HIJACK_ENOMEM. */
 int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice headers, struct hj_client client,
                      const struct hj_server_options *options);

@@ -2,12 +2,12 @@
 #include "core/server.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include <hijack/hijack.h>
 
 #include "base/clock.h"
 #include "base/handle.h"
+#include "base/os/socket.h"
 #include "core/broadcaster.h"
 #include "core/channel.h"
 #include "core/listener.h"
@@ -247,23 +247,6 @@ struct hj_worker *hj_server_next_worker(struct hj_server *server)
     return server->workers[turn % server->worker_count];
 }
 
-bool hj_server_reads_in_pieces(const struct hj_server *server, const struct hj_route *route)
-{
-    (void)route;
-    (void)server;
-    return false;
-}
-
-static bool is_connected_stream(int fd)
-{
-    int type;
-    socklen_t len = sizeof(type);
-    struct sockaddr_storage peer;
-    socklen_t peer_len = sizeof(peer);
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
-           getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0;
-}
-
 int hj_server_check_adopting(struct hj_server *server, int fd)
 {
     int rc = hj_server_check_running(server);
@@ -273,7 +256,7 @@ int hj_server_check_adopting(struct hj_server *server, int fd)
         return HIJACK_ESHUTDOWN;
     if (atomic_load(&server->connections) >= server->connection_limit)
         return HIJACK_ELIMIT;
-    return is_connected_stream(fd) ? 0 : HIJACK_ENOTSOCK;
+    return hj_socket_is_connected(fd) ? 0 : HIJACK_ENOTSOCK;
 }
 
 static int adopt(struct hj_channel **out, struct hj_server *server, int fd, struct hj_slice unread)

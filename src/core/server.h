@@ -12,6 +12,7 @@
 #include "core/event.h"
 #include "core/option.h"
 #include "core/queue.h"
+#include "core/route.h"
 
 struct hj_broadcaster;
 struct hj_worker;
@@ -26,16 +27,6 @@ enum hj_server_state {
     HJ_SERVER_RUNNING,
     HJ_SERVER_DRAINING,
     HJ_SERVER_STOPPED /* no loop has a connection left */
-};
-
-/* Requests of one path that do not go the usual way: to another queue, or straight into a broadcaster. */
-struct hj_route {
-    char *path; /* owned */
-    size_t path_len;
-    struct hj_queue *queue;             /* a reference, or NULL */
-    struct hj_broadcaster *broadcaster; /* a reference, or NULL */
-    uint32_t kind;                      /* HIJACK_HOLD_*, with broadcaster */
-    struct hj_buf *headers;             /* a checked block, with broadcaster */
 };
 
 /* One address. The first loop's socket is opened by hijack_server_listen, the others at start. */
@@ -54,8 +45,9 @@ struct hj_server {
     struct hj_queue **queues; /* references; dealt out in turn; [0] gets the server's own events */
     uint32_t queue_count;     /* 0: held routes only */
     struct hj_route *routes;
-    uint32_t route_count; /* 0 once stopped */
-    uint32_t route_limit; /* as at the start */
+    uint32_t route_count;                   /* 0 once stopped */
+    uint32_t route_limit;                   /* as at the start */
+    struct hj_route_options route_defaults; /* the server's own; set by the start */
     struct hj_listener *listeners;
     uint32_t listener_count;
     struct hj_worker **workers;                     /* owned; live as long as the server does */
@@ -80,9 +72,6 @@ struct hj_worker *hj_server_next_worker(struct hj_server *server);
 
 /* 0, HIJACK_ESTATE (never started) or HIJACK_ESHUTDOWN. */
 int hj_server_check_running(struct hj_server *server);
-
-/* Whether the program reads bodies of this route's requests in pieces. route may be NULL. */
-bool hj_server_reads_in_pieces(const struct hj_server *server, const struct hj_route *route);
 
 /* Called by the loop that ended last. */
 void hj_server_stopped(struct hj_server *server);

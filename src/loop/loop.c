@@ -50,16 +50,17 @@ static void turn(struct hj_loop *loop)
     int timeout = loop->ready_count != 0 ? 0 : hj_sweep_wait(loop);
     int count = hj_poller_wait(&loop->poller, events, timeout);
     loop->now_ms = hj_clock_ms();
-    for (int i = 0; i < count; ++i) {
+    for (int i = 0; i < count; ++i)
         if (events[i].data == HJ_POLL_DATA_MAILBOX)
             hj_notify_clear(&loop->worker.mailbox.notify); /* before the take: what comes after it signals again */
-        hj_dispatch_event(loop, &events[i]);
-    }
     if (atomic_exchange(&loop->resume, false)) {
         hj_pending_resume(loop);
         hj_dispatch_stalled(loop);
     }
+    /* commands first: what the program asked for before a peer did something takes effect before it */
     hj_dispatch_commands(loop, hj_mailbox_take(&loop->worker.mailbox));
+    for (int i = 0; i < count; ++i)
+        hj_dispatch_event(loop, &events[i]);
     hj_dispatch_ready(loop);
     hj_sweep(loop);
     hj_closing_run(loop);

@@ -174,6 +174,7 @@ static int start_loops(struct hj_server *server)
     server->free_workers = free_loops;
     server->connection_limit = connection_limit(&server->options);
     server->route_limit = server->route_count;
+    hj_routes_settle(server);
     atomic_store(&server->accepting, 1); /* this start's */
     for (uint32_t i = 0; i < count; ++i) {
         struct hj_loop *loop = NULL;

@@ -1,5 +1,5 @@
 """base <- codec <- core <- loop. base knows libc only; core includes nothing of loop; only loop knows
-libh2o, OpenSSL and zlib."""
+libh2o, OpenSSL and zlib; only base/os knows what other systems than Linux do otherwise."""
 
 import re
 
@@ -7,6 +7,7 @@ import project
 
 THIRD = re.compile(r"^(h2o|h2o/.*|openssl/.*|zlib|picotls.*|wslay/.*)(\.h)?$")
 LAYERS = ["base", "codec", "core", "loop"]
+SYSTEM = re.compile(r"\b(accept4|epoll_\w+|eventfd\w*|setsockopt)\s*\(")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 
@@ -31,6 +32,9 @@ count = 0
 for path in project.sources(source, "src"):
     layer = path.relative_to(source / "src").parts[0]
     count += 1
+    if path.parent != source / "src/base/os" and path.name != "compat.h":  # it looks for libh2o's own poller
+        for match in SYSTEM.finditer(project.without_comments(path.read_text())):
+            problems.append(f"{path.relative_to(source)}: {match[1]} belongs into src/base/os")
     for quote, name in INCLUDE.findall(path.read_text()):
         why = complaint(layer, name, quote)
         if why:

@@ -14,6 +14,17 @@
 #define CHECK(name, condition) typedef char check_##name[(condition) ? 1 : -1]
 #endif
 
+/* A literal and its length, as two arguments. */
+static inline size_t length_of(const char *text, size_t len)
+{
+    return text != NULL ? len : 0;
+}
+
+static inline size_t five(void)
+{
+    return length_of(HIJACK_STR("hello"));
+}
+
 /* Frozen for good. */
 CHECK(size, sizeof(hijack_event) == 40);
 CHECK(user_data, offsetof(hijack_event, user_data) == 0);

@@ -22,7 +22,7 @@
 
 #include <hijack/hijack.h>
 
-#define LIT(text) (text), (sizeof(text) - 1)
+#define LIT(text) HIJACK_STR(text)
 
 enum {
     WAIT_MS = 20000, /* what must happen happens within this */

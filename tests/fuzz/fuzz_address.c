@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0; /* reads a file each time */
     const int result = hj_address_parse(&address, hj_slice((const char *)data, size));
     if (result != 0) {
-        HOLDS(result == HIJACK_EADDR);
+        HOLDS(result == HIJACK_EADDR || result == HIJACK_ERANGE || result == HIJACK_ETOOBIG ||
+              result == HIJACK_EADDRNOTAVAIL);
         return 0;
     }
     if (address.kind == HJ_ADDRESS_FD) {

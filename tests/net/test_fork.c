@@ -99,6 +99,7 @@ static int child_calls(struct world *w)
                    hijack_server_address(out, sizeof(out), f->server, 0),
                    hijack_server_add_queue(f->server, f->queue),
                    hijack_server_route(f->server, LIT("/r"), f->queue),
+                   hijack_server_route_set(f->server, LIT("/r"), LIT("max_body_bytes"), LIT("1")),
                    hijack_server_hold(f->server, LIT("/h"), HIJACK_HOLD_SSE, NULL, 0, w->room),
                    hijack_server_start(f->server),
                    hijack_server_drain(f->server, 1),

@@ -54,6 +54,7 @@ CALL(server_address, hijack_server_address(out, sizeof(out), h, 0))
 CALL(server_add_queue, hijack_server_add_queue(h, any_queue))
 CALL(server_add_queue_2, hijack_server_add_queue(any_server, h))
 CALL(server_route, hijack_server_route(h, LIT("/"), any_queue))
+CALL(server_route_set, hijack_server_route_set(h, LIT("/"), LIT("max_body_bytes"), LIT("1")))
 CALL(server_route_2, hijack_server_route(any_server, LIT("/"), h))
 CALL(server_hold, hijack_server_hold(h, LIT("/"), HIJACK_HOLD_RAW, NULL, 0, any_broadcaster))
 CALL(server_hold_2, hijack_server_hold(any_server, LIT("/"), HIJACK_HOLD_RAW, NULL, 0, h))
@@ -123,6 +124,7 @@ static const struct {
     ROW(server_add_queue, OF_SERVER),
     ROW(server_add_queue_2, OF_QUEUE | OR_STATE),
     ROW(server_route, OF_SERVER),
+    ROW(server_route_set, OF_SERVER),
     ROW(server_route_2, OF_QUEUE | OR_STATE),
     ROW(server_hold, OF_SERVER),
     ROW(server_hold_2, OF_BROADCASTER | OR_STATE),
@@ -319,7 +321,10 @@ static void test_null_arguments(void **state)
     CODE(hijack_broadcaster_publish(any_broadcaster, NULL, 1), HIJACK_EINVAL);
     CODE(hijack_broadcaster_publish_sse(any_broadcaster, NULL, 0, NULL, 0, NULL, 1, NULL, 0), HIJACK_EINVAL);
     CODE(hijack_request_hold(any_request, 0, NULL, 0, any_broadcaster), HIJACK_EINVAL);
-    CODE(hijack_request_hold(any_request, 5, NULL, 0, any_broadcaster), HIJACK_EINVAL);
+    for (uint32_t kind = HIJACK_HOLD_WEBSOCKET; kind <= HIJACK_HOLD_LONG_POLL; kind++) { /* not served yet */
+        CODE(hijack_request_hold(any_request, kind, NULL, 0, any_broadcaster), HIJACK_ENOTSUP);
+        CODE(hijack_broadcaster_adopt(any_broadcaster, -1, kind, NULL, 0), HIJACK_ENOTSUP);
+    }
     CODE(hijack_request_hold(any_request, HIJACK_HOLD_SSE_BODY, NULL, 0, any_broadcaster), HIJACK_EINVAL);
     CODE(hijack_broadcaster_adopt(any_broadcaster, -1, 77, NULL, 0), HIJACK_EINVAL);
     CODE(hijack_server_get(out, 1, f->server, LIT("threads")), HIJACK_ETOOBIG);

@@ -57,6 +57,8 @@ static void test_option_table(void **state)
         } else if (strcmp(field[0], "queue") == 0) {
             OK(hijack_queue_set(queue, STR(field[1]), STR(value)));
             CODE(hijack_server_set(f->server, STR(field[1]), STR(value)), HIJACK_EOPTION);
+        } else if (strcmp(field[0], "route") == 0) {
+            OK(hijack_server_route_set(f->server, LIT("/x"), STR(field[1]), STR(value)));
         } else {
             CHECK(strcmp(field[0], "broadcaster") == 0);
             OK(hijack_broadcaster_set(room, STR(field[1]), STR(value)));
@@ -118,6 +120,37 @@ static void test_routes(void **state)
     fixture_stop(f);
     events_free(&events);
     hijack_queue_free(other);
+}
+
+/* Options of paths do not change who gets a request; which options count is the unit test's matter. */
+static void test_route_options(void **state)
+{
+    struct fixture *f = *state;
+
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    OK(hijack_server_route_set(f->server, LIT("/held"), LIT("max_body_bytes"), LIT("1k")));
+    OK(hijack_server_route_set(f->server, LIT("/*"), LIT("max_body_bytes"), LIT("2k")));
+    OK(hijack_server_hold(f->server, LIT("/held"), HIJACK_HOLD_STREAM, NULL, 0, room));
+    CODE(hijack_server_hold(f->server, LIT("/held"), HIJACK_HOLD_STREAM, NULL, 0, room), HIJACK_ESTATE);
+    OK(hijack_server_route_set(f->server, LIT("/held"), LIT("max_body_bytes"), LIT("inherit")));
+    CODE(hijack_server_route_set(f->server, LIT("/"), LIT("max_body_bytes"), LIT("many")), HIJACK_ERANGE);
+    CODE(hijack_server_route_set(f->server, LIT("/"), LIT("threads"), LIT("1")), HIJACK_EOPTION);
+    CODE(hijack_server_route_set(f->server, LIT("/"), LIT("position"), LIT("last-event-id")), HIJACK_ENOTSUP);
+    CODE(hijack_server_route_set(f->server, LIT("*"), LIT("max_body_bytes"), LIT("1")), HIJACK_EINVAL);
+    CODE(hijack_server_route_set(f->server, NULL, 0, LIT("max_body_bytes"), LIT("1")), HIJACK_EINVAL);
+    CODE(hijack_server_route_set(f->server, LIT("/"), NULL, 1, LIT("1")), HIJACK_EINVAL);
+    CODE(hijack_server_route_set(f->server, LIT("/"), LIT("max_body_bytes"), NULL, 1), HIJACK_EINVAL);
+    CODE(hijack_server_route_set(NULL, LIT("/"), LIT("max_body_bytes"), LIT("1")), HIJACK_EHANDLE);
+    fixture_start(f);
+    CODE(hijack_server_route_set(f->server, LIT("/"), LIT("max_body_bytes"), LIT("1")), HIJACK_ESTATE);
+    struct client *c = client_connect(f->port);
+    ask(c, "/any/path");
+    reply(f, next_request(f), "main");
+    response_expect(c, 200, "main");
+    ask(c, "/held");
+    members_wait(room, 1);
+    OK(hijack_broadcaster_close(room));
+    response_expect(c, 200, "");
 }
 
 /* Connections are dealt out; each one's requests stay with one queue. */
@@ -313,15 +346,9 @@ static void test_stats(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_options),
-        TEST(test_option_table),
-        TEST(test_states),
-        TEST(test_routes),
-        TEST(test_several_queues),
-        TEST(test_without_queue),
-        TEST(test_stop_with_everything),
-        TEST(test_many_cycles),
-        TEST(test_stats),
+        TEST(test_options),       TEST(test_option_table),   TEST(test_states),        TEST(test_routes),
+        TEST(test_route_options), TEST(test_several_queues), TEST(test_without_queue), TEST(test_stop_with_everything),
+        TEST(test_many_cycles),   TEST(test_stats),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -22,7 +22,7 @@
 /* A condition, with the text of it on failure. */
 #define CHECK(condition) check_true((condition) ? 1 : 0, #condition, __FILE__, __LINE__)
 /* A string literal as the two arguments "pointer, length". */
-#define LIT(literal) (literal), (sizeof(literal) - 1)
+#define LIT(literal) HIJACK_STR(literal)
 /* A C string as the two arguments "pointer, length". */
 #define STR(string) (string), strlen(string)
 /* Ends the wait with a failure if expression is still false at the deadline; looks again every millisecond. */

@@ -104,8 +104,9 @@ static void interfaces(void **state)
     OK(hj_address_format(out, sizeof(out), (struct sockaddr *)&address.sa, address.sa_len));
     snprintf(expected, sizeof(expected), "[fe80::1%%%u]:80", loopback);
     assert_string_equal(out, expected);
-    CODE(parse(&address, LIT("[fe80::1%no_such_one]:80")), HIJACK_EADDR);
+    CODE(parse(&address, LIT("[fe80::1%no_such_one]:80")), HIJACK_EADDRNOTAVAIL);
     CODE(parse(&address, LIT("[fe80::1%]:80")), HIJACK_EADDR);
+    CODE(parse(&address, LIT("[fe80::g%no_such_one]:80")), HIJACK_EADDR);
 }
 
 static const char *const bad[] = {
@@ -115,13 +116,11 @@ static const char *const bad[] = {
     "80",
     "127.0.0.1",
     "127.0.0.1:",
-    "127.0.0.1:65536",
     "127.0.0.1:-1",
     "127.0.0.1:+1",
     "127.0.0.1:80 ",
     " 127.0.0.1:80",
     "127.0.0.1:8a",
-    "127.0.0.1:99999999999999999999",
     "127.1:80",
     "256.0.0.1:80",
     "127.0.0.1.1:80",
@@ -178,6 +177,22 @@ static void no_addresses(void **state)
     CODE(parse(&address, LIT("127.0.0.1:80\0")), HIJACK_EADDR);
 }
 
+/* Where all but the port is right, the port is named. */
+static void ports_out_of_range(void **state)
+{
+    (void)state;
+    static const char *const over[] = {"127.0.0.1:65536", "127.0.0.1:99999",     "[::1]:65536",
+                                       "*:65536",         "localhost:123456789", "*:99999999999999999999"};
+    for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); ++i) {
+        struct hj_address address = {.fd = 77};
+        CODE(parse(&address, STR(over[i])), HIJACK_ERANGE);
+        assert_int_equal(address.fd, 77);
+    }
+    struct hj_address address;
+    CODE(parse(&address, LIT("nonsense:65536")), HIJACK_EADDR);
+    CODE(parse(&address, LIT("[::1:65536")), HIJACK_EADDR);
+}
+
 static void the_longest_path(void **state)
 {
     (void)state;
@@ -186,7 +201,7 @@ static void the_longest_path(void **state)
     char text[5 + sizeof(sun.sun_path)], out[HJ_ADDRESS_TEXT_SIZE];
     memset(text, 'x', sizeof(text));
     memcpy(text, "unix:", 5);
-    CODE(parse(&address, text, sizeof(text)), HIJACK_EADDR);
+    CODE(parse(&address, text, sizeof(text)), HIJACK_ETOOBIG);
     CODE(parse(&address, text, sizeof(text) - 1), 0);
     CODE(hj_address_format(out, sizeof(out), (struct sockaddr *)&address.sa, address.sa_len), (int)sizeof(text) - 1);
     BYTES(out, strlen(out), text, sizeof(text) - 1);
@@ -241,6 +256,7 @@ int main(void)
         cmocka_unit_test(localhost),
         cmocka_unit_test(interfaces),
         cmocka_unit_test(no_addresses),
+        cmocka_unit_test(ports_out_of_range),
         cmocka_unit_test(the_longest_path),
         cmocka_unit_test(peers_of_other_kinds),
         cmocka_unit_test(text_that_does_not_fit),

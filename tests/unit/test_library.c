@@ -59,7 +59,7 @@ static void every_error_has_a_name_and_a_sentence(void **state)
         ++count;
     }
     free(header);
-    assert_true(count >= 25);
+    assert_true(count >= 31);
     assert_string_equal(hijack_errname(-count), "HIJACK_UNKNOWN"); /* no gap, and the list is no longer than that */
 }
 
@@ -74,7 +74,7 @@ static void every_sentence_is_another(void **state)
 static void any_number_is_answered(void **state)
 {
     (void)state;
-    static const int numbers[] = {INT32_MIN, INT32_MIN + 1, -1000, -25, -100, 1, 42, INT32_MAX};
+    static const int numbers[] = {INT32_MIN, INT32_MIN + 1, -1000, -31, -100, 1, 42, INT32_MAX};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); ++i) {
         assert_non_null(hijack_strerror(numbers[i]));
         assert_string_equal(hijack_errname(numbers[i]), numbers[i] > 0 ? "HIJACK_OK" : "HIJACK_UNKNOWN");
@@ -94,7 +94,7 @@ static void every_event_has_a_name(void **state)
         ++count;
     }
     free(header);
-    assert_true(count >= 9);
+    assert_true(count >= 14);
     assert_string_equal(hijack_event_name((uint32_t)count), "UNKNOWN");
     assert_string_equal(hijack_event_name(UINT32_MAX), "UNKNOWN");
 }

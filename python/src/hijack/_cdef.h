@@ -24,6 +24,17 @@ enum {
     HIJACK_EVENT_DETACHED = 6,
     HIJACK_EVENT_STOPPED = 7,
     HIJACK_EVENT_WAKE = 8,
+    HIJACK_EVENT_HANGUP = 9,
+    HIJACK_EVENT_MESSAGE = 10,
+    HIJACK_EVENT_CONNECTED = 11,
+    HIJACK_EVENT_MEMBERS = 12,
+    HIJACK_EVENT_MEMBER_MESSAGE = 13,
+};
+enum {
+    HIJACK_MESSAGE_TEXT = 1,
+    HIJACK_MESSAGE_BINARY = 2,
+    HIJACK_MESSAGE_PING = 9,
+    HIJACK_MESSAGE_MORE = 256,
 };
 enum {
     HIJACK_OK = 0,
@@ -51,12 +62,21 @@ enum {
     HIJACK_EIO = -22,
     HIJACK_EABORTED = -23,
     HIJACK_ENOTSOCK = -24,
+    HIJACK_ENOTSUP = -25,
+    HIJACK_EPROTOCOL = -26,
+    HIJACK_ETLS = -27,
+    HIJACK_EREFUSED = -28,
+    HIJACK_ENOENT = -29,
+    HIJACK_EADDRNOTAVAIL = -30,
 };
 enum {
     HIJACK_HOLD_RAW = 1,
     HIJACK_HOLD_STREAM = 2,
     HIJACK_HOLD_SSE = 3,
     HIJACK_HOLD_SSE_BODY = 4,
+    HIJACK_HOLD_WEBSOCKET = 5,
+    HIJACK_HOLD_WEBSOCKET_OPEN = 6,
+    HIJACK_HOLD_LONG_POLL = 7,
 };
 enum {
     HIJACK_STAT_CONNECTIONS = 0,
@@ -118,6 +138,7 @@ int hijack_server_listen(hijack_server *server, const char *address, size_t addr
 int hijack_server_address(char *out, size_t out_size, hijack_server *server, uint32_t index);
 int hijack_server_add_queue(hijack_server *server, hijack_queue *queue);
 int hijack_server_route(hijack_server *server, const char *path, size_t path_len, hijack_queue *queue);
+int hijack_server_route_set(hijack_server *server, const char *path, size_t path_len, const char *name, size_t name_len, const char *value, size_t value_len);
 int hijack_server_hold(hijack_server *server, const char *path, size_t path_len, uint32_t kind, const char *headers, size_t headers_len, hijack_broadcaster *broadcaster);
 int hijack_server_start(hijack_server *server);
 int hijack_server_drain(hijack_server *server, uint32_t deadline_ms);
@@ -138,6 +159,7 @@ int hijack_request_stream(hijack_stream **out, hijack_request *request, uint32_t
 int hijack_request_sse(hijack_stream **out, hijack_request *request, const char *headers, size_t headers_len);
 int hijack_request_hijack(hijack_socket **out, hijack_request *request);
 int hijack_request_hijack_partial(hijack_socket **out, hijack_request *request, uint32_t status, const char *headers, size_t headers_len);
+int hijack_request_read(hijack_request *request, uint64_t credit);
 int hijack_request_hold(hijack_request *request, uint32_t kind, const char *headers, size_t headers_len, hijack_broadcaster *broadcaster);
 void hijack_request_free(hijack_request *request);
 int hijack_stream_send(hijack_stream *stream, const char *data, size_t len);

@@ -16,6 +16,16 @@ EVENT_CLOSED: Final = 5
 EVENT_DETACHED: Final = 6
 EVENT_STOPPED: Final = 7
 EVENT_WAKE: Final = 8
+EVENT_HANGUP: Final = 9
+EVENT_MESSAGE: Final = 10
+EVENT_CONNECTED: Final = 11
+EVENT_MEMBERS: Final = 12
+EVENT_MEMBER_MESSAGE: Final = 13
+
+MESSAGE_TEXT: Final = 1
+MESSAGE_BINARY: Final = 2
+MESSAGE_PING: Final = 9
+MESSAGE_MORE: Final = 256
 
 OK: Final = 0
 EINVAL: Final = -1
@@ -42,11 +52,20 @@ ESHUTDOWN: Final = -21
 EIO: Final = -22
 EABORTED: Final = -23
 ENOTSOCK: Final = -24
+ENOTSUP: Final = -25
+EPROTOCOL: Final = -26
+ETLS: Final = -27
+EREFUSED: Final = -28
+ENOENT: Final = -29
+EADDRNOTAVAIL: Final = -30
 
 HOLD_RAW: Final = 1
 HOLD_STREAM: Final = 2
 HOLD_SSE: Final = 3
 HOLD_SSE_BODY: Final = 4
+HOLD_WEBSOCKET: Final = 5
+HOLD_WEBSOCKET_OPEN: Final = 6
+HOLD_LONG_POLL: Final = 7
 
 STAT_CONNECTIONS: Final = 0
 STAT_READING: Final = 1
@@ -95,6 +114,11 @@ KNOWN_EVENTS: Final = frozenset(
         EVENT_DETACHED,
         EVENT_STOPPED,
         EVENT_WAKE,
+        EVENT_HANGUP,
+        EVENT_MESSAGE,
+        EVENT_CONNECTED,
+        EVENT_MEMBERS,
+        EVENT_MEMBER_MESSAGE,
     }
 )
 #: types after which no event of the same handle follows

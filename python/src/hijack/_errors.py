@@ -31,6 +31,12 @@ __all__ = [
     "SystemFailureError",
     "AbortedError",
     "NotSocketError",
+    "NotSupportedError",
+    "ProtocolError",
+    "TLSError",
+    "RefusedError",
+    "NotFoundError",
+    "AddressNotAvailableError",
 ]
 
 
@@ -111,11 +117,11 @@ class AddressInUseError(HijackError, OSError):
 
 
 class AddressError(HijackError, OSError):
-    """HIJACK_EADDR: the address cannot be understood, resolved or bound"""
+    """HIJACK_EADDR: the address cannot be understood"""
 
     code = -10
     symbol = "HIJACK_EADDR"
-    errno = numbers.EADDRNOTAVAIL
+    errno = numbers.EINVAL
 
 
 class AccessDeniedError(HijackError, PermissionError):
@@ -141,14 +147,14 @@ class OptionError(HijackError, ValueError):
 
 
 class OutOfRangeError(HijackError, ValueError):
-    """HIJACK_ERANGE: the option's value is not of its type or out of its range"""
+    """HIJACK_ERANGE: an option's value is not of its type or out of its range; a port is over 65535"""
 
     code = -14
     symbol = "HIJACK_ERANGE"
 
 
 class TooBigError(HijackError, ValueError):
-    """HIJACK_ETOOBIG: more bytes than the limit, or than fit into out"""
+    """HIJACK_ETOOBIG: more bytes than the limit, or than fit into out; a unix path over 107 bytes"""
 
     code = -15
     symbol = "HIJACK_ETOOBIG"
@@ -217,11 +223,58 @@ class AbortedError(HijackError, ConnectionAbortedError):
 
 
 class NotSocketError(HijackError, OSError):
-    """HIJACK_ENOTSOCK: the descriptor is not a connected stream socket"""
+    """HIJACK_ENOTSOCK: the descriptor is not a socket of the needed sort: connected (adopt), listening (fd:)"""
 
     code = -24
     symbol = "HIJACK_ENOTSOCK"
     errno = numbers.ENOTSOCK
+
+
+class NotSupportedError(HijackError, OSError):
+    """HIJACK_ENOTSUP: not possible with this protocol, or with this version or build of the library"""
+
+    code = -25
+    symbol = "HIJACK_ENOTSUP"
+    errno = numbers.EOPNOTSUPP
+
+
+class ProtocolError(HijackError, ConnectionError):
+    """HIJACK_EPROTOCOL: the peer broke the protocol's rules"""
+
+    code = -26
+    symbol = "HIJACK_EPROTOCOL"
+    errno = numbers.EPROTO
+
+
+class TLSError(HijackError, ConnectionError):
+    """HIJACK_ETLS: TLS: unusable certificate or key, failed handshake, or a peer that is not verified"""
+
+    code = -27
+    symbol = "HIJACK_ETLS"
+
+
+class RefusedError(HijackError, ConnectionRefusedError):
+    """HIJACK_EREFUSED: the other side refused the connection"""
+
+    code = -28
+    symbol = "HIJACK_EREFUSED"
+    errno = numbers.ECONNREFUSED
+
+
+class NotFoundError(HijackError, FileNotFoundError):
+    """HIJACK_ENOENT: no such file or folder (a unix path, a certificate)"""
+
+    code = -29
+    symbol = "HIJACK_ENOENT"
+    errno = numbers.ENOENT
+
+
+class AddressNotAvailableError(HijackError, OSError):
+    """HIJACK_EADDRNOTAVAIL: no such host, or the address is not one of this machine"""
+
+    code = -30
+    symbol = "HIJACK_EADDRNOTAVAIL"
+    errno = numbers.EADDRNOTAVAIL
 
 
 ERRORS: Dict[int, Type[HijackError]] = {
@@ -249,4 +302,10 @@ ERRORS: Dict[int, Type[HijackError]] = {
     -22: SystemFailureError,
     -23: AbortedError,
     -24: NotSocketError,
+    -25: NotSupportedError,
+    -26: ProtocolError,
+    -27: TLSError,
+    -28: RefusedError,
+    -29: NotFoundError,
+    -30: AddressNotAvailableError,
 }

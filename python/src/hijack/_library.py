@@ -90,7 +90,7 @@ def header_block(headers: Headers) -> bytes:
 class Option:
     """One line of the library's table of options."""
 
-    table: Dict[str, "Option"] = {}
+    table: Dict[Tuple[str, str], "Option"] = {}  #: by scope and name
 
     def __init__(self, line: str) -> None:
         self.scope, self.name, self.type, self.minimum, self.maximum, self.default, self.help = line.split("\t")
@@ -100,12 +100,12 @@ class Option:
         """The option of that name, which must belong to one of the scopes."""
         if not cls.table:
             lines = ffi.string(lib.hijack_options()).decode().splitlines()
-            cls.table = {option.name: option for option in map(Option, lines)}
-        option = cls.table.get(name)
-        if option is None or option.scope not in scopes:
-            known = ", ".join(sorted(it.name for it in cls.table.values() if it.scope in scopes))
-            raise OptionError(f"option {name}: there is no such option here; there are {known}")
-        return option
+            cls.table = {(option.scope, option.name): option for option in map(Option, lines)}
+        for scope in scopes:
+            if (scope, name) in cls.table:
+                return cls.table[scope, name]
+        known = ", ".join(sorted(it.name for it in cls.table.values() if it.scope in scopes))
+        raise OptionError(f"option {name}: unknown here; expected one of {known}")
 
 
 def value_text(value: Union[int, str]) -> str:

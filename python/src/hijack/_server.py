@@ -9,7 +9,20 @@ from ._adopt import Adoptable, hand_over, unread_by
 from ._broadcaster import Broadcaster
 from ._constants import ERANGE, STAT_COUNT
 from ._core import Core
-from ._library import Data, Headers, Kind, Option, check, ffi, header_block, kind_number, lib, name_of, octets
+from ._library import (
+    Data,
+    Headers,
+    Kind,
+    Option,
+    check,
+    ffi,
+    header_block,
+    kind_number,
+    lib,
+    name_of,
+    octets,
+    value_text,
+)
 
 SocketT = TypeVar("SocketT")
 TEXT_SIZE = 4096
@@ -51,7 +64,12 @@ class ServerCore(Generic[SocketT]):
 
     def listen(self, address: str) -> int:
         """Adds an address to listen on, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080",
-        "*:8080", "localhost:0" (any free port), "unix:/path" or "fd:3". Returns the port, or 0 where there is none."""
+        "*:8080", "localhost:0" (any free port), "unix:/path" (its file has the rights of option unix_mode) or "fd:3".
+        Returns the port, or 0 where there is none.
+
+        Raises AddressError (cannot be understood), OutOfRangeError (port), TooBigError (unix path over 107 bytes),
+        NotFoundError (folder of a unix path), AddressNotAvailableError (not an address of this machine),
+        AddressInUseError, AccessDeniedError or NotSocketError ("fd:" is not a listening socket)."""
         raw = address.encode()
         return check(lib.hijack_server_listen(self._core.server, raw, len(raw)), f"listen {address}")
 
@@ -75,6 +93,15 @@ class ServerCore(Generic[SocketT]):
             self._core.server, raw, len(raw), kind_number(kind), block, len(block), broadcaster._handle
         )
         check(result, f"hold {path}")
+
+    def route_set(self, path: str, **options: Union[int, str]) -> None:
+        """Sets options for the requests of path, before the start: those of scope "route" in docs/options.md, such as
+        request_body="pieces" or max_body_bytes="100m". A "*" at the end of path means all paths that begin so."""
+        raw = path.encode()
+        for name, value in options.items():
+            key, text = name.encode(), value_text(value).encode()
+            result = lib.hijack_server_route_set(self._core.server, raw, len(raw), key, len(key), text, len(text))
+            check(result, f"route {path}: option {name}={value}")
 
     def broadcaster(self, **options: Union[int, str]) -> Broadcaster:
         """A new broadcaster for connections of this server; options as Broadcaster.set takes them."""

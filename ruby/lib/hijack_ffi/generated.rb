@@ -18,6 +18,16 @@ module Hijack
     EVENT_DETACHED = 6
     EVENT_STOPPED = 7
     EVENT_WAKE = 8
+    EVENT_HANGUP = 9
+    EVENT_MESSAGE = 10
+    EVENT_CONNECTED = 11
+    EVENT_MEMBERS = 12
+    EVENT_MEMBER_MESSAGE = 13
+
+    MESSAGE_TEXT = 1
+    MESSAGE_BINARY = 2
+    MESSAGE_PING = 9
+    MESSAGE_MORE = 256
 
     OK = 0
     EINVAL = -1
@@ -44,11 +54,20 @@ module Hijack
     EIO = -22
     EABORTED = -23
     ENOTSOCK = -24
+    ENOTSUP = -25
+    EPROTOCOL = -26
+    ETLS = -27
+    EREFUSED = -28
+    ENOENT = -29
+    EADDRNOTAVAIL = -30
 
     HOLD_RAW = 1
     HOLD_STREAM = 2
     HOLD_SSE = 3
     HOLD_SSE_BODY = 4
+    HOLD_WEBSOCKET = 5
+    HOLD_WEBSOCKET_OPEN = 6
+    HOLD_LONG_POLL = 7
 
     STAT_CONNECTIONS = 0
     STAT_READING = 1
@@ -88,7 +107,7 @@ module Hijack
 
     # Types of events that this package knows; other types are of a later version, and skipped.
     KNOWN_EVENTS = [EVENT_REQUEST, EVENT_DATA, EVENT_EOF, EVENT_DRAINED, EVENT_CLOSED, EVENT_DETACHED, EVENT_STOPPED,
-              EVENT_WAKE].freeze
+              EVENT_WAKE, EVENT_HANGUP, EVENT_MESSAGE, EVENT_CONNECTED, EVENT_MEMBERS, EVENT_MEMBER_MESSAGE].freeze
 
     # Types after which no event of the same handle follows.
     LAST_EVENTS = [EVENT_CLOSED, EVENT_DETACHED, EVENT_STOPPED].freeze
@@ -123,6 +142,8 @@ module Hijack
     attach_function :server_address, :hijack_server_address, [:pointer, :size_t, :uint64, :uint32], :int
     attach_function :server_add_queue, :hijack_server_add_queue, [:uint64, :uint64], :int
     attach_function :server_route, :hijack_server_route, [:uint64, :buffer_in, :size_t, :uint64], :int
+    attach_function :server_route_set, :hijack_server_route_set,
+                    [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int
     attach_function :server_hold, :hijack_server_hold,
                     [:uint64, :buffer_in, :size_t, :uint32, :buffer_in, :size_t, :uint64], :int
     attach_function :server_start, :hijack_server_start, [:uint64], :int
@@ -147,6 +168,7 @@ module Hijack
     attach_function :request_hijack, :hijack_request_hijack, [:pointer, :uint64], :int
     attach_function :request_hijack_partial, :hijack_request_hijack_partial,
                     [:pointer, :uint64, :uint32, :buffer_in, :size_t], :int
+    attach_function :request_read, :hijack_request_read, [:uint64, :uint64], :int
     attach_function :request_hold, :hijack_request_hold, [:uint64, :uint32, :buffer_in, :size_t, :uint64], :int
     attach_function :request_free, :hijack_request_free, [:uint64], :void
     attach_function :stream_send, :hijack_stream_send, [:uint64, :buffer_in, :size_t], :int
@@ -240,7 +262,7 @@ module Hijack
     NAME = 'HIJACK_EADDRINUSE'
   end
 
-  # HIJACK_EADDR: the address cannot be understood, resolved or bound
+  # HIJACK_EADDR: the address cannot be understood
   class AddressError < ::ArgumentError
     include Error
     CODE = -10
@@ -268,14 +290,14 @@ module Hijack
     NAME = 'HIJACK_EOPTION'
   end
 
-  # HIJACK_ERANGE: the option's value is not of its type or out of its range
+  # HIJACK_ERANGE: an option's value is not of its type or out of its range; a port is over 65535
   class OutOfRangeError < ::RangeError
     include Error
     CODE = -14
     NAME = 'HIJACK_ERANGE'
   end
 
-  # HIJACK_ETOOBIG: more bytes than the limit, or than fit into out
+  # HIJACK_ETOOBIG: more bytes than the limit, or than fit into out; a unix path over 107 bytes
   class TooBigError < ::ArgumentError
     include Error
     CODE = -15
@@ -338,11 +360,53 @@ module Hijack
     NAME = 'HIJACK_EABORTED'
   end
 
-  # HIJACK_ENOTSOCK: the descriptor is not a connected stream socket
+  # HIJACK_ENOTSOCK: the descriptor is not a socket of the needed sort: connected (adopt), listening (fd:)
   class NotSocketError < ::Errno::ENOTSOCK
     include Error
     CODE = -24
     NAME = 'HIJACK_ENOTSOCK'
+  end
+
+  # HIJACK_ENOTSUP: not possible with this protocol, or with this version or build of the library
+  class NotSupportedError < ::Errno::EOPNOTSUPP
+    include Error
+    CODE = -25
+    NAME = 'HIJACK_ENOTSUP'
+  end
+
+  # HIJACK_EPROTOCOL: the peer broke the protocol's rules
+  class ProtocolError < ::Errno::EPROTO
+    include Error
+    CODE = -26
+    NAME = 'HIJACK_EPROTOCOL'
+  end
+
+  # HIJACK_ETLS: TLS: unusable certificate or key, failed handshake, or a peer that is not verified
+  class TLSError < ::IOError
+    include Error
+    CODE = -27
+    NAME = 'HIJACK_ETLS'
+  end
+
+  # HIJACK_EREFUSED: the other side refused the connection
+  class RefusedError < ::Errno::ECONNREFUSED
+    include Error
+    CODE = -28
+    NAME = 'HIJACK_EREFUSED'
+  end
+
+  # HIJACK_ENOENT: no such file or folder (a unix path, a certificate)
+  class NotFoundError < ::Errno::ENOENT
+    include Error
+    CODE = -29
+    NAME = 'HIJACK_ENOENT'
+  end
+
+  # HIJACK_EADDRNOTAVAIL: no such host, or the address is not one of this machine
+  class AddressNotAvailableError < ::Errno::EADDRNOTAVAIL
+    include Error
+    CODE = -30
+    NAME = 'HIJACK_EADDRNOTAVAIL'
   end
 
   # The exception class of each error code.
@@ -370,6 +434,12 @@ module Hijack
     -21 => ShutdownError,
     -22 => SystemFailureError,
     -23 => AbortedError,
-    -24 => NotSocketError
+    -24 => NotSocketError,
+    -25 => NotSupportedError,
+    -26 => ProtocolError,
+    -27 => TLSError,
+    -28 => RefusedError,
+    -29 => NotFoundError,
+    -30 => AddressNotAvailableError
   }.freeze
 end

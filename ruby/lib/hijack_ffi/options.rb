@@ -12,10 +12,10 @@ module Hijack
 
     # @yield [name, name_len, value, value_len] the call that sets it
     # @raise [OptionError, OutOfRangeError, StateError]
-    def self.set(name, value)
+    def self.set(name, value, where = '')
       name = name.to_s
       value = value.to_s
-      C.check(yield(name, name.bytesize, value, value.bytesize), "option #{name}: #{value.inspect}")
+      C.check(yield(name, name.bytesize, value, value.bytesize), "#{where}option #{name}: #{value.inspect}")
     end
 
     # @return [Boolean] whether it is the event queue's

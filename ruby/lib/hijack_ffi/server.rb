@@ -71,7 +71,12 @@ module Hijack
     # @param address [String] "127.0.0.1:8080", "[::1]:8080", "*:8080", "localhost:0", "unix:/path" or "fd:3"; port 0
     #   takes a free one
     # @return [Integer] the port, 0 where there is none
-    # @raise [AddressInUseError, AddressError, AccessDeniedError, StateError]
+    # @raise [AddressError] it cannot be understood
+    # @raise [OutOfRangeError, TooBigError] a port over 65535, a unix path over 107 bytes
+    # @raise [NotFoundError] the folder of a unix path is missing
+    # @raise [AddressNotAvailableError] it is not an address of this machine
+    # @raise [NotSocketError] "fd:" is not a listening socket
+    # @raise [AddressInUseError, AccessDeniedError, StateError]
     def listen(address)
       address = address.to_s
       check(C.server_listen(handle, address, address.bytesize), "listen #{address}")
@@ -101,6 +106,20 @@ module Hijack
       kind = Adopt.kind(as)
       flat = Headers.block(headers)
       check(C.server_hold(handle, path, path.bytesize, kind, flat, flat.bytesize, broadcaster.handle), "hold #{path}")
+      self
+    end
+
+    # Sets options for the requests of a path, before the start.
+    # @param path [String] with a "*" at its end: all paths that begin so
+    # @param options [Hash{Symbol => #to_s}] by name: those of a route in docs/options.md, as request_body: :pieces
+    # @return [self]
+    # @raise [InvalidError, OptionError, OutOfRangeError, NotSupportedError, StateError]
+    def route_set(path, **options)
+      options.each do |option, value|
+        Options.set(option, value, "route #{path}: ") do |*texts|
+          C.server_route_set(handle, path, path.bytesize, *texts)
+        end
+      end
       self
     end
 

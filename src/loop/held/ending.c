@@ -3,7 +3,6 @@
 
 #include "loop/fanout/shard.h"
 #include "loop/http/request_body.h"
-#include "loop/io/acceptor.h"
 #include "loop/io/writer.h"
 
 static void detach(struct hj_loop *loop, struct hj_conn *conn)
@@ -18,10 +17,10 @@ static void detach(struct hj_loop *loop, struct hj_conn *conn)
     conn->channel = NULL;
     channel->conn = NULL;
     hj_channel_end_detached(channel, hj_transport_export(loop, conn), unread);
-    hj_conn_forget(loop, conn);
     hj_object_unref(&channel->object);
     hj_loop_count(loop, HIJACK_STAT_DETACHED, 1);
-    hj_acceptor_connection_closed(loop);
+    conn->flags |= HJ_CONN_WAS_COUNTED;
+    hj_conn_close(loop, conn, 0); /* of the entry alone: the connection goes on elsewhere */
 }
 
 /* The response is complete: the next request, or the end. */

@@ -72,16 +72,6 @@ static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcast
     return false;
 }
 
-const struct hj_route *hj_holding_find_route(const struct hj_server *server, struct hj_slice path)
-{
-    for (uint32_t i = 0; i < server->route_count; ++i) {
-        const struct hj_route *route = &server->routes[i];
-        if (hj_slice_equal(hj_slice(route->path, route->path_len), path))
-            return route;
-    }
-    return NULL;
-}
-
 bool hj_holding_takes(const struct hj_route *route, const struct hj_head *head)
 {
     if (route == NULL || route->broadcaster == NULL || hj_request_body_follows(head))

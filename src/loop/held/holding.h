@@ -9,9 +9,6 @@
 #include "core/response.h"
 #include "loop/conn.h"
 
-/* The route for a path, or NULL. */
-const struct hj_route *hj_holding_find_route(const struct hj_server *server, struct hj_slice path);
-
 /* Whether the route holds this request: GET or HEAD, without a body. */
 bool hj_holding_takes(const struct hj_route *route, const struct hj_head *head);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/address.h"
+#include "core/route.h"
 #include "loop/held/ending.h"
 #include "loop/http/refusal.h"
 #include "loop/http/request_body.h"
@@ -119,7 +120,8 @@ static bool make_request(struct hj_loop *loop, struct hj_conn *conn, struct hj_q
 size_t hj_pending_begin(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route,
                         const struct hj_head *head, struct hj_slice rest)
 {
-    uint64_t max_bytes = loop->server->options.max_body_bytes;
+    const struct hj_route_options *options = hj_route_options_of(loop->server, route);
+    uint64_t max_bytes = options->max_body_bytes;
     bool body = hj_request_body_follows(head);
     struct hj_queue *queue = choose_queue(loop->server, route, conn->queue);
     if (head->content_length > max_bytes) {
@@ -128,7 +130,7 @@ size_t hj_pending_begin(struct hj_loop *loop, struct hj_conn *conn, const struct
     }
     if (queue == NULL)
         return answer_not_found(loop, conn, head, rest);
-    bool in_pieces = body && hj_server_reads_in_pieces(loop->server, route);
+    bool in_pieces = body && options->request_body == HJ_BODY_PIECES;
     if (!make_request(loop, conn, queue, head, in_pieces) || (body && !hj_request_body_begin(conn, head, max_bytes))) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return 0;

@@ -16,7 +16,7 @@
 #define DISCARD_MAX (256u << 10) /* of a body that nobody wants: a longer one closes the connection */
 #define READS_MAX 16             /* in one turn, so that everybody else has theirs */
 
-struct hj_request_body {
+struct hj_body_reader {
     struct hj_chunked chunked;
     uint64_t left;   /* with a length: bytes still to come */
     uint64_t have;   /* whole: bytes in the request's memory; thrown away: bytes so far */
@@ -28,7 +28,7 @@ struct hj_request_body {
 
 bool hj_request_body_begin(struct hj_conn *conn, const struct hj_head *head, uint64_t max_bytes)
 {
-    struct hj_request_body *body = calloc(1, sizeof(*body));
+    struct hj_body_reader *body = calloc(1, sizeof(*body));
     if (body == NULL)
         return false;
     body->is_chunked = head->chunked;
@@ -63,7 +63,7 @@ static void push_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_sli
 static void keep_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice piece)
 {
     struct hj_request *request = conn->request;
-    struct hj_request_body *body = request->read;
+    struct hj_body_reader *body = request->read;
     size_t room = request->body.len;
     if (body->have + piece.len > room) {
         size_t more = room < FIRST_ROOM ? FIRST_ROOM : room * 2;
@@ -80,7 +80,7 @@ static void keep_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_sli
 
 static void take_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice piece)
 {
-    struct hj_request_body *body = conn->request->read;
+    struct hj_body_reader *body = conn->request->read;
     if (body->discarded && (body->have += piece.len) > DISCARD_MAX)
         hj_conn_close_gracefully(loop, conn, 0, true);
     else if (!body->discarded && conn->request->in_pieces)
@@ -105,7 +105,7 @@ static void push_end(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice
 static void complete(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice trailers)
 {
     struct hj_request *request = conn->request;
-    struct hj_request_body *body = request->read;
+    struct hj_body_reader *body = request->read;
     body->complete = true;
     if (request->in_pieces) {
         atomic_store(&request->has_body, false); /* before the event: who has polled it may hijack */
@@ -120,7 +120,7 @@ static void complete(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice
 /* With a length: bytes used. */
 static size_t feed_counted(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
 {
-    struct hj_request_body *body = conn->request->read;
+    struct hj_body_reader *body = conn->request->read;
     size_t n = body->left < len ? (size_t)body->left : len;
     if (n > allowed(conn->request))
         n = (size_t)allowed(conn->request);
@@ -136,7 +136,7 @@ static size_t feed_counted(struct hj_loop *loop, struct hj_conn *conn, const cha
  * than the credit. False: no further step with these bytes. */
 static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len, size_t *used)
 {
-    struct hj_request_body *body = conn->request->read;
+    struct hj_body_reader *body = conn->request->read;
     struct hj_slice out;
     const char *problem;
     size_t n = 0;
@@ -175,7 +175,7 @@ size_t hj_request_body_feed(struct hj_loop *loop, struct hj_conn *conn, const ch
 
 static void send_continue(struct hj_loop *loop, struct hj_conn *conn)
 {
-    struct hj_request_body *body = conn->request->read;
+    struct hj_body_reader *body = conn->request->read;
     if (!body->wants_continue || atomic_load(&conn->request->answered))
         return;
     body->wants_continue = false;
@@ -199,7 +199,7 @@ static bool feed_input(struct hj_loop *loop, struct hj_conn *conn)
 /* Whether the next bytes may go where they belong without another copy. */
 static bool reads_in_place(const struct hj_conn *conn)
 {
-    const struct hj_request_body *body = conn->request->read;
+    const struct hj_body_reader *body = conn->request->read;
     return !conn->request->in_pieces && !body->is_chunked && conn->input == NULL;
 }
 
@@ -207,7 +207,7 @@ static bool reads_in_place(const struct hj_conn *conn)
 static ssize_t read_in_place(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_request *request = conn->request;
-    struct hj_request_body *body = request->read;
+    struct hj_body_reader *body = request->read;
     ssize_t n = hj_transport_read(loop, conn, (char *)request->body.base + body->have, (size_t)body->left);
     if (n > 0) {
         body->have += (uint64_t)n;
@@ -297,7 +297,7 @@ void hj_request_body_start(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_request_body_add_credit(struct hj_loop *loop, struct hj_conn *conn, uint64_t credit)
 {
-    struct hj_request_body *body = conn->request->read;
+    struct hj_body_reader *body = conn->request->read;
     if (body->credit == 0)
         conn->in_ms = hj_loop_time(loop); /* from here on silence is the peer's */
     body->credit = credit > UINT64_MAX - body->credit ? UINT64_MAX : body->credit + credit;
@@ -305,7 +305,7 @@ void hj_request_body_add_credit(struct hj_loop *loop, struct hj_conn *conn, uint
 
 bool hj_request_body_discard(struct hj_loop *loop, struct hj_conn *conn)
 {
-    struct hj_request_body *body = conn->request->read;
+    struct hj_body_reader *body = conn->request->read;
     body->discarded = true;
     body->wants_continue = false;
     body->have = 0;

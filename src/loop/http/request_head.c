@@ -9,6 +9,7 @@
 
 #include "codec/head.h"
 #include "core/request.h"
+#include "core/route.h"
 #include "loop/held/holding.h"
 #include "loop/http/pending.h"
 #include "loop/http/refusal.h"
@@ -31,7 +32,7 @@ static size_t take_request(struct hj_loop *loop, struct hj_conn *conn, const cha
         hj_refusal_send(loop, conn, (unsigned)-n, head.problem);
     if (n <= 0)
         return 0;
-    const struct hj_route *route = hj_holding_find_route(loop->server, head.path);
+    const struct hj_route *route = hj_route_find(loop->server, head.path);
     if (!hj_holding_takes(route, &head))
         return (size_t)n + hj_pending_begin(loop, conn, route, &head, hj_slice(data + n, len - (size_t)n));
     struct hj_client client = {head.minor_version, head.keep_alive};

@@ -12,17 +12,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/os/socket.h"
 #include "core/listener.h"
 #include "loop/conn.h"
 
 /* How many to take before other connections have their turn. */
 #define ACCEPT_MAX 128
 
-static bool poll_acceptor(struct hj_loop *loop, uint32_t i)
+/* 0 or why the poller refuses it. */
+static int poll_acceptor(struct hj_loop *loop, uint32_t i)
 {
     struct hj_acceptor *acceptor = &loop->acceptors[i];
     unsigned events = HJ_POLL_IN | (acceptor->owned ? 0u : (unsigned)HJ_POLL_EXCLUSIVE);
-    return hj_poller_add(&loop->poller, acceptor->fd, events, HJ_POLL_DATA_LISTENER - i);
+    return hj_poller_add(&loop->poller, acceptor->fd, events, HJ_POLL_DATA_LISTENER - i) ? 0 : hj_socket_error(errno);
 }
 
 int hj_acceptor_open(struct hj_loop *loop)
@@ -40,20 +42,29 @@ int hj_acceptor_open(struct hj_loop *loop)
         acceptor->owned = fd != -1;
         acceptor->fd = fd != -1 ? fd : server->listeners[i].fd;
         ++loop->acceptor_count;
+        int rc = poll_acceptor(loop, i); /* tried now, so that the start can say so */
+        if (rc != 0)
+            return rc;
+        hj_poller_remove(&loop->poller, acceptor->fd);
     }
     return 0;
 }
 
-static void pause_accepting(struct hj_loop *loop)
+/* The first count listening sockets leave the poller until the next sweep. */
+static void pause_some(struct hj_loop *loop, uint32_t count)
 {
-    if (loop->accept_paused)
-        return;
     loop->accept_paused = true;
-    for (uint32_t i = 0; i < loop->acceptor_count; ++i)
+    for (uint32_t i = 0; i < count; ++i)
         if (loop->acceptors[i].fd != -1)
             hj_poller_remove(&loop->poller, loop->acceptors[i].fd);
     hj_loop_count(loop, HIJACK_STAT_ACCEPT_PAUSES, 1);
     loop->sweep_at_ms = loop->now_ms + 100;
+}
+
+static void pause_accepting(struct hj_loop *loop)
+{
+    if (!loop->accept_paused)
+        pause_some(loop, loop->acceptor_count);
 }
 
 void hj_acceptor_resume(struct hj_loop *loop)
@@ -62,9 +73,12 @@ void hj_acceptor_resume(struct hj_loop *loop)
         atomic_load(&loop->server->connections) >= loop->server->connection_limit)
         return;
     loop->accept_paused = false;
-    for (uint32_t i = 0; i < loop->acceptor_count; ++i)
-        if (loop->acceptors[i].fd != -1)
-            poll_acceptor(loop, i);
+    for (uint32_t i = 0; i < loop->acceptor_count; ++i) {
+        if (loop->acceptors[i].fd != -1 && poll_acceptor(loop, i) != 0) {
+            pause_some(loop, i); /* the system has no memory for it now */
+            return;
+        }
+    }
 }
 
 void hj_acceptor_begin(struct hj_loop *loop)
@@ -118,8 +132,7 @@ void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
             return;
         }
         struct sockaddr_storage peer;
-        socklen_t peer_len = sizeof(peer);
-        int fd = accept4(loop->acceptors[index].fd, (struct sockaddr *)&peer, &peer_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = hj_socket_accept(&peer, loop->acceptors[index].fd);
         int error = errno;
         struct hj_conn *conn = fd == -1 ? NULL : hj_conn_open(loop, fd, HJ_CONN_HEAD);
         if (conn == NULL) {

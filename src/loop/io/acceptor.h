@@ -6,7 +6,8 @@
 
 #include "loop/state.h"
 
-/* Before the thread runs: this loop's sockets, shared or its own. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
+/* Before the thread runs: this loop's sockets, shared or its own. 0, HIJACK_ENOMEM, ELIMIT or
+ * ENOTSOCK (a descriptor that cannot be watched). */
 int hj_acceptor_open(struct hj_loop *loop);
 
 /* The start is complete: connections may come. */

@@ -115,7 +115,8 @@ void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn)
 int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn)
 {
     int fd = conn->fd;
-    hj_transport_unpoll(loop, conn);
+    if (fd != -1)
+        hj_transport_unpoll(loop, conn);
     conn->fd = -1;
     return fd;
 }
@@ -125,6 +126,8 @@ void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, bool reset)
     /* out of the poller before the close: a forked child may hold a copy of the descriptor, and the poller would go on
      * telling of it */
     int fd = hj_transport_export(loop, conn);
+    if (fd == -1)
+        return; /* given away */
     /* the peer shall see the end now, even if a forked child holds a copy: the mere close would then do nothing.
      * Dissolving the association sends a reset (tcp(7)); a unix socket knows no such thing. */
     struct sockaddr none = {.sa_family = AF_UNSPEC};

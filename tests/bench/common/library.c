@@ -30,7 +30,8 @@ void bench_library_start(struct bench_library *library, int threads, uint32_t ki
     /* What is measured is what was asked for: a heartbeat in between would be counted as a message. */
     set(library->server, "heartbeat_ms", "0");
     bench_check(hijack_broadcaster_new(&library->members, library->server), "hijack_broadcaster_new");
-    bench_check(hijack_server_hold(library->server, "/held", 5, kind, NULL, 0, library->members), "hijack_server_hold");
+    bench_check(hijack_server_hold(library->server, HIJACK_STR("/held"), kind, NULL, 0, library->members),
+                "hijack_server_hold");
     library->port = (uint16_t)bench_check(hijack_server_listen(library->server, address, strlen(address)), address);
     bench_check(hijack_server_start(library->server), "hijack_server_start");
 }

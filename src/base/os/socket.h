@@ -1,0 +1,35 @@
+/* Sockets: opening, accepting, their options, and what the operating system's errors about them mean. Any thread. */
+#ifndef HJ_BASE_OS_SOCKET_H
+#define HJ_BASE_OS_SOCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/* The HIJACK_E* code of an errno that socket, bind, listen or a call on a socket's file set. */
+int hj_socket_error(int error);
+
+/* A stream socket, non-blocking and closed on exec; -1 with errno. */
+int hj_socket_open(int family);
+
+/* The next connection of a listening socket, non-blocking and closed on exec; -1 with errno. */
+int hj_socket_accept(struct sockaddr_storage *peer, int listener);
+
+/* Makes an inherited socket non-blocking and closed on exec. */
+bool hj_socket_take(int fd);
+
+bool hj_socket_is_listening(int fd);           /* a stream socket that listens */
+bool hj_socket_is_connected(int fd);           /* a stream socket with a peer */
+void hj_socket_share_port(int fd, bool share); /* SO_REUSEADDR, and if share also SO_REUSEPORT; before binding */
+void hj_socket_v6_only(int fd, bool only);     /* before binding */
+
+/* No delay, keep-alive after so much silence, and an end after so long without acknowledgement; 0: as the kernel does.
+ * Accepted sockets inherit these. On a unix socket nothing happens. */
+void hj_socket_set_timers(int fd, uint64_t keepalive_ms, uint64_t user_timeout_ms);
+
+/* Binds a unix socket. mode: the rights of its file, or -1: what the umask leaves. The file has at no moment more
+ * rights than mode. 0 or a HIJACK_E* code, with no file left. */
+int hj_socket_bind_unix(int fd, const struct sockaddr *address, socklen_t len, const char *path, int mode);
+
+#endif
