@@ -45,7 +45,8 @@ static double beep(hijack_server *server, hijack_broadcaster *clients, int *addr
 {
     uint64_t before = settled(server);
     double start = now_ms();
-    *addressed = demo_check(hijack_broadcaster_publish(clients, BEEP, strlen(BEEP)), "hijack_broadcaster_publish");
+    *addressed = demo_check(hijack_broadcaster_publish(clients, HIJACK_MESSAGE_TEXT, BEEP, strlen(BEEP)),
+                            "hijack_broadcaster_publish");
     while (settled(server) - before < (uint64_t)*addressed && now_ms() - start < LONGEST_RUN_MS)
         pause_one_ms();
     return now_ms() - start;

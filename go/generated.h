@@ -184,6 +184,17 @@ HJ_GO int hj_go_server_adopt(uint64_t *out, uint64_t server, int fd, const char 
     return result;
 }
 
+HJ_GO int hj_go_server_adopt_request(uint64_t *out, uint64_t server, int fd, const char *head, size_t head_len,
+        const char *unread, size_t unread_len)
+{
+    hijack_request *made = NULL;
+    int result = hijack_server_adopt_request(&made, (hijack_server *)(uintptr_t)server, fd, head, head_len, unread,
+        unread_len);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
 HJ_GO void hj_go_server_free(uint64_t server)
 {
     hijack_server_free((hijack_server *)(uintptr_t)server);
@@ -275,11 +286,12 @@ HJ_GO int hj_go_request_read(uint64_t request, uint64_t credit)
     return hijack_request_read((hijack_request *)(uintptr_t)request, credit);
 }
 
-HJ_GO int hj_go_request_hold(uint64_t request, uint32_t kind, const char *headers, size_t headers_len,
-        uint64_t broadcaster)
+HJ_GO int hj_go_request_hold(uint64_t request, uint64_t broadcaster, uint32_t kind, uint64_t user_data,
+        const char *headers, size_t headers_len, const char *first, size_t first_len, const char *position,
+        size_t position_len)
 {
-    return hijack_request_hold((hijack_request *)(uintptr_t)request, kind, headers, headers_len,
-        (hijack_broadcaster *)(uintptr_t)broadcaster);
+    return hijack_request_hold((hijack_request *)(uintptr_t)request, (hijack_broadcaster *)(uintptr_t)broadcaster,
+        kind, user_data, headers, headers_len, first, first_len, position, position_len);
 }
 
 HJ_GO void hj_go_request_free(uint64_t request)
@@ -304,9 +316,9 @@ HJ_GO int hj_go_stream_send_comment(uint64_t stream, const char *text, size_t le
     return hijack_stream_send_comment((hijack_stream *)(uintptr_t)stream, text, len);
 }
 
-HJ_GO int hj_go_stream_finish(uint64_t stream)
+HJ_GO int hj_go_stream_finish(uint64_t stream, const char *trailers, size_t trailers_len)
 {
-    return hijack_stream_finish((hijack_stream *)(uintptr_t)stream);
+    return hijack_stream_finish((hijack_stream *)(uintptr_t)stream, trailers, trailers_len);
 }
 
 HJ_GO int hj_go_stream_abort(uint64_t stream)
@@ -369,9 +381,11 @@ HJ_GO int hj_go_broadcaster_set(uint64_t broadcaster, const char *name, size_t n
     return hijack_broadcaster_set((hijack_broadcaster *)(uintptr_t)broadcaster, name, name_len, value, value_len);
 }
 
-HJ_GO int hj_go_broadcaster_add(uint64_t broadcaster, uint64_t stream_or_socket)
+HJ_GO int hj_go_broadcaster_add(uint64_t broadcaster, uint64_t stream_or_socket, uint64_t user_data,
+        const char *position, size_t position_len)
 {
-    return hijack_broadcaster_add((hijack_broadcaster *)(uintptr_t)broadcaster, (void *)(uintptr_t)stream_or_socket);
+    return hijack_broadcaster_add((hijack_broadcaster *)(uintptr_t)broadcaster, (void *)(uintptr_t)stream_or_socket,
+        user_data, position, position_len);
 }
 
 HJ_GO int hj_go_broadcaster_remove(uint64_t broadcaster, uint64_t stream_or_socket)
@@ -379,14 +393,17 @@ HJ_GO int hj_go_broadcaster_remove(uint64_t broadcaster, uint64_t stream_or_sock
     return hijack_broadcaster_remove((hijack_broadcaster *)(uintptr_t)broadcaster, (void *)(uintptr_t)stream_or_socket);
 }
 
-HJ_GO int hj_go_broadcaster_adopt(uint64_t broadcaster, int fd, uint32_t kind, const char *headers, size_t headers_len)
+HJ_GO int hj_go_broadcaster_adopt(uint64_t broadcaster, int fd, uint32_t kind, uint64_t user_data,
+        const char *headers, size_t headers_len, const char *first, size_t first_len, const char *position,
+        size_t position_len)
 {
-    return hijack_broadcaster_adopt((hijack_broadcaster *)(uintptr_t)broadcaster, fd, kind, headers, headers_len);
+    return hijack_broadcaster_adopt((hijack_broadcaster *)(uintptr_t)broadcaster, fd, kind, user_data, headers,
+        headers_len, first, first_len, position, position_len);
 }
 
-HJ_GO int hj_go_broadcaster_publish(uint64_t broadcaster, const char *data, size_t len)
+HJ_GO int hj_go_broadcaster_publish(uint64_t broadcaster, uint32_t type, const char *data, size_t len)
 {
-    return hijack_broadcaster_publish((hijack_broadcaster *)(uintptr_t)broadcaster, data, len);
+    return hijack_broadcaster_publish((hijack_broadcaster *)(uintptr_t)broadcaster, type, data, len);
 }
 
 HJ_GO int hj_go_broadcaster_publish_sse(uint64_t broadcaster, const char *event, size_t event_len, const char *id,

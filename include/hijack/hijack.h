@@ -62,15 +62,18 @@ typedef struct hijack_event {
 
 enum {
     HIJACK_EVENT_NONE = 0,
-    /* A new request. handle: hijack_request, which the program must free. data: the head in one flat form, then the
+    /* A new request. handle: hijack_request, which the program must free. status: 0, data ends with the whole body; 1,
+     * the body is brought by hijack_request_read (option request_body). data: the head in one flat form, then the
      * body. The first line has five fields, split by one space: method, target, version, peer, scheme
      * ("GET /a?b=1 HTTP/1.1 127.0.0.1:50312 http"); later versions may append fields. Then one "name: value" line per
      * header, names in lower case, in the order received; every line ends with CRLF; an empty line; then the body,
      * decoded, up to the end of data. The request starts with its server's user_data. */
     HIJACK_EVENT_REQUEST = 1,
-    /* Bytes from the peer of a hijack_socket, within the credit given by hijack_socket_read. */
+    /* Bytes from the peer of a hijack_socket, or of the body of a hijack_request that is read in pieces, within the
+     * credit given by hijack_socket_read or hijack_request_read. */
     HIJACK_EVENT_DATA = 2,
-    /* The peer of a hijack_socket will send no more (half-close); sending to it is still possible. */
+    /* The peer of a hijack_socket will send no more (half-close); sending to it is still possible. Of a request: its
+     * body has ended; data: the trailers as a header block, may be empty. */
     HIJACK_EVENT_EOF = 3,
     /* A stream or socket that answered HIJACK_EAGAIN can take more. Where one thread sends and another polls, it may be
      * polled before that answer has returned; and it may come once too often. */
@@ -103,9 +106,10 @@ enum {
     HIJACK_EVENT_MEMBER_MESSAGE = 13
 };
 
-/* What a message is: to send, to publish, and in the status of its event. No function takes these yet. */
+/* What a message is: to send, to publish, and in the status of its event. hijack_broadcaster_publish takes TEXT and
+ * BINARY; the others are not served yet. */
 enum {
-    HIJACK_MESSAGE_TEXT = 1,   /* UTF-8, else EINVAL */
+    HIJACK_MESSAGE_TEXT = 1,   /* UTF-8 */
     HIJACK_MESSAGE_BINARY = 2, /* any bytes */
     HIJACK_MESSAGE_PING = 9,   /* to send only; at most 125 bytes (RFC 6455 section 5.5) */
     HIJACK_MESSAGE_MORE = 256  /* added to TEXT or BINARY: more pieces of this message follow */
@@ -340,6 +344,13 @@ HIJACK_API const char *hijack_server_stat_name(uint32_t index);
 HIJACK_API int hijack_server_adopt(hijack_socket **out, hijack_server *server, int fd, const char *unread,
                                    size_t unread_len);
 
+/* Takes a request that another server has read, with its connection. head: as on the wire, "GET / HTTP/1.1\r\n", the
+ * headers and the empty line; unread: what followed. No REQUEST event comes: the request is answered like any other
+ * (respond, stream, sse, hold, hijack); its body is not read, and the connection closes after it. The descriptor and
+ * the other errors: as hijack_server_adopt; EHEADER (not a request head). */
+HIJACK_API int hijack_server_adopt_request(hijack_request **out, hijack_server *server, int fd, const char *head,
+                                           size_t head_len, const char *unread, size_t unread_len);
+
 /* Stops the server if it runs, without waiting: memory goes when the last of its handles is freed. No event follows. */
 HIJACK_API void hijack_server_free(hijack_server *server);
 
@@ -403,9 +414,11 @@ HIJACK_API int hijack_request_hijack_partial(hijack_socket **out, hijack_request
 HIJACK_API int hijack_request_read(hijack_request *request, uint64_t credit);
 
 /* Makes the connection a member of broadcaster, without a handle of its own; kind and headers as hijack_server_hold.
- * Errors: as hijack_request_respond, and ENOTSUP (kind). */
-HIJACK_API int hijack_request_hold(hijack_request *request, uint32_t kind, const char *headers, size_t headers_len,
-                                   hijack_broadcaster *broadcaster);
+ * Not served yet, and ENOTSUP unless 0 and empty: user_data (of the member), first (body bytes before all that is
+ * published later), position (where to resume from). Errors: as hijack_request_respond, and ENOTSUP. */
+HIJACK_API int hijack_request_hold(hijack_request *request, hijack_broadcaster *broadcaster, uint32_t kind,
+                                   uint64_t user_data, const char *headers, size_t headers_len, const char *first,
+                                   size_t first_len, const char *position, size_t position_len);
 
 /* A request freed unanswered is answered with 500. */
 HIJACK_API void hijack_request_free(hijack_request *request);
@@ -428,10 +441,10 @@ HIJACK_API int hijack_stream_send_sse(hijack_stream *stream, const char *event, 
 /* Sends an SSE comment; each line of text becomes one comment line. Errors: as hijack_stream_send. */
 HIJACK_API int hijack_stream_send_comment(hijack_stream *stream, const char *text, size_t len);
 
-/* Ends the body after what was sent; the connection serves further requests where HTTP allows it. CLOSED follows once
- * all is written. A body shorter than its Content-Length is aborted instead. Errors: EHANDLE, EFORK, ECLOSED, ENOMEM.
- */
-HIJACK_API int hijack_stream_finish(hijack_stream *stream);
+/* Ends the body after what was sent; the connection serves further requests if HTTP allows it. CLOSED follows once all
+ * is written. A body shorter than its Content-Length is aborted instead. trailers: a header block, or none (RFC 9110
+ * section 6.5); left out where the body is not chunked. Errors: EINVAL, EHANDLE, EFORK, ECLOSED, EHEADER, ENOMEM. */
+HIJACK_API int hijack_stream_finish(hijack_stream *stream, const char *trailers, size_t trailers_len);
 
 /* Cuts the connection so that the client sees a broken body. CLOSED (EABORTED) follows. Errors: EHANDLE, EFORK,
  * ECLOSED, ENOMEM. */
@@ -488,25 +501,30 @@ HIJACK_API int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *s
 HIJACK_API int hijack_broadcaster_set(hijack_broadcaster *broadcaster, const char *name, size_t name_len,
                                       const char *value, size_t value_len);
 
-/* Makes a stream or socket of the same server a member; one may be a member of many. Errors: EHANDLE, EFORK, ECLOSED,
- * EINVAL (another server's, or a stream with a Content-Length), ESTATE (a member already), ENOMEM. */
-HIJACK_API int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket);
+/* Makes a stream or socket of the same server a member; one may be a member of many. user_data and position are not
+ * served yet: ENOTSUP unless 0 and empty. Errors: EHANDLE, EFORK, ECLOSED, EINVAL (another server's, or a stream with a
+ * Content-Length), ESTATE (a member already), ENOTSUP, ENOMEM. */
+HIJACK_API int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket, uint64_t user_data,
+                                      const char *position, size_t position_len);
 
 /* Ends a membership; the connection stays with its handle. Errors: EHANDLE, EFORK, ECLOSED, EINVAL (another server's),
  * ESTATE (not a member), ENOMEM. */
 HIJACK_API int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_socket);
 
 /* Takes a connected stream socket from elsewhere as a member without a handle. kind: any HIJACK_HOLD_*; headers as
- * hijack_server_hold. The descriptor: as hijack_server_adopt. Errors: EINVAL, EHANDLE, EFORK, EHEADER, ENOTSOCK, ESTATE
- * (the server does not run), ESHUTDOWN, ELIMIT, ENOTSUP (kind), ENOMEM. */
-HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd, uint32_t kind, const char *headers,
-                                        size_t headers_len);
+ * hijack_server_hold; user_data, first and position as hijack_request_hold. The descriptor: as hijack_server_adopt.
+ * Errors: EINVAL, EHANDLE, EFORK, EHEADER, ENOTSOCK, ESTATE (the server does not run), ESHUTDOWN, ELIMIT, ENOTSUP
+ * (kind), ENOMEM. */
+HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd, uint32_t kind, uint64_t user_data,
+                                        const char *headers, size_t headers_len, const char *first, size_t first_len,
+                                        const char *position, size_t position_len);
 
-/* Sends data to every member: as it is to raw and stream members, as one SSE event to SSE members. Never waits. Returns
+/* Sends data to every member: as it is to raw and stream members, as one SSE event to SSE members. type:
+ * HIJACK_MESSAGE_TEXT or _BINARY, which differ for WebSocket members alone. Never waits. Returns
  * how many members it was addressed to; one that joins through a held route at this very moment may get it uncounted.
  * Errors: EINVAL, EHANDLE, EFORK, ESTATE (the server never started), ESHUTDOWN, ETOOBIG (over 16 MiB), EAGAIN (256 MiB
  * of messages wait for the server's threads; no event follows), ENOMEM. */
-HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, const char *data, size_t len);
+HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, uint32_t type, const char *data, size_t len);
 
 /* The same with SSE fields (as hijack_stream_send_sse; raw members get the data alone) and a key for the overflow
  * policy "latest": an unsent message is replaced by a newer one of the same key. Lengths may be 0; data is always sent.

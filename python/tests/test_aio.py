@@ -57,7 +57,8 @@ async def eventually(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0.002)
 
 
-async def waiting(task: "asyncio.Future[Any]", channel: "hijack.aio.Stream | hijack.aio.Socket", count: int = 1) -> None:
+async def waiting(task: "asyncio.Future[Any]", channel: "hijack.aio.Stream | hijack.aio.Socket",
+                  count: int = 1) -> None:
     """Until so many tasks wait for the channel; this one has not ended."""
     await eventually(lambda: len(channel._changed._waiting) == count)
     assert not task.done(), "it did not wait"

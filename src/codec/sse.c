@@ -144,3 +144,16 @@ int hj_chunk_encode(struct hj_buf **out, struct hj_slice data)
         return HIJACK_EINVAL;
     return encode(out, put_plain, &data, true);
 }
+
+int hj_chunk_encode_last(struct hj_buf **out, struct hj_slice trailers)
+{
+    struct hj_buf *buf = hj_buf_new(3 + trailers.len + 2);
+    if (buf == NULL)
+        return HIJACK_ENOMEM;
+    struct hj_sink sink = {.base = buf->data};
+    hj_sink_put(&sink, HJ_SLICE("0\r\n"));
+    hj_sink_put(&sink, trailers);
+    hj_sink_put(&sink, HJ_SLICE("\r\n"));
+    *out = buf;
+    return 0;
+}

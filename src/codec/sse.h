@@ -29,6 +29,9 @@ int hj_sse_comment_encode(struct hj_buf **out, struct hj_slice text, bool chunke
  * HIJACK_ENOMEM. */
 int hj_chunk_encode(struct hj_buf **out, struct hj_slice data);
 
+/* A new buffer with the end of a body that has trailers, a checked header block. Returns 0 or HIJACK_ENOMEM. */
+int hj_chunk_encode_last(struct hj_buf **out, struct hj_slice trailers);
+
 /* The chunk that ends a body. */
 #define HJ_CHUNK_LAST "0\r\n\r\n"
 

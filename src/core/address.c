@@ -243,3 +243,13 @@ int hj_address_format(char *out, size_t out_size, const struct sockaddr *sa, soc
     }
     return result >= 0 && (size_t)result < out_size ? result : HIJACK_ETOOBIG;
 }
+
+struct hj_slice hj_address_of_peer(char *out, size_t out_size, int fd)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof(sa);
+    int n = getpeername(fd, (struct sockaddr *)&sa, &len);
+    if (n == 0)
+        n = hj_address_format(out, out_size, (const struct sockaddr *)&sa, len);
+    return n < 0 ? HJ_SLICE("unknown:") : hj_slice(out, (size_t)n);
+}

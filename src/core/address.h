@@ -39,4 +39,7 @@ void hj_address_use_v4(struct hj_address *address);
  * NUL. IPv4 inside IPv6 is shown as IPv4. Returns the length or HIJACK_ETOOBIG. */
 int hj_address_format(char *out, size_t out_size, const struct sockaddr *sa, socklen_t len);
 
+/* The address of the peer of a connected socket, in out or static memory. */
+struct hj_slice hj_address_of_peer(char *out, size_t out_size, int fd);
+
 #endif

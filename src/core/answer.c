@@ -265,11 +265,16 @@ static int hold(struct hj_request *request, uint32_t kind, struct hj_slice heade
     return rc;
 }
 
-int hijack_request_hold(hijack_request *handle, uint32_t kind, const char *headers, size_t headers_len,
-                        hijack_broadcaster *broadcaster_handle)
+int hijack_request_hold(hijack_request *handle, hijack_broadcaster *broadcaster_handle, uint32_t kind,
+                        uint64_t user_data, const char *headers, size_t headers_len, const char *first,
+                        size_t first_len, const char *position, size_t position_len)
 {
     struct hj_request *request;
     struct hj_broadcaster *broadcaster;
+    if ((first == NULL && first_len != 0) || (position == NULL && position_len != 0))
+        return HIJACK_EINVAL;
+    if (user_data != 0 || first_len != 0 || position_len != 0)
+        return HIJACK_ENOTSUP;
     int rc = pin(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;

@@ -130,8 +130,13 @@ static int change_membership(hijack_broadcaster *handle, void *member,
     return rc;
 }
 
-int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket)
+int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket, uint64_t user_data,
+                           const char *position, size_t position_len)
 {
+    if (position == NULL && position_len != 0)
+        return HIJACK_EINVAL;
+    if (user_data != 0 || position_len != 0)
+        return HIJACK_ENOTSUP;
     return change_membership(broadcaster, stream_or_socket, add);
 }
 
@@ -175,11 +180,16 @@ static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, stru
     return HIJACK_ESHUTDOWN;
 }
 
-int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, const char *headers, size_t headers_len)
+int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, uint64_t user_data, const char *headers,
+                             size_t headers_len, const char *first, size_t first_len, const char *position,
+                             size_t position_len)
 {
     struct hj_broadcaster *broadcaster;
-    if (headers == NULL && headers_len != 0)
+    if ((headers == NULL && headers_len != 0) || (first == NULL && first_len != 0) ||
+        (position == NULL && position_len != 0))
         return HIJACK_EINVAL;
+    if (user_data != 0 || first_len != 0 || position_len != 0)
+        return HIJACK_ENOTSUP;
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
@@ -251,8 +261,10 @@ int hijack_broadcaster_publish_sse(hijack_broadcaster *handle, const char *event
     return rc;
 }
 
-int hijack_broadcaster_publish(hijack_broadcaster *handle, const char *data, size_t len)
+int hijack_broadcaster_publish(hijack_broadcaster *handle, uint32_t type, const char *data, size_t len)
 {
+    if (type != HIJACK_MESSAGE_TEXT && type != HIJACK_MESSAGE_BINARY)
+        return HIJACK_EINVAL;
     return hijack_broadcaster_publish_sse(handle, NULL, 0, NULL, 0, data, len, NULL, 0);
 }
 

@@ -118,11 +118,15 @@ int hj_channel_post(struct hj_channel *channel, enum hj_op op, uint64_t value)
     return HIJACK_ECLOSED;
 }
 
-int hj_channel_move(struct hj_channel *channel, enum hj_channel_state to, enum hj_channel_state below, enum hj_op op)
+int hj_channel_move(struct hj_channel *channel, enum hj_channel_state to, enum hj_channel_state below, enum hj_op op,
+                    struct hj_buf *buf)
 {
     struct hj_command *command = hj_command_new(op, &channel->object, NULL);
-    if (command == NULL)
+    if (command == NULL) {
+        hj_buf_unref(buf);
         return HIJACK_ENOMEM;
+    }
+    command->buf = buf;
     int state = atomic_load(&channel->state);
     do {
         if (state >= (int)below) {

@@ -66,9 +66,10 @@ int hj_channel_post_send(struct hj_channel *channel, struct hj_buf *buf, uint64_
 /* Posts a command that only needs the channel. 0, HIJACK_ENOMEM or HIJACK_ECLOSED. */
 int hj_channel_post(struct hj_channel *channel, enum hj_op op, uint64_t value);
 
-/* Moves to state `to` and posts op: all or nothing. From a state that is not under `below`: HIJACK_ESTATE if it is
- * DETACHED, else HIJACK_ECLOSED. */
-int hj_channel_move(struct hj_channel *channel, enum hj_channel_state to, enum hj_channel_state below, enum hj_op op);
+/* Moves to state `to` and posts op with buf (taken over, may be NULL): all or nothing. From a state that is not under
+ * `below`: HIJACK_ESTATE if it is DETACHED, else HIJACK_ECLOSED. */
+int hj_channel_move(struct hj_channel *channel, enum hj_channel_state to, enum hj_channel_state below, enum hj_op op,
+                    struct hj_buf *buf);
 
 /* Ends a pinned handle and tells the loop. */
 void hj_channel_free_handle(struct hj_channel *channel);

@@ -18,7 +18,7 @@ enum hj_op {
     HJ_OP_REQUEST_READ,  /* request: credit for its body in value */
     HJ_OP_REQUEST_FREED, /* request: its handle was freed; value: 1 if it was not answered */
     HJ_OP_SEND,          /* channel: buf, the program's bytes in value */
-    HJ_OP_FINISH,        /* stream: end of body */
+    HJ_OP_FINISH,        /* stream: end of body; buf: what ends it with trailers, or NULL */
     HJ_OP_READ,          /* socket: credit in value */
     HJ_OP_SHUTDOWN,      /* socket: half-close */
     HJ_OP_CLOSE,         /* socket */
@@ -26,6 +26,7 @@ enum hj_op {
     HJ_OP_ABORT,         /* channel */
     HJ_OP_CHANNEL_FREED, /* channel: its handle has gone */
     HJ_OP_ADOPT,         /* channel: fd, unread bytes in buf */
+    HJ_OP_ADOPT_REQUEST, /* request: fd, unread bytes in buf */
     HJ_OP_ADOPT_MEMBER,  /* broadcaster: fd, head in buf or NULL, HJ_HOLD_* in value */
     HJ_OP_ADD,           /* broadcaster: channel `other` */
     HJ_OP_REMOVE,        /* broadcaster: channel `other` */

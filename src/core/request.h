@@ -34,11 +34,11 @@ struct hj_request {
     _Atomic bool answered; /* the one answer is taken */
     _Atomic bool gone;     /* the connection went first */
     /* the loop's alone */
-    struct hj_conn *conn;         /* NULL once it is answered and its body has ended, or gone */
-    struct hj_request *parked;    /* next in the list of those that wait for room in their queue */
+    struct hj_conn *conn;        /* NULL once it is answered and its body has ended, or gone */
+    struct hj_request *parked;   /* next in the list of those that wait for room in their queue */
     struct hj_body_reader *read; /* while its body is being read (loop/http/request_body.h); freed with free */
-    bool delivered;               /* the REQUEST event has been pushed */
-    bool ended;                   /* CLOSED has been pushed, or never will be */
+    bool delivered;              /* the REQUEST event has been pushed */
+    bool ended;                  /* CLOSED has been pushed, or never will be */
     struct hj_event last;
     struct hj_command free_command; /* posted once, when the handle is freed */
 };

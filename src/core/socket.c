@@ -51,7 +51,7 @@ static int move(hijack_socket *handle, enum hj_channel_state to, enum hj_channel
     int rc = pin(&socket, handle);
     if (rc != 0)
         return rc;
-    rc = hj_channel_move(socket, to, below, op);
+    rc = hj_channel_move(socket, to, below, op, NULL);
     hj_handle_unpin(handle);
     return rc;
 }

@@ -2,6 +2,7 @@
 #include <hijack/hijack.h>
 
 #include "base/handle.h"
+#include "codec/response_head.h"
 #include "codec/sse.h"
 #include "core/channel.h"
 
@@ -89,15 +90,34 @@ int hijack_stream_send_comment(hijack_stream *handle, const char *text, size_t l
     return rc;
 }
 
-int hijack_stream_finish(hijack_stream *handle)
+/* The end of a chunked body, or NULL where there is nothing to say: *out then stays NULL. */
+static int encode_trailers(struct hj_buf **out, const struct hj_channel *stream, struct hj_slice trailers)
+{
+    struct hj_fields fields;
+    int rc = hj_fields_check(&fields, trailers.base, trailers.len);
+    if (rc == 0 && (fields.has_content_length || fields.has_transfer_encoding))
+        rc = HIJACK_EHEADER; /* RFC 9110 section 6.5.1 */
+    if (rc != 0 || trailers.len == 0 || !hj_wire_is_chunked(stream->wire))
+        return rc;
+    return hj_chunk_encode_last(out, trailers);
+}
+
+int hijack_stream_finish(hijack_stream *handle, const char *trailers, size_t trailers_len)
 {
     struct hj_channel *stream;
+    struct hj_buf *last = NULL;
+    if (trailers == NULL && trailers_len != 0)
+        return HIJACK_EINVAL;
     int rc = pin(&stream, handle);
     if (rc != 0)
         return rc;
     uint64_t room = atomic_load(&stream->room);
     bool whole = room == HJ_NO_LENGTH || room == 0 || stream->discard;
-    rc = hj_channel_move(stream, HJ_CHANNEL_CLOSING, HJ_CHANNEL_ENDED, whole ? HJ_OP_FINISH : HJ_OP_ABORT);
+    rc = encode_trailers(&last, stream, hj_slice(trailers, trailers_len));
+    if (rc == 0)
+        rc = hj_channel_move(stream, HJ_CHANNEL_CLOSING, HJ_CHANNEL_ENDED, whole ? HJ_OP_FINISH : HJ_OP_ABORT, last);
+    else
+        hj_buf_unref(last);
     hj_handle_unpin(handle);
     return rc;
 }
@@ -108,7 +128,7 @@ int hijack_stream_abort(hijack_stream *handle)
     int rc = pin(&stream, handle);
     if (rc != 0)
         return rc;
-    rc = hj_channel_move(stream, HJ_CHANNEL_GONE, HJ_CHANNEL_GONE, HJ_OP_ABORT);
+    rc = hj_channel_move(stream, HJ_CHANNEL_GONE, HJ_CHANNEL_GONE, HJ_OP_ABORT, NULL);
     hj_handle_unpin(handle);
     return rc;
 }

@@ -85,7 +85,7 @@ static void run_finish(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_conn *conn = conn_of(command->object);
     if (conn != NULL)
-        hj_ending_finish(loop, conn);
+        hj_ending_finish(loop, conn, command->buf);
 }
 
 static void run_abort(struct hj_loop *loop, struct hj_command *command)
@@ -203,6 +203,7 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_ABORT] = run_abort,
     [HJ_OP_CHANNEL_FREED] = run_channel_freed,
     [HJ_OP_ADOPT] = hj_holding_adopt,
+    [HJ_OP_ADOPT_REQUEST] = hj_holding_adopt_request,
     [HJ_OP_ADOPT_MEMBER] = hj_holding_adopt_member,
     [HJ_OP_ADD] = run_add,
     [HJ_OP_REMOVE] = run_remove,

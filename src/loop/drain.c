@@ -39,7 +39,7 @@ static void close_share(struct hj_loop *loop)
         if (!hj_conn_is_open(conn) || conn->kind != HJ_CONN_HELD || (conn->flags & HJ_CONN_ENDING) != 0)
             continue;
         ++loop->drain_closed;
-        hj_ending_finish(loop, conn);
+        hj_ending_finish(loop, conn, NULL);
     }
 }
 
@@ -65,7 +65,7 @@ void hj_drain_abandon(struct hj_loop *loop)
             continue;
         /* a body that ends here by our doing ends as a whole one where the peer can take the last chunk */
         if (conn->kind == HJ_CONN_HELD && (conn->flags & HJ_CONN_ENDING) == 0)
-            hj_ending_finish(loop, conn);
+            hj_ending_finish(loop, conn, NULL);
         else if (conn->kind == HJ_CONN_PENDING && conn->request != NULL && (conn->flags & HJ_CONN_ENDING) == 0)
             hj_refusal_send(loop, conn, 503, "the server stops");
         hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);

@@ -326,7 +326,7 @@ static void test_stream(void **state)
     expect_closed(request, HIJACK_OK);
     call("hijack_request_free", "vp", request);
     OK("hijack_stream_send", "ipps", stream, LIT("piece"));
-    OK("hijack_stream_finish", "ip", stream);
+    OK("hijack_stream_finish", "ipps", stream, NULL, (size_t)0);
     read_until(fd, "\r\n5\r\npiece\r\n0\r\n\r\n");
     expect_closed(stream, HIJACK_OK);
     call("hijack_stream_free", "vp", stream);
@@ -343,7 +343,8 @@ static void test_broadcast(void **state)
         assert_true(now_ms() < end);
         poll(NULL, 0, 1);
     }
-    assert_int_equal(OK("hijack_broadcaster_publish", "ipps", broadcaster, LIT("one")), 1);
+    assert_int_equal(OK("hijack_broadcaster_publish", "ipups", broadcaster, (uint32_t)HIJACK_MESSAGE_TEXT, LIT("one")),
+                     1);
     assert_int_equal(OK("hijack_broadcaster_publish_sse", "ippspspsps", broadcaster, LIT("tick"), LIT("7"), LIT("two"),
                         NULL, (size_t)0),
                      1);

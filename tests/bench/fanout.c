@@ -127,7 +127,7 @@ static void serve_library(int fd, void *arg)
         }
         uint64_t start = bench_now();
         for (uint64_t i = 0; i < messages; ++i)
-            bench_check(hijack_broadcaster_publish(library.members, payload, sizeof payload),
+            bench_check(hijack_broadcaster_publish(library.members, HIJACK_MESSAGE_TEXT, payload, sizeof payload),
                         "hijack_broadcaster_publish");
         bench_answer(fd, start);
         bench_answer(fd, 0);

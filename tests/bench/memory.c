@@ -43,7 +43,8 @@ static void serve(int fd, void *arg)
 
     while (bench_next(fd, &wanted)) {
         for (; method->adopted && adopted < wanted; ++adopted)
-            bench_check(hijack_broadcaster_adopt(library.members, bench_accept(listener), method->kind, NULL, 0),
+            bench_check(hijack_broadcaster_adopt(library.members, bench_accept(listener), method->kind, 0, NULL, 0,
+                                                 NULL, 0, NULL, 0),
                         "hijack_broadcaster_adopt");
         bench_library_wait(&library, HIJACK_STAT_HELD, wanted, false);
         bench_answer(fd, wanted);

@@ -15,28 +15,28 @@ static void test_add_remove_count(void **state)
     fixture_start(f);
     hijack_broadcaster *room = fixture_broadcaster(f);
     CODE(hijack_broadcaster_count(room), 0);
-    CODE(hijack_broadcaster_publish(room, LIT("nobody")), 0);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("nobody")), 0);
     hijack_stream *stream = stream_open(f, &c);
     hijack_socket *socket = socket_open(f, &d);
-    OK(hijack_broadcaster_add(room, stream));
-    CODE(hijack_broadcaster_add(room, stream), HIJACK_ESTATE);
-    OK(hijack_broadcaster_add(room, socket));
+    OK(hijack_broadcaster_add(room, stream, 0, NULL, 0));
+    CODE(hijack_broadcaster_add(room, stream, 0, NULL, 0), HIJACK_ESTATE);
+    OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
     members_wait(room, 2);
     stat_wait(f->server, HIJACK_STAT_MEMBERSHIPS, 2);
-    CODE(hijack_broadcaster_publish(room, LIT("both;")), 2);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("both;")), 2);
     OK(hijack_broadcaster_remove(room, stream));
     CODE(hijack_broadcaster_remove(room, stream), HIJACK_ESTATE);
     members_wait(room, 1);
-    CODE(hijack_broadcaster_publish(room, LIT("raw;")), 1);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("raw;")), 1);
     OK(hijack_stream_send(stream, LIT("own;")));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_expect(c, 200, "both;own;");
     client_expect(d, "both;raw;");
     events_closed(&f->events, stream, 0);
-    CODE(hijack_broadcaster_add(room, stream), HIJACK_ECLOSED);
+    CODE(hijack_broadcaster_add(room, stream, 0, NULL, 0), HIJACK_ECLOSED);
     CODE(hijack_broadcaster_remove(room, stream), HIJACK_ECLOSED);
     OK(hijack_broadcaster_remove(room, socket));
-    CODE(hijack_broadcaster_publish(room, LIT("x")), 0);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("x")), 0);
     CHECK(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_PUBLISHED) == 4);
     CHECK(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) == 3);
     CHECK(stat_of(f->server, HIJACK_STAT_PUBLISHED) == 4);
@@ -55,22 +55,22 @@ static void test_order(void **state)
     hijack_socket *socket = socket_open(f, &c);
     for (int i = 0; i < 300; i++) {
         OK(hijack_socket_send(socket, LIT("s;")));
-        OK(hijack_broadcaster_add(room, socket));
-        CODE(hijack_broadcaster_publish(room, LIT("A;")), 1);
-        OK(hijack_broadcaster_add(other, socket));
+        OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("A;")), 1);
+        OK(hijack_broadcaster_add(other, socket, 0, NULL, 0));
         OK(hijack_socket_send(socket, LIT("B;")));
-        CODE(hijack_broadcaster_publish(other, LIT("C;")), 1);
-        CODE(hijack_broadcaster_publish(room, LIT("D;")), 1);
+        CODE(hijack_broadcaster_publish(other, HIJACK_MESSAGE_TEXT, LIT("C;")), 1);
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("D;")), 1);
         OK(hijack_broadcaster_remove(room, socket));
-        CODE(hijack_broadcaster_publish(room, LIT("never;")), 0);
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("never;")), 0);
         OK(hijack_broadcaster_remove(other, socket));
     }
     for (int i = 0; i < 300; i++)
         client_expect(c, "s;A;B;C;D;");
-    OK(hijack_broadcaster_add(room, socket));
-    OK(hijack_broadcaster_publish(room, LIT("last")));
+    OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
+    OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("last")));
     OK(hijack_socket_close(socket));
-    OK(hijack_broadcaster_publish(room, LIT("too late")));
+    OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("too late")));
     client_eof(c);
     BYTES(c->buf, c->len, "last", 4);
     events_closed(&f->events, socket, 0);
@@ -85,11 +85,11 @@ static void test_member_of_many(void **state)
     fixture_start(f);
     hijack_socket *socket = socket_open(f, &c);
     for (int i = 0; i < 10; i++)
-        OK(hijack_broadcaster_add(fixture_broadcaster(f), socket));
+        OK(hijack_broadcaster_add(fixture_broadcaster(f), socket, 0, NULL, 0));
     stat_wait(f->server, HIJACK_STAT_MEMBERSHIPS, 10);
     for (int i = 0; i < 10; i++) {
         char text = (char)('0' + i);
-        CODE(hijack_broadcaster_publish(f->broadcasters[i], &text, 1), 1);
+        CODE(hijack_broadcaster_publish(f->broadcasters[i], HIJACK_MESSAGE_TEXT, &text, 1), 1);
     }
     client_expect(c, "0123456789");
     OK(hijack_broadcaster_remove(f->broadcasters[4], socket));
@@ -111,10 +111,10 @@ static void test_kinds_and_sse(void **state)
     fixture_option(f, OPT_HEARTBEAT, "0");
     fixture_start(f);
     hijack_broadcaster *room = fixture_broadcaster(f);
-    OK(hijack_broadcaster_add(room, sse_open(f, &sse)));
-    OK(hijack_broadcaster_add(room, stream_open(f, &plain)));
-    OK(hijack_broadcaster_add(room, socket_open(f, &raw)));
-    CODE(hijack_broadcaster_publish(room, LIT("a\nb")), 3);
+    OK(hijack_broadcaster_add(room, sse_open(f, &sse), 0, NULL, 0));
+    OK(hijack_broadcaster_add(room, stream_open(f, &plain), 0, NULL, 0));
+    OK(hijack_broadcaster_add(room, socket_open(f, &raw), 0, NULL, 0));
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("a\nb")), 3);
     CODE(hijack_broadcaster_publish_sse(room, LIT("tick"), LIT("9"), LIT("data"), NULL, 0), 3);
     CODE(hijack_broadcaster_publish_sse(room, LIT("bad\n"), NULL, 0, LIT("x"), NULL, 0), HIJACK_EINVAL);
     CODE(hijack_broadcaster_publish_sse(room, NULL, 0, LIT("bad\r"), LIT("x"), NULL, 0), HIJACK_EINVAL);
@@ -143,20 +143,20 @@ static void test_close_and_reuse(void **state)
     hijack_broadcaster *room = fixture_broadcaster(f);
     hijack_stream *stream = stream_open(f, &c);
     hijack_socket *socket = socket_open(f, &d);
-    OK(hijack_broadcaster_add(room, stream));
-    OK(hijack_broadcaster_add(room, socket));
-    CODE(hijack_broadcaster_publish(room, LIT("before")), 2);
+    OK(hijack_broadcaster_add(room, stream, 0, NULL, 0));
+    OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("before")), 2);
     OK(hijack_broadcaster_close(room));
     members_wait(room, 0);
-    CODE(hijack_broadcaster_publish(room, LIT("after")), 0);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("after")), 0);
     response_expect(c, 200, "before");
     client_eof(d);
     BYTES(d->buf, d->len, "before", 6);
     events_closed(&f->events, stream, 0);
     events_closed(&f->events, socket, 0);
     socket = socket_open(f, &e);
-    OK(hijack_broadcaster_add(room, socket));
-    CODE(hijack_broadcaster_publish(room, LIT("again")), 1);
+    OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("again")), 1);
     client_expect(e, "again");
 }
 
@@ -171,21 +171,21 @@ static void test_lives_on(void **state)
     hijack_broadcaster *room = fixture_broadcaster(f);
     hijack_stream *stream = stream_open(f, &c);
     hijack_socket *socket = socket_open(f, &d);
-    OK(hijack_broadcaster_add(room, stream));
-    OK(hijack_broadcaster_add(room, socket));
+    OK(hijack_broadcaster_add(room, stream, 0, NULL, 0));
+    OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
     stream_free(f, stream);
     socket_free(f, socket);
     stat_wait(f->server, HIJACK_STAT_HELD, 2);
     stat_wait(f->server, HIJACK_STAT_STREAMS, 0);
     stat_wait(f->server, HIJACK_STAT_SOCKETS, 0);
-    CODE(hijack_broadcaster_publish(room, LIT("still")), 2);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("still")), 2);
     response_head(&r, c);
     response_want(&r, 5);
     client_expect(d, "still");
     client_close(d);
     members_wait(room, 1);
     hijack_broadcaster_free(room);
-    CODE(hijack_broadcaster_publish(room, LIT("x")), HIJACK_EHANDLE);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("x")), HIJACK_EHANDLE);
     events_barrier(&f->events);
     stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 1);
     CHECK(!c->ended && client_peek(c) == 0);
@@ -206,13 +206,14 @@ static void test_request_hold(void **state)
     hijack_broadcaster *room = fixture_broadcaster(f);
     for (int i = 0; i < 3; i++) {
         hijack_request *request = request_open(f, &c[i], "/");
-        OK(hijack_request_hold(request, kinds[i], i == 0 ? NULL : "X-A: b\r\n", i == 0 ? 0 : 8, room));
-        CODE(hijack_request_hold(request, kinds[i], NULL, 0, room), HIJACK_ESTATE);
+        OK(hijack_request_hold(request, room, kinds[i], 0, i == 0 ? NULL : "X-A: b\r\n", i == 0 ? 0 : 8, NULL, 0, NULL,
+                               0));
+        CODE(hijack_request_hold(request, room, kinds[i], 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_ESTATE);
         events_closed(&f->events, request, 0);
     }
     members_wait(room, 3);
     stat_wait(f->server, HIJACK_STAT_HELD, 3);
-    CODE(hijack_broadcaster_publish(room, LIT("msg")), 3);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("msg")), 3);
     OK(hijack_broadcaster_close(room));
     client_eof(c[0]);
     BYTES(c[0]->buf, c[0]->len, "msg", 3);
@@ -239,9 +240,9 @@ static void test_adopt(void **state)
         int fds[2];
         CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
         c[i] = client_wrap(fds[0]);
-        OK(hijack_broadcaster_adopt(room, fds[1], kinds[i], NULL, 0));
+        OK(hijack_broadcaster_adopt(room, fds[1], kinds[i], 0, NULL, 0, NULL, 0, NULL, 0));
     }
-    CODE(hijack_broadcaster_publish(room, LIT("msg")), 4);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("msg")), 4);
     members_wait(room, 4);
     stat_wait(f->server, HIJACK_STAT_ADOPTED, 4);
     stat_wait(f->server, HIJACK_STAT_HELD, 4);
@@ -275,13 +276,14 @@ static void test_other_server(void **state)
     OK(hijack_server_new(&server, NULL));
     OK(hijack_broadcaster_new(&foreign, server));
     hijack_stream *stream = stream_open(f, &c);
-    CODE(hijack_broadcaster_add(foreign, stream), HIJACK_EINVAL);
-    CODE(hijack_broadcaster_publish(foreign, LIT("x")), HIJACK_ESTATE);
-    CODE(hijack_request_hold(request_open(f, &c, "/"), HIJACK_HOLD_RAW, NULL, 0, foreign), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_add(foreign, stream, 0, NULL, 0), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_publish(foreign, HIJACK_MESSAGE_TEXT, LIT("x")), HIJACK_ESTATE);
+    CODE(hijack_request_hold(request_open(f, &c, "/"), foreign, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0),
+         HIJACK_EINVAL);
     OK(hijack_server_start(server));
-    CODE(hijack_broadcaster_publish(foreign, LIT("x")), 0);
+    CODE(hijack_broadcaster_publish(foreign, HIJACK_MESSAGE_TEXT, LIT("x")), 0);
     OK(hijack_server_stop(server));
-    CODE(hijack_broadcaster_publish(foreign, LIT("x")), HIJACK_ESHUTDOWN);
+    CODE(hijack_broadcaster_publish(foreign, HIJACK_MESSAGE_TEXT, LIT("x")), HIJACK_ESHUTDOWN);
     hijack_broadcaster_free(foreign);
     hijack_server_free(server);
 }
@@ -295,12 +297,12 @@ static void test_content_length(void **state)
     fixture_start(f);
     hijack_broadcaster *room = fixture_broadcaster(f);
     hijack_stream *stream = stream_of(f, request_open(f, &c, "/"), "Content-Length: 5\r\n");
-    CODE(hijack_broadcaster_add(room, stream), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_add(room, stream, 0, NULL, 0), HIJACK_EINVAL);
     CODE(hijack_broadcaster_count(room), 0);
-    CODE(hijack_broadcaster_publish(room, LIT("0123456789HTTP/1.1 200 injected\r\n\r\n")), 0);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("0123456789HTTP/1.1 200 injected\r\n\r\n")), 0);
     OK(hijack_stream_send(stream, LIT("12345")));
-    CODE(hijack_broadcaster_add(room, stream), HIJACK_EINVAL); /* also with nothing left of it */
-    OK(hijack_stream_finish(stream));
+    CODE(hijack_broadcaster_add(room, stream, 0, NULL, 0), HIJACK_EINVAL); /* also with nothing left of it */
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_expect(c, 200, "12345");
     events_closed(&f->events, stream, 0);
     ask(c, "/next");
@@ -324,7 +326,7 @@ static void test_send_after_close(void **state)
     struct client *c = client_connect_slow(f->port);
     ask(c, "/");
     hijack_stream *stream = stream_of(f, next_request(f), "");
-    OK(hijack_broadcaster_add(room, stream));
+    OK(hijack_broadcaster_add(room, stream, 0, NULL, 0));
     OK(hijack_stream_send(stream, data, len));
     stat_wait_least(f->server, HIJACK_STAT_BACKLOG_BYTES, 1);
     OK(hijack_broadcaster_close(room));
@@ -351,8 +353,8 @@ static void test_limits(void **state)
 
     fixture_start(f);
     hijack_broadcaster *room = fixture_broadcaster(f);
-    CODE(hijack_broadcaster_publish(room, large, sizeof(large)), HIJACK_ETOOBIG);
-    CODE(hijack_broadcaster_publish(room, large, sizeof(large) - 1), 0);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, large, sizeof(large)), HIJACK_ETOOBIG);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, large, sizeof(large) - 1), 0);
     CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, large, sizeof(large), NULL, 0), HIJACK_ETOOBIG);
     CODE(hijack_broadcaster_set(room, LIT("nonsense"), LIT("1")), HIJACK_EOPTION);
     CODE(hijack_broadcaster_set(room, LIT(OPT_OVERFLOW), LIT("explode")), HIJACK_ERANGE);

@@ -132,12 +132,12 @@ static void test_detach_leaves_broadcasters(void **state)
     fixture_start(f);
     hijack_broadcaster *room = fixture_broadcaster(f);
     hijack_socket *socket = socket_open(f, &c);
-    OK(hijack_broadcaster_add(room, socket));
-    CODE(hijack_broadcaster_publish(room, LIT("one")), 1);
+    OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("one")), 1);
     OK(hijack_socket_detach(socket));
     int fd = detached_fd(f, socket);
     members_wait(room, 0);
-    CODE(hijack_broadcaster_publish(room, LIT("two")), 0);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("two")), 0);
     CHECK(write(fd, "!", 1) == 1);
     client_expect(c, "one!");
     close(fd);
@@ -273,12 +273,12 @@ static void test_adopt_refused(void **state)
     CODE(hijack_server_adopt(&socket, f->server, fds[1], NULL, 4), HIJACK_EINVAL);
     CODE(hijack_server_adopt(&socket, f->server, -1, NULL, 0), HIJACK_ENOTSOCK);
     CODE(hijack_server_adopt(&socket, f->server, 19999, NULL, 0), HIJACK_ENOTSOCK);
-    CODE(hijack_broadcaster_adopt(room, -1, HIJACK_HOLD_RAW, NULL, 0), HIJACK_ENOTSOCK);
+    CODE(hijack_broadcaster_adopt(room, -1, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_ENOTSOCK);
     close(fds[0]);
     close(fds[1]);
     CHECK(pipe(fds) == 0);
     CODE(hijack_server_adopt(&socket, f->server, fds[0], NULL, 0), HIJACK_ENOTSOCK);
-    CODE(hijack_broadcaster_adopt(room, fds[1], HIJACK_HOLD_RAW, NULL, 0), HIJACK_ENOTSOCK);
+    CODE(hijack_broadcaster_adopt(room, fds[1], HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_ENOTSOCK);
     CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
     file = open("/dev/null", O_RDWR | O_CLOEXEC);
     CODE(hijack_server_adopt(&socket, f->server, file, NULL, 0), HIJACK_ENOTSOCK);
@@ -292,7 +292,7 @@ static void test_adopt_refused(void **state)
     fixture_stop(f);
     pair(fds);
     CODE(hijack_server_adopt(&socket, f->server, fds[0], NULL, 0), HIJACK_ESHUTDOWN);
-    CODE(hijack_broadcaster_adopt(room, fds[0], HIJACK_HOLD_RAW, NULL, 0), HIJACK_ESHUTDOWN);
+    CODE(hijack_broadcaster_adopt(room, fds[0], HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_ESHUTDOWN);
     CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
     CHECK(socket == (void *)3);
 }

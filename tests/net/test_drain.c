@@ -64,7 +64,7 @@ static void test_open_request_finishes(void **state)
     response_free(&r);
     CHECK(events_pending(&f->events, HIJACK_EVENT_STOPPED, NULL) == 0);
     OK(hijack_stream_send(stream, LIT("end")));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_expect(d, 200, "part end");
     client_eof(d);
     events_closed(&f->events, stream, 0);
@@ -131,12 +131,12 @@ static void test_publish_while_draining(void **state)
     struct client *c = client_connect(f->port);
     ask(c, "/raw");
     members_wait(room, 1);
-    CODE(hijack_broadcaster_publish(room, LIT("before")), 1);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("before")), 1);
     OK(hijack_server_drain(f->server, 100));
     client_eof(c);
     CHECK(c->len >= 6 && memcmp(c->buf, "before", 6) == 0);
     stopped(f);
-    CODE(hijack_broadcaster_publish(room, LIT("x")), HIJACK_ESHUTDOWN);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("x")), HIJACK_ESHUTDOWN);
 }
 
 static void test_stop_while_draining(void **state)

@@ -41,10 +41,10 @@ static void world_works(struct world *w)
 
     OK(hijack_socket_send(w->socket, LIT("parent")));
     client_expect(w->client[2], "parent");
-    CODE(hijack_broadcaster_publish(w->room, LIT("parent")), 1);
+    CODE(hijack_broadcaster_publish(w->room, HIJACK_MESSAGE_TEXT, LIT("parent")), 1);
     client_expect(w->client[3], "parent");
     OK(hijack_stream_send(w->stream, LIT("parent")));
-    OK(hijack_stream_finish(w->stream));
+    OK(hijack_stream_finish(w->stream, NULL, 0));
     response_head(&r, w->client[1]);
     response_finish(&r);
     BYTES(r.body, r.body_len, "parent", 6);
@@ -110,9 +110,9 @@ static int child_calls(struct world *w)
                    hijack_request_respond(w->request, 200, NULL, 0, NULL, 0),
                    hijack_request_stream(&stream, w->request, 200, NULL, 0),
                    hijack_request_hijack(&socket, w->request),
-                   hijack_request_hold(w->request, HIJACK_HOLD_RAW, NULL, 0, w->room),
+                   hijack_request_hold(w->request, w->room, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0),
                    hijack_stream_send(w->stream, LIT("child")),
-                   hijack_stream_finish(w->stream),
+                   hijack_stream_finish(w->stream, NULL, 0),
                    hijack_stream_abort(w->stream),
                    hijack_socket_read(w->socket, 1),
                    hijack_socket_send(w->socket, LIT("child")),
@@ -122,11 +122,11 @@ static int child_calls(struct world *w)
                    hijack_socket_detach(w->socket),
                    hijack_broadcaster_new(&broadcaster, f->server),
                    hijack_broadcaster_set(w->room, LIT("overflow"), LIT("close")),
-                   hijack_broadcaster_add(w->room, w->stream),
-                   hijack_broadcaster_publish(w->room, LIT("child")),
+                   hijack_broadcaster_add(w->room, w->stream, 0, NULL, 0),
+                   hijack_broadcaster_publish(w->room, HIJACK_MESSAGE_TEXT, LIT("child")),
                    hijack_broadcaster_close(w->room),
                    hijack_broadcaster_count(w->room),
-                   hijack_broadcaster_adopt(w->room, 0, HIJACK_HOLD_RAW, NULL, 0)};
+                   hijack_broadcaster_adopt(w->room, 0, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0)};
 
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if (codes[i] != HIJACK_EFORK)
@@ -269,15 +269,15 @@ static void test_fork_under_load(void **state)
     }
     members_wait(room, 20);
     for (int round = 0; round < 20; round++) {
-        CODE(hijack_broadcaster_publish(room, LIT("a")), 20);
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("a")), 20);
         pid_t child = fork();
         if (child == 0) {
             alarm(60);
-            int code = hijack_broadcaster_publish(room, LIT("child"));
+            int code = hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("child"));
             hijack_broadcaster_free(room);
             _exit(code == HIJACK_EFORK ? 0 : 1);
         }
-        CODE(hijack_broadcaster_publish(room, LIT("b")), 20);
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("b")), 20);
         child_ends(child);
     }
     for (int i = 0; i < 20; i++)

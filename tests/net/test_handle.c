@@ -75,12 +75,12 @@ CALL(request_stream, hijack_request_stream(MADE, h, 200, NULL, 0))
 CALL(request_sse, hijack_request_sse(MADE, h, NULL, 0))
 CALL(request_hijack, hijack_request_hijack(MADE, h))
 CALL(request_hijack_partial, hijack_request_hijack_partial(MADE, h, 200, NULL, 0))
-CALL(request_hold, hijack_request_hold(h, HIJACK_HOLD_RAW, NULL, 0, any_broadcaster))
-CALL(request_hold_2, hijack_request_hold(any_request, HIJACK_HOLD_RAW, NULL, 0, h))
+CALL(request_hold, hijack_request_hold(h, any_broadcaster, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0))
+CALL(request_hold_2, hijack_request_hold(any_request, h, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0))
 CALL(stream_send, hijack_stream_send(h, "x", 1))
 CALL(stream_send_sse, hijack_stream_send_sse(h, NULL, 0, NULL, 0, "x", 1, -1))
 CALL(stream_send_comment, hijack_stream_send_comment(h, "x", 1))
-CALL(stream_finish, hijack_stream_finish(h))
+CALL(stream_finish, hijack_stream_finish(h, NULL, 0))
 CALL(stream_abort, hijack_stream_abort(h))
 CALL(socket_read, hijack_socket_read(h, 1))
 CALL(socket_send, hijack_socket_send(h, "x", 1))
@@ -90,12 +90,12 @@ CALL(socket_abort, hijack_socket_abort(h))
 CALL(socket_detach, hijack_socket_detach(h))
 CALL(broadcaster_new, hijack_broadcaster_new(MADE, h))
 CALL(broadcaster_set, hijack_broadcaster_set(h, LIT("overflow"), LIT("close")))
-CALL(broadcaster_add, hijack_broadcaster_add(h, any_stream))
-CALL(broadcaster_add_2, hijack_broadcaster_add(any_broadcaster, h))
+CALL(broadcaster_add, hijack_broadcaster_add(h, any_stream, 0, NULL, 0))
+CALL(broadcaster_add_2, hijack_broadcaster_add(any_broadcaster, h, 0, NULL, 0))
 CALL(broadcaster_remove, hijack_broadcaster_remove(h, any_stream))
 CALL(broadcaster_remove_2, hijack_broadcaster_remove(any_broadcaster, h))
-CALL(broadcaster_adopt, hijack_broadcaster_adopt(h, 0, HIJACK_HOLD_RAW, NULL, 0))
-CALL(broadcaster_publish, hijack_broadcaster_publish(h, "x", 1))
+CALL(broadcaster_adopt, hijack_broadcaster_adopt(h, 0, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0))
+CALL(broadcaster_publish, hijack_broadcaster_publish(h, HIJACK_MESSAGE_TEXT, "x", 1))
 CALL(broadcaster_publish_sse, hijack_broadcaster_publish_sse(h, NULL, 0, NULL, 0, "x", 1, NULL, 0))
 CALL(broadcaster_close, hijack_broadcaster_close(h))
 CALL(broadcaster_count, hijack_broadcaster_count(h))
@@ -318,15 +318,16 @@ static void test_null_arguments(void **state)
     CODE(hijack_stream_send_comment(any_stream, NULL, 1), HIJACK_EINVAL);
     CODE(hijack_socket_send(any_socket, NULL, 1), HIJACK_EINVAL);
     CODE(hijack_socket_read(any_socket, 0), HIJACK_EINVAL);
-    CODE(hijack_broadcaster_publish(any_broadcaster, NULL, 1), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_publish(any_broadcaster, HIJACK_MESSAGE_TEXT, NULL, 1), HIJACK_EINVAL);
     CODE(hijack_broadcaster_publish_sse(any_broadcaster, NULL, 0, NULL, 0, NULL, 1, NULL, 0), HIJACK_EINVAL);
-    CODE(hijack_request_hold(any_request, 0, NULL, 0, any_broadcaster), HIJACK_EINVAL);
+    CODE(hijack_request_hold(any_request, any_broadcaster, 0, 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_EINVAL);
     for (uint32_t kind = HIJACK_HOLD_WEBSOCKET; kind <= HIJACK_HOLD_LONG_POLL; kind++) { /* not served yet */
-        CODE(hijack_request_hold(any_request, kind, NULL, 0, any_broadcaster), HIJACK_ENOTSUP);
-        CODE(hijack_broadcaster_adopt(any_broadcaster, -1, kind, NULL, 0), HIJACK_ENOTSUP);
+        CODE(hijack_request_hold(any_request, any_broadcaster, kind, 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_ENOTSUP);
+        CODE(hijack_broadcaster_adopt(any_broadcaster, -1, kind, 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_ENOTSUP);
     }
-    CODE(hijack_request_hold(any_request, HIJACK_HOLD_SSE_BODY, NULL, 0, any_broadcaster), HIJACK_EINVAL);
-    CODE(hijack_broadcaster_adopt(any_broadcaster, -1, 77, NULL, 0), HIJACK_EINVAL);
+    CODE(hijack_request_hold(any_request, any_broadcaster, HIJACK_HOLD_SSE_BODY, 0, NULL, 0, NULL, 0, NULL, 0),
+         HIJACK_EINVAL);
+    CODE(hijack_broadcaster_adopt(any_broadcaster, -1, 77, 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_EINVAL);
     CODE(hijack_server_get(out, 1, f->server, LIT("threads")), HIJACK_ETOOBIG);
     CODE(hijack_server_stats(&number, 1, f->server), HIJACK_STAT_COUNT);
     CODE(hijack_server_stats(NULL, 0, f->server), HIJACK_STAT_COUNT);

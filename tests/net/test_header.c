@@ -85,8 +85,10 @@ static void test_refused_everywhere(void **state)
         CODE(hijack_request_stream(&stream, request, 200, bad[i].text, bad[i].len), HIJACK_EHEADER);
         CODE(hijack_request_sse(&stream, request, bad[i].text, bad[i].len), HIJACK_EHEADER);
         CODE(hijack_request_hijack_partial(&socket, request, 200, bad[i].text, bad[i].len), HIJACK_EHEADER);
-        CODE(hijack_request_hold(request, HIJACK_HOLD_SSE, bad[i].text, bad[i].len, room), HIJACK_EHEADER);
-        CODE(hijack_request_hold(request, HIJACK_HOLD_STREAM, bad[i].text, bad[i].len, room), HIJACK_EHEADER);
+        CODE(hijack_request_hold(request, room, HIJACK_HOLD_SSE, 0, bad[i].text, bad[i].len, NULL, 0, NULL, 0),
+             HIJACK_EHEADER);
+        CODE(hijack_request_hold(request, room, HIJACK_HOLD_STREAM, 0, bad[i].text, bad[i].len, NULL, 0, NULL, 0),
+             HIJACK_EHEADER);
     }
     CODE(hijack_request_stream(&stream, request, 200, LIT("Transfer-Encoding: gzip\r\n")), HIJACK_EHEADER);
     CODE(hijack_request_sse(&stream, request, LIT("Transfer-Encoding: gzip\r\n")), HIJACK_EHEADER);

@@ -21,7 +21,7 @@ static void test_kinds(void **state)
     struct client *c = client_connect(f->port);
     ask(c, "/sse?with=query");
     members_wait(sse, 1);
-    CODE(hijack_broadcaster_publish(sse, LIT("hello")), 1);
+    CODE(hijack_broadcaster_publish(sse, HIJACK_MESSAGE_TEXT, LIT("hello")), 1);
     response_head(&r, c);
     CHECK(r.status == 200 && strncmp(response_header(&r, "content-type"), "text/event-stream", 17) == 0);
     CHECK(strcmp(response_header(&r, "x-a"), "b") == 0);
@@ -33,14 +33,14 @@ static void test_kinds(void **state)
     c = client_connect(f->port);
     ask(c, "/stream");
     members_wait(stream, 1);
-    CODE(hijack_broadcaster_publish(stream, LIT("piece")), 1);
+    CODE(hijack_broadcaster_publish(stream, HIJACK_MESSAGE_TEXT, LIT("piece")), 1);
     OK(hijack_broadcaster_close(stream));
     response_expect(c, 200, "piece");
 
     c = client_connect(f->port);
     ask(c, "/raw");
     members_wait(raw, 1);
-    CODE(hijack_broadcaster_publish(raw, LIT("BEEP\n")), 1);
+    CODE(hijack_broadcaster_publish(raw, HIJACK_MESSAGE_TEXT, LIT("BEEP\n")), 1);
     client_expect(c, "BEEP\n");
     OK(hijack_broadcaster_close(raw));
     client_eof(c);
@@ -88,7 +88,7 @@ static void test_many_threads(void **state)
     }
     members_wait(room, 64);
     for (int n = 0; n < 100; n++)
-        CODE(hijack_broadcaster_publish(room, LIT("message;")), 64);
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("message;")), 64);
     for (int i = 0; i < 64; i++)
         for (int n = 0; n < 100; n++)
             client_expect(c[i], "message;");
@@ -97,7 +97,7 @@ static void test_many_threads(void **state)
     for (int i = 0; i < 64; i += 2)
         client_close(c[i]);
     members_wait(room, 32);
-    CODE(hijack_broadcaster_publish(room, LIT("half;")), 32);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("half;")), 32);
     for (int i = 1; i < 64; i += 2)
         client_expect(c[i], "half;");
     stat_wait(f->server, HIJACK_STAT_HELD, 32);
@@ -114,7 +114,7 @@ static void test_member_sends(void **state)
     client_puts(c, "GET /raw HTTP/1.1\r\nHost: x\r\n\r\nGET /leftover HTTP/1.1\r\nHost: x\r\n\r\n");
     members_wait(room, 1);
     client_puts(c, "noise");
-    CODE(hijack_broadcaster_publish(room, LIT("ok")), 1);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("ok")), 1);
     client_expect(c, "ok");
     events_barrier(&f->events);
     CHECK(events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) == 0);
@@ -150,7 +150,7 @@ static void test_leftover_memory(void **state)
         }
     }
     members_wait(room, CLIENTS + 1);
-    CODE(hijack_broadcaster_publish(room, LIT("on")), CLIENTS + 1);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("on")), CLIENTS + 1);
     stat_wait(f->server, HIJACK_STAT_DELIVERED, CLIENTS + 1);
     uint64_t after = process_resident();
     print_message("a member with a leftover: %lld bytes\n", ((long long)after - (long long)before) / CLIENTS);
@@ -168,7 +168,7 @@ static void test_head_held_raw(void **state)
     struct client *c = client_connect(f->port);
     client_puts(c, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
     hijack_request *request = next_request(f);
-    OK(hijack_request_hold(request, HIJACK_HOLD_RAW, NULL, 0, room));
+    OK(hijack_request_hold(request, room, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0));
     client_until_end(c);
     events_closed(&f->events, request, 0);
     members_wait(room, 0);
@@ -225,7 +225,7 @@ static void test_after_keep_alive(void **state)
     reply(f, next_request(f), "first");
     response_expect(c, 200, "first");
     members_wait(room, 1);
-    CODE(hijack_broadcaster_publish(room, LIT("then")), 1);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("then")), 1);
     client_expect(c, "then");
 }
 

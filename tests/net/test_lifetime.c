@@ -58,14 +58,14 @@ static void set_init(struct set *set, int state)
     set->handle[STREAM] = stream_open(f, &set->client[STREAM]);
     set->handle[SOCKET] = socket_open(f, &set->client[SOCKET]);
     if (state >= 1) {
-        OK(hijack_broadcaster_add(room, set->handle[STREAM]));
-        OK(hijack_broadcaster_add(room, set->handle[SOCKET]));
+        OK(hijack_broadcaster_add(room, set->handle[STREAM], 0, NULL, 0));
+        OK(hijack_broadcaster_add(room, set->handle[SOCKET], 0, NULL, 0));
         OK(hijack_socket_read(set->handle[SOCKET], UINT64_MAX));
         client_puts(set->client[SOCKET], "unpolled");
-        OK(hijack_broadcaster_publish(room, LIT("message")));
+        OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("message")));
     }
     if (state == 2) {
-        OK(hijack_stream_finish(set->handle[STREAM]));
+        OK(hijack_stream_finish(set->handle[STREAM], NULL, 0));
         OK(hijack_socket_close(set->handle[SOCKET]));
         OK(hijack_request_respond(set->handle[REQUEST], 200, NULL, 0, NULL, 0));
     }
@@ -99,7 +99,7 @@ static void stale(struct set *set, int kind)
     else if (kind == SERVER)
         CODE(hijack_server_stop(handle), HIJACK_EHANDLE);
     else if (kind == BROADCASTER)
-        CODE(hijack_broadcaster_publish(handle, "x", 1), HIJACK_EHANDLE);
+        CODE(hijack_broadcaster_publish(handle, HIJACK_MESSAGE_TEXT, "x", 1), HIJACK_EHANDLE);
     else if (kind == REQUEST)
         CODE(hijack_request_target(&text, &len, handle), HIJACK_EHANDLE);
     else if (kind == STREAM)
@@ -246,8 +246,8 @@ static void *call_on(void *argument)
     for (int i = 0; i < 200000 && !caller->unexpected; i++) {
         int codes[] = {hijack_socket_send(caller->socket, "x", 1),
                        hijack_stream_send(caller->stream, "x", 1),
-                       hijack_broadcaster_publish(caller->broadcaster, "x", 1),
-                       hijack_broadcaster_add(caller->broadcaster, caller->stream),
+                       hijack_broadcaster_publish(caller->broadcaster, HIJACK_MESSAGE_TEXT, "x", 1),
+                       hijack_broadcaster_add(caller->broadcaster, caller->stream, 0, NULL, 0),
                        hijack_broadcaster_remove(caller->broadcaster, caller->stream),
                        hijack_broadcaster_count(caller->broadcaster)};
         int gone = 0;

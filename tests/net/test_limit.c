@@ -112,7 +112,7 @@ static void test_slow_program(void **state)
     response_expect(c, 200, "took its time");
     OK(hijack_socket_send(socket, LIT("open")));
     client_expect(d, "open");
-    CODE(hijack_broadcaster_publish(room, LIT("held")), 1);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("held")), 1);
     client_expect(e, "held");
 }
 
@@ -184,7 +184,7 @@ static int starving_server(int out, int in)
     cpu = clock_cpu_ms() - cpu;
     if (cpu > 200)
         return 4;
-    if (hijack_broadcaster_publish(room, LIT("members are served")) <= 0)
+    if (hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("members are served")) <= 0)
         return 5;
     if (write(out, "s", 1) != 1 || read(in, &byte, 1) != 1)
         return 6;

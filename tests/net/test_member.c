@@ -41,15 +41,15 @@ static void test_freed_while_held_up(void **state)
         OK(hijack_socket_read(socket, i % 2 ? UINT64_MAX : 3));
         if (i % 3 != 1)
             client_puts(c[i], "more");
-        OK(hijack_broadcaster_add(room, socket));
-        CODE(hijack_broadcaster_publish(room, LIT("1;")), i + 1);
+        OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("1;")), i + 1);
         client_expect(c[i], "1;"); /* the loop has tried to read */
         socket_free(f, socket);
     }
     stat_wait(f->server, HIJACK_STAT_HELD, SOCKETS);
     events_next(&f->events, HIJACK_EVENT_WAKE, NULL);
     for (int round = 0; round < 3; round++) {
-        CODE(hijack_broadcaster_publish(room, LIT("2;")), SOCKETS);
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("2;")), SOCKETS);
         for (int i = 0; i < SOCKETS; i++) {
             client_until(c[i], "2;");
             client_consume(c[i], c[i]->len);
@@ -101,7 +101,7 @@ static void test_freed_while_removed(void **state)
     srand(1);
     for (int i = 0; i < rounds; i++) {
         hijack_socket *socket = adopt(f, &c, "");
-        OK(hijack_broadcaster_add(remover.room, socket));
+        OK(hijack_broadcaster_add(remover.room, socket, 0, NULL, 0));
         remover.socket = socket;
         for (volatile int pause = rand() % 400; pause > 0; pause--)
             ;

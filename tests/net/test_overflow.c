@@ -77,7 +77,7 @@ static int flood(struct fixture *f, hijack_broadcaster *room, struct client *fas
     int number = 0, more = 60;
 
     while (more > 0) {
-        OK(hijack_broadcaster_publish(room, message_of(number), MESSAGE));
+        OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, message_of(number), MESSAGE));
         client_expect_bytes(fast, message_of(number), MESSAGE);
         number++;
         CHECK(number < 4000);
@@ -117,7 +117,7 @@ static void test_close_with_handle(void **state)
     mine = client_connect_slow(f->port);
     ask(mine, "/");
     hijack_stream *stream = stream_of(f, next_request(f), "");
-    OK(hijack_broadcaster_add(room, stream));
+    OK(hijack_broadcaster_add(room, stream, 0, NULL, 0));
     flood(f, room, fast, HIJACK_BROADCASTER_STAT_CLOSED);
     events_closed(&f->events, stream, HIJACK_ESLOW);
     members_wait(room, 1);
@@ -145,7 +145,7 @@ static void test_drop_newest(void **state)
     CHECK(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) == (uint64_t)(2 * published - dropped));
     CHECK(stat_of(f->server, HIJACK_STAT_DROPPED) == (uint64_t)dropped);
     client_consume(slow, slow->len);
-    CODE(hijack_broadcaster_publish(room, LIT("again")), 2);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("again")), 2);
     client_expect(slow, "again");
 }
 
@@ -212,7 +212,7 @@ static void test_sse_not_torn(void **state)
     members_wait(room, 1);
     int number = 0;
     for (int more = 30; more > 0; number++) {
-        CODE(hijack_broadcaster_publish(room, message_of(number), MESSAGE - 1), 1);
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, message_of(number), MESSAGE - 1), 1);
         CHECK(number < 4000);
         if (broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DROPPED) > 0)
             more--;
@@ -256,7 +256,7 @@ static void test_gone_in_mid_write(void **state)
     stat_wait(f->server, HIJACK_STAT_HELD, 1);
     stat_wait(f->server, HIJACK_STAT_MEMBERSHIPS, 1);
     stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 1);
-    CODE(hijack_broadcaster_publish(room, LIT("on")), 1);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("on")), 1);
     client_expect(fast, "on");
 }
 
@@ -272,7 +272,7 @@ static void test_large_message(void **state)
     memset(data, 'L', len);
     hijack_broadcaster *room = room_with(f, "drop_newest", &slow, &fast);
     OK(hijack_broadcaster_set(room, LIT(OPT_BACKLOG), LIT("8m")));
-    CODE(hijack_broadcaster_publish(room, data, len), 2);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, data, len), 2);
     client_want(fast, len);
     client_want(slow, len);
     BYTES(fast->buf, fast->len, data, len);
@@ -296,7 +296,7 @@ static void check_small_backlog(struct fixture *f, const char *policy, int local
     if (local) {
         CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
         c = client_wrap(fds[0]);
-        OK(hijack_broadcaster_adopt(room, fds[1], HIJACK_HOLD_RAW, NULL, 0));
+        OK(hijack_broadcaster_adopt(room, fds[1], HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0));
     } else {
         c = client_connect_slow(f->port);
         ask(c, "/raw");
@@ -319,7 +319,7 @@ static void check_small_backlog(struct fixture *f, const char *policy, int local
         if (round == 0)
             clock_until_idle();
         for (int i = 0; i < 3; i++) {
-            CODE(hijack_broadcaster_publish(room, LIT("<small>")), 1);
+            CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("<small>")), 1);
             size_t at = client_until(c, "<small>");
             CHECK(at % len == 0 && c->len == at + 7);
             client_consume(c, c->len);

@@ -184,7 +184,7 @@ static void test_busy_neighbours(void **state)
         struct pollfd poller = {.fd = c->fd, .events = POLLIN};
         poll(NULL, 0, 5); /* let them get on */
         uint64_t start = clock_ms();
-        int code = hijack_broadcaster_publish(room, "x", 1);
+        int code = hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, "x", 1);
         poll(&poller, 1, (int)limit + 1);
         longest = clock_ms() - start > longest ? clock_ms() - start : longest;
         if (code != 1 || client_peek(c) != i)

@@ -67,7 +67,7 @@ static void test_stream(void **state)
     response_want(&r, (size_t)sent * PIECE);
     events_next(&f->events, HIJACK_EVENT_DRAINED, stream);
     OK(hijack_stream_send(stream, "last", 4));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_finish(&r);
     events_closed(&f->events, stream, 0);
     CHECK(memcmp(r.body + r.body_len - 4, "last", 4) == 0);

@@ -107,7 +107,7 @@ static void test_user_data(void **state)
     CHECK(value == UINT64_MAX);
     OK(hijack_handle_set_user_data(stream, 22));
     OK(hijack_handle_set_user_data(f->server, 33));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     CHECK(events_next(&f->events, HIJACK_EVENT_CLOSED, stream)->user_data == 22);
     OK(hijack_server_stop(f->server));
     CHECK(events_next(&f->events, HIJACK_EVENT_STOPPED, f->server)->user_data == 33);
@@ -130,7 +130,7 @@ static void test_respond_once(void **state)
     CODE(hijack_request_sse(&stream, request, NULL, 0), HIJACK_ESTATE);
     CODE(hijack_request_hijack(&socket, request), HIJACK_ESTATE);
     CODE(hijack_request_hijack_partial(&socket, request, 200, NULL, 0), HIJACK_ESTATE);
-    CODE(hijack_request_hold(request, HIJACK_HOLD_RAW, NULL, 0, room), HIJACK_ESTATE);
+    CODE(hijack_request_hold(request, room, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_ESTATE);
     CHECK(stream == (void *)5 && socket == (void *)5);
     events_closed(&f->events, request, 0);
 

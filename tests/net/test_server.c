@@ -227,7 +227,7 @@ static void test_without_queue(void **state)
     }
     ask(c, "/raw");
     members_wait(room, 1);
-    CODE(hijack_broadcaster_publish(room, LIT("yes")), 1);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("yes")), 1);
     client_expect(c, "yes");
     OK(hijack_server_stop(server));
     client_until_end(c);
@@ -248,7 +248,7 @@ static void test_stop_with_everything(void **state)
     hijack_stream *stream = stream_open(f, &c[1]);
     hijack_socket *socket = socket_open(f, &c[2]);
     hijack_stream *member = sse_open(f, &c[3]);
-    OK(hijack_broadcaster_add(room, member));
+    OK(hijack_broadcaster_add(room, member, 0, NULL, 0));
     c[4] = client_connect(f->port);
     ask(c[4], "/held");
     members_wait(room, 2);
@@ -269,7 +269,7 @@ static void test_stop_with_everything(void **state)
     CODE(hijack_request_respond(request, 200, NULL, 0, NULL, 0), HIJACK_ECLOSED);
     CODE(hijack_stream_send(stream, LIT("x")), HIJACK_ECLOSED);
     CODE(hijack_socket_send(socket, LIT("x")), HIJACK_ECLOSED);
-    CODE(hijack_broadcaster_publish(room, LIT("x")), HIJACK_ESHUTDOWN);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("x")), HIJACK_ESHUTDOWN);
     CODE(hijack_broadcaster_count(room), 0);
     CODE(stat_of(f->server, HIJACK_STAT_CLOSED_SHUTDOWN) > 0, 1);
 }

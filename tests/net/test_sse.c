@@ -30,7 +30,7 @@ static void test_head(void **state)
     CHECK(strncmp(response_header(&r, "content-type"), "text/event-stream", 17) == 0);
     CHECK(strstr(response_header(&r, "cache-control"), "no-cache") != NULL);
     CHECK(strcmp(response_header(&r, "x-room"), "7") == 0);
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_finish(&r);
     events_closed(&f->events, stream, 0);
     response_free(&r);
@@ -127,7 +127,7 @@ static void test_heartbeat(void **state)
     stat_wait_least(f->server, HIJACK_STAT_HEARTBEATS, 3);
     OK(hijack_stream_send_sse(s, NULL, 0, NULL, 0, LIT("x"), -1));
     response_until(&r, "data: x\n\n");
-    OK(hijack_stream_finish(s));
+    OK(hijack_stream_finish(s, NULL, 0));
     response_finish(&r);
     events_closed(&f->events, s, 0);
     response_free(&r);
@@ -154,7 +154,7 @@ static void test_no_heartbeat(void **state)
     }
     if (longest < 200)
         CHECK(stat_of(f->server, HIJACK_STAT_HEARTBEATS) == 0);
-    OK(hijack_stream_finish(plain));
+    OK(hijack_stream_finish(plain, NULL, 0));
     response_head(&r, plain_client);
     response_finish(&r);
     CHECK(r.body_len == 0);
@@ -174,7 +174,7 @@ static void test_http10(void **state)
     OK(hijack_request_sse(&stream, request, NULL, 0));
     events_note(&f->events, stream, KIND_STREAM);
     OK(hijack_stream_send_sse(stream, NULL, 0, NULL, 0, LIT("old"), -1));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_head(&r, c);
     CHECK(!r.chunked);
     response_finish(&r);

@@ -26,12 +26,12 @@ static void test_chunked(void **state)
     OK(hijack_stream_send(stream, LIT("two")));
     response_want(&r, 6);
     CHECK(stat_of(f->server, HIJACK_STAT_STREAMS) == 1);
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_finish(&r);
     BYTES(r.body, r.body_len, "onetwo", 6);
     events_closed(&f->events, stream, 0);
     CODE(hijack_stream_send(stream, LIT("late")), HIJACK_ECLOSED);
-    CODE(hijack_stream_finish(stream), HIJACK_ECLOSED);
+    CODE(hijack_stream_finish(stream, NULL, 0), HIJACK_ECLOSED);
     CODE(hijack_stream_abort(stream), HIJACK_ECLOSED);
     stat_wait(f->server, HIJACK_STAT_STREAMS, 0);
     response_free(&r);
@@ -46,9 +46,9 @@ static void test_send_after_finish(void **state)
     fixture_start(f);
     hijack_stream *stream = stream_open(f, &c);
     OK(hijack_stream_send(stream, LIT("all")));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     CODE(hijack_stream_send(stream, LIT("more")), HIJACK_ECLOSED);
-    CODE(hijack_stream_finish(stream), HIJACK_ECLOSED);
+    CODE(hijack_stream_finish(stream, NULL, 0), HIJACK_ECLOSED);
     response_expect(c, 200, "all");
     events_closed(&f->events, stream, 0);
 }
@@ -66,7 +66,7 @@ static void test_request_closes_first(void **state)
     events_closed(&f->events, request, 0);
     CODE(hijack_request_respond(request, 200, NULL, 0, NULL, 0), HIJACK_ESTATE);
     OK(hijack_stream_send(stream, LIT("x")));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_expect(c, 202, "x");
     events_closed(&f->events, stream, 0);
 }
@@ -112,7 +112,7 @@ static void test_threads_in_order(void **state)
         pthread_join(senders[i].thread, NULL);
     for (int i = 0; i < 4; i++)
         CHECK(!senders[i].failed);
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_head(&r, c);
     response_finish(&r);
     for (char *at = r.body; at < r.body + r.body_len; at = strchr(at, ';') + 1) {
@@ -138,7 +138,7 @@ static void test_http10(void **state)
     hijack_stream *stream = stream_of(f, next_request(f), "");
     OK(hijack_stream_send(stream, LIT("un")));
     OK(hijack_stream_send(stream, LIT("framed")));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_head(&r, c);
     CHECK(!r.chunked && r.length == -1);
     response_finish(&r);
@@ -180,7 +180,7 @@ static void test_content_length(void **state)
     CODE(hijack_stream_send(stream, LIT("678901")), HIJACK_ETOOBIG);
     OK(hijack_stream_send(stream, LIT("67890")));
     CODE(hijack_stream_send(stream, LIT("1")), HIJACK_ETOOBIG);
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_finish(&r);
     BYTES(r.body, r.body_len, "1234567890", 10);
     events_closed(&f->events, stream, 0);
@@ -199,7 +199,7 @@ static void test_content_length_short(void **state)
     fixture_start(f);
     hijack_stream *stream = stream_of(f, request_open(f, &c, "/"), "Content-Length: 10\r\n");
     OK(hijack_stream_send(stream, LIT("12345")));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_head(&r, c);
     response_broken(&r);
     events_closed(&f->events, stream, HIJACK_EABORTED);
@@ -269,7 +269,7 @@ static void test_free_finished(void **state)
     fixture_start(f);
     hijack_stream *stream = stream_open(f, &c);
     OK(hijack_stream_send(stream, body, len));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     stream_free(f, stream);
     response_head(&r, c);
     response_finish(&r);
@@ -285,7 +285,7 @@ static void test_next_requests(void **state)
 
     fixture_start(f);
     hijack_stream *stream = stream_open(f, &c);
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_expect(c, 200, "");
     events_closed(&f->events, stream, 0);
     ask(c, "/second");
@@ -294,7 +294,7 @@ static void test_next_requests(void **state)
     stream = stream_of(f, next_request(f), "");
     OK(hijack_stream_send(stream, LIT("third")));
     ask(c, "/fourth");
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_expect(c, 200, "second");
     response_expect(c, 200, "third");
     events_closed(&f->events, stream, 0);
@@ -313,7 +313,7 @@ static void test_connection_close(void **state)
     client_puts(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     hijack_stream *stream = stream_of(f, next_request(f), "");
     OK(hijack_stream_send(stream, LIT("x")));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_head(&r, c);
     CHECK(response_header(&r, "connection") != NULL && strcmp(response_header(&r, "connection"), "close") == 0);
     response_finish(&r);
@@ -374,7 +374,7 @@ static void test_client_half_closes(void **state)
         ask(c, "/");
         hijack_stream *stream = stream_of(f, next_request(f), headers[i]);
         OK(hijack_stream_send(stream, data, len));
-        OK(hijack_stream_finish(stream));
+        OK(hijack_stream_finish(stream, NULL, 0));
         stat_wait_least(f->server, HIJACK_STAT_BACKLOG_BYTES, 1);
         reply(f, request_open(f, &d, "/turn"), "turn"); /* the loop has seen the finish */
         client_shutdown(c);
@@ -391,7 +391,7 @@ static void test_client_half_closes(void **state)
     client_shutdown(c);
     events_next(&f->events, HIJACK_EVENT_HANGUP, stream);
     OK(hijack_stream_send(stream, LIT("x")));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_head(&r, c);
     response_finish(&r);
     BYTES(r.body, r.body_len, "x", 1);
@@ -418,7 +418,7 @@ static void test_client_half_closes_at_once(void **state)
         hijack_stream *stream = stream_of(f, next_request(f), "");
         OK(hijack_stream_send(stream, data, len));
         stat_wait_least(f->server, HIJACK_STAT_BACKLOG_BYTES, 1);
-        OK(hijack_stream_finish(stream));
+        OK(hijack_stream_finish(stream, NULL, 0));
         client_shutdown(c);
         response_head(&r, c);
         response_finish(&r);
@@ -440,7 +440,7 @@ static void test_head_request(void **state)
     client_puts(c, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
     hijack_stream *stream = stream_of(f, next_request(f), "");
     OK(hijack_stream_send(stream, LIT("unsent")));
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_head(&r, c);
     CHECK(r.status == 200);
     events_closed(&f->events, stream, 0);
@@ -460,7 +460,7 @@ static void test_no_body_status(void **state)
     hijack_request *request = request_open(f, &c, "/");
     OK(hijack_request_stream(&stream, request, 204, NULL, 0));
     events_note(&f->events, stream, KIND_STREAM);
-    OK(hijack_stream_finish(stream));
+    OK(hijack_stream_finish(stream, NULL, 0));
     response_head(&r, c);
     CHECK(r.status == 204 && !r.chunked);
     events_closed(&f->events, stream, 0);

@@ -27,7 +27,7 @@ static void *publish_on(void *argument)
 
     memset(data, 'p', sizeof(data));
     while (!atomic_load(publisher->over) && publisher->failed == 0) {
-        int code = hijack_broadcaster_publish(publisher->room, data, sizeof(data));
+        int code = hijack_broadcaster_publish(publisher->room, HIJACK_MESSAGE_TEXT, data, sizeof(data));
         if (code < 0)
             publisher->failed = code;
         publisher->published++;
@@ -114,9 +114,9 @@ static void test_handles(void **state)
         struct client *c;
         void *handle = n % 2 ? (void *)socket_open(f, &c) : (void *)sse_open(f, &c);
         for (int i = 0; i < 3; i++)
-            OK(hijack_broadcaster_add(rooms[(n + i) % 8], handle));
+            OK(hijack_broadcaster_add(rooms[(n + i) % 8], handle, 0, NULL, 0));
         for (int i = 0; i < 8; i++)
-            OK(hijack_broadcaster_publish(rooms[i], LIT("message\n")));
+            OK(hijack_broadcaster_publish(rooms[i], HIJACK_MESSAGE_TEXT, LIT("message\n")));
         if (n % 5 == 0)
             OK(hijack_broadcaster_remove(rooms[n % 8], handle));
         if (n % 3 == 0) {

@@ -52,7 +52,7 @@ static void test_all_get_all(void **state)
     start = clock_ms();
     for (int i = 0; i < messages; i++) {
         memcpy(expected + i * MESSAGE, message_of(i), MESSAGE);
-        CODE(hijack_broadcaster_publish(room, message_of(i), MESSAGE), count);
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, message_of(i), MESSAGE), count);
     }
     for (int i = 0; i < count; i++) {
         client_expect_bytes(clients[i], expected, (size_t)messages * MESSAGE);
@@ -108,7 +108,7 @@ static void test_slow_and_dead(void **state)
         if (round == 300)
             resident = process_resident();
         uint64_t start = clock_ms();
-        CODE(hijack_broadcaster_publish(room, message, len), count + 2);
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, message, len), count + 2);
         /* each copy has been written, kept for its member, or dropped */
         WAIT_FOR(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) +
                      broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DROPPED) ==

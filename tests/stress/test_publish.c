@@ -35,7 +35,7 @@ static int pile_up(struct fixture *f, hijack_broadcaster *room)
     WAIT_FOR(stat_of(f->server, HIJACK_STAT_DELIVERED) > delivered); /* it is busy, not stuck */
     /* there is room again once some are sent */
     for (uint64_t end = clock_ms() + 4 * clock_limit_ms(); code == HIJACK_EAGAIN && clock_ms() < end; clock_tick())
-        code = hijack_broadcaster_publish(room, NULL, 0);
+        code = hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, NULL, 0);
     return code < 0 ? 3 : 0;
 }
 

@@ -26,10 +26,11 @@ static void test_hundred_thousand(void **state)
         CHECK(each < 1024);
 
     for (int i = 0; i < 100; i++)
-        OK(hijack_broadcaster_add(rooms[i * (count / 100)], socket_open(f, &c[i])));
+        OK(hijack_broadcaster_add(rooms[i * (count / 100)], socket_open(f, &c[i]), 0, NULL, 0));
     start = clock_ms();
     for (int i = 0; i < count; i++)
-        CODE(hijack_broadcaster_publish(rooms[i], LIT("hello")), i % (count / 100) == 0 && i / (count / 100) < 100);
+        CODE(hijack_broadcaster_publish(rooms[i], HIJACK_MESSAGE_TEXT, LIT("hello")),
+             i % (count / 100) == 0 && i / (count / 100) < 100);
     for (int i = 0; i < 100; i++) {
         client_expect(c[i], "hello");
         CHECK(client_peek(c[i]) == 0);
@@ -60,7 +61,7 @@ static void test_no_growth(void **state)
             before = process_resident();
         for (int i = 0; i < 100; i++) {
             OK(hijack_broadcaster_new(&rooms[i], f->server));
-            OK(hijack_broadcaster_publish(rooms[i], LIT("x")));
+            OK(hijack_broadcaster_publish(rooms[i], HIJACK_MESSAGE_TEXT, LIT("x")));
         }
         for (int i = 0; i < 100; i++)
             hijack_broadcaster_free(rooms[i]);

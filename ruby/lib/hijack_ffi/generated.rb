@@ -152,6 +152,8 @@ module Hijack
     attach_function :server_stats, :hijack_server_stats, [:pointer, :uint32, :uint64], :int
     attach_function :server_stat_name, :hijack_server_stat_name, [:uint32], :string
     attach_function :server_adopt, :hijack_server_adopt, [:pointer, :uint64, :int, :buffer_in, :size_t], :int
+    attach_function :server_adopt_request, :hijack_server_adopt_request,
+                    [:pointer, :uint64, :int, :buffer_in, :size_t, :buffer_in, :size_t], :int
     attach_function :server_free, :hijack_server_free, [:uint64], :void
     attach_function :request_method, :hijack_request_method, [:pointer, :pointer, :uint64], :int
     attach_function :request_target, :hijack_request_target, [:pointer, :pointer, :uint64], :int
@@ -169,13 +171,14 @@ module Hijack
     attach_function :request_hijack_partial, :hijack_request_hijack_partial,
                     [:pointer, :uint64, :uint32, :buffer_in, :size_t], :int
     attach_function :request_read, :hijack_request_read, [:uint64, :uint64], :int
-    attach_function :request_hold, :hijack_request_hold, [:uint64, :uint32, :buffer_in, :size_t, :uint64], :int
+    attach_function :request_hold, :hijack_request_hold,
+                    [:uint64, :uint64, :uint32, :uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int
     attach_function :request_free, :hijack_request_free, [:uint64], :void
     attach_function :stream_send, :hijack_stream_send, [:uint64, :buffer_in, :size_t], :int
     attach_function :stream_send_sse, :hijack_stream_send_sse,
                     [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :int64], :int
     attach_function :stream_send_comment, :hijack_stream_send_comment, [:uint64, :buffer_in, :size_t], :int
-    attach_function :stream_finish, :hijack_stream_finish, [:uint64], :int
+    attach_function :stream_finish, :hijack_stream_finish, [:uint64, :buffer_in, :size_t], :int
     attach_function :stream_abort, :hijack_stream_abort, [:uint64], :int
     attach_function :stream_free, :hijack_stream_free, [:uint64], :void
     attach_function :socket_read, :hijack_socket_read, [:uint64, :uint64], :int
@@ -187,10 +190,11 @@ module Hijack
     attach_function :socket_free, :hijack_socket_free, [:uint64], :void
     attach_function :broadcaster_new, :hijack_broadcaster_new, [:pointer, :uint64], :int
     attach_function :broadcaster_set, :hijack_broadcaster_set, [:uint64, :buffer_in, :size_t, :buffer_in, :size_t], :int
-    attach_function :broadcaster_add, :hijack_broadcaster_add, [:uint64, :uint64], :int
+    attach_function :broadcaster_add, :hijack_broadcaster_add, [:uint64, :uint64, :uint64, :buffer_in, :size_t], :int
     attach_function :broadcaster_remove, :hijack_broadcaster_remove, [:uint64, :uint64], :int
-    attach_function :broadcaster_adopt, :hijack_broadcaster_adopt, [:uint64, :int, :uint32, :buffer_in, :size_t], :int
-    attach_function :broadcaster_publish, :hijack_broadcaster_publish, [:uint64, :buffer_in, :size_t], :int
+    attach_function :broadcaster_adopt, :hijack_broadcaster_adopt,
+                    [:uint64, :int, :uint32, :uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int
+    attach_function :broadcaster_publish, :hijack_broadcaster_publish, [:uint64, :uint32, :buffer_in, :size_t], :int
     attach_function :broadcaster_publish_sse, :hijack_broadcaster_publish_sse,
                     [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int
     attach_function :broadcaster_close, :hijack_broadcaster_close, [:uint64], :int

@@ -174,7 +174,7 @@ void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
         struct hj_conn *conn = hj_table_at(&loop->table, shard->members[i].conn);
         if (conn->channel != NULL && hj_conn_is_open(conn))
             atomic_store(&conn->channel->state, HJ_CHANNEL_CLOSING);
-        hj_ending_finish(loop, conn);
+        hj_ending_finish(loop, conn, NULL);
         shard = hj_shard_of(loop, broadcaster);
     }
 }

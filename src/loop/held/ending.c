@@ -72,13 +72,13 @@ void hj_ending_begin(struct hj_loop *loop, struct hj_conn *conn, unsigned flag)
     hj_ending_settle(loop, conn);
 }
 
-void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn)
+void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *last)
 {
     if (!hj_conn_is_open(conn))
         return;
     hj_shard_remove_all(loop, conn);
     if (hj_wire_is_chunked(conn->wire) && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0 &&
-        !hj_writer_send(loop, conn, loop->last_chunk, false))
+        !hj_writer_send(loop, conn, last == NULL ? loop->last_chunk : last, false))
         return;
     hj_ending_begin(loop, conn, HJ_CONN_ENDING);
 }

@@ -11,7 +11,8 @@ void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn);
  * peer has so long to take the rest as it may be silent. */
 void hj_ending_begin(struct hj_loop *loop, struct hj_conn *conn, unsigned flag);
 
-/* Ends the body of a STREAM or HELD connection: last chunk, then keep-alive or close. It leaves its broadcasters. */
-void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn);
+/* Ends the body of a STREAM or HELD connection: the last chunk (last, or NULL: the usual one), then keep-alive or
+ * close. It leaves its broadcasters. */
+void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *last);
 
 #endif

@@ -196,3 +196,20 @@ void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)
     else
         uncount(broadcaster);
 }
+
+void hj_holding_adopt_request(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_request *request = (struct hj_request *)command->object;
+    struct hj_conn *conn = adopt(loop, command->fd);
+    if (conn == NULL) {
+        hj_request_end(request, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM);
+        return;
+    }
+    hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
+    hj_object_ref(&request->object);
+    conn->request = request;
+    request->conn = conn;
+    hj_loop_count(loop, HIJACK_STAT_REQUESTS, 1);
+    if (command->buf != NULL && !hj_conn_keep_input(conn, command->buf->data, command->buf->len))
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+}

@@ -20,6 +20,7 @@ void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
 void hj_holding_stream(struct hj_loop *loop, struct hj_command *command);
 void hj_holding_hijack(struct hj_loop *loop, struct hj_command *command);
 void hj_holding_request(struct hj_loop *loop, struct hj_command *command);
+void hj_holding_adopt_request(struct hj_loop *loop, struct hj_command *command);
 void hj_holding_adopt(struct hj_loop *loop, struct hj_command *command);
 void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command);
 

@@ -138,15 +138,9 @@ void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, bool reset)
 
 struct hj_slice hj_transport_peer(char *out, size_t size, const struct hj_conn *conn)
 {
-    struct sockaddr_storage sa;
-    socklen_t len = sizeof(sa);
-    if (conn->peer_port != 0) {
-        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = conn->peer_port, .sin_addr = {conn->peer_ip}};
-        int n = hj_address_format(out, size, (const struct sockaddr *)&v4, sizeof(v4));
-        return hj_slice(out, (size_t)n);
-    }
-    int n = getpeername(conn->fd, (struct sockaddr *)&sa, &len);
-    if (n == 0)
-        n = hj_address_format(out, size, (const struct sockaddr *)&sa, len);
-    return n < 0 ? HJ_SLICE("unknown:") : hj_slice(out, (size_t)n);
+    if (conn->peer_port == 0)
+        return hj_address_of_peer(out, size, conn->fd);
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = conn->peer_port, .sin_addr = {conn->peer_ip}};
+    int n = hj_address_format(out, size, (const struct sockaddr *)&v4, sizeof(v4));
+    return hj_slice(out, n < 0 ? 0 : (size_t)n);
 }
