@@ -46,7 +46,7 @@ static void processor_model(char *out, size_t size)
 }
 
 /* The first and the last core this process may use: on a machine with hyper-threads these are rarely siblings. */
-static int choose_cores(void)
+int bench_choose_cores(void)
 {
     cpu_set_t set;
     int count = 0;
@@ -75,7 +75,7 @@ void bench_begin(const char *title)
     prctl(PR_SET_TIMERSLACK, 1);
     processor_model(model, sizeof model);
     uname(&kernel);
-    int count = choose_cores();
+    int count = bench_choose_cores();
     printf("%s\n%s, %d core%s; %s %s; %llu descriptors; libhijack %s\n", title, model, count, count == 1 ? "" : "s",
            kernel.sysname, kernel.release, (unsigned long long)limit.rlim_cur, hijack_version_string());
     if (count < 2)
@@ -143,5 +143,7 @@ struct bench_versus bench_versus(const double *ours, const double *theirs, size_
     struct bench_versus out = {.ours = median_of_copy(ours, count), .theirs = median_of_copy(theirs, count)};
     out.of_medians = out.ours / out.theirs;
     out.median_of_ratios = bench_median(ratios, count);
+    out.least = ratios[0];
+    out.most = ratios[count - 1];
     return out;
 }
