@@ -104,7 +104,7 @@ static bool receive(struct client *client, int flags)
     if (n == 0)
         die_of_answer(client, "the server closed a connection whose request it had not answered");
     if (n < 0 && (errno != EAGAIN || flags == 0))
-        bench_die("waiting for an answer: %s", strerror(errno));
+        bench_die("waiting for an answer: %s", errno == EAGAIN ? "none came in 20 seconds" : strerror(errno));
     client->have += n > 0 ? (size_t)n : 0;
     return n > 0 && whole(client);
 }
