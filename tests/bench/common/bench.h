@@ -160,21 +160,23 @@ void bench_hello_answer(int fd, uint16_t (*start)(struct bench_served *served));
 struct bench_load {
     uint16_t port;
     int connections; /* 1 to BENCH_MAX_LOAD */
-    uint64_t ns;     /* how long requests are sent; what is on its way then is waited for */
+    uint64_t ns;     /* how long answers count; before that it runs for a tenth of this time to warm up */
     const char *request;
     size_t request_len;
 };
 
 struct bench_load_result {
     uint64_t answers;  /* within ns */
-    uint64_t requests; /* all that were sent and answered, those before the clock started included */
+    uint64_t requests; /* all that were sent, and answered, before and after as well */
     uint64_t bytes;    /* of the answers */
+    uint64_t reopened; /* connections that the server closed with "Connection: close", and that were made again */
     double rate;       /* answers a second */
     double p50, p99;   /* from a request's send to the end of its answer, microseconds, within 3 % */
 };
 
-/* Runs a load on the calling thread. Every answer must be a 200 with a Content-Length and the body BENCH_HELLO, and
- * nothing may follow it; a connection that closes or stays silent, or a wrong answer, ends the program. */
+/* Runs a load on the calling thread, and waits for the answers that are on their way at its end. Every answer must be a
+ * 200 with a Content-Length and the body BENCH_HELLO, and nothing may follow it; a connection that closes unannounced
+ * or stays silent, or a wrong answer, ends the program. */
 struct bench_load_result bench_load(const struct bench_load *load);
 
 #endif

@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 10000
+#define WARM_UP 10 /* the part of the time that is spent before answers count */
 #define SLOTS 2048
 
 struct client {
     int fd;
     uint64_t sent; /* when its request was sent */
     size_t have;
+    bool last;         /* the server closes after this answer */
     char buffer[1024]; /* the answer so far */
 };
 
@@ -27,7 +29,7 @@ struct run {
     struct client *clients;
     int epoll;
     int waiting;           /* clients whose request is not answered yet */
-    uint64_t end;          /* when the last requests are sent */
+    uint64_t begin, end;   /* answers count in between; no request is sent after the end */
     uint32_t slots[SLOTS]; /* answers by how long they took */
 };
 
@@ -63,18 +65,18 @@ static _Noreturn void die_of_answer(const struct client *client, const char *wha
     bench_die("%s. The answer so far:\n%.*s", what, (int)client->have, client->buffer);
 }
 
-/* The value of the one Content-Length in a head, whose end is known. */
-static unsigned long content_length(const struct client *client, const char *end)
+/* The value of a field in a head whose last line ends at end; NULL if it is not there. name: with its colon. */
+static const char *field(const struct client *client, const char *end, const char *name)
 {
-    static const char name[] = "content-length:";
+    size_t len = strlen(name);
     for (const char *line = client->buffer; (line = memchr(line, '\n', (size_t)(end - line))) != NULL;)
-        if (strncasecmp(++line, name, sizeof name - 1) == 0)
-            return strtoul(line + sizeof name - 1, NULL, 10);
-    die_of_answer(client, "an answer has no Content-Length");
+        if (strncasecmp(++line, name, len) == 0)
+            return line + len + strspn(line + len, " ");
+    return NULL;
 }
 
 /* Whether the answer has come whole; a wrong one ends the program. */
-static bool whole(const struct client *client)
+static bool whole(struct client *client)
 {
     static const char start[] = "HTTP/1.1 200 ";
     const size_t body_len = strlen(BENCH_HELLO);
@@ -85,8 +87,9 @@ static bool whole(const struct client *client)
         die_of_answer(client, "the head of an answer is too long");
     if (memcmp(client->buffer, start, sizeof start - 1) != 0)
         die_of_answer(client, "an answer is not a 200 of HTTP/1.1");
-    if (content_length(client, end + 2) != body_len)
-        die_of_answer(client, "an answer has the wrong Content-Length");
+    const char *length = field(client, end + 2, "content-length:");
+    if (length == NULL || strtoul(length, NULL, 10) != body_len)
+        die_of_answer(client, "an answer has no Content-Length, or a wrong one");
     size_t len = (size_t)(end - client->buffer) + 4 + body_len;
     if (client->have > len)
         die_of_answer(client, "more came than the answer");
@@ -94,17 +97,19 @@ static bool whole(const struct client *client)
         return false;
     if (memcmp(end + 4, BENCH_HELLO, body_len) != 0)
         die_of_answer(client, "an answer has the wrong body");
+    const char *connection = field(client, end + 2, "connection:");
+    client->last = connection != NULL && strncasecmp(connection, "close", 5) == 0;
     return true;
 }
 
-/* Reads what has come; true when the answer is whole. flags: MSG_DONTWAIT or 0. */
-static bool receive(struct client *client, int flags)
+/* Reads what has come; true when the answer is whole. */
+static bool receive(struct client *client)
 {
-    ssize_t n = recv(client->fd, client->buffer + client->have, sizeof client->buffer - client->have, flags);
+    ssize_t n = recv(client->fd, client->buffer + client->have, sizeof client->buffer - client->have, MSG_DONTWAIT);
     if (n == 0)
         die_of_answer(client, "the server closed a connection whose request it had not answered");
-    if (n < 0 && (errno != EAGAIN || flags == 0))
-        bench_die("waiting for an answer: %s", errno == EAGAIN ? "none came in 20 seconds" : strerror(errno));
+    if (n < 0 && errno != EAGAIN)
+        bench_die("waiting for an answer: %s", strerror(errno));
     client->have += n > 0 ? (size_t)n : 0;
     return n > 0 && whole(client);
 }
@@ -119,37 +124,42 @@ static void ask(struct run *run, struct client *client, uint64_t now)
     bench_send_all(client->fd, run->load->request, run->load->request_len);
 }
 
-/* Each connection has had an answer before the clock starts: what is made for a first request is there then. */
-static void open_clients(struct run *run)
+static void open_client(const struct run *run, struct client *client)
 {
-    run->clients = calloc((size_t)run->load->connections, sizeof *run->clients);
-    run->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (run->clients == NULL || run->epoll < 0)
-        bench_die("out of memory or descriptors");
-    for (int i = 0; i < run->load->connections; ++i) {
-        struct client *client = &run->clients[i];
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
-        client->fd = bench_connect(run->load->port);
-        ask(run, client, 0);
-        while (!receive(client, 0))
-            ;
-        if (epoll_ctl(run->epoll, EPOLL_CTL_ADD, client->fd, &event) != 0)
-            bench_die("epoll_ctl: %s", strerror(errno));
-    }
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
+    client->fd = bench_connect(run->load->port);
+    if (epoll_ctl(run->epoll, EPOLL_CTL_ADD, client->fd, &event) != 0)
+        bench_die("epoll_ctl: %s", strerror(errno));
+}
+
+static void count(struct run *run, const struct client *client, uint64_t now)
+{
+    if (now < run->begin || now >= run->end)
+        return;
+    ++run->slots[slot_of(now - client->sent)];
+    ++run->result.answers;
+    run->result.bytes += client->have;
 }
 
 static void readable(struct run *run, struct client *client)
 {
-    if (!receive(client, MSG_DONTWAIT))
+    if (!receive(client))
         return;
     uint64_t now = bench_now();
-    ++run->slots[slot_of(now - client->sent)];
-    ++run->result.answers;
-    run->result.bytes += client->have;
-    if (now < run->end)
-        ask(run, client, now);
-    else
+    count(run, client, now);
+    /* At the end closed at once: a server that waits for its next request in a thread (Puma) has that thread for the
+     * others. */
+    if (now >= run->end || client->last)
+        close(client->fd);
+    if (now >= run->end) {
         --run->waiting;
+        return;
+    }
+    if (client->last) {
+        ++run->result.reopened;
+        open_client(run, client);
+    }
+    ask(run, client, now);
 }
 
 static void go_on(struct run *run)
@@ -172,17 +182,20 @@ struct bench_load_result bench_load(const struct bench_load *load)
     struct run run = {.load = load, .waiting = load->connections};
     if (load->connections < 1 || load->connections > BENCH_MAX_LOAD)
         bench_die("a load has 1 to %d connections, not %d", BENCH_MAX_LOAD, load->connections);
-    open_clients(&run);
-    uint64_t start = bench_now();
-    run.end = start + load->ns;
+    run.clients = calloc((size_t)load->connections, sizeof *run.clients);
+    run.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (run.clients == NULL || run.epoll < 0)
+        bench_die("out of memory or descriptors");
+    for (int i = 0; i < load->connections; ++i)
+        open_client(&run, &run.clients[i]);
+    run.begin = bench_now() + load->ns / WARM_UP;
+    run.end = run.begin + load->ns;
     for (int i = 0; i < load->connections; ++i)
         ask(&run, &run.clients[i], bench_now());
     go_on(&run);
-    run.result.rate = (double)run.result.answers * 1e9 / (double)(bench_now() - start);
+    run.result.rate = (double)run.result.answers * 1e9 / (double)load->ns;
     run.result.p50 = percentile(&run, 0.5);
     run.result.p99 = percentile(&run, 0.99);
-    for (int i = 0; i < load->connections; ++i)
-        close(run.clients[i].fd);
     close(run.epoll);
     free(run.clients);
     return run.result;
