@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Pour: what a good client notices of eight that send a body's chunk extensions or trailers without end.
+ * Pour: what a good client notices of eight that send a head, or a body's chunk extensions or trailers, without end.
  *
  *     pour [milliseconds a turn [rounds]]
  *
@@ -31,12 +31,13 @@
 
 #define HEAD "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-/* What is poured: begin once, then again over and over. */
+/* What is poured: begin once, then again over and over. The head is there to compare with: each server bounds that. */
 struct liquid {
     const char *name, *begin, *again;
 };
 
 static const struct liquid liquids[] = {
+    {"a head", "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nA: ", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
     {"one extension", HEAD "1;a=", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
     {"an extension a chunk", HEAD, "1;a=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nx\r\n"},
     {"one trailer", HEAD "1\r\nx\r\n0\r\nA: ", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
