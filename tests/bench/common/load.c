@@ -91,6 +91,8 @@ static bool whole(struct client *client)
     if (length == NULL || strtoul(length, NULL, 10) != body_len)
         die_of_answer(client, "an answer has no Content-Length, or a wrong one");
     size_t len = (size_t)(end - client->buffer) + 4 + body_len;
+    if (len > sizeof client->buffer)
+        die_of_answer(client, "an answer is too long");
     if (client->have > len)
         die_of_answer(client, "more came than the answer");
     if (client->have < len)

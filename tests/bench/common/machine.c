@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BUSY_LOAD 2 /* for each core; a benchmark that has just ended leaves about 1 */
+
 static int cores[2];
 
 void bench_die(const char *format, ...)
@@ -80,6 +82,9 @@ void bench_begin(const char *title)
            kernel.sysname, kernel.release, (unsigned long long)limit.rlim_cur, hijack_version_string());
     if (count < 2)
         printf("With one core the client takes time from the server: the ratios mean little.\n");
+    double load;
+    if (getloadavg(&load, 1) == 1 && load > count * BUSY_LOAD)
+        printf("The machine is busy (load average %.1f): run this again when it is idle.\n", load);
     printf("\n");
 }
 
