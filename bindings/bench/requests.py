@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "bindings/bench"))
 from program import Program, end_on_sigterm, table  # noqa: E402
 
 BUILD = (ROOT / os.environ.get("HIJACK_BUILD", "build/release")).resolve()
+LOAD = BUILD / "tests/bench/requests"
 PYTHON = [str(ROOT / "build/venv/bin/python"), str(ROOT / "python/bench/hello.py")]
 RUBY = ["ruby", f"-I{ROOT}/ruby/lib", str(ROOT / "ruby/bench/hello.rb")]
 GO = [str(BUILD / "go/hello")]
@@ -50,8 +51,8 @@ class Server:
     def turn(self, milliseconds, counts):
         """Puts load on it; the first turn of each, which warms up, does not count."""
         used, start = self.program.cpu_seconds(), time.monotonic()
-        load = [str(BUILD / "tests/bench/requests"), "-p", str(self.program.address[1]), "-t", str(milliseconds)]
-        result = subprocess.run(load, stdout=subprocess.PIPE, text=True, check=False)
+        command = [str(LOAD), "-p", str(self.program.address[1]), "-t", str(milliseconds)]
+        result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         used, passed = self.program.cpu_seconds() - used, time.monotonic() - start
         if result.returncode != 0:
             sys.exit(f"{self.name}: the load ended with exit code {result.returncode}")
@@ -107,6 +108,8 @@ def main():
             parser.exit(2, f"requests.py: {language}: not one of {', '.join(LANGUAGES)}\n")
     if options.rounds < 1 or options.ms < 10:
         parser.exit(2, "requests.py: --rounds must be at least 1 and --ms at least 10\n")
+    if not LOAD.exists():
+        sys.exit(f"{LOAD} is not there: build it with cmake --preset release, or run make bench")
     end_on_sigterm()
     core = min(os.sched_getaffinity(0))  # the load takes the last one
     for language in options.languages:
