@@ -38,7 +38,7 @@ check: ## the short form for daily work: build, then the unit, api and net tests
 bench: ## release build, then every benchmark, one after the other; installs what is missing
 	@scripts/install-deps test
 	@cmake --preset release >/dev/null
-	@for language in c ruby python go; do HIJACK_BUILD=build/release scripts/prepare $$language || exit; done
+	@for language in c ruby "python test" go; do HIJACK_BUILD=build/release scripts/prepare $$language || exit; done
 	@$(more_descriptors); exec scripts/bench
 
 install: ## release build into PREFIX=/usr/local (DESTDIR is honoured); installs what is missing

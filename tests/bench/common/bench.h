@@ -26,6 +26,9 @@ _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 
 /* Prints the machine once, and raises the descriptor limit as far as permitted. */
 void bench_begin(const char *title);
 
+/* What bench_begin does about cores, for a program that prints no machine. Returns how many there are. */
+int bench_choose_cores(void);
+
 /* The whole number at argv[index], or fallback where there is none. */
 long bench_argument(int argc, char **argv, int index, const char *name, long fallback, long min, long max);
 
@@ -43,6 +46,7 @@ double bench_median(double *values, size_t count);
 struct bench_versus {
     double ours, theirs;
     double of_medians, median_of_ratios;
+    double least, most; /* of the quotients */
 };
 struct bench_versus bench_versus(const double *ours, const double *theirs, size_t count);
 
@@ -119,5 +123,60 @@ void bench_library_wait(const struct bench_library *library, int stat, uint64_t 
 
 /* Ends the program when result is an error of the library, else returns it. */
 int bench_check(int result, const char *what);
+
+/* ---- hello.c ---- */
+
+#define BENCH_HELLO "hello"
+#define BENCH_BODY_BYTES 1024 /* of a request's body */
+
+/* What a hello server has answered. Its own thread counts, any other may read. */
+struct bench_served {
+    _Atomic uint64_t requests;
+    _Atomic uint64_t bodies; /* requests that had BENCH_BODY_BYTES of 'x' and nothing else */
+};
+
+/* True for BENCH_BODY_BYTES of 'x'. */
+bool bench_body_right(const char *body, size_t len);
+
+/* A server of the library that answers every request with BENCH_HELLO: one loop thread and one polling thread, both on
+ * the core that the caller is bound to. It runs until the process ends. */
+uint16_t bench_hello_start(struct bench_served *served);
+
+/* Questions to a child that runs a hello server, for bench_hello_answer. */
+enum {
+    BENCH_ASK_PORT,
+    BENCH_ASK_REQUESTS,
+    BENCH_ASK_BODIES
+};
+
+/* The child's side: starts a hello server on the server's core, and answers the parent from the client's core. */
+void bench_hello_answer(int fd, uint16_t (*start)(struct bench_served *served));
+
+/* ---- load.c ---- */
+
+#define BENCH_MAX_LOAD 1024
+
+/* Keep-alive connections that send the request, wait for the whole answer, and send the request again. */
+struct bench_load {
+    uint16_t port;
+    int connections; /* 1 to BENCH_MAX_LOAD */
+    uint64_t ns;     /* how long answers count; before that it runs for a tenth of this time to warm up */
+    const char *request;
+    size_t request_len;
+};
+
+struct bench_load_result {
+    uint64_t answers;  /* within ns */
+    uint64_t requests; /* all that were sent, and answered, before and after as well */
+    uint64_t bytes;    /* of the answers */
+    uint64_t reopened; /* connections that the server closed with "Connection: close", and that were made again */
+    double rate;       /* answers a second */
+    double p50, p99;   /* from a request's send to the end of its answer, microseconds, within 3 % */
+};
+
+/* Runs a load on the calling thread, and waits for the answers that are on their way at its end. Every answer must be a
+ * 200 with a Content-Length and the body BENCH_HELLO, and nothing may follow it; a connection that closes unannounced
+ * or stays silent, or a wrong answer, ends the program. */
+struct bench_load_result bench_load(const struct bench_load *load);
 
 #endif

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BUSY_LOAD 2 /* for each core; a benchmark that has just ended leaves about 1 */
+
 static int cores[2];
 
 void bench_die(const char *format, ...)
@@ -46,7 +48,7 @@ static void processor_model(char *out, size_t size)
 }
 
 /* The first and the last core this process may use: on a machine with hyper-threads these are rarely siblings. */
-static int choose_cores(void)
+int bench_choose_cores(void)
 {
     cpu_set_t set;
     int count = 0;
@@ -75,11 +77,14 @@ void bench_begin(const char *title)
     prctl(PR_SET_TIMERSLACK, 1);
     processor_model(model, sizeof model);
     uname(&kernel);
-    int count = choose_cores();
+    int count = bench_choose_cores();
     printf("%s\n%s, %d core%s; %s %s; %llu descriptors; libhijack %s\n", title, model, count, count == 1 ? "" : "s",
            kernel.sysname, kernel.release, (unsigned long long)limit.rlim_cur, hijack_version_string());
     if (count < 2)
         printf("With one core the client takes time from the server: the ratios mean little.\n");
+    double load;
+    if (getloadavg(&load, 1) == 1 && load > count * BUSY_LOAD)
+        printf("The machine is busy (load average %.1f): run this again when it is idle.\n", load);
     printf("\n");
 }
 
@@ -143,5 +148,7 @@ struct bench_versus bench_versus(const double *ours, const double *theirs, size_
     struct bench_versus out = {.ours = median_of_copy(ours, count), .theirs = median_of_copy(theirs, count)};
     out.of_medians = out.ours / out.theirs;
     out.median_of_ratios = bench_median(ratios, count);
+    out.least = ratios[0];
+    out.most = ratios[count - 1];
     return out;
 }
