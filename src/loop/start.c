@@ -10,7 +10,9 @@
 
 #include "base/clock.h"
 #include "base/handle.h"
+#include "base/os/descriptors.h"
 #include "codec/sse.h"
+#include "core/listener.h"
 #include "loop/io/acceptor.h"
 #include "loop/loop.h"
 #include "loop/state.h"
@@ -20,6 +22,12 @@
 #define SPARE_DESCRIPTORS 64
 
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
+/* How far the descriptor table is made to grow before the loops run: 8 bytes and a bit of kernel memory each. A program
+ * that names its number of connections means it (8.3 MiB at the most); a limit that merely happens to be high, as in
+ * containers, is worth half a MiB. */
+#define RESERVED_DESCRIPTORS_MAX 1048576
+#define RESERVED_DESCRIPTORS_UNASKED 65536
 
 static int prepare_buffers(struct hj_loop *loop)
 {
@@ -100,6 +108,15 @@ static uint64_t connection_limit(const struct hj_server_options *options)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return UINT64_MAX;
     return limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? limit.rlim_cur - SPARE_DESCRIPTORS : limit.rlim_cur / 2 + 1;
+}
+
+static void reserve_descriptors(const struct hj_server *server, int fd)
+{
+    uint64_t connections = server->options.max_connections, count = RESERVED_DESCRIPTORS_UNASKED;
+    if (connections != 0)
+        count = connections < RESERVED_DESCRIPTORS_MAX - SPARE_DESCRIPTORS ? connections + SPARE_DESCRIPTORS
+                                                                           : RESERVED_DESCRIPTORS_MAX;
+    hj_descriptors_reserve(fd, count);
 }
 
 /* The program's signals are the program's threads' business. */
@@ -186,6 +203,7 @@ static int start_loops(struct hj_server *server)
             return rc;
         }
     }
+    reserve_descriptors(server, server->workers[0]->mailbox.notify.fd);
     int rc = start_threads(server);
     if (rc != 0)
         free_loops(server);

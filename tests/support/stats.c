@@ -74,6 +74,20 @@ int process_threads(void)
     return entries("/proc/self/task");
 }
 
+int process_descriptor_room(void)
+{
+    char line[256];
+    int room = -1;
+    FILE *file = fopen("/proc/self/status", "r");
+
+    CHECK(file != NULL);
+    while (room == -1 && fgets(line, sizeof(line), file) != NULL)
+        sscanf(line, "FDSize: %d", &room);
+    fclose(file);
+    CHECK(room != -1);
+    return room;
+}
+
 uint64_t process_resident(void)
 {
     unsigned long long total = 0, resident = 0;

@@ -20,6 +20,8 @@ void members_wait_at(hijack_broadcaster *broadcaster, int count, const char *fil
 /* Open descriptors and threads of this process. */
 int process_descriptors(void);
 int process_threads(void);
+/* For how many descriptors the kernel's table of this process has room before it must grow. */
+int process_descriptor_room(void);
 /* Resident memory in bytes. */
 uint64_t process_resident(void);
 
