@@ -44,7 +44,7 @@ bench: ## release build, then every benchmark, one after the other; installs wha
 install: ## release build into PREFIX=/usr/local (DESTDIR is honoured); installs what is missing
 	@scripts/install-deps build
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
-	@cmake --build --preset release
+	@cmake --build --preset release --target hijack hijack_static
 	@cmake --install build/release
 
 docs: ## write docs/options.md from the library's own table
