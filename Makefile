@@ -8,7 +8,7 @@ PORT ?= 9292
 NAME = beep
 PREFIX ?= /usr/local
 
-.PHONY: help demo demo-c demo-ruby demo-python demo-go test check bench install docs format clean
+.PHONY: help demo demo-c demo-ruby demo-python demo-go test conformance stress check bench install docs format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -26,9 +26,12 @@ demo-c demo-ruby demo-python demo-go: demo-%:
 	@echo "Open the address below. Ctrl-C stops the demo; PORT=0 picks a free port."
 	@exec scripts/demo $* "$(NAME)" $(PORT)
 
-test: ## every test, also under the sanitizers; installs what is missing
+test: ## every test, also under the sanitizers and built by clang; installs what is missing
+conformance: ## every language's demos against the whole conformance suite, again and again, also under the sanitizers
+stress: ## the long form of the tests that repeat, hold many connections or mutate input; takes long
+test conformance stress:
 	@scripts/install-deps test
-	@exec scripts/run-tests
+	@exec scripts/run-tests $@
 
 check: ## the short form for daily work: build, then the unit, api and net tests; installs nothing
 	@cmake --preset dev >/dev/null
@@ -44,7 +47,7 @@ bench: ## release build, then every benchmark, one after the other; installs wha
 install: ## release build into PREFIX=/usr/local (DESTDIR is honoured); installs what is missing
 	@scripts/install-deps build
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
-	@cmake --build --preset release
+	@cmake --build --preset release --target hijack hijack_static
 	@cmake --install build/release
 
 docs: ## write docs/options.md from the library's own table

@@ -200,7 +200,7 @@ func TestConnCloseWakesEveryone(t *testing.T) {
 // A deadline that is set while the connection ends: neither waits for the other.
 func TestDeadlinesWhileItEnds(t *testing.T) {
 	addr, sockets, _ := hijacking(t, nil)
-	for i := 0; i < times(2000); i++ {
+	for i := 0; i < times(5000, 250); i++ {
 		c := dial(t, addr).get("/")
 		socket := within(t, "the socket", sockets)
 		ended := make(chan struct{}, 3)
@@ -237,7 +237,7 @@ func TestConnMethodsAtOnce(t *testing.T) {
 				all.Add(1)
 				go func() {
 					defer all.Done()
-					for j := 0; j < times(100); j++ {
+					for j := 0; j < times(2000, 100); j++ {
 						use(a)
 						use(b)
 					}

@@ -4,5 +4,5 @@ package hijack_test
 
 const collecting = false
 
-// times is how often a test repeats something.
-func times(n int) int { return n }
+// slowdown is by how much less a test repeats something; see modes_gc_test.go.
+const slowdown = 1

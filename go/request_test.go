@@ -154,7 +154,7 @@ func TestContextEndsWithTheClient(t *testing.T) {
 func TestClientsThatGoAtOnce(t *testing.T) {
 	server := newServer(t, nil)
 	var handlers sync.WaitGroup
-	asked := make(chan struct{}, 3*times(1000))
+	asked := make(chan struct{}, 3*times(10000, 1000))
 	addr := serve(t, server, func(r *hijack.Request) {
 		handlers.Add(1)
 		defer handlers.Done()
@@ -181,7 +181,7 @@ func TestClientsThatGoAtOnce(t *testing.T) {
 			r.Respond(200, nil, []byte("ok"))
 		}
 	})
-	for i := 0; i < times(1000); i++ {
+	for i := 0; i < times(10000, 1000); i++ {
 		for _, path := range []string{"/wait", "/socket", "/stream"} {
 			c := dial(t, addr).get(path)
 			if i%2 == 0 {

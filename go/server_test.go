@@ -317,7 +317,7 @@ func TestStats(t *testing.T) {
 // A server that was never started is freed with its last reference, with its socket.
 func TestForgottenServer(t *testing.T) {
 	before := leftovers()
-	for i := 0; i < times(100); i++ {
+	for i := 0; i < times(1000, 100); i++ {
 		server, err := hijack.NewServer(nil)
 		must(t, err)
 		_, err = server.NewBroadcaster(nil)
@@ -333,7 +333,7 @@ func TestForgottenServer(t *testing.T) {
 
 func TestCycles(t *testing.T) {
 	before := leftovers()
-	for i := 0; i < times(1000); i++ {
+	for i := 0; i < times(5000, 1000); i++ {
 		server, err := hijack.NewServer(hijack.Options{"threads": 1})
 		must(t, err)
 		_, err = server.NewBroadcaster(nil)

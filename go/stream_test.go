@@ -174,7 +174,7 @@ func TestWriteToAMemberThatIsBeingClosed(t *testing.T) {
 func TestNoWriterSleepsThroughDrained(t *testing.T) {
 	addr, streams, _ := streaming(t, hijack.Options{"high_water_bytes": 1, "low_water_bytes": 0}, nil)
 	const writers = 4
-	count := times(5000)
+	count := times(100000, 5000)
 	c := dial(t, addr).say("GET / HTTP/1.0\r\n\r\n")
 	c.head()
 	stream := within(t, "the stream", streams)

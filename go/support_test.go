@@ -43,6 +43,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// times is how often a test repeats something: long in the long form (HIJACK_LONG is set: make stress), else short.
+func times(long, short int) int {
+	if os.Getenv("HIJACK_LONG") != "" {
+		short = long
+	}
+	return (short + slowdown - 1) / slowdown
+}
+
 // counts is what a process has; threads are loop threads alone, since Go keeps its own for later use.
 type counts struct{ goroutines, descriptors, loops int }
 

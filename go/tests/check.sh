@@ -1,17 +1,42 @@
 #!/bin/sh
 # Tests of the Go package: check.sh [name...]; without a name, all of them.
 #
-#     style    gofmt and go vet, with each build tag
+#     style    gofmt, and go vet with each build tag
 #     test     the tests, with cgo's own checks
 #     race     under the race detector
 #     collect  with a collection at each use of a handle (build tag hijack_gc)
 #     static   linked with the static library (build tag hijack_static)
 #     package  in a module outside the checkout, see package.sh
 #
+# With --build first, the test programs are only compiled: that takes all processors, running them must not. They are
+# put into HIJACK_GO_TESTS, a new folder without it. HIJACK_LONG=1 repeats more often what needs it.
 # pkg-config must find libhijack; libhijack.so is found beside its .pc file.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/environment.sh
+
+run=true
+if [ "${1:-}" = --build ]; then
+    run=false
+    shift
+fi
+if [ -n "${HIJACK_GO_TESTS:-}" ]; then
+    mkdir -p "$HIJACK_GO_TESTS"
+    programs=$(cd "$HIJACK_GO_TESTS" && pwd)
+else
+    programs=$(mktemp -d)
+    trap 'rm -rf "$programs"' EXIT
+fi
+
+# tests <name> <arguments of go>...: compiles the test program, which go leaves alone when it is up to date, and runs it
+# as "go test" would. The step style has vetted all of it.
+tests()
+{
+    program=$programs/$1
+    shift
+    go test -c -vet=off -o "$program" "$@" .
+    ! $run || "$program" -test.timeout="${HIJACK_LONG:+2}5m" -test.paniconexit0
+}
 
 for name in ${*:-style test race collect static package}; do
     case $name in
@@ -21,17 +46,21 @@ for name in ${*:-style test race collect static package}; do
             echo "gofmt -w changes these files:" $unformatted >&2
             exit 1
         fi
-        for tags in none hijack_gc hijack_static; do
-            go vet -tags $tags ./...
+        go vet ./...
+        for tags in hijack_gc hijack_static; do # only the package itself has files that a tag adds
+            go vet -tags $tags .
         done
         ;;
-    test) GODEBUG=cgocheck=1 go test -count=1 . ;;
-    race) go test -count=1 -race . ;;
-    collect) go test -count=1 -tags hijack_gc . ;;
-    static) go test -count=1 -tags hijack_static . ;;
+    test)
+        export GODEBUG=cgocheck=1
+        tests test
+        ;;
+    race) tests race -race ;;
+    collect) tests collect -tags hijack_gc ;;
+    static) tests static -tags hijack_static ;;
     package) tests/package.sh ;;
     *)
-        sed -n '2,9s/^# \{0,1\}//p' tests/check.sh >&2
+        sed -n '2,13s/^# \{0,1\}//p' tests/check.sh >&2
         exit 2
         ;;
     esac

@@ -114,11 +114,11 @@ void hj_http_date(char out[HJ_HTTP_DATE_LEN], time_t t)
     const unsigned month = march_month < 10 ? march_month + 2 : march_month - 10; /* 0: January */
     const unsigned year = era * 400 + year_of_era + (month < 2);
 
-    char *at = put_text(out, "ThuFriSatSunMonTueWed" + days % 7 * 3, 3);
+    char *at = put_text(out, &"ThuFriSatSunMonTueWed"[days % 7 * 3], 3);
     at = put_text(at, ", ", 2);
     at = put_digits(at, day_of_year - (153 * march_month + 2) / 5 + 1, 2);
     at = put_text(at, " ", 1);
-    at = put_text(at, "JanFebMarAprMayJunJulAugSepOctNovDec" + month * 3, 3);
+    at = put_text(at, &"JanFebMarAprMayJunJulAugSepOctNovDec"[month * 3], 3);
     at = put_text(at, " ", 1);
     at = put_digits(at, year, 4);
     at = put_text(at, " ", 1);

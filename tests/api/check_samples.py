@@ -1,4 +1,4 @@
-"""Each C sample with a main in README.md and docs/ compiles without a warning and links."""
+"""Each C sample with a main in README.md and docs/ compiles as strict C11 without a warning, and links."""
 
 import os
 import pathlib
@@ -22,8 +22,9 @@ with tempfile.TemporaryDirectory() as folder:
             # Named after the page and padded, so that the compiler's messages point into it.
             sample = pathlib.Path(folder, f"{count}.c")
             sample.write_text(f'#line {line} "{page.relative_to(source)}"\n{code}')
-            command = [str(compiler), "-Wall", "-Wextra", "-Werror", f"-I{source}/include", f"-I{build}/include",
-                       "-o", os.path.join(folder, "sample"), str(sample), f"-L{build}", "-lhijack", "-pthread"]
+            command = [str(compiler), "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+                       f"-I{source}/include", f"-I{build}/include", "-o", os.path.join(folder, "sample"), str(sample),
+                       f"-L{build}", "-lhijack", "-pthread"]
             result = subprocess.run(command, text=True, capture_output=True)
             if result.returncode:
                 problems.append(f"{page.relative_to(source)}:{line}: does not compile\n{result.stderr}")

@@ -1,6 +1,6 @@
 /* Runs a fuzz target over the files of a folder, then over mutations of them. The mutations come from a fixed seed, so
  * that a failure happens again. Each input lies in memory of exactly its size, where a sanitizer sees a read past it.
- * Usage: fuzz_<name> folder [mutations] */
+ * Usage: fuzz_<name> folder [mutations]; HIJACK_LONG=1 makes the default the larger one. */
 #include "target.h"
 
 #include <dirent.h>
@@ -11,7 +11,8 @@
 enum {
     MAX_FILES = 200,
     MAX_SIZE = 16384,
-    MUTATIONS = 100000
+    MUTATIONS = 100000,
+    MUTATIONS_LONG = 5000000
 };
 
 struct input {
@@ -110,7 +111,9 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < file_count; ++i)
         run(&files[i]);
-    long mutations = argc > 2 ? atol(argv[2]) : MUTATIONS;
+    long mutations = getenv("HIJACK_LONG") != NULL ? MUTATIONS_LONG : MUTATIONS;
+    if (argc > 2)
+        mutations = atol(argv[2]);
     for (long i = 0; i < mutations; ++i) {
         input = files[random_below(file_count)];
         for (uint64_t n = 1 + random_below(4); n > 0; --n)

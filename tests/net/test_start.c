@@ -113,7 +113,7 @@ static int try_start(int room, int again)
 
 static void check_start(int room, int again)
 {
-    int status;
+    int status = 0;
     pid_t child = fork();
 
     if (child == 0)

@@ -84,7 +84,7 @@ static void churn(struct fixture *f, hijack_broadcaster *room, int total)
 static void test_held_routes(void **state)
 {
     struct fixture *f = *state;
-    int total = 10000 / (int)clock_scale();
+    int total = clock_times(100000, 4000);
     hijack_broadcaster *room = fixture_hold(f, "/sse", HIJACK_HOLD_SSE);
 
     OK(hijack_server_hold(f->server, LIT("/stream"), HIJACK_HOLD_STREAM, NULL, 0, room));
@@ -105,7 +105,7 @@ static void test_handles(void **state)
 {
     struct fixture *f = *state;
     hijack_broadcaster *rooms[8];
-    int total = 2000 / (int)clock_scale();
+    int total = clock_times(20000, 1000);
 
     for (int i = 0; i < 8; i++)
         rooms[i] = fixture_broadcaster(f);

@@ -40,7 +40,7 @@ static struct client **crowd(struct fixture *f, hijack_broadcaster *room, int co
 static void test_all_get_all(void **state)
 {
     struct fixture *f = *state;
-    int count = 5000 / (int)clock_scale(), messages = 50;
+    int count = clock_times(8000, 2000), messages = clock_times(800, 80);
     char *expected = malloc((size_t)messages * MESSAGE);
 
     hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
@@ -87,7 +87,7 @@ static uint64_t drain(struct client *client)
 static void test_slow_and_dead(void **state)
 {
     struct fixture *f = *state;
-    int count = 500 / (int)clock_scale(), rounds = 1500;
+    int count = 500 / (int)clock_scale(), rounds = clock_times(6000, 1500);
     size_t len = 8192;
     char *message = malloc(len), byte;
     uint64_t resident = 0, longest = 0;

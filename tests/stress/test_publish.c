@@ -41,7 +41,7 @@ static int pile_up(struct fixture *f, hijack_broadcaster *room)
 
 static void test_empty_messages(void **state)
 {
-    int status;
+    int status = 0;
 
     (void)state;
     pid_t child = fork();

@@ -56,7 +56,7 @@ static void test_no_growth(void **state)
     uint64_t before = 0;
 
     fixture_start(f);
-    for (int round = 0; round < 500; round++) {
+    for (int round = 0; round < clock_times(5000, 500); round++) {
         if (round == 100)
             before = process_resident();
         for (int i = 0; i < 100; i++) {

@@ -115,6 +115,11 @@ unsigned clock_scale(void)
 #endif
 }
 
+int clock_times(int long_form, int short_form)
+{
+    return (getenv("HIJACK_LONG") != NULL ? long_form : short_form) / (int)clock_scale();
+}
+
 unsigned clock_limit_ms(void)
 {
     return 5000 * clock_scale();

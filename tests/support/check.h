@@ -55,6 +55,9 @@ void clock_until_idle_at(const char *file, int line);
 unsigned clock_limit_ms(void);
 /* 1, or 4 under a sanitizer: for counts and for bounds on time. */
 unsigned clock_scale(void);
+/* How often a stress test does something: the first number in its long form (HIJACK_LONG is set: make stress), else the
+ * second; a quarter of it under a sanitizer. */
+int clock_times(int long_form, int short_form);
 /* Gives the processor away for a millisecond: the pause between two looks at a condition. */
 void clock_tick(void);
 
