@@ -152,7 +152,9 @@ func TestConnDeadlineMoves(t *testing.T) {
 			ended <- err
 		}()
 		must(t, a.SetDeadline(time.Now().Add(time.Hour)))
-		time.Sleep(time.Millisecond)
+		if _, ours := a.(*hijack.Socket); ours {
+			parked(t, 2)
+		}
 		must(t, a.SetDeadline(time.Now()))
 		wantTimeout(t, "one", within(t, "its end", ended))
 		wantTimeout(t, "the other", within(t, "its end", ended))
@@ -181,7 +183,9 @@ func TestConnCloseWakesEveryone(t *testing.T) {
 				ended <- err
 			}()
 		}
-		time.Sleep(5 * time.Millisecond)
+		if _, ours := a.(*hijack.Socket); ours {
+			parked(t, 2*each)
+		}
 		must(t, a.Close())
 		for i := 0; i < 2*each; i++ {
 			if err := within(t, "the end", ended); !errors.Is(err, net.ErrClosed) {

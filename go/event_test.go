@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // unknown are types that this package does not know, as a later version of the library may bring them. The last one is
 // known, but never about a connection.

@@ -37,13 +37,13 @@ func TestRequestAndItsEndInOneBatch(t *testing.T) {
 	server.mu.Unlock()
 	select {
 	case <-ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the handler of a client that had gone at once still waits")
 	}
 }
 
 func awaitQueued(t *testing.T, server *Server, events uint64) {
-	for deadline := time.Now().Add(20 * time.Second); server.Stats()["events_queued"] < events; {
+	for deadline := time.Now().Add(patience); server.Stats()["events_queued"] < events; {
 		if time.Now().After(deadline) {
 			t.Errorf("%d events are queued, not %d", server.Stats()["events_queued"], events)
 			return

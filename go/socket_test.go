@@ -96,7 +96,7 @@ func TestCloseWriteWakesTheWriter(t *testing.T) {
 	fill(t, socket)
 	ended := make(chan error, 1)
 	go func() { _, err := socket.Write(make([]byte, 1<<20)); ended <- err }()
-	time.Sleep(5 * time.Millisecond) // mostly Write waits by then; the result is the same when it does not
+	parked(t, 1)
 	must(t, socket.CloseWrite())
 	wantError(t, within(t, "the end of the write", ended), hijack.ErrClosed, "write ")
 	c.ended()
@@ -140,7 +140,7 @@ func TestReadingIsByCredit(t *testing.T) {
 	_, err := io.ReadFull(socket, one)
 	must(t, err)
 	until(t, "the window is full", func() bool { return server.Stats()["bytes_in"] >= 64<<10 })
-	time.Sleep(20 * time.Millisecond) // for more than that to be read, if anything were wrong
+	barrier(t, server)
 	if in := server.Stats()["bytes_in"]; in > 64<<10+4096 {
 		t.Errorf("%d bytes were read for a program that took one", in)
 	}
@@ -199,18 +199,6 @@ func TestDetachIsNotTheEndOfThePeer(t *testing.T) {
 	}
 }
 
-// fill writes until nothing more goes out to a peer that reads nothing.
-func fill(t *testing.T, to interface {
-	io.Writer
-	SetWriteDeadline(time.Time) error
-}) {
-	for n := 1; n > 0; {
-		must(t, to.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
-		n, _ = to.Write(make([]byte, 1<<20))
-	}
-	must(t, to.SetWriteDeadline(time.Time{}))
-}
-
 // Detach waits for a peer that takes nothing; it gives up with its context, and leaves nothing open.
 func TestDetachGivesUp(t *testing.T) {
 	addr, sockets, server := hijacking(t, nil)
@@ -236,7 +224,7 @@ func TestDetachOfAPeerThatGoes(t *testing.T) {
 		_, _, err := socket.Detach(context.Background())
 		detached <- err
 	}()
-	time.Sleep(5 * time.Millisecond) // mostly Detach waits by then; the result is the same when it does not
+	parked(t, 1)
 	c.SetLinger(0)
 	c.Close()
 	if err := within(t, "the end", detached); !errors.Is(err, hijack.ErrReset) {

@@ -116,7 +116,7 @@ func TestBackPressure(t *testing.T) {
 	must(t, c.SetReadBuffer(4096))
 	stream := within(t, "the stream", streams)
 	big := make([]byte, 32<<20)
-	must(t, stream.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
+	must(t, stream.SetWriteDeadline(time.Now().Add(time.Second)))
 	n, err := stream.Write(big)
 	wantError(t, err, os.ErrDeadlineExceeded, "write 127.0.0.1:")
 	if n <= 0 || n >= len(big) {
@@ -127,8 +127,10 @@ func TestBackPressure(t *testing.T) {
 	}
 	_, err = stream.WriteString("x")
 	wantError(t, err, os.ErrDeadlineExceeded, "write ")
-	fill(t, stream) // also where the first write gave up before the peer's buffers were full
 
+	dial(t, addr).get("/")
+	stream = within(t, "another stream", streams)
+	fill(t, stream)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	_, err = stream.WriteContext(ctx, []byte("x"))
@@ -138,7 +140,7 @@ func TestBackPressure(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- stream.SendEvent(hijack.Event{Data: "waits"}) }()
 	go func() { _, err := stream.Write(big); ended <- err }()
-	time.Sleep(10 * time.Millisecond) // for one of them to wait for the peer, and the other for the first
+	parked(t, 2) // one of them for the peer, the other for the first
 	must(t, stream.Abort())
 	wantError(t, within(t, "the first", ended), hijack.ErrClosed, "write ")
 	wantError(t, within(t, "the second", ended), hijack.ErrClosed, "write ")

@@ -20,7 +20,7 @@ import (
 	hijack "github.com/libhijack/libhijack/go"
 )
 
-const patience = 20 * time.Second // for what must happen; nothing waits that long when all is well
+const patience = 60 * time.Second // for what must happen; nothing waits that long when all is well
 
 // TestMain also looks at what is left behind once all tests are over.
 func TestMain(m *testing.M) {
@@ -156,6 +156,40 @@ func until(t testing.TB, what string, condition func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: did not happen in %v", what, patience)
 		}
+	}
+}
+
+// parked waits until so many goroutines wait in a call of the package for the other side, or for each other.
+func parked(t testing.TB, goroutines int) {
+	t.Helper()
+	until(t, fmt.Sprint(goroutines, " goroutines wait"), func() bool {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		return bytes.Count(stacks, []byte("[select]:\ngithub.com/libhijack/libhijack/go.pause(")) >= goroutines
+	})
+}
+
+// flood is more than the kernel takes for a peer that does not read: 4 MiB for sending, 128 KiB for receiving.
+var flood = make([]byte, 12<<20)
+
+// fill writes so much to a peer that does not read that nothing more is taken until it does.
+func fill(t testing.TB, to interface{ TryWrite([]byte) error }) {
+	t.Helper()
+	must(t, to.TryWrite(flood))
+	wantError(t, to.TryWrite([]byte("x")), hijack.ErrWouldBlock, "write ")
+}
+
+// barrier waits until the only loop of a server has got round, so that it has done whatever it was about to do.
+func barrier(t *testing.T, server *hijack.Server) {
+	t.Helper()
+	for i := 0; i < 3; i++ {
+		socket, peer := pair(t, server, false)
+		_, err := peer.Write([]byte("x"))
+		must(t, err)
+		must(t, socket.SetReadDeadline(time.Now().Add(patience)))
+		_, err = socket.Read(make([]byte, 1))
+		must(t, err)
+		must(t, socket.Close())
 	}
 }
 

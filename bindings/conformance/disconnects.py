@@ -76,11 +76,11 @@ def no_descriptor_left(case, name, paths):
         come_and_go(case, demo, path)
     for client in [case.connect(demo) for _ in range(3)]:  # what a language opens once is open now
         client.close()
-    time.sleep(0.1)
-    before = eventually("descriptors after a first crowd", demo.descriptors, lambda count: count < 60, 5)
+    eventually("connections after a first crowd", demo.connections, 0)
+    before = demo.descriptors()
     for path in paths * 2:
         come_and_go(case, demo, path)
-    eventually("descriptors of the demo, as before", demo.descriptors, lambda count: count <= before, 5)
+    eventually("descriptors of the demo, as before", demo.descriptors, lambda count: count <= before)
     case.lives(demo)
     demo.stop("after clients that came and went")
 

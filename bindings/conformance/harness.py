@@ -15,11 +15,11 @@ import tempfile
 import threading
 import time
 
-from client import Client, Failed, shown
+from client import Client, Failed, Kernel, shown
 
 HOST = "127.0.0.1"
 START_SECONDS = 60  # a first start may have to compile
-STOP_SECONDS = 5  # from the signal to the end of the process, on a busy machine
+STOP_SECONDS = 20  # from the signal to the end of the process, on a busy machine
 BEEP_MS = "100"  # what shared beep demos run with
 
 SCENARIOS = []  # (name, function), in the order of the files
@@ -58,7 +58,7 @@ def took(what, seen, least, most):
         raise Mistimed(what, f"{least:.1f} to {most:.1f}", f"{seen:.3f}")
 
 
-def eventually(what, function, expected, seconds=10):
+def eventually(what, function, expected, seconds=30):
     """Calls function until its result is expected, which may be a value or a condition on the result."""
     holds = expected if callable(expected) else lambda result: result == expected
     deadline = time.monotonic() + seconds
@@ -70,6 +70,16 @@ def eventually(what, function, expected, seconds=10):
             wanted = expected.__doc__ or "another result" if callable(expected) else shown(expected)
             raise Failed(what, f"{wanted} within {seconds} s", shown(seen))
         time.sleep(0.01)
+
+
+def window_shut(client):
+    """Waits until bytes wait at the demo's end because the client takes none."""
+    eventually("whether the window is shut", lambda: (end := client.other_end()) and end.window_shut, True)
+
+
+def all_read(client):
+    """Waits until the demo has read all that the client has sent."""
+    eventually("bytes that the demo has not read", lambda: (end := client.other_end()) and end.unread, 0)
 
 
 def free_port():
@@ -148,7 +158,7 @@ class Demo:
         """The process ends by itself in time, with exit code 0, silently, and leaves no other process."""
         equal(f"the exit code of {self.name} {what}, within {seconds} s", self.wait(seconds), 0)
         equal(f"stderr of {self.name} {what}", self.stderr(), "")
-        eventually(f"processes that {self.name} left {what}", self.group_lives, False, 1)
+        eventually(f"processes that {self.name} left {what}", self.group_lives, False, 10)
 
     def group_lives(self):
         try:
@@ -183,6 +193,10 @@ class Demo:
         for demo in list(Demo.running):
             demo.kill()
 
+    def connections(self):
+        """How many it has open."""
+        return sum(end.process for end in Kernel.ends(self.port()))
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
@@ -194,7 +208,7 @@ class Demo:
             found.append((when, int(told.group(1))))
         return found
 
-    def told_clients(self, count, seconds=10):
+    def told_clients(self, count, seconds=30):
         """Waits until beep says that it has so many clients."""
         eventually("the clients in beep's last line", lambda: (self.beeps() or [(0, -1)])[-1][1], count, seconds)
 

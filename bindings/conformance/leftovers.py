@@ -1,8 +1,6 @@
 """Bytes that come before their time: behind the request that hijacks, or as requests in a pipeline."""
 
-import time
-
-from harness import equal, scenario
+from harness import all_read, equal, scenario
 from heads import NOT_FOUND
 from hijack import DETACHED, FULL, LINES, bytes_of
 
@@ -39,7 +37,7 @@ def torn_anywhere(case):
         client = case.connect(case.demo("hijack"))
         data = client.head("/hijack") + b"bytes"
         client.send(data[:at])
-        time.sleep(0.02)
+        all_read(client)
         client.send(data[at:])
         comes_back(f"torn at {at}", client, b"bytes")
 

@@ -1,13 +1,11 @@
 """500 clients at the same time on each demo."""
 
-import time
-
 from connections import Connections, request_bytes
-from harness import HOST, between, equal, eventually, scenario, took
+from harness import HOST, between, equal, eventually, scenario
 from hijack import FULL, LINES, bytes_of
 
 CROWD = 500
-SECONDS = 15
+SECONDS = 60
 BODY = FULL[FULL.index(b"\r\n\r\n") + 4:]
 
 
@@ -93,7 +91,7 @@ def partial(case):
 def requests(case):
     """All of them ask for the page at the same time, again and again."""
     connections = crowd(case, case.demo("sse"), "/")
-    start, length = time.monotonic(), None
+    length = None
     for _ in range(3):
         turns(connections, "clients without the whole page",
               lambda: lacking(connections, lambda data: b"</html>" in data), 0)
@@ -102,4 +100,3 @@ def requests(case):
         connections.forget()
         for connection in connections.all.values():
             connection.sock.send(connections.request)
-    took("seconds for 1500 pages", time.monotonic() - start, 0, SECONDS)

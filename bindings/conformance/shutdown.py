@@ -63,9 +63,9 @@ def end_with_clients(demo, clients, number):
     start = time.monotonic()
     demo.signal(number)
     demo.expect_end(f"after {number.name} with clients")
-    took(f"seconds until {demo.name} has ended", time.monotonic() - start, 0, 2)
+    took(f"seconds until {demo.name} has ended", time.monotonic() - start, 0, 10)
     said_nothing_else(demo)
-    return [client.rest(f"the end of a client of {demo.name}", 2, reset_is_fine=True) for client in clients]
+    return [client.rest(f"the end of a client of {demo.name}", reset_is_fine=True) for client in clients]
 
 
 @scenario

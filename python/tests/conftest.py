@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 import hijack
-from support import wait_until
+from support import PATIENCE, wait_until
 
 sys.dont_write_bytecode = True
 LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -72,7 +72,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], 
     def run_to_end(main: Coroutine[Any, Any, Any]) -> Any:
         loop = asyncio.new_event_loop() if request.param == "asyncio" else uvloop.new_event_loop()
         try:
-            result = loop.run_until_complete(asyncio.wait_for(main, 60))
+            result = loop.run_until_complete(asyncio.wait_for(main, 2 * PATIENCE))
             left = asyncio.all_tasks(loop)
             assert not left, f"tasks were left behind: {left}"
             return result

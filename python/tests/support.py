@@ -19,7 +19,7 @@ import pytest
 
 import hijack
 
-PATIENCE = 20.0
+PATIENCE = 60.0  #: seconds on a busy machine; nothing waits that long when all is well
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -230,7 +230,7 @@ class Ended:
 def run_clean(program: str, *arguments: str) -> str:
     """Runs a program that must end well without a word on stderr; returns what it printed."""
     with Child(program, *arguments) as child:
-        ended = child.finish(3 * PATIENCE)
+        ended = child.finish()
     assert ended.code == 0 and not ended.err, repr(ended)
     return ended.out
 

@@ -13,7 +13,7 @@ import hijack
 import hijack.aio
 from hijack import _core
 from hijack._channel import WINDOW
-from support import Client, fill, port_of
+from support import PATIENCE, Client, fill, port_of
 from test_stream import PIECE
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -51,14 +51,13 @@ class Peer:
 
 
 async def eventually(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         await asyncio.sleep(0.002)
 
 
-async def waiting(task: "asyncio.Future[Any]", channel: "hijack.aio.Stream | hijack.aio.Socket",
-                  count: int = 1) -> None:
+async def waiting(task: "asyncio.Future[Any]", channel: Any, count: int = 1) -> None:
     """Until so many tasks wait for the channel; this one has not ended."""
     await eventually(lambda: len(channel._changed._waiting) == count)
     assert not task.done(), "it did not wait"

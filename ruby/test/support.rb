@@ -10,7 +10,7 @@ require 'hijack_ffi'
 
 # What the tests share: servers that end with their test, plain clients, waiting for a condition.
 class HijackTest < Minitest::Test
-  PATIENCE = 20 # seconds, until a test gives up
+  PATIENCE = 60 # seconds, until a test gives up, on a busy machine; nothing waits that long when all is well
   LIB = File.expand_path('../lib', __dir__)
   Response = Struct.new(:status, :headers, :body)
 
@@ -80,7 +80,13 @@ class HijackTest < Minitest::Test
   # What the peer has sent up to and with this text.
   def read_until(client, text)
     found = String.new
-    within { found << client.readpartial(65_536) until found.include?(text) }
+    from = 0
+    within do
+      until found.index(text, from)
+        from = [found.bytesize - text.bytesize, 0].max
+        found << client.readpartial(65_536)
+      end
+    end
     found
   end
 
@@ -146,12 +152,23 @@ class HijackTest < Minitest::Test
     Dir.children('/proc/self/task').size
   end
 
-  # Writes until the peer's and the kernel's buffers are full, and stay so: those of TCP grow for a while.
+  # More than the kernel takes for a peer that does not read: 4 MiB for sending, 128 KiB for receiving.
+  FLOOD = 'x' * (12 << 20)
+
+  # Writes so much to a peer that does not read that nothing more is taken until it does.
   def fill(connection)
-    quiet = 0
-    while quiet < 3
-      nil until connection.write_nonblock('x' * 65_536, exception: false) == :wait_writable
-      quiet = connection.wait_writable(0.1) ? 0 : quiet + 1
+    assert_equal FLOOD.bytesize, connection.write_nonblock(FLOOD)
+    assert_equal :wait_writable, connection.write_nonblock('x', exception: false)
+  end
+
+  # Waits until a server's only loop has got round, so that it has done whatever it was about to do.
+  def barrier(server)
+    3.times do
+      ours, theirs = pair
+      socket = server.adopt(ours)
+      theirs.write 'x'
+      within { socket.readpartial(1) }
+      socket.close
     end
   end
 
