@@ -136,6 +136,8 @@ static void options_are_inherited(void **state)
     set(server, "/up/big/*", "max_body_bytes", "1m");
     set(server, "/up", "max_body_bytes", "7");
     set(server, "/u*", "max_body_bytes", "2k");
+    set(server, "/down/*", "max_body_bytes", "3"); /* shorter than /up/big/, and no beginning of it */
+    set(server, "/down/*", "request_body", "whole");
     server->options.max_body_bytes = 99;
     hj_routes_settle(server);
     HAS("/", HJ_BODY_WHOLE, 99);
@@ -143,6 +145,7 @@ static void options_are_inherited(void **state)
     HAS("/up", HJ_BODY_WHOLE, 7);
     HAS("/upper", HJ_BODY_WHOLE, 2048);
     HAS("/up/", HJ_BODY_PIECES, 2048);
+    HAS("/down/big", HJ_BODY_WHOLE, 3);
     HAS("/up/big/", HJ_BODY_PIECES, 1 << 20);
     HAS("/up/big/held", HJ_BODY_PIECES, 1 << 20);
     HAS("/up/big/one", HJ_BODY_WHOLE, 1 << 20);
