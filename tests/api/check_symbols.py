@@ -5,7 +5,7 @@ import subprocess
 
 import project
 
-MAX_FUNCTIONS = 70
+MAX_FUNCTIONS = 100
 
 source, library = project.arguments(2)
 declared = project.declared(source)

@@ -63,7 +63,7 @@ static void check_found(const struct hj_server *server, const char *path, const 
 static const char *const paths[] = {"/a*", "/a", "/a/b*", "/a/b", "/a/b/c", "/x", "/"};
 #define PATHS (sizeof(paths) / sizeof(paths[0]))
 
-static void the_most_special_is_found(void **state)
+static void the_most_specific_is_found(void **state)
 {
     (void)state;
     for (size_t first = 0; first < PATHS; ++first) {
@@ -202,7 +202,7 @@ static void bad_paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_most_special_is_found),
+        cmocka_unit_test(the_most_specific_is_found),
         cmocka_unit_test(no_routes),
         cmocka_unit_test(everything),
         cmocka_unit_test(options_are_inherited),
