@@ -156,7 +156,8 @@ const (
 // isKnownEvent is whether this package knows the type; other types are of a later version, and skipped.
 func isKnownEvent(kind uint32) bool {
 	switch kind {
-	case eventRequest, eventData, eventEOF, eventDrained, eventClosed, eventDetached, eventStopped, eventWake, eventHangup, eventMessage, eventConnected, eventMembers, eventMemberMessage:
+	case eventRequest, eventData, eventEOF, eventDrained, eventClosed, eventDetached, eventStopped, eventWake,
+		eventHangup, eventMessage, eventConnected, eventMembers, eventMemberMessage:
 		return true
 	}
 	return false

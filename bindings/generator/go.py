@@ -1,6 +1,7 @@
 """What the Go package takes from the header: constants and errors, and C functions that take handles as numbers, since
 Go must never hold a value that is no pointer in a pointer's type."""
 import re
+import textwrap
 
 from . import errors
 
@@ -58,8 +59,9 @@ def code(header):
 
 def predicate(name, comment, constants):
     cases = ", ".join(lower(camel(it.name.removeprefix("HIJACK_"))) for it in constants)
-    return ["", f"// {name} {comment}.", f"func {name}(kind uint32) bool {{", "\tswitch kind {", f"\tcase {cases}:",
-            "\t\treturn true", "\t}", "\treturn false", "}"]
+    lines = textwrap.wrap(f"case {cases}:", 110, subsequent_indent="\t")
+    return ["", f"// {name} {comment}.", f"func {name}(kind uint32) bool {{", "\tswitch kind {",
+            *(f"\t{line}" for line in lines), "\t\treturn true", "\t}", "\treturn false", "}"]
 
 
 def error_constants(header):

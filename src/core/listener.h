@@ -11,8 +11,8 @@
 int hj_listener_open(struct hj_listener *listener, const struct hj_server_options *options);
 void hj_listener_close(struct hj_listener *listener);
 
-/* One more socket on the same TCP address, whose share of the connections the kernel deals out to it. -1 where there
- * can be none (unix, inherited, or the system refuses): the loops then share the first one. */
+/* One more socket on the same TCP address; the kernel gives each socket its share of the connections. -1 if there can
+ * be none (unix, inherited, or the system refuses): the loops then share the first one. */
 int hj_listener_share(const struct hj_listener *listener, const struct hj_server_options *options);
 
 /* Sets on a socket what connections need: no delay, keep-alive, user timeout. Accepted sockets inherit it. */

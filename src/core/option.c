@@ -41,8 +41,9 @@
     CHOICE(server, request_body, bodies, whole,                                                                        \
            "whole: a request is delivered with its body; pieces: it is delivered after its head, and the program "     \
            "reads the body in pieces")                                                                                 \
-    MODE(server, unix_mode, umask,                                                                                     \
-         "rights of the file of a unix socket, as 0660; umask: what the process' umask leaves; in force at listen")    \
+    MODE(                                                                                                              \
+        server, unix_mode, umask,                                                                                      \
+        "rights of the file of a unix socket, as 0660; umask: what the process' umask leaves; takes effect at listen") \
     CHOICE(route, request_body, bodies, inherit,                                                                       \
            "whole or pieces, as the server's; inherit: as the next shorter prefix that sets it, else the server")      \
     NUMBER(route, max_body_bytes, size, 0, 1099511627776, inherit,                                                     \

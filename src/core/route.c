@@ -1,7 +1,7 @@
 /* Routes; see route.h. Any thread: building holds the server's lock, and what is settled does not change.
  *
  * Settled routes are sorted by length, a prefix before an exact path of the same length. The last one that matches a
- * path is therefore the most special: an exact path is as long as the path itself, and no prefix is longer. */
+ * path is therefore the most specific: an exact path is as long as the path itself, and no prefix is longer. */
 #include "core/route.h"
 
 #include <stdlib.h>

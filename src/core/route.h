@@ -37,7 +37,7 @@ int hj_route_claim(struct hj_route **out, struct hj_server *server, struct hj_sl
  * set come from the longest prefix that covers it and sets them, else from the server. */
 void hj_routes_settle(struct hj_server *server);
 
-/* The most special route for a path: the exact one, else the longest prefix, else NULL. Any thread, once settled. */
+/* The most specific route for a path: the exact one, else the longest prefix, else NULL. Any thread, once settled. */
 const struct hj_route *hj_route_find(const struct hj_server *server, struct hj_slice path);
 
 /* The options for requests of this route, which may be NULL. Once settled. */

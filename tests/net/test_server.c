@@ -153,6 +153,38 @@ static void test_route_options(void **state)
     response_expect(c, 200, "");
 }
 
+static void post(struct client *c, const char *path, const char *body)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text), "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", path, strlen(body),
+             body);
+    client_puts(c, text);
+}
+
+/* The longest body is that of the path: in a route, under a prefix, and elsewhere the server's. */
+static void test_route_body_limits(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *path, *good, *bad;
+    } limits[] = {{"/small/x", "1234", "12345"}, {"/small/er", "12", "123"}, {"/small", "12345678", "123456789"}};
+
+    fixture_option(f, OPT_MAX_BODY, "8");
+    OK(hijack_server_route_set(f->server, LIT("/small/*"), LIT("max_body_bytes"), LIT("4")));
+    OK(hijack_server_route_set(f->server, LIT("/small/er"), LIT("max_body_bytes"), LIT("2")));
+    OK(hijack_server_route(f->server, LIT("/small/er"), f->queue));
+    fixture_start(f);
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        struct client *c = client_connect(f->port);
+        post(c, limits[i].path, limits[i].good);
+        reply(f, next_request(f), "taken");
+        response_expect(c, 200, "taken");
+        post(c, limits[i].path, limits[i].bad);
+        response_expect(c, 413, "413 Content Too Large: the body is over the limit (option max_body_bytes)\n");
+    }
+}
+
 /* Connections are dealt out; each one's requests stay with one queue. */
 static void test_several_queues(void **state)
 {
@@ -346,9 +378,10 @@ static void test_stats(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_options),       TEST(test_option_table),   TEST(test_states),        TEST(test_routes),
-        TEST(test_route_options), TEST(test_several_queues), TEST(test_without_queue), TEST(test_stop_with_everything),
-        TEST(test_many_cycles),   TEST(test_stats),
+        TEST(test_options),        TEST(test_option_table),  TEST(test_states),
+        TEST(test_routes),         TEST(test_route_options), TEST(test_route_body_limits),
+        TEST(test_several_queues), TEST(test_without_queue), TEST(test_stop_with_everything),
+        TEST(test_many_cycles),    TEST(test_stats),
     };
 
     return RUN_TESTS(tests, argc, argv);

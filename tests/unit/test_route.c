@@ -63,7 +63,7 @@ static void check_found(const struct hj_server *server, const char *path, const 
 static const char *const paths[] = {"/a*", "/a", "/a/b*", "/a/b", "/a/b/c", "/x", "/"};
 #define PATHS (sizeof(paths) / sizeof(paths[0]))
 
-static void the_most_special_is_found(void **state)
+static void the_most_specific_is_found(void **state)
 {
     (void)state;
     for (size_t first = 0; first < PATHS; ++first) {
@@ -136,6 +136,8 @@ static void options_are_inherited(void **state)
     set(server, "/up/big/*", "max_body_bytes", "1m");
     set(server, "/up", "max_body_bytes", "7");
     set(server, "/u*", "max_body_bytes", "2k");
+    set(server, "/down/*", "max_body_bytes", "3"); /* shorter than /up/big/, and no beginning of it */
+    set(server, "/down/*", "request_body", "whole");
     server->options.max_body_bytes = 99;
     hj_routes_settle(server);
     HAS("/", HJ_BODY_WHOLE, 99);
@@ -143,6 +145,7 @@ static void options_are_inherited(void **state)
     HAS("/up", HJ_BODY_WHOLE, 7);
     HAS("/upper", HJ_BODY_WHOLE, 2048);
     HAS("/up/", HJ_BODY_PIECES, 2048);
+    HAS("/down/big", HJ_BODY_WHOLE, 3);
     HAS("/up/big/", HJ_BODY_PIECES, 1 << 20);
     HAS("/up/big/held", HJ_BODY_PIECES, 1 << 20);
     HAS("/up/big/one", HJ_BODY_WHOLE, 1 << 20);
@@ -199,7 +202,7 @@ static void bad_paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_most_special_is_found),
+        cmocka_unit_test(the_most_specific_is_found),
         cmocka_unit_test(no_routes),
         cmocka_unit_test(everything),
         cmocka_unit_test(options_are_inherited),
