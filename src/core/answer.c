@@ -7,6 +7,7 @@
 #include "core/broadcaster.h"
 #include "core/channel.h"
 #include "core/command.h"
+#include "core/membership.h"
 #include "core/request.h"
 #include "core/worker.h"
 
@@ -256,12 +257,12 @@ static int hold(struct hj_request *request, uint32_t kind, struct hj_slice heade
     }
     command->buf = response.head;
     command->value = (uint64_t)response.wire | (response.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0);
-    hj_broadcaster_address(broadcaster, request->worker);
-    uint64_t members = !request->is_head; /* HEAD gets the head alone */
-    atomic_fetch_add_explicit(&broadcaster->members, members, memory_order_relaxed);
+    if (request->is_head) /* which gets the head alone */
+        return answer(request, command);
+    hj_membership_begin(broadcaster, request->worker);
     rc = answer(request, command);
     if (rc != 0)
-        atomic_fetch_sub_explicit(&broadcaster->members, members, memory_order_relaxed);
+        hj_membership_end(broadcaster);
     return rc;
 }
 

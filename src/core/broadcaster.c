@@ -20,6 +20,7 @@ static void destroy(struct hj_object *object)
 {
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)object;
     free(atomic_load(&broadcaster->shards));
+    pthread_mutex_destroy(&broadcaster->lock);
     hj_object_unref(&broadcaster->server->object);
     free(broadcaster);
 }
@@ -27,13 +28,6 @@ static void destroy(struct hj_object *object)
 int hj_broadcaster_pin(struct hj_broadcaster **out, const void *handle)
 {
     return hj_handle_pin((struct hj_object **)out, handle, BROADCASTER);
-}
-
-void hj_broadcaster_address(struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
-{
-    uint64_t bit = 1ull << worker->index;
-    if ((atomic_load_explicit(&broadcaster->addressed, memory_order_relaxed) & bit) == 0)
-        atomic_fetch_or(&broadcaster->addressed, bit);
 }
 
 int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *server_handle)
@@ -52,6 +46,7 @@ int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *server_handl
     struct hj_broadcaster_options options;
     hj_options_default(&options, HJ_SCOPE_BROADCASTER);
     hj_object_init(&broadcaster->object, HJ_KIND_BROADCASTER, destroy);
+    pthread_mutex_init(&broadcaster->lock, NULL);
     atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
     atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
     hj_object_ref(&server->object);
@@ -95,7 +90,7 @@ static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
     struct hj_command *command = hj_command_new(HJ_OP_ADD, &broadcaster->object, &channel->object);
     if (command == NULL)
         return HIJACK_ENOMEM;
-    int rc = hj_rooms_join(&channel->rooms, broadcaster, channel->worker, command);
+    int rc = hj_subscriptions_join(&channel->subscriptions, broadcaster, channel->worker, command);
     if (rc != 0)
         hj_command_free(command);
     return rc;
@@ -106,7 +101,7 @@ static int remove_member(struct hj_broadcaster *broadcaster, struct hj_channel *
     struct hj_command *command = hj_command_new(HJ_OP_REMOVE, &broadcaster->object, &channel->object);
     if (command == NULL)
         return HIJACK_ENOMEM;
-    int rc = hj_rooms_leave(&channel->rooms, broadcaster, channel->worker, command);
+    int rc = hj_subscriptions_leave(&channel->subscriptions, broadcaster, channel->worker, command);
     if (rc != 0)
         hj_command_free(command);
     return rc;
@@ -171,11 +166,10 @@ static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, stru
     command->buf = response.head;
     command->value = response.wire;
     struct hj_worker *worker = hj_server_next_worker(broadcaster->server);
-    hj_broadcaster_address(broadcaster, worker);
-    atomic_fetch_add_explicit(&broadcaster->members, 1, memory_order_relaxed);
+    hj_membership_begin(broadcaster, worker);
     if (hj_worker_post(worker, command))
         return 0;
-    atomic_fetch_sub_explicit(&broadcaster->members, 1, memory_order_relaxed);
+    hj_membership_end(broadcaster);
     hj_command_free(command);
     return HIJACK_ESHUTDOWN;
 }
@@ -198,28 +192,36 @@ int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, 
     return rc;
 }
 
-/* One command for each addressed loop, in whose list it comes after everything asked before. */
+/* One command for one loop, in whose list it comes after everything asked before. */
+static int post_to(struct hj_worker *worker, struct hj_broadcaster *broadcaster, enum hj_op op,
+                   struct hj_message *message)
+{
+    struct hj_command *command = hj_command_new(op, &broadcaster->object, NULL);
+    uint64_t cost = message == NULL ? 0 : hj_message_cost(message);
+    if (command == NULL)
+        return HIJACK_ENOMEM;
+    if (message != NULL)
+        command->message = hj_message_ref(message);
+    atomic_fetch_add_explicit(&broadcaster->server->publish_waiting, cost, memory_order_relaxed);
+    if (hj_worker_post(worker, command))
+        return 0;
+    atomic_fetch_sub_explicit(&broadcaster->server->publish_waiting, cost, memory_order_relaxed);
+    hj_command_free(command);
+    return 0; /* that loop has ended */
+}
+
+/* To each loop that has members; all of them see the same order. */
 static int post_addressed(struct hj_broadcaster *broadcaster, enum hj_op op, struct hj_message *message)
 {
-    uint64_t addressed = atomic_load(&broadcaster->addressed);
     struct hj_server *server = broadcaster->server;
-    for (uint32_t i = 0; i < server->worker_count; ++i) {
-        if ((addressed >> i & 1) == 0)
-            continue;
-        struct hj_command *command = hj_command_new(op, &broadcaster->object, NULL);
-        if (command == NULL)
-            return HIJACK_ENOMEM;
-        if (message != NULL) {
-            command->message = hj_message_ref(message);
-            atomic_fetch_add_explicit(&server->publish_waiting, hj_message_cost(message), memory_order_relaxed);
-        }
-        if (!hj_worker_post(server->workers[i], command)) {
-            if (message != NULL)
-                atomic_fetch_sub_explicit(&server->publish_waiting, hj_message_cost(message), memory_order_relaxed);
-            hj_command_free(command);
-        }
-    }
-    return 0;
+    int rc = 0;
+    pthread_mutex_lock(&broadcaster->lock);
+    uint64_t addressed = atomic_load(&broadcaster->addressed);
+    for (uint32_t i = 0; i < server->worker_count && rc == 0; ++i)
+        if ((addressed >> i & 1) != 0)
+            rc = post_to(server->workers[i], broadcaster, op, message);
+    pthread_mutex_unlock(&broadcaster->lock);
+    return rc;
 }
 
 static int publish(struct hj_broadcaster *broadcaster, struct hj_slice event, struct hj_slice id, struct hj_slice data,

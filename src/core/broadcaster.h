@@ -3,6 +3,7 @@
 #ifndef HJ_CORE_BROADCASTER_H
 #define HJ_CORE_BROADCASTER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@ struct hj_shard;
 struct hj_broadcaster {
     struct hj_object object;
     struct hj_server *server; /* a reference */
+    pthread_mutex_t lock;     /* held while a message is posted, so that all loops get messages in one order */
     _Atomic uint64_t backlog_bytes;
     _Atomic uint32_t overflow;  /* enum hj_overflow */
     _Atomic uint64_t addressed; /* a bit for each loop that has, or is about to have, a member */
@@ -25,9 +27,5 @@ struct hj_broadcaster {
 
 /* Pins the broadcaster of a handle; unpin with hj_handle_unpin. */
 int hj_broadcaster_pin(struct hj_broadcaster **out, const void *handle);
-
-/* From here on messages go to this loop too. Called before the command that adds a member is posted, so that a message
- * published after it finds the member there. */
-void hj_broadcaster_address(struct hj_broadcaster *broadcaster, const struct hj_worker *worker);
 
 #endif

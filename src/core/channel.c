@@ -17,7 +17,7 @@ static void destroy(struct hj_object *object)
 {
     struct hj_channel *channel = (struct hj_channel *)object;
     hj_channel_drop_descriptor(channel);
-    hj_rooms_dispose(&channel->rooms);
+    hj_subscriptions_dispose(&channel->subscriptions);
     hj_object_unref(&channel->queue->object);
     hj_object_unref(&channel->server->object);
     free(channel);
@@ -33,7 +33,6 @@ int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server 
     atomic_store(&channel->object.user_data, user_data);
     atomic_init(&channel->room, HJ_NO_LENGTH);
     atomic_init(&channel->descriptor, -1);
-    hj_rooms_init(&channel->rooms);
     hj_object_ref(&server->object);
     channel->server = server;
     hj_object_ref(&queue->object);

@@ -10,7 +10,7 @@
 #include "base/slice.h"
 #include "core/command.h"
 #include "core/event.h"
-#include "core/rooms.h"
+#include "core/membership.h"
 #include "core/server.h"
 
 struct hj_conn;
@@ -38,7 +38,7 @@ struct hj_channel {
     _Atomic uint64_t room;    /* bytes that the Content-Length still allows, or HJ_NO_LENGTH */
     _Atomic uint64_t pending; /* bytes taken from the program and not yet written */
     _Atomic bool starved;     /* EAGAIN was answered, DRAINED is owed */
-    struct hj_rooms rooms;
+    struct hj_subscriptions subscriptions;
     _Atomic int descriptor; /* of a DETACHED event that was not polled; else -1. Whoever takes it out owns it */
     /* the loop's alone */
     struct hj_conn *conn; /* NULL before it starts and after it ends */

@@ -99,7 +99,7 @@ static void run_abort(struct hj_loop *loop, struct hj_command *command)
 static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_channel *channel = conn->channel;
-    hj_rooms_close(&channel->rooms);
+    hj_subscriptions_close(&channel->subscriptions);
     hj_shard_count(loop, conn);
     conn->channel = NULL;
     channel->conn = NULL;
@@ -136,7 +136,7 @@ static void run_add(struct hj_loop *loop, struct hj_command *command)
     struct hj_conn *conn = conn_of(&channel->object);
     const unsigned leaving = HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING | HJ_CONN_DISCARD;
     if (conn == NULL || (conn->flags & leaving) != 0) {
-        hj_rooms_forget(&channel->rooms, (struct hj_broadcaster *)command->object);
+        hj_subscriptions_forget(&channel->subscriptions, (struct hj_broadcaster *)command->object);
         return;
     }
     if (!hj_shard_add(loop, (struct hj_broadcaster *)command->object, conn))

@@ -218,11 +218,10 @@ static void leaving_all_with_a_channel(void **state)
     struct hj_channel *channel = calloc(1, sizeof(*channel));
     struct hj_command *command = NULL;
     CODE(hj_mailbox_open(&fixture->loop.worker.mailbox), 0);
-    hj_rooms_init(&channel->rooms);
     fixture->conns[0]->channel = channel;
     for (int room = 0; room < 3; ++room) {
         command = hj_command_new(HJ_OP_ADD, &fixture->rooms[room]->object, NULL);
-        CODE(hj_rooms_join(&channel->rooms, fixture->rooms[room], &fixture->loop.worker, command), 0);
+        CODE(hj_subscriptions_join(&channel->subscriptions, fixture->rooms[room], &fixture->loop.worker, command), 0);
         assert_true(hj_shard_add(&fixture->loop, fixture->rooms[room], fixture->conns[0]));
         assert_int_equal(atomic_load(&fixture->rooms[room]->members), 1);
     }
@@ -238,7 +237,7 @@ static void leaving_all_with_a_channel(void **state)
         command = next;
     }
     hj_mailbox_dispose(&fixture->loop.worker.mailbox);
-    hj_rooms_dispose(&channel->rooms);
+    hj_subscriptions_dispose(&channel->subscriptions);
     fixture->conns[0]->channel = NULL;
     free(channel);
 }

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "core/membership.h"
 #include "loop/conn.h"
 
 /* The broadcaster's slot for this loop; NULL when out of memory. */
@@ -100,8 +101,7 @@ void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn)
 void hj_shard_count(struct hj_loop *loop, struct hj_conn *conn)
 {
     for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next)
-        atomic_fetch_add_explicit(&hj_member_table_at(&loop->members, i)->shard->broadcaster->members, 1,
-                                  memory_order_relaxed);
+        hj_membership_begin(hj_member_table_at(&loop->members, i)->shard->broadcaster, &loop->worker);
 }
 
 /* out_ms counts from the start of the loop and may wrap around: the later one is the one with the smaller age. */
@@ -172,11 +172,11 @@ void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, s
 void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn)
 {
     if (conn->channel != NULL)
-        hj_rooms_close(&conn->channel->rooms);
+        hj_subscriptions_close(&conn->channel->subscriptions);
     while (conn->memberships != 0) {
         struct hj_shard *shard = hj_member_table_at(&loop->members, conn->memberships)->shard;
         if (conn->channel == NULL)
-            atomic_fetch_sub_explicit(&shard->broadcaster->members, 1, memory_order_relaxed);
+            hj_membership_end(shard->broadcaster);
         remove_at(loop, conn, &conn->memberships);
     }
 }

@@ -8,6 +8,7 @@
 
 #include "core/broadcaster.h"
 #include "core/listener.h"
+#include "core/membership.h"
 #include "loop/fanout/shard.h"
 #include "loop/held/ending.h"
 #include "loop/held/socket_input.h"
@@ -43,12 +44,6 @@ static struct hj_held_head *route_head(struct hj_loop *loop, const struct hj_rou
     return cached->head[*form] == NULL ? NULL : cached;
 }
 
-/* A member that was counted and did not come to be. */
-static void uncount(struct hj_broadcaster *broadcaster)
-{
-    atomic_fetch_sub_explicit(&broadcaster->members, 1, memory_order_relaxed);
-}
-
 /* Makes an open connection a member, counted already, that nobody has a handle of. */
 static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster, uint64_t how,
                  struct hj_buf *head)
@@ -58,7 +53,7 @@ static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcast
     conn->flags = (uint16_t)((how & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0);
     hj_transport_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
     if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false)) {
-        uncount(broadcaster);
+        hj_membership_end(broadcaster);
         return false;
     }
     if (conn->input != NULL && conn->input->len > loop->server->options.max_head_bytes)
@@ -67,7 +62,7 @@ static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcast
         hj_conn_drop_input(conn);
     if (hj_shard_add(loop, broadcaster, conn))
         return true;
-    uncount(broadcaster);
+    hj_membership_end(broadcaster);
     hj_conn_close(loop, conn, HIJACK_ENOMEM);
     return false;
 }
@@ -101,8 +96,7 @@ void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
         send_head_alone(loop, conn, head->head[form], (head->how[form] & HJ_HOLD_KEEP_ALIVE) != 0);
         return;
     }
-    hj_broadcaster_address(route->broadcaster, &loop->worker);
-    atomic_fetch_add_explicit(&route->broadcaster->members, 1, memory_order_relaxed);
+    hj_membership_begin(route->broadcaster, &loop->worker);
     hold(loop, conn, route->broadcaster, head->how[form], head->head[form]);
 }
 
@@ -144,7 +138,7 @@ void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
     struct hj_conn *conn = hj_pending_take(request);
     if (conn == NULL) {
         if (!request->is_head)
-            uncount(broadcaster);
+            hj_membership_end(broadcaster);
         return;
     }
     if (!request->is_head) {
@@ -194,7 +188,7 @@ void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)
     if (conn != NULL)
         hold(loop, conn, broadcaster, command->value, command->buf);
     else
-        uncount(broadcaster);
+        hj_membership_end(broadcaster);
 }
 
 void hj_holding_adopt_request(struct hj_loop *loop, struct hj_command *command)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "core/broadcaster.h"
-#include "core/rooms.h"
+#include "core/membership.h"
 #include "loop/loop.h"
 #include "loop/state.h"
 #include "support/check.h"
@@ -23,7 +23,7 @@ static void keep(struct hj_object *object)
 
 struct fixture {
     struct hj_loop loop;
-    struct hj_rooms rooms;
+    struct hj_subscriptions subscriptions;
     struct hj_broadcaster broadcasters[BROADCASTERS];
 };
 
@@ -33,7 +33,6 @@ static int setup(void **state)
     fixture->loop.worker.index = 5;
     for (int i = 0; i < BROADCASTERS; ++i)
         hj_object_init(&fixture->broadcasters[i].object, HJ_KIND_BROADCASTER, keep);
-    hj_rooms_init(&fixture->rooms);
     *state = fixture;
     return hj_mailbox_open(&fixture->loop.worker.mailbox);
 }
@@ -52,7 +51,7 @@ static int teardown(void **state)
     struct fixture *fixture = *state;
     free_commands(hj_mailbox_close(&fixture->loop.worker.mailbox));
     hj_mailbox_dispose(&fixture->loop.worker.mailbox);
-    hj_rooms_dispose(&fixture->rooms);
+    hj_subscriptions_dispose(&fixture->subscriptions);
     for (int i = 0; i < BROADCASTERS; ++i)
         assert_int_equal(atomic_load(&fixture->broadcasters[i].object.refs), 1); /* the list holds no references */
     free(fixture);
@@ -63,8 +62,9 @@ static int change(struct fixture *fixture, int i, enum hj_op op)
 {
     struct hj_broadcaster *broadcaster = &fixture->broadcasters[i];
     struct hj_command *command = hj_command_new(op, &broadcaster->object, NULL);
-    int rc = op == HJ_OP_ADD ? hj_rooms_join(&fixture->rooms, broadcaster, &fixture->loop.worker, command)
-                             : hj_rooms_leave(&fixture->rooms, broadcaster, &fixture->loop.worker, command);
+    int rc = op == HJ_OP_ADD
+                 ? hj_subscriptions_join(&fixture->subscriptions, broadcaster, &fixture->loop.worker, command)
+                 : hj_subscriptions_leave(&fixture->subscriptions, broadcaster, &fixture->loop.worker, command);
     if (rc != 0)
         hj_command_free(command); /* still the caller's */
     return rc;
@@ -101,7 +101,7 @@ static void joining_and_leaving(void **state)
     struct fixture *fixture = *state;
     CODE(join(fixture, 0), 0);
     assert_int_equal(members(fixture, 0), 1);
-    assert_int_equal(fixture->rooms.count, 1);
+    assert_int_equal(fixture->subscriptions.count, 1);
     assert_true(atomic_load(&fixture->broadcasters[0].addressed) ==
                 1u << 5); /* messages go to this loop from here on */
     CODE(join(fixture, 1), 0);
@@ -149,7 +149,7 @@ static void many_rooms(void **state)
         assert_int_equal(members(fixture, i), i % 2);
         CODE(i % 2 ? join(fixture, i) : leave(fixture, i), HIJACK_ESTATE);
     }
-    assert_int_equal(fixture->rooms.count, BROADCASTERS / 2);
+    assert_int_equal(fixture->subscriptions.count, BROADCASTERS / 2);
 }
 
 static void what_could_not_be_is_forgotten(void **state)
@@ -157,10 +157,11 @@ static void what_could_not_be_is_forgotten(void **state)
     struct fixture *fixture = *state;
     CODE(join(fixture, 0), 0);
     CODE(join(fixture, 1), 0);
-    hj_rooms_forget(&fixture->rooms, &fixture->broadcasters[0]);
+    hj_subscriptions_forget(&fixture->subscriptions, &fixture->broadcasters[0]);
     assert_int_equal(members(fixture, 0), 0);
     assert_int_equal(members(fixture, 1), 1);
-    hj_rooms_forget(&fixture->rooms, &fixture->broadcasters[0]); /* left by the program meanwhile: counted already */
+    hj_subscriptions_forget(&fixture->subscriptions,
+                            &fixture->broadcasters[0]); /* left by the program meanwhile: counted already */
     assert_int_equal(members(fixture, 0), 0);
     CODE(join(fixture, 0), 0);
 }
@@ -170,14 +171,14 @@ static void closing_leaves_all_for_good(void **state)
     struct fixture *fixture = *state;
     for (int i = 0; i < 10; ++i)
         CODE(join(fixture, i), 0);
-    hj_rooms_close(&fixture->rooms);
+    hj_subscriptions_close(&fixture->subscriptions);
     for (int i = 0; i < BROADCASTERS; ++i) {
         assert_int_equal(members(fixture, i), 0);
         CODE(join(fixture, i), HIJACK_ECLOSED);
         CODE(leave(fixture, i), HIJACK_ECLOSED);
     }
-    hj_rooms_forget(&fixture->rooms, &fixture->broadcasters[0]);
-    hj_rooms_close(&fixture->rooms);
+    hj_subscriptions_forget(&fixture->subscriptions, &fixture->broadcasters[0]);
+    hj_subscriptions_close(&fixture->subscriptions);
     for (int i = 0; i < BROADCASTERS; ++i)
         assert_int_equal(members(fixture, i), 0);
 }
@@ -192,7 +193,7 @@ static void a_loop_that_has_ended(void **state)
     CODE(leave(fixture, 0), HIJACK_ECLOSED);
     assert_int_equal(members(fixture, 0), 1);
     assert_int_equal(members(fixture, 1), 0);
-    hj_rooms_close(&fixture->rooms);
+    hj_subscriptions_close(&fixture->subscriptions);
     assert_int_equal(members(fixture, 0), 0);
 }
 
@@ -236,7 +237,7 @@ static void list_and_loop_see_the_same_order(void **state)
     for (int i = 0; i < 3; ++i)
         assert_int_equal(members(fixture, i), in[i]);
     assert_int_equal(in[0] + in[1] + in[2], balance);
-    assert_int_equal(fixture->rooms.count, balance);
+    assert_int_equal(fixture->subscriptions.count, balance);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

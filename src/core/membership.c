@@ -1,0 +1,139 @@
+/* Memberships in broadcasters; see membership.h. Any thread. */
+#include "core/membership.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <hijack/hijack.h>
+
+#include "core/broadcaster.h"
+#include "core/worker.h"
+
+/* A lock in each channel would be a sixth of its memory. */
+#define LOCKS 16
+
+static pthread_mutex_t locks[LOCKS] = {
+    PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+    PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+    PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+    PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+};
+
+static pthread_mutex_t *lock_of(const struct hj_subscriptions *subscriptions)
+{
+    return &locks[(uintptr_t)subscriptions / 64 % LOCKS]; /* neighbours in memory do not share one */
+}
+
+void hj_subscriptions_dispose(struct hj_subscriptions *subscriptions)
+{
+    free(subscriptions->list);
+}
+
+/* The entry of broadcaster, or count. */
+static uint32_t find(const struct hj_subscriptions *subscriptions, const struct hj_broadcaster *broadcaster)
+{
+    uint32_t i = 0;
+    while (i < subscriptions->count && subscriptions->list[i] != broadcaster)
+        ++i;
+    return i;
+}
+
+/* The list grows when its length has reached a power of two. */
+static bool make_room(struct hj_subscriptions *subscriptions)
+{
+    uint32_t count = subscriptions->count;
+    if (count != 0 && (count & (count - 1)) != 0)
+        return true;
+    size_t size = (count == 0 ? 1 : count * 2) * sizeof(struct hj_broadcaster *);
+    struct hj_broadcaster **list = realloc(subscriptions->list, size);
+    if (list == NULL)
+        return false;
+    subscriptions->list = list;
+    return true;
+}
+
+void hj_membership_begin(struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
+{
+    uint64_t bit = 1ull << worker->index;
+    if ((atomic_load_explicit(&broadcaster->addressed, memory_order_relaxed) & bit) == 0)
+        atomic_fetch_or(&broadcaster->addressed, bit);
+    atomic_fetch_add_explicit(&broadcaster->members, 1, memory_order_relaxed);
+}
+
+void hj_membership_end(struct hj_broadcaster *broadcaster)
+{
+    atomic_fetch_sub_explicit(&broadcaster->members, 1, memory_order_relaxed);
+}
+
+static int join_locked(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                       struct hj_worker *worker, struct hj_command *command)
+{
+    if (subscriptions->closed)
+        return HIJACK_ECLOSED;
+    if (find(subscriptions, broadcaster) != subscriptions->count)
+        return HIJACK_ESTATE;
+    if (!make_room(subscriptions))
+        return HIJACK_ENOMEM;
+    hj_membership_begin(broadcaster, worker);
+    if (!hj_worker_post(worker, command)) {
+        hj_membership_end(broadcaster);
+        return HIJACK_ECLOSED;
+    }
+    subscriptions->list[subscriptions->count++] = broadcaster;
+    return 0;
+}
+
+int hj_subscriptions_join(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                          struct hj_worker *worker, struct hj_command *command)
+{
+    pthread_mutex_t *lock = lock_of(subscriptions);
+    pthread_mutex_lock(lock);
+    int rc = join_locked(subscriptions, broadcaster, worker, command);
+    pthread_mutex_unlock(lock);
+    return rc;
+}
+
+static void remove_entry(struct hj_subscriptions *subscriptions, uint32_t i)
+{
+    hj_membership_end(subscriptions->list[i]);
+    subscriptions->list[i] = subscriptions->list[--subscriptions->count];
+}
+
+int hj_subscriptions_leave(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                           struct hj_worker *worker, struct hj_command *command)
+{
+    int rc = 0;
+    pthread_mutex_t *lock = lock_of(subscriptions);
+    pthread_mutex_lock(lock);
+    uint32_t i = find(subscriptions, broadcaster);
+    if (subscriptions->closed)
+        rc = HIJACK_ECLOSED;
+    else if (i == subscriptions->count)
+        rc = HIJACK_ESTATE;
+    else if (!hj_worker_post(worker, command))
+        rc = HIJACK_ECLOSED;
+    else
+        remove_entry(subscriptions, i);
+    pthread_mutex_unlock(lock);
+    return rc;
+}
+
+void hj_subscriptions_forget(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster)
+{
+    pthread_mutex_t *lock = lock_of(subscriptions);
+    pthread_mutex_lock(lock);
+    uint32_t i = find(subscriptions, broadcaster);
+    if (i != subscriptions->count)
+        remove_entry(subscriptions, i);
+    pthread_mutex_unlock(lock);
+}
+
+void hj_subscriptions_close(struct hj_subscriptions *subscriptions)
+{
+    pthread_mutex_t *lock = lock_of(subscriptions);
+    pthread_mutex_lock(lock);
+    subscriptions->closed = true;
+    while (subscriptions->count != 0)
+        remove_entry(subscriptions, subscriptions->count - 1);
+    pthread_mutex_unlock(lock);
+}

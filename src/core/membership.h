@@ -1,0 +1,47 @@
+/* Joining and leaving broadcasters: where their counts of members change.
+ *
+ * The loops carry memberships out a little later, in the order of the calls. A channel's subscriptions are its
+ * memberships as the program's calls have them: this list is what makes add and remove answer immediately, and the
+ * counts right from the moment of the call. A member without a handle is counted when it is certain to join. */
+#ifndef HJ_CORE_MEMBERSHIP_H
+#define HJ_CORE_MEMBERSHIP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hj_broadcaster;
+struct hj_command;
+struct hj_worker;
+
+/* Guarded by a lock that few channels share (membership.c); inside it only a mailbox's is taken. */
+struct hj_subscriptions {
+    struct hj_broadcaster **list; /* not references: an entry goes before its membership does */
+    uint32_t count;
+    bool closed; /* no more: the connection leaves */
+};
+
+void hj_subscriptions_dispose(struct hj_subscriptions *subscriptions);
+
+/* Joins, counts, and posts the command, which it takes over on success: list and loop see the same order. 0,
+ * HIJACK_ESTATE (a member already), HIJACK_ECLOSED or HIJACK_ENOMEM. */
+int hj_subscriptions_join(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                          struct hj_worker *worker, struct hj_command *command);
+
+/* Leaves, counts, and posts the command, likewise. 0, HIJACK_ESTATE (not a member) or HIJACK_ECLOSED. */
+int hj_subscriptions_leave(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                           struct hj_worker *worker, struct hj_command *command);
+
+/* Loop: the membership could not be; it leaves and counts. */
+void hj_subscriptions_forget(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster);
+
+/* Leaves all, for good. */
+void hj_subscriptions_close(struct hj_subscriptions *subscriptions);
+
+/* A member without a handle joins on this loop: it is counted, and later messages go to the loop too. Before the
+ * command that adds it is posted. Any thread. */
+void hj_membership_begin(struct hj_broadcaster *broadcaster, const struct hj_worker *worker);
+
+/* It has left, or could not join. Any thread. */
+void hj_membership_end(struct hj_broadcaster *broadcaster);
+
+#endif
