@@ -313,6 +313,8 @@ void hj_dispatch_ready(struct hj_loop *loop)
         if (conn->kind == HJ_CONN_HEAD)
             hj_request_head_process(loop, conn);
     }
+    if (count == 0)
+        return;
     loop->ready_count -= count;
     memmove(loop->ready, loop->ready + count, loop->ready_count * sizeof(*loop->ready));
 }
