@@ -180,9 +180,15 @@ class Server:
             sys.exit(f"the server has ended: {self.process.wait(DEADLINE)}")
         return line.rstrip("\n")
 
+    def connect(self) -> Connection:
+        try:
+            return Connection(self.address)
+        except OSError:
+            sys.exit(f"the server has ended: {self.process.wait(DEADLINE)}")
+
     def seen(self) -> List[str]:
         """What the program has received since the last call: all of it, as events come in the order of requests."""
-        connection = Connection(self.address)
+        connection = self.connect()
         connection.send([LAST % b"/barrier"])
         connection.response("GET")
         connection.end()
@@ -239,7 +245,7 @@ def check_responses(case: Dict[str, Any], connection: Connection) -> List[str]:
 
 
 def check_case(server: Server, case: Dict[str, Any], pieces: List[bytes]) -> None:
-    connection = Connection(server.address)
+    connection = server.connect()
     try:
         connection.send(pieces)
         saw = check_responses(case, connection)
