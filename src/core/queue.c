@@ -135,18 +135,38 @@ void hj_queue_wait_cancel(struct hj_queue *queue, struct hj_waiter *waiter)
     pthread_mutex_unlock(&queue->lock);
 }
 
-static void tell_waiters_locked(struct hj_queue *queue)
+/* Waiters are told at half of the capacity, not at each event. */
+static bool has_waiters_locked(const struct hj_queue *queue)
 {
-    while (queue->waiters != NULL) {
-        struct hj_waiter *waiter = queue->waiters;
-        queue->waiters = waiter->next;
-        waiter->waiting = false;
-        atomic_store(waiter->ready, true);
-        hj_notify_signal(waiter->notify);
+    return queue->waiters != NULL &&
+           atomic_load_explicit(&queue->count, memory_order_relaxed) <= queue->options.capacity / 2;
+}
+
+/* Resumes the loops that wait, one at a time: once the lock is released, a waiter may wait anew or go, and with it the
+ * loop, unless its owner is held. */
+static void tell_waiters(struct hj_queue *queue)
+{
+    for (;;) {
+        struct hj_mailbox *mailbox = NULL;
+        struct hj_object *owner = NULL;
+        pthread_mutex_lock(&queue->lock);
+        if (has_waiters_locked(queue)) {
+            struct hj_waiter *waiter = queue->waiters;
+            queue->waiters = waiter->next;
+            waiter->waiting = false;
+            mailbox = waiter->mailbox;
+            owner = waiter->owner;
+            hj_object_ref(owner);
+        }
+        pthread_mutex_unlock(&queue->lock);
+        if (mailbox == NULL)
+            return;
+        hj_mailbox_resume(mailbox);
+        hj_object_unref(owner);
     }
 }
 
-/* Unlinks up to max events. The waiters are told at half of the capacity, not at each event. */
+/* Unlinks up to max events. */
 static struct hj_event *take(struct hj_queue *queue, uint32_t max, bool *closed)
 {
     struct hj_event *first = NULL, **link = &first;
@@ -167,10 +187,11 @@ static struct hj_event *take(struct hj_queue *queue, uint32_t max, bool *closed)
         uint64_t left = atomic_fetch_sub_explicit(&queue->count, taken, memory_order_relaxed) - taken;
         if (left == 0 && !queue->closed) /* a closed queue ends every wait */
             hj_notify_clear(&queue->notify);
-        if (queue->waiters != NULL && left <= queue->options.capacity / 2)
-            tell_waiters_locked(queue);
     }
+    bool waiters = taken != 0 && has_waiters_locked(queue);
     pthread_mutex_unlock(&queue->lock);
+    if (waiters)
+        tell_waiters(queue);
     return first;
 }
 

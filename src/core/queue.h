@@ -13,14 +13,15 @@
 #include "base/object.h"
 #include "base/os/notify.h"
 #include "core/event.h"
+#include "core/mailbox.h"
 #include "core/option.h"
 
 /* Somebody who stopped reading because the queue was full. Embedded by its owner, guarded by the queue's lock. */
 struct hj_waiter {
     struct hj_waiter *next;
     bool waiting;
-    _Atomic bool *ready;      /* set when there is room again ... */
-    struct hj_notify *notify; /* ... and then signalled */
+    struct hj_mailbox *mailbox; /* of the loop that waits, which is resumed; constant */
+    struct hj_object *owner;    /* what keeps the mailbox alive: a reference while the loop is told; constant */
 };
 
 struct hj_queue {
@@ -47,7 +48,7 @@ void hj_queue_push(struct hj_queue *queue, struct hj_event *event);
 /* Whether loops should stop reading for it. Any thread; momentary. */
 bool hj_queue_full(struct hj_queue *queue);
 
-/* Has the waiter told when there is room; false if there is room now. The waiter must be taken back by
+/* Has the waiter's loop resumed when there is room; false if there is room now. The waiter must be taken back by
  * hj_queue_wait_cancel before it goes. */
 bool hj_queue_wait(struct hj_queue *queue, struct hj_waiter *waiter);
 void hj_queue_wait_cancel(struct hj_queue *queue, struct hj_waiter *waiter);

@@ -44,16 +44,23 @@ void hj_loop_push(struct hj_loop *loop, struct hj_queue *queue, struct hj_event 
     hj_queue_push(queue, event);
 }
 
+/* Waits for whatever comes first: an event, a command, the next sweep. */
+static int wait_events(struct hj_loop *loop, struct hj_poll_event *events)
+{
+    int timeout = loop->ready_count != 0 ? 0 : hj_sweep_wait(loop);
+    if (timeout == 0 || !hj_mailbox_sleep(&loop->worker.mailbox))
+        return hj_poller_wait(&loop->poller, events, 0);
+    int count = hj_poller_wait(&loop->poller, events, timeout);
+    hj_mailbox_awake(&loop->worker.mailbox);
+    return count;
+}
+
 static void turn(struct hj_loop *loop)
 {
     struct hj_poll_event events[HJ_POLL_BATCH];
-    int timeout = loop->ready_count != 0 ? 0 : hj_sweep_wait(loop);
-    int count = hj_poller_wait(&loop->poller, events, timeout);
+    int count = wait_events(loop, events);
     loop->now_ms = hj_clock_ms();
-    for (int i = 0; i < count; ++i)
-        if (events[i].data == HJ_POLL_DATA_MAILBOX)
-            hj_notify_clear(&loop->worker.mailbox.notify); /* before the take: what comes after it signals again */
-    if (atomic_exchange(&loop->resume, false)) {
+    if (hj_mailbox_take_resumed(&loop->worker.mailbox)) {
         hj_pending_resume(loop);
         hj_dispatch_stalled(loop);
     }
@@ -74,7 +81,6 @@ static void wind_up(struct hj_loop *loop)
     hj_drain_abandon(loop);
     cancel_waiters(loop);
     hj_poller_close(&loop->poller);
-    hj_notify_close(&loop->worker.mailbox.notify);
     hj_table_dispose(&loop->table);
     hj_member_table_dispose(&loop->members);
 }

@@ -50,7 +50,6 @@ struct hj_inlet {
 struct hj_loop {
     struct hj_worker worker;  /* what core sees; first */
     struct hj_server *server; /* owns the loop; the thread holds a reference */
-    _Atomic bool resume;      /* a queue that was full has room; set by its poller */
     /* from here on the loop thread's alone */
     struct hj_poller poller;
     struct hj_table table;
