@@ -40,8 +40,7 @@ static void cancel_waiters(struct hj_loop *loop)
 
 void hj_loop_push(struct hj_loop *loop, struct hj_queue *queue, struct hj_event *event)
 {
-    (void)loop;
-    hj_queue_push(queue, event);
+    hj_outbox_push(&loop->worker.outbox, queue, event);
 }
 
 /* Waits for whatever comes first: an event, a command, the next sweep. */
@@ -63,14 +62,17 @@ static void turn(struct hj_loop *loop)
     if (hj_mailbox_take_resumed(&loop->worker.mailbox)) {
         hj_pending_resume(loop);
         hj_dispatch_stalled(loop);
+        hj_outbox_flush(&loop->worker.outbox);
     }
     /* commands first: what the program asked for before a peer did something takes effect before it */
     hj_dispatch_commands(loop, hj_mailbox_take(&loop->worker.mailbox));
     for (int i = 0; i < count; ++i)
         hj_dispatch_event(loop, &events[i]);
     hj_dispatch_ready(loop);
+    hj_outbox_flush(&loop->worker.outbox); /* the sweep may write to every connection */
     hj_sweep(loop);
     hj_closing_run(loop);
+    hj_outbox_flush(&loop->worker.outbox);
 }
 
 /* The last of a loop that ran: nothing is asked of it any more, and nothing is left of what it had. */
@@ -79,6 +81,7 @@ static void wind_up(struct hj_loop *loop)
     loop->stopping = true;
     hj_dispatch_commands(loop, hj_mailbox_close(&loop->worker.mailbox));
     hj_drain_abandon(loop);
+    hj_outbox_flush(&loop->worker.outbox);
     cancel_waiters(loop);
     hj_poller_close(&loop->poller);
     hj_table_dispose(&loop->table);

@@ -42,7 +42,9 @@ static int prepare_buffers(struct hj_loop *loop)
         return HIJACK_ENOMEM;
     for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
         loop->inlets[i].waiter = (struct hj_waiter){.mailbox = &loop->worker.mailbox, .owner = &server->object};
-    int rc = hj_sse_comment_encode(&loop->heartbeat[0], HJ_SLICE(""), false);
+    int rc = hj_outbox_open(&loop->worker.outbox, hj_loop_inlet_count(loop));
+    if (rc == 0)
+        rc = hj_sse_comment_encode(&loop->heartbeat[0], HJ_SLICE(""), false);
     return rc != 0 ? rc : hj_sse_comment_encode(&loop->heartbeat[1], HJ_SLICE(""), true);
 }
 
@@ -65,6 +67,7 @@ static void free_loop(struct hj_loop *loop)
     hj_buf_unref(loop->heartbeat[1]);
     hj_poller_close(&loop->poller);
     hj_mailbox_dispose(&loop->worker.mailbox);
+    hj_outbox_dispose(&loop->worker.outbox);
     free(loop);
 }
 
