@@ -213,8 +213,10 @@ HIJACK_API int hijack_queue_new(hijack_queue **out);
 HIJACK_API int hijack_queue_set(hijack_queue *queue, const char *name, size_t name_len, const char *value,
                                 size_t value_len);
 
-/* A descriptor that is readable as long as the queue holds an event (level-triggered). It belongs to the queue: wait on
- * it with poll, select, epoll or the language's own loop; never read, write or close it. Errors: EHANDLE, EFORK. */
+/* A descriptor that becomes readable when an event comes and stays readable until a poll returns 0 (level-triggered).
+ * Poll until 0 before waiting again; a program that waits earlier is woken once for nothing. The descriptor belongs to
+ * the queue: wait on it with poll, select, epoll or the language's own loop; never read, write or close it. Errors:
+ * EHANDLE, EFORK. */
 HIJACK_API int hijack_queue_fd(hijack_queue *queue);
 
 /* Moves up to max events into out and returns how many, 0 if none came in time. timeout_ms: 0 returns at once, negative

@@ -161,7 +161,7 @@ bool hj_channel_release(struct hj_channel *channel, uint64_t len)
     struct hj_event *event = hj_event_new(HIJACK_EVENT_DRAINED, &channel->object, NULL);
     if (event == NULL)
         return false;
-    hj_queue_push(channel->queue, event);
+    hj_outbox_push(&channel->worker->outbox, channel->queue, event);
     return true;
 }
 
@@ -172,7 +172,7 @@ void hj_channel_end(struct hj_channel *channel, int status)
         return;
     channel->ended = true;
     hj_event_embed(&channel->last, HIJACK_EVENT_CLOSED, &channel->object, status);
-    hj_queue_push(channel->queue, &channel->last);
+    hj_outbox_push(&channel->worker->outbox, channel->queue, &channel->last);
 }
 
 void hj_channel_drop_descriptor(struct hj_channel *channel)
@@ -200,5 +200,5 @@ void hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *
         channel->last.data = unread->data;
         channel->last.len = unread->len;
     }
-    hj_queue_push(channel->queue, &channel->last);
+    hj_outbox_push(&channel->worker->outbox, channel->queue, &channel->last);
 }

@@ -1,11 +1,23 @@
 /* What the program asks of one loop, in the order asked: a list of commands and a wake-up.
  *
- * Any thread pushes, the loop takes all at once. The lock is a leaf. The loop is signalled only when the list was
- * empty. Once closed nothing goes in any more, so that the loop's last take really is the last. */
+ * Any thread pushes, the loop takes all at once. The lock is a leaf. Once closed nothing goes in any more, so that the
+ * loop's last take really is the last.
+ *
+ * The loop is woken only when it sleeps: before a wait it sets `sleeping`, under the lock and only with nothing to do,
+ * and the first who then has something for it resets the flag and, having released the lock, writes the descriptor.
+ * Once awake the loop resets the flag itself; whatever came meanwhile it finds in the same turn, or when it wants to
+ * sleep again. The poller has the descriptor edge-triggered: each write ends one wait, and nobody ever reads. The
+ * counter behind it would be full after 2^64 - 2 writes (at ten million a second: 58,000 years); from then on a write
+ * would fail with EAGAIN and wake nobody.
+ *
+ * The write may come when the loop is awake already, or has ended: hence the descriptor lives as long as the mailbox,
+ * which is as long as its server, of which everybody who pushes or resumes holds a reference, directly or through a
+ * pinned handle. A late write costs the loop one wait that ends early. */
 #ifndef HJ_CORE_MAILBOX_H
 #define HJ_CORE_MAILBOX_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/os/notify.h"
@@ -15,16 +27,25 @@ struct hj_mailbox {
     pthread_mutex_t lock;
     struct hj_command *head, *tail; /* guarded by lock */
     bool closed;                    /* guarded by lock */
-    struct hj_notify notify;
+    _Atomic bool sleeping;          /* set under lock; reset under lock, or by the loop once it is awake */
+    _Atomic bool resumed;           /* what the loop waited for is there; set under lock, reset by the loop */
+    struct hj_notify notify;        /* edge-triggered */
 };
 
 int hj_mailbox_open(struct hj_mailbox *mailbox); /* 0 or HIJACK_ELIMIT */
+void hj_mailbox_dispose(struct hj_mailbox *mailbox);
 
-/* Takes over the command; false, and the command still the caller's, once closed. */
+/* Takes over the command; false, and the command still the caller's, once closed. Any thread. */
 bool hj_mailbox_push(struct hj_mailbox *mailbox, struct hj_command *command);
 
+/* Tells the loop that what it waited for is there (room in a queue). Any thread. */
+void hj_mailbox_resume(struct hj_mailbox *mailbox);
+
+/* The loop's: */
 struct hj_command *hj_mailbox_take(struct hj_mailbox *mailbox);
 struct hj_command *hj_mailbox_close(struct hj_mailbox *mailbox); /* and takes what is left */
-void hj_mailbox_dispose(struct hj_mailbox *mailbox);
+bool hj_mailbox_take_resumed(struct hj_mailbox *mailbox);        /* whether it was resumed since the last look */
+bool hj_mailbox_sleep(struct hj_mailbox *mailbox);               /* about to wait; false: there is something to do */
+void hj_mailbox_awake(struct hj_mailbox *mailbox);               /* the wait is over */
 
 #endif

@@ -81,6 +81,14 @@ void hj_queue_use(struct hj_queue *queue)
     pthread_mutex_unlock(&queue->lock);
 }
 
+/* Whether the caller has to signal, once it has unlocked. */
+static bool claim_signal_locked(struct hj_queue *queue)
+{
+    bool claimed = !queue->signalled;
+    queue->signalled = true;
+    return claimed;
+}
+
 static void append_locked(struct hj_queue *queue, struct hj_event *event)
 {
     event->next = NULL;
@@ -89,19 +97,54 @@ static void append_locked(struct hj_queue *queue, struct hj_event *event)
     else
         queue->tail->next = event;
     queue->tail = event;
-    if (atomic_fetch_add_explicit(&queue->count, 1, memory_order_relaxed) == 0)
-        hj_notify_signal(&queue->notify);
+    atomic_fetch_add_explicit(&queue->count, 1, memory_order_relaxed);
+}
+
+static bool is_wanted(const struct hj_event *event)
+{
+    return event->object == NULL || hj_handle_alive(event->object->handle);
 }
 
 void hj_queue_push(struct hj_queue *queue, struct hj_event *event)
 {
+    bool signal = false;
+    bool wanted = is_wanted(event);
     pthread_mutex_lock(&queue->lock);
-    bool closed = queue->closed;
-    if (!closed)
+    if (wanted && !queue->closed) {
         append_locked(queue, event);
+        signal = claim_signal_locked(queue);
+        event = NULL;
+    }
     pthread_mutex_unlock(&queue->lock);
-    if (closed)
+    if (signal)
+        hj_notify_signal(&queue->notify);
+    if (event != NULL)
         hj_event_free(event, false);
+}
+
+bool hj_queue_append(struct hj_queue *queue, struct hj_event *event)
+{
+    bool owed = false;
+    bool wanted = is_wanted(event);
+    pthread_mutex_lock(&queue->lock);
+    if (wanted && !queue->closed) {
+        append_locked(queue, event);
+        owed = !queue->signalled;
+        event = NULL;
+    }
+    pthread_mutex_unlock(&queue->lock);
+    if (event != NULL)
+        hj_event_free(event, false);
+    return owed;
+}
+
+void hj_queue_signal(struct hj_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool signal = queue->head != NULL && claim_signal_locked(queue);
+    pthread_mutex_unlock(&queue->lock);
+    if (signal)
+        hj_notify_signal(&queue->notify);
 }
 
 bool hj_queue_full(struct hj_queue *queue)
@@ -135,19 +178,40 @@ void hj_queue_wait_cancel(struct hj_queue *queue, struct hj_waiter *waiter)
     pthread_mutex_unlock(&queue->lock);
 }
 
-static void tell_waiters_locked(struct hj_queue *queue)
+/* Waiters are told at half of the capacity, not at each event. */
+static bool has_waiters_locked(const struct hj_queue *queue)
 {
-    while (queue->waiters != NULL) {
-        struct hj_waiter *waiter = queue->waiters;
-        queue->waiters = waiter->next;
-        waiter->waiting = false;
-        atomic_store(waiter->ready, true);
-        hj_notify_signal(waiter->notify);
+    return queue->waiters != NULL &&
+           atomic_load_explicit(&queue->count, memory_order_relaxed) <= queue->options.capacity / 2;
+}
+
+/* Resumes the loops that wait, one at a time: once the lock is released, a waiter may wait anew or go, and with it the
+ * loop, unless its owner is held. */
+static void tell_waiters(struct hj_queue *queue)
+{
+    for (;;) {
+        struct hj_mailbox *mailbox = NULL;
+        struct hj_object *owner = NULL;
+        pthread_mutex_lock(&queue->lock);
+        if (has_waiters_locked(queue)) {
+            struct hj_waiter *waiter = queue->waiters;
+            queue->waiters = waiter->next;
+            waiter->waiting = false;
+            mailbox = waiter->mailbox;
+            owner = waiter->owner;
+            hj_object_ref(owner);
+        }
+        pthread_mutex_unlock(&queue->lock);
+        if (mailbox == NULL)
+            return;
+        hj_mailbox_resume(mailbox);
+        hj_object_unref(owner);
     }
 }
 
-/* Unlinks up to max events. The waiters are told at half of the capacity, not at each event. */
-static struct hj_event *take(struct hj_queue *queue, uint32_t max, bool *closed)
+/* Unlinks up to max events. If there are none the descriptor becomes quiet; woken: it may be readable although the flag
+ * says otherwise. A closed queue stays readable, which ends every wait. */
+static struct hj_event *take(struct hj_queue *queue, uint32_t max, bool woken, bool *closed)
 {
     struct hj_event *first = NULL, **link = &first;
     uint64_t taken = 0;
@@ -163,14 +227,15 @@ static struct hj_event *take(struct hj_queue *queue, uint32_t max, bool *closed)
         link = &event->next;
         ++taken;
     }
-    if (taken != 0) {
-        uint64_t left = atomic_fetch_sub_explicit(&queue->count, taken, memory_order_relaxed) - taken;
-        if (left == 0 && !queue->closed) /* a closed queue ends every wait */
-            hj_notify_clear(&queue->notify);
-        if (queue->waiters != NULL && left <= queue->options.capacity / 2)
-            tell_waiters_locked(queue);
+    atomic_fetch_sub_explicit(&queue->count, taken, memory_order_relaxed);
+    if (taken == 0 && !queue->closed && (queue->signalled || woken)) {
+        queue->signalled = false;
+        hj_notify_clear(&queue->notify);
     }
+    bool waiters = taken != 0 && has_waiters_locked(queue);
     pthread_mutex_unlock(&queue->lock);
+    if (waiters)
+        tell_waiters(queue);
     return first;
 }
 
@@ -191,7 +256,7 @@ static int deliver(hijack_event *out, struct hj_queue *queue, struct hj_event *l
     while (list != NULL) {
         struct hj_event *event = list;
         list = event->next;
-        bool wanted = event->object == NULL || hj_handle_alive(event->object->handle);
+        bool wanted = is_wanted(event);
         if (wanted && event->descriptor != NULL && (event->status = atomic_exchange(event->descriptor, -1)) == -1)
             wanted = false; /* freed at this moment, and closed */
         if (!wanted) {
@@ -224,12 +289,13 @@ static int wait_readable(struct hj_queue *queue, int timeout_ms)
 static int poll_events(hijack_event *out, struct hj_queue *queue, uint32_t max, int timeout_ms)
 {
     uint64_t deadline = timeout_ms > 0 ? hj_clock_ms() + (uint64_t)timeout_ms : 0;
+    bool woken = timeout_ms == 0; /* perhaps: the program waits in its own way */
     free_events(queue->delivered, true);
     queue->delivered = NULL;
     for (;;) {
         /* a batch may consist of events of freed handles alone: then there is more to take, or to wait for */
         bool closed;
-        struct hj_event *list = take(queue, max, &closed);
+        struct hj_event *list = take(queue, max, woken, &closed);
         if (closed) {
             free_events(list, false);
             return HIJACK_EHANDLE;
@@ -252,6 +318,7 @@ static int poll_events(hijack_event *out, struct hj_queue *queue, uint32_t max, 
         int rc = wait_readable(queue, wait_ms);
         if (rc <= 0)
             return rc;
+        woken = true;
     }
 }
 
@@ -279,6 +346,7 @@ int hijack_queue_wake(hijack_queue *handle)
     int rc = pin(&queue, handle);
     if (rc != 0)
         return rc;
+    bool signal = false;
     struct hj_event *event = hj_event_new(HIJACK_EVENT_WAKE, NULL, NULL);
     if (event == NULL) {
         hj_handle_unpin(handle);
@@ -290,9 +358,12 @@ int hijack_queue_wake(hijack_queue *handle)
     } else if (queue->wake == NULL) {
         queue->wake = event;
         append_locked(queue, event);
+        signal = claim_signal_locked(queue);
         event = NULL;
     }
     pthread_mutex_unlock(&queue->lock);
+    if (signal)
+        hj_notify_signal(&queue->notify);
     if (event != NULL)
         hj_event_free(event, false);
     hj_handle_unpin(handle);
@@ -306,13 +377,13 @@ static void close_queue(struct hj_queue *queue)
     bool closed;
     pthread_mutex_lock(&queue->lock);
     queue->closed = true;
-    hj_notify_signal(&queue->notify);
     pthread_mutex_unlock(&queue->lock);
+    hj_notify_signal(&queue->notify);
     if (!atomic_exchange(&queue->polling, true)) {
         free_events(queue->delivered, true);
         queue->delivered = NULL;
     }
-    free_events(take(queue, INT32_MAX, &closed), false);
+    free_events(take(queue, INT32_MAX, false, &closed), false);
 }
 
 void hijack_queue_free(hijack_queue *handle)

@@ -6,6 +6,7 @@
 #include <hijack/hijack.h>
 
 #include "base/handle.h"
+#include "core/worker.h"
 
 #define REQUEST (1u << HJ_KIND_REQUEST)
 #define SCHEME "http"
@@ -119,7 +120,7 @@ void hj_request_end(struct hj_request *request, int status)
         return;
     }
     hj_event_embed(&request->last, HIJACK_EVENT_CLOSED, &request->object, status);
-    hj_queue_push(request->queue, &request->last);
+    hj_outbox_push(&request->worker->outbox, request->queue, &request->last);
 }
 
 static int get(const char **out, size_t *out_len, hijack_request *handle, size_t field)

@@ -1,4 +1,5 @@
-/* What core sees of a loop: where its commands go, its number and its statistics. The loop's own struct begins with it.
+/* What core sees of a loop: where its commands go and its events come from, its number and its statistics. The loop's
+ * own struct begins with it.
  */
 #ifndef HJ_CORE_WORKER_H
 #define HJ_CORE_WORKER_H
@@ -10,9 +11,11 @@
 #include <hijack/hijack.h>
 
 #include "core/mailbox.h"
+#include "core/outbox.h"
 
 struct hj_worker {
     struct hj_mailbox mailbox;                 /* any thread */
+    struct hj_outbox outbox;                   /* the loop's alone: where all its events go */
     _Atomic uint64_t stats[HIJACK_STAT_COUNT]; /* written by the loop, read by any thread */
     uint32_t index;                            /* constant */
     pthread_t thread;                          /* guarded by the server's lock until it has started, constant then */

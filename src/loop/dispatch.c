@@ -1,7 +1,8 @@
 /* What each command and event leads to; see dispatch.h. Loop thread.
  *
  * Commands take effect one after the other. Only neighbours of the same kind for the same connection or broadcaster are
- * put together, so that nothing overtakes anything. */
+ * put together, so that nothing overtakes anything. What writes to all members of a broadcaster first tells the queues,
+ * so that no event waits behind a write run. */
 #include "loop/dispatch.h"
 
 #include <string.h>
@@ -57,6 +58,7 @@ static struct hj_command *run_publishes(struct hj_loop *loop, struct hj_command 
         command = command->next;
     }
     atomic_fetch_sub_explicit(&loop->server->publish_waiting, cost, memory_order_relaxed);
+    hj_outbox_flush(&loop->worker.outbox);
     hj_fanout(loop, (struct hj_broadcaster *)first->object, messages, count);
     return command;
 }
@@ -167,6 +169,7 @@ static void run_detach(struct hj_loop *loop, struct hj_command *command)
 
 static void run_close_members(struct hj_loop *loop, struct hj_command *command)
 {
+    hj_outbox_flush(&loop->worker.outbox);
     hj_fanout_close(loop, (struct hj_broadcaster *)command->object);
 }
 
@@ -215,8 +218,10 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
 
 void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list)
 {
-    while (list != NULL) {
+    for (uint32_t runs = 1; list != NULL; ++runs) {
         struct hj_command *next;
+        if (runs % HJ_OUTBOX_MAX == 0)
+            hj_outbox_flush(&loop->worker.outbox); /* many commands are a long time */
         if (list->op == HJ_OP_SEND) {
             next = run_sends(loop, list);
         } else if (list->op == HJ_OP_PUBLISH) {
@@ -305,6 +310,8 @@ void hj_dispatch_ready(struct hj_loop *loop)
 {
     /* what is added meanwhile has its turn in the next round */
     uint32_t count = loop->ready_count;
+    if (count == 0)
+        return;
     for (uint32_t i = 0; i < count; ++i) {
         struct hj_conn *conn = hj_table_at(&loop->table, loop->ready[i]);
         if ((conn->flags & HJ_CONN_READY) == 0)

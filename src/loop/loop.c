@@ -40,30 +40,39 @@ static void cancel_waiters(struct hj_loop *loop)
 
 void hj_loop_push(struct hj_loop *loop, struct hj_queue *queue, struct hj_event *event)
 {
-    (void)loop;
-    hj_queue_push(queue, event);
+    hj_outbox_push(&loop->worker.outbox, queue, event);
+}
+
+/* Waits for whatever comes first: an event, a command, the next sweep. */
+static int wait_events(struct hj_loop *loop, struct hj_poll_event *events)
+{
+    int timeout = loop->ready_count != 0 ? 0 : hj_sweep_wait(loop);
+    if (timeout == 0 || !hj_mailbox_sleep(&loop->worker.mailbox))
+        return hj_poller_wait(&loop->poller, events, 0);
+    int count = hj_poller_wait(&loop->poller, events, timeout);
+    hj_mailbox_awake(&loop->worker.mailbox);
+    return count;
 }
 
 static void turn(struct hj_loop *loop)
 {
     struct hj_poll_event events[HJ_POLL_BATCH];
-    int timeout = loop->ready_count != 0 ? 0 : hj_sweep_wait(loop);
-    int count = hj_poller_wait(&loop->poller, events, timeout);
+    int count = wait_events(loop, events);
     loop->now_ms = hj_clock_ms();
-    for (int i = 0; i < count; ++i)
-        if (events[i].data == HJ_POLL_DATA_MAILBOX)
-            hj_notify_clear(&loop->worker.mailbox.notify); /* before the take: what comes after it signals again */
-    if (atomic_exchange(&loop->resume, false)) {
+    if (hj_mailbox_take_resumed(&loop->worker.mailbox)) {
         hj_pending_resume(loop);
         hj_dispatch_stalled(loop);
+        hj_outbox_flush(&loop->worker.outbox);
     }
     /* commands first: what the program asked for before a peer did something takes effect before it */
     hj_dispatch_commands(loop, hj_mailbox_take(&loop->worker.mailbox));
     for (int i = 0; i < count; ++i)
         hj_dispatch_event(loop, &events[i]);
     hj_dispatch_ready(loop);
+    hj_outbox_flush(&loop->worker.outbox); /* the sweep may write to every connection */
     hj_sweep(loop);
     hj_closing_run(loop);
+    hj_outbox_flush(&loop->worker.outbox);
 }
 
 /* The last of a loop that ran: nothing is asked of it any more, and nothing is left of what it had. */
@@ -72,9 +81,9 @@ static void wind_up(struct hj_loop *loop)
     loop->stopping = true;
     hj_dispatch_commands(loop, hj_mailbox_close(&loop->worker.mailbox));
     hj_drain_abandon(loop);
+    hj_outbox_flush(&loop->worker.outbox);
     cancel_waiters(loop);
     hj_poller_close(&loop->poller);
-    hj_notify_close(&loop->worker.mailbox.notify);
     hj_table_dispose(&loop->table);
     hj_member_table_dispose(&loop->members);
 }

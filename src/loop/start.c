@@ -31,7 +31,7 @@
 
 static int prepare_buffers(struct hj_loop *loop)
 {
-    const struct hj_server *server = loop->server;
+    struct hj_server *server = loop->server;
     loop->scratch = malloc(HJ_SCRATCH_SIZE);
     loop->last_chunk = hj_buf_copy(HJ_CHUNK_LAST, sizeof(HJ_CHUNK_LAST) - 1);
     loop->continue_head = hj_buf_copy(CONTINUE, sizeof(CONTINUE) - 1);
@@ -41,8 +41,10 @@ static int prepare_buffers(struct hj_loop *loop)
         loop->inlets == NULL)
         return HIJACK_ENOMEM;
     for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
-        loop->inlets[i].waiter = (struct hj_waiter){.ready = &loop->resume, .notify = &loop->worker.mailbox.notify};
-    int rc = hj_sse_comment_encode(&loop->heartbeat[0], HJ_SLICE(""), false);
+        loop->inlets[i].waiter = (struct hj_waiter){.mailbox = &loop->worker.mailbox, .owner = &server->object};
+    int rc = hj_outbox_open(&loop->worker.outbox, hj_loop_inlet_count(loop));
+    if (rc == 0)
+        rc = hj_sse_comment_encode(&loop->heartbeat[0], HJ_SLICE(""), false);
     return rc != 0 ? rc : hj_sse_comment_encode(&loop->heartbeat[1], HJ_SLICE(""), true);
 }
 
@@ -65,6 +67,7 @@ static void free_loop(struct hj_loop *loop)
     hj_buf_unref(loop->heartbeat[1]);
     hj_poller_close(&loop->poller);
     hj_mailbox_dispose(&loop->worker.mailbox);
+    hj_outbox_dispose(&loop->worker.outbox);
     free(loop);
 }
 
@@ -81,7 +84,8 @@ static int new_loop(struct hj_loop **out, struct hj_server *server, uint32_t ind
     int rc = hj_mailbox_open(&loop->worker.mailbox);
     if (rc == 0)
         rc = hj_poller_open(&loop->poller);
-    if (rc == 0 && !hj_poller_add(&loop->poller, loop->worker.mailbox.notify.fd, HJ_POLL_IN, HJ_POLL_DATA_MAILBOX))
+    if (rc == 0 &&
+        !hj_poller_add(&loop->poller, loop->worker.mailbox.notify.fd, HJ_POLL_IN | HJ_POLL_EDGE, HJ_POLL_DATA_MAILBOX))
         rc = HIJACK_ELIMIT;
     if (rc == 0)
         rc = prepare_buffers(loop);

@@ -50,7 +50,6 @@ struct hj_inlet {
 struct hj_loop {
     struct hj_worker worker;  /* what core sees; first */
     struct hj_server *server; /* owns the loop; the thread holds a reference */
-    _Atomic bool resume;      /* a queue that was full has room; set by its poller */
     /* from here on the loop thread's alone */
     struct hj_poller poller;
     struct hj_table table;
@@ -96,7 +95,7 @@ static inline uint32_t hj_loop_time(const struct hj_loop *loop)
     return (uint32_t)(loop->now_ms - loop->start_ms);
 }
 
-/* Gives the event to the queue. */
+/* Gives the event to the queue, whose poller is woken before the next write run, or at the end of the turn. */
 void hj_loop_push(struct hj_loop *loop, struct hj_queue *queue, struct hj_event *event);
 
 /* The loop's inlet to a queue of its server. */

@@ -30,6 +30,7 @@ static void test_descriptor(void **state)
     CHECK(readable(fd) && readable(fd));
     CODE(hijack_queue_poll(&event, f->queue, 1, 0), 1);
     CHECK(event.type == HIJACK_EVENT_WAKE && event.handle == NULL && event.len == 0);
+    CODE(hijack_queue_poll(&event, f->queue, 1, 0), 0);
     CHECK(!readable(fd));
     fixture_start(f);
     for (int i = 0; i < 3; i++)
@@ -41,6 +42,7 @@ static void test_descriptor(void **state)
         CHECK(event.type == HIJACK_EVENT_REQUEST);
         events_note(&f->events, event.handle, KIND_REQUEST);
     }
+    CODE(hijack_queue_poll(&event, f->queue, 1, 0), 0);
     CHECK(!readable(fd));
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/handle.h"
 #include "core/channel.h"
+#include "core/worker.h"
 #include "support/check.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
 struct fixture {
     hijack_queue *queue;
     hijack_server *server;
+    struct hj_worker worker;
     struct hj_channel *channel;
     _Atomic int round, stop;
 };
@@ -33,7 +35,7 @@ static int setup(void **state)
     OK(hijack_server_set(f->server, LIT("low_water_bytes"), LIT("1")));
     CODE(hj_handle_pin((struct hj_object **)&server, f->server, 1u << HJ_KIND_SERVER), 0);
     CODE(hj_handle_pin((struct hj_object **)&queue, f->queue, 1u << HJ_KIND_QUEUE), 0);
-    CODE(hj_channel_new(&f->channel, HJ_KIND_SOCKET, server, NULL, queue, 7), 0);
+    CODE(hj_channel_new(&f->channel, HJ_KIND_SOCKET, server, &f->worker, queue, 7), 0);
     hj_handle_unpin(f->server);
     hj_handle_unpin(f->queue);
     *state = f;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * A loop's command list: order, the one signal, and that nothing gets past a close.
+ * A loop's command list: order, who wakes the loop and when, and that nothing gets past a close.
  */
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/os/poller.h"
 #include "core/mailbox.h"
 #include "support/check.h"
 
@@ -54,7 +55,7 @@ static bool push(struct fixture *fixture, uint64_t value)
     return false;
 }
 
-/* How often the list was signalled since the last look. */
+/* How often the loop was woken since the last look. */
 static int signals(struct fixture *fixture)
 {
     uint64_t count = 0;
@@ -117,20 +118,82 @@ static void commands_come_in_the_order_of_the_pushes(void **state)
     }
 }
 
-static void only_an_empty_list_is_signalled(void **state)
+static void only_a_loop_that_sleeps_is_woken(void **state)
 {
     struct fixture *fixture = *state;
-    assert_int_equal(signals(fixture), 0);
-    for (uint64_t i = 0; i < 10; ++i)
+    for (uint64_t i = 0; i < 3; ++i)
         push(fixture, i);
-    assert_int_equal(signals(fixture), 1);
-    push(fixture, 10);
-    assert_int_equal(signals(fixture), 0); /* not taken yet */
-    assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 11);
+    assert_int_equal(signals(fixture), 0);             /* it is awake */
+    assert_false(hj_mailbox_sleep(&fixture->mailbox)); /* ... and may not sleep now */
+    push(fixture, 3);
+    assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 4);
     assert_int_equal(signals(fixture), 0);
+    for (int round = 0; round < 3; ++round) {
+        assert_true(hj_mailbox_sleep(&fixture->mailbox));
+        for (uint64_t i = 0; i < 10; ++i)
+            push(fixture, i);
+        assert_int_equal(signals(fixture), 1);
+        hj_mailbox_awake(&fixture->mailbox);
+        push(fixture, 10);
+        assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 11);
+        assert_int_equal(signals(fixture), 0);
+    }
+    assert_true(hj_mailbox_sleep(&fixture->mailbox));
+    hj_mailbox_awake(&fixture->mailbox); /* something else woke it */
+    push(fixture, 0);
+    assert_int_equal(signals(fixture), 0);
+    assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 1);
+}
+
+/* Room in a queue wakes a loop as a command does, and keeps it from sleeping until it has looked. */
+static void a_resumed_loop_looks_once(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_false(hj_mailbox_take_resumed(&fixture->mailbox));
+    assert_true(hj_mailbox_sleep(&fixture->mailbox));
+    hj_mailbox_resume(&fixture->mailbox);
+    hj_mailbox_resume(&fixture->mailbox);
     push(fixture, 0);
     assert_int_equal(signals(fixture), 1);
+    hj_mailbox_awake(&fixture->mailbox);
     assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 1);
+    assert_false(hj_mailbox_sleep(&fixture->mailbox));
+    assert_true(hj_mailbox_take_resumed(&fixture->mailbox));
+    assert_false(hj_mailbox_take_resumed(&fixture->mailbox));
+    hj_mailbox_resume(&fixture->mailbox); /* awake: it finds out by itself */
+    assert_int_equal(signals(fixture), 0);
+    assert_true(hj_mailbox_take_resumed(&fixture->mailbox));
+    assert_true(hj_mailbox_sleep(&fixture->mailbox));
+}
+
+/* Nobody reads the descriptor: each wake-up is an edge, and told once. The same for who waits for the loop's poller in
+ * a poller of its own, as another library's loop does. */
+static void each_wake_up_ends_one_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    struct hj_poller poller, outer;
+    struct hj_poll_event events[HJ_POLL_BATCH];
+    CODE(hj_poller_open(&poller), 0);
+    CODE(hj_poller_open(&outer), 0);
+    assert_true(hj_poller_add(&poller, fixture->mailbox.notify.fd, HJ_POLL_IN | HJ_POLL_EDGE, 7));
+    assert_true(hj_poller_add(&outer, poller.fd, HJ_POLL_IN, 8));
+    for (uint64_t round = 0; round < 5; ++round) {
+        assert_true(hj_mailbox_sleep(&fixture->mailbox));
+        assert_int_equal(hj_poller_wait(&outer, events, 0), 0);
+        assert_int_equal(hj_poller_wait(&poller, events, 0), 0);
+        push(fixture, 0);
+        push(fixture, 1);
+        assert_int_equal(hj_poller_wait(&outer, events, (int)clock_limit_ms()), 1);
+        assert_int_equal(events[0].data, 8);
+        assert_int_equal(hj_poller_wait(&poller, events, (int)clock_limit_ms()), 1);
+        assert_int_equal(events[0].data, 7);
+        hj_mailbox_awake(&fixture->mailbox);
+        assert_int_equal(hj_poller_wait(&poller, events, 0), 0);
+        assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 2);
+    }
+    assert_int_equal(signals(fixture), 5);
+    hj_poller_close(&outer);
+    hj_poller_close(&poller);
 }
 
 static void a_closed_list_takes_nothing(void **state)
@@ -138,7 +201,6 @@ static void a_closed_list_takes_nothing(void **state)
     struct fixture *fixture = *state;
     push(fixture, 0);
     push(fixture, 1);
-    signals(fixture);
     assert_int_equal(check_list(hj_mailbox_close(&fixture->mailbox), 0), 2);
     assert_false(push(fixture, 2));
     assert_int_equal(signals(fixture), 0);
@@ -180,21 +242,28 @@ static int take_in(int *next, struct hj_command *list)
     return count;
 }
 
-/* The loop sleeps on the descriptor alone, takes all, and closes in the middle: what was taken over is what it gets. */
+/* The loop sleeps without an end, takes all, and closes in the middle: what was taken over is what it gets. */
 static void many_push_and_one_takes(void **state)
 {
     struct fixture *fixture = *state;
     struct pusher pushers[PUSHERS];
     pthread_t threads[PUSHERS];
     int next[PUSHERS] = {0}, total = 0;
+    struct hj_poller poller;
+    struct hj_poll_event events[HJ_POLL_BATCH];
     for (int i = 0; i < PUSHERS; ++i) {
         pushers[i] = (struct pusher){fixture, (uint64_t)i, 0};
         assert_int_equal(pthread_create(&threads[i], NULL, push_many, &pushers[i]), 0);
     }
+    CODE(hj_poller_open(&poller), 0);
+    assert_true(hj_poller_add(&poller, fixture->mailbox.notify.fd, HJ_POLL_IN | HJ_POLL_EDGE, 0));
     while (total < PUSHERS * EACH / 2) {
-        WAIT_FOR(signals(fixture) != 0);
+        if (hj_mailbox_sleep(&fixture->mailbox))
+            assert_int_equal(hj_poller_wait(&poller, events, (int)clock_limit_ms()), 1);
+        hj_mailbox_awake(&fixture->mailbox);
         total += take_in(next, hj_mailbox_take(&fixture->mailbox));
     }
+    hj_poller_close(&poller);
     take_in(next, hj_mailbox_close(&fixture->mailbox));
     for (int i = 0; i < PUSHERS; ++i) {
         pthread_join(threads[i], NULL);
@@ -210,7 +279,9 @@ int main(void)
         TEST(a_command_keeps_what_it_points_at),
         TEST(an_embedded_command_is_not_freed_by_itself),
         TEST(commands_come_in_the_order_of_the_pushes),
-        TEST(only_an_empty_list_is_signalled),
+        TEST(only_a_loop_that_sleeps_is_woken),
+        TEST(a_resumed_loop_looks_once),
+        TEST(each_wake_up_ends_one_wait),
         TEST(a_closed_list_takes_nothing),
         TEST(many_push_and_one_takes),
     };

@@ -18,7 +18,7 @@ int hj_notify_open(struct hj_notify *notify)
 void hj_notify_signal(struct hj_notify *notify)
 {
     uint64_t one = 1;
-    /* fails only when the counter is full, and then it is readable already */
+    /* fails only when the counter is full (2^64 - 2 signals without a clear), and then it is readable already */
     while (write(notify->fd, &one, sizeof(one)) == -1 && errno == EINTR)
         ;
 }

@@ -1,4 +1,5 @@
-/* A descriptor that is readable between signal and clear: level-triggered, however often it was signalled. */
+/* A descriptor that is readable between signal and clear, however often it was signalled; each signal is an edge for a
+ * poller that asks for edges. */
 #ifndef HJ_BASE_OS_NOTIFY_H
 #define HJ_BASE_OS_NOTIFY_H
 

@@ -1,4 +1,4 @@
-/* epoll, level-triggered; see poller.h. Loop thread. */
+/* epoll, level-triggered unless asked otherwise; see poller.h. Loop thread. */
 #include "base/os/poller.h"
 
 #include <sys/epoll.h>
@@ -30,6 +30,8 @@ static bool control(struct hj_poller *poller, int op, int fd, unsigned events, u
         ev.events |= EPOLLRDHUP;
     if (events & HJ_POLL_EXCLUSIVE)
         ev.events |= EPOLLEXCLUSIVE;
+    if (events & HJ_POLL_EDGE)
+        ev.events |= EPOLLET;
     return epoll_ctl(poller->fd, op, fd, &ev) == 0;
 }
 

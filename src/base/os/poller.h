@@ -11,7 +11,8 @@ enum {
     HJ_POLL_PEER = 4, /* the peer has sent its FIN; wanted or not, a dead connection is always told */
     HJ_POLL_GONE = 8, /* told only: reset, failed, or both sides shut */
     HJ_POLL_ALL = 15,
-    HJ_POLL_EXCLUSIVE = 16 /* wanted only: wake one of the loops that wait for this descriptor */
+    HJ_POLL_EXCLUSIVE = 16, /* wanted only: wake one of the loops that wait for this descriptor */
+    HJ_POLL_EDGE = 32       /* wanted only: told once for each change, not for as long as it lasts */
 };
 
 struct hj_poller {
