@@ -1,47 +1,13 @@
 /* A loop's life: one turn after the other until it is stopped or drained; see state.h for what it owns. Loop thread. */
 #include "loop/loop.h"
 
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "loop/closing.h"
 #include "loop/dispatch.h"
 #include "loop/drain.h"
 #include "loop/http/pending.h"
+#include "loop/producer.h"
 #include "loop/sweep.h"
-
-uint32_t hj_loop_inlet_count(const struct hj_loop *loop)
-{
-    return loop->server->queue_count + loop->server->route_count;
-}
-
-/* The queue behind an inlet; NULL for a route that has none. */
-static struct hj_queue *queue_of_inlet(const struct hj_server *server, uint32_t i)
-{
-    return i < server->queue_count ? server->queues[i] : server->routes[i - server->queue_count].queue;
-}
-
-struct hj_inlet *hj_loop_inlet(struct hj_loop *loop, const struct hj_queue *queue)
-{
-    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
-        if (queue_of_inlet(loop->server, i) == queue)
-            return &loop->inlets[i];
-    abort(); /* every queue of a loop's requests and sockets is one of the server's */
-}
-
-static void cancel_waiters(struct hj_loop *loop)
-{
-    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i) {
-        struct hj_queue *queue = queue_of_inlet(loop->server, i);
-        if (queue != NULL)
-            hj_queue_wait_cancel(queue, &loop->inlets[i].waiter);
-    }
-}
-
-void hj_loop_push(struct hj_loop *loop, struct hj_queue *queue, struct hj_event *event)
-{
-    hj_outbox_push(&loop->worker.outbox, queue, event);
-}
 
 /* Waits for whatever comes first: an event, a command, the next sweep. */
 static int wait_events(struct hj_loop *loop, struct hj_poll_event *events)
@@ -82,7 +48,7 @@ static void wind_up(struct hj_loop *loop)
     hj_dispatch_commands(loop, hj_mailbox_close(&loop->worker.mailbox));
     hj_drain_abandon(loop);
     hj_outbox_flush(&loop->worker.outbox);
-    cancel_waiters(loop);
+    hj_producer_cancel(loop);
     hj_poller_close(&loop->poller);
     hj_table_dispose(&loop->table);
     hj_member_table_dispose(&loop->members);

@@ -15,6 +15,7 @@
 #include "core/listener.h"
 #include "loop/io/acceptor.h"
 #include "loop/loop.h"
+#include "loop/producer.h"
 #include "loop/state.h"
 #include "loop/sweep.h"
 
@@ -36,13 +37,13 @@ static int prepare_buffers(struct hj_loop *loop)
     loop->last_chunk = hj_buf_copy(HJ_CHUNK_LAST, sizeof(HJ_CHUNK_LAST) - 1);
     loop->continue_head = hj_buf_copy(CONTINUE, sizeof(CONTINUE) - 1);
     loop->held_heads = calloc(server->route_count + 1, sizeof(*loop->held_heads));
-    loop->inlets = calloc(hj_loop_inlet_count(loop) + 1, sizeof(*loop->inlets));
+    loop->producers = calloc(hj_producer_count(loop) + 1, sizeof(*loop->producers));
     if (loop->scratch == NULL || loop->last_chunk == NULL || loop->continue_head == NULL || loop->held_heads == NULL ||
-        loop->inlets == NULL)
+        loop->producers == NULL)
         return HIJACK_ENOMEM;
-    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
-        loop->inlets[i].waiter = (struct hj_waiter){.mailbox = &loop->worker.mailbox, .owner = &server->object};
-    int rc = hj_outbox_open(&loop->worker.outbox, hj_loop_inlet_count(loop));
+    for (uint32_t i = 0; i < hj_producer_count(loop); ++i)
+        loop->producers[i].waiter = (struct hj_waiter){.mailbox = &loop->worker.mailbox, .owner = &server->object};
+    int rc = hj_outbox_open(&loop->worker.outbox, hj_producer_count(loop));
     if (rc == 0)
         rc = hj_sse_comment_encode(&loop->heartbeat[0], HJ_SLICE(""), false);
     return rc != 0 ? rc : hj_sse_comment_encode(&loop->heartbeat[1], HJ_SLICE(""), true);
@@ -57,7 +58,7 @@ static void free_loop(struct hj_loop *loop)
         for (int form = 0; form < 3; ++form)
             hj_buf_unref(loop->held_heads[i].head[form]);
     free(loop->held_heads);
-    free(loop->inlets);
+    free(loop->producers);
     free(loop->acceptors);
     free(loop->ready);
     free(loop->scratch);

@@ -42,7 +42,7 @@ struct hj_acceptor {
 
 /* What a loop has to do with one queue: how it is told that there is room again, and the requests that wait for that.
  */
-struct hj_inlet {
+struct hj_producer {
     struct hj_waiter waiter;
     struct hj_request *parked_head, *parked_tail; /* references */
 };
@@ -64,7 +64,7 @@ struct hj_loop {
     bool may_accept;                 /* the start is complete */
     bool accept_paused;              /* the listening sockets are out of the poller */
     uint8_t next_queue;              /* for assigning connections to queues in turn */
-    struct hj_inlet *inlets;         /* one for each queue, then for each route's queue */
+    struct hj_producer *producers;   /* one for each queue, then for each route's queue */
     uint32_t stalled;                /* connections with HJ_CONN_STALLED */
     struct hj_held_head *held_heads; /* one for each route */
     uint32_t closing;                /* first of the entries to be closed at the end of this turn; 0: none */
@@ -95,11 +95,10 @@ static inline uint32_t hj_loop_time(const struct hj_loop *loop)
     return (uint32_t)(loop->now_ms - loop->start_ms);
 }
 
-/* Gives the event to the queue, whose poller is woken before the next write run, or at the end of the turn. */
-void hj_loop_push(struct hj_loop *loop, struct hj_queue *queue, struct hj_event *event);
-
-/* The loop's inlet to a queue of its server. */
-struct hj_inlet *hj_loop_inlet(struct hj_loop *loop, const struct hj_queue *queue);
-uint32_t hj_loop_inlet_count(const struct hj_loop *loop);
+/* Takes over the event for the queue, whose poller is woken before the next write run, or at the end of the turn. */
+static inline void hj_loop_push(struct hj_loop *loop, struct hj_queue *queue, struct hj_event *event)
+{
+    hj_outbox_push(&loop->worker.outbox, queue, event);
+}
 
 #endif

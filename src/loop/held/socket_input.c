@@ -5,8 +5,8 @@
  * now is taken out of its interest, and looked at again when credit or room comes. */
 #include "loop/held/socket_input.h"
 
-#include "loop/backpressure.h"
 #include "loop/io/transport.h"
+#include "loop/producer.h"
 
 /* Pushes a DATA event; takes over buf. False if that closed the connection. */
 static bool push_data(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *buf)
@@ -35,7 +35,7 @@ static bool deliver_input(struct hj_loop *loop, struct hj_conn *conn)
     while (conn->input != NULL) {
         struct hj_input *input = conn->input;
         uint64_t len = may_read(loop, conn->channel);
-        if (len == 0 || !hj_backpressure_has_room(loop, conn, conn->channel->queue))
+        if (len == 0 || !hj_producer_has_room(loop, conn, conn->channel->queue))
             return false;
         if (len > input->len)
             len = input->len;
@@ -93,7 +93,7 @@ static bool read_some(struct hj_loop *loop, struct hj_conn *conn)
             saw_eof(loop, conn);
         return false;
     }
-    if (!hj_backpressure_has_room(loop, conn, conn->channel->queue))
+    if (!hj_producer_has_room(loop, conn, conn->channel->queue))
         return false;
     if (len > HJ_SCRATCH_SIZE)
         len = HJ_SCRATCH_SIZE;

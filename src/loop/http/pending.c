@@ -9,6 +9,7 @@
 #include "loop/http/refusal.h"
 #include "loop/http/request_body.h"
 #include "loop/io/writer.h"
+#include "loop/producer.h"
 
 static struct hj_queue *choose_queue(const struct hj_server *server, const struct hj_route *route, uint8_t assigned)
 {
@@ -17,21 +18,21 @@ static struct hj_queue *choose_queue(const struct hj_server *server, const struc
     return server->queue_count == 0 ? NULL : server->queues[assigned % server->queue_count];
 }
 
-static void park(struct hj_inlet *inlet, struct hj_request *request)
+static void park(struct hj_producer *producer, struct hj_request *request)
 {
     hj_object_ref(&request->object);
     request->parked = NULL;
-    if (inlet->parked_head == NULL)
-        inlet->parked_head = request;
+    if (producer->parked_head == NULL)
+        producer->parked_head = request;
     else
-        inlet->parked_tail->parked = request;
-    inlet->parked_tail = request;
+        producer->parked_tail->parked = request;
+    producer->parked_tail = request;
 }
 
-static struct hj_request *unpark(struct hj_inlet *inlet)
+static struct hj_request *unpark(struct hj_producer *producer)
 {
-    struct hj_request *request = inlet->parked_head;
-    inlet->parked_head = request->parked;
+    struct hj_request *request = producer->parked_head;
+    producer->parked_head = request->parked;
     return request;
 }
 
@@ -52,18 +53,18 @@ static void deliver_request(struct hj_loop *loop, struct hj_request *request)
 }
 
 /* Whether the queue is full; then the loop is told when it is not. */
-static bool must_wait(struct hj_inlet *inlet, struct hj_queue *queue)
+static bool must_wait(struct hj_producer *producer, struct hj_queue *queue)
 {
-    return hj_queue_full(queue) && hj_queue_wait(queue, &inlet->waiter);
+    return hj_queue_full(queue) && hj_queue_wait(queue, &producer->waiter);
 }
 
 static void submit(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_request *request = conn->request;
-    struct hj_inlet *inlet = hj_loop_inlet(loop, request->queue);
+    struct hj_producer *producer = hj_producer_of(loop, request->queue);
     hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
-    if (inlet->parked_head != NULL || must_wait(inlet, request->queue))
-        park(inlet, request);
+    if (producer->parked_head != NULL || must_wait(producer, request->queue))
+        park(producer, request);
     else
         deliver_request(loop, request);
 }
@@ -206,14 +207,14 @@ int hj_pending_why_gone(const struct hj_loop *loop, const struct hj_request *req
     return loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ECLOSED;
 }
 
-static void resume_parked(struct hj_loop *loop, struct hj_inlet *inlet)
+static void resume_parked(struct hj_loop *loop, struct hj_producer *producer)
 {
-    while (inlet->parked_head != NULL) {
-        struct hj_request *request = inlet->parked_head;
+    while (producer->parked_head != NULL) {
+        struct hj_request *request = producer->parked_head;
         bool open = request->conn != NULL && hj_conn_is_open(request->conn);
-        if (open && must_wait(inlet, request->queue))
+        if (open && must_wait(producer, request->queue))
             return;
-        unpark(inlet);
+        unpark(producer);
         if (open)
             deliver_request(loop, request);
         hj_object_unref(&request->object);
@@ -222,16 +223,16 @@ static void resume_parked(struct hj_loop *loop, struct hj_inlet *inlet)
 
 void hj_pending_resume(struct hj_loop *loop)
 {
-    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i)
-        resume_parked(loop, &loop->inlets[i]);
+    for (uint32_t i = 0; i < hj_producer_count(loop); ++i)
+        resume_parked(loop, &loop->producers[i]);
 }
 
 void hj_pending_abandon(struct hj_loop *loop)
 {
-    for (uint32_t i = 0; i < hj_loop_inlet_count(loop); ++i) {
-        struct hj_inlet *inlet = &loop->inlets[i];
-        while (inlet->parked_head != NULL) {
-            struct hj_request *request = unpark(inlet);
+    for (uint32_t i = 0; i < hj_producer_count(loop); ++i) {
+        struct hj_producer *producer = &loop->producers[i];
+        while (producer->parked_head != NULL) {
+            struct hj_request *request = unpark(producer);
             hj_object_unref(&request->object);
         }
     }

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "codec/chunked.h"
-#include "loop/backpressure.h"
 #include "loop/http/refusal.h"
 #include "loop/io/writer.h"
+#include "loop/producer.h"
 
 #define FIRST_ROOM 4096          /* for a chunked body that is read whole */
 #define DISCARD_MAX (256u << 10) /* of a body that nobody wants: a longer one closes the connection */
@@ -262,7 +262,7 @@ static bool has_room_for_piece(struct hj_loop *loop, struct hj_conn *conn)
 {
     const struct hj_request *request = conn->request;
     bool brings = request->in_pieces && !request->read->discarded;
-    return !brings || hj_backpressure_has_room(loop, conn, request->queue);
+    return !brings || hj_producer_has_room(loop, conn, request->queue);
 }
 
 void hj_request_body_update(struct hj_loop *loop, struct hj_conn *conn)
