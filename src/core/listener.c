@@ -14,7 +14,7 @@
 
 void hj_listener_prepare(int fd, const struct hj_server_options *options)
 {
-    hj_socket_set_timers(fd, options->tcp_keepalive_ms, options->tcp_user_timeout_ms);
+    hj_socket_set_timers(fd, options->tcp_keepalive_ms);
 }
 
 /* A bound socket, or a negative error code. */

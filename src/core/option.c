@@ -29,8 +29,11 @@
     NUMBER(server, idle_timeout_ms, int, 0, 86400000, 0,                                                               \
            "closes a held connection (socket, stream, member) after so long without a byte either way; 0: never")      \
     NUMBER(server, heartbeat_ms, int, 0, 86400000, 15000, "silence after which an SSE comment is sent; 0: never")      \
-    NUMBER(server, tcp_user_timeout_ms, int, 0, 86400000, 30000,                                                       \
-           "closes a connection whose peer acknowledges nothing for so long; 0: as the kernel does")                   \
+    NUMBER(server, ack_timeout_ms, int, 0, 86400000, 30000,                                                            \
+           "closes a connection whose peer has room and acknowledges nothing for so long; 0: as the kernel does")      \
+    NUMBER(server, stall_timeout_ms, int, 0, 86400000, 300000,                                                         \
+           "closes a connection whose peer takes none of the bytes that wait for it for so long; 0: never, except "    \
+           "one that the program has ended, after 5 minutes")                                                          \
     NUMBER(server, tcp_keepalive_ms, int, 0, 86400000, 60000, "silence after which TCP asks the peer; 0: never")       \
     NUMBER(server, high_water_bytes, size, 1, 1073741824, 65536,                                                       \
            "unsent bytes of a stream or socket over which send answers HIJACK_EAGAIN")                                 \

@@ -43,7 +43,8 @@ struct hj_server_options {
     uint64_t request_timeout_ms;
     uint64_t idle_timeout_ms;
     uint64_t heartbeat_ms;
-    uint64_t tcp_user_timeout_ms;
+    uint64_t ack_timeout_ms;
+    uint64_t stall_timeout_ms;
     uint64_t tcp_keepalive_ms;
     uint64_t high_water_bytes;
     uint64_t low_water_bytes; /* may be set over high_water_bytes: whoever uses it takes the smaller one */

@@ -33,21 +33,22 @@ enum hj_conn_transport {
 };
 
 enum {
-    HJ_CONN_KEEP_ALIVE = 1,     /* after the response, back to HEAD */
-    HJ_CONN_DISCARD = 2,        /* the response has no body */
-    HJ_CONN_ENDING = 4,         /* once the backlog is written, end gracefully */
-    HJ_CONN_DETACHING = 8,      /* ... give the descriptor away */
-    HJ_CONN_SHUTTING = 16,      /* ... send FIN */
-    HJ_CONN_SHUT = 32,          /* FIN was sent */
-    HJ_CONN_EOF = 64,           /* the peer's FIN was seen, and all before it delivered */
-    HJ_CONN_PEER_ENDED = 128,   /* the poller reported the peer's FIN */
-    HJ_CONN_STALLED = 256,      /* not read because the queue is full */
-    HJ_CONN_UNPOLLED = 512,     /* out of the poller: it is dead, and only unread bytes keep it */
-    HJ_CONN_REUSED = 1024,      /* HEAD after an earlier response */
-    HJ_CONN_RESET = 2048,       /* dead by an error, and not by an end on both sides */
-    HJ_CONN_HUNG_UP = 4096,     /* HANGUP was pushed */
-    HJ_CONN_READY = 8192,       /* in the list of those that have the next request in their input */
-    HJ_CONN_WAS_COUNTED = 16384 /* its end is in the statistics already */
+    HJ_CONN_KEEP_ALIVE = 1,      /* after the response, back to HEAD */
+    HJ_CONN_DISCARD = 2,         /* the response has no body */
+    HJ_CONN_ENDING = 4,          /* once the backlog is written, end gracefully */
+    HJ_CONN_DETACHING = 8,       /* ... give the descriptor away */
+    HJ_CONN_SHUTTING = 16,       /* ... send FIN */
+    HJ_CONN_SHUT = 32,           /* FIN was sent */
+    HJ_CONN_EOF = 64,            /* the peer's FIN was seen, and all before it delivered */
+    HJ_CONN_PEER_ENDED = 128,    /* the poller reported the peer's FIN */
+    HJ_CONN_STALLED = 256,       /* not read because the queue is full */
+    HJ_CONN_UNPOLLED = 512,      /* out of the poller: it is dead, and only unread bytes keep it */
+    HJ_CONN_REUSED = 1024,       /* HEAD after an earlier response */
+    HJ_CONN_RESET = 2048,        /* dead by an error, and not by an end on both sides */
+    HJ_CONN_HUNG_UP = 4096,      /* HANGUP was pushed */
+    HJ_CONN_READY = 8192,        /* in the list of those that have the next request in their input */
+    HJ_CONN_WAS_COUNTED = 16384, /* its end is in the statistics already */
+    HJ_CONN_WATCHED = 32768      /* in the list of delivery.h; where this gets lost it may be there twice: no harm */
 };
 
 /* Bytes read and not yet used: part of a head, what followed a head, what an adopter handed over. */

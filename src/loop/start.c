@@ -61,6 +61,7 @@ static void free_loop(struct hj_loop *loop)
     free(loop->producers);
     free(loop->acceptors);
     free(loop->ready);
+    free(loop->deliveries.list);
     free(loop->scratch);
     hj_buf_unref(loop->last_chunk);
     hj_buf_unref(loop->continue_head);

@@ -15,6 +15,7 @@
 #include "core/queue.h"
 #include "core/server.h"
 #include "core/worker.h"
+#include "loop/delivery.h"
 #include "loop/table.h"
 
 struct hj_http;
@@ -58,6 +59,7 @@ struct hj_loop {
     uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
     uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
     uint32_t sweep_every_ms;
+    struct hj_deliveries deliveries;
     struct hj_acceptor *acceptors;
     uint32_t acceptor_count;
     bool accepting;                  /* holds its share of the server's listeners */

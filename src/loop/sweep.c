@@ -1,4 +1,5 @@
-/* Head, idle and lingering timeouts, and heartbeats; see sweep.h. Loop thread.
+/* Head, idle and lingering timeouts, and heartbeats; see sweep.h, and delivery.h for peers that take nothing. Loop
+ * thread.
  *
  * A table entry has no timer of its own: that would cost more memory than the rest of it. The whole table is looked at
  * instead, a linear walk over a few dozen bytes each, as seldom as a tenth of the shortest deadline allows. An empty
@@ -6,6 +7,7 @@
 #include "loop/sweep.h"
 
 #include "loop/conn.h"
+#include "loop/delivery.h"
 #include "loop/drain.h"
 #include "loop/fanout/shard.h"
 #include "loop/http/refusal.h"
@@ -14,7 +16,6 @@
 #include "loop/io/writer.h"
 
 #define LINGER_MS 2000
-#define ENDING_MS 60000
 #define SWEEP_MIN_MS 10
 #define SWEEP_MAX_MS 1000
 #define PAUSED_MS 50 /* between two tries to accept again */
@@ -32,10 +33,13 @@ void hj_sweep_init(struct hj_loop *loop)
     shortest = shorter(shortest, options->request_timeout_ms);
     shortest = shorter(shortest, options->heartbeat_ms);
     shortest = shorter(shortest, options->idle_timeout_ms);
+    shortest = shorter(shortest, options->ack_timeout_ms);
+    shortest = shorter(shortest, options->stall_timeout_ms);
     uint64_t every = shortest / 10;
     loop->sweep_every_ms = (uint32_t)(every < SWEEP_MIN_MS   ? SWEEP_MIN_MS
                                       : every > SWEEP_MAX_MS ? SWEEP_MAX_MS
                                                              : every);
+    hj_delivery_init(loop);
 }
 
 static uint64_t interval(const struct hj_loop *loop)
@@ -119,12 +123,6 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
         return;
     }
-    /* nobody can end it any more, so the loop must: the peer takes nothing of the last words */
-    uint64_t patience = options->tcp_user_timeout_ms != 0 ? options->tcp_user_timeout_ms : ENDING_MS;
-    if (leaving && now - conn->out_ms >= patience) {
-        hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
-        return;
-    }
     if (hj_wire_is_sse(conn->wire) && options->heartbeat_ms != 0 && now - conn->out_ms >= options->heartbeat_ms)
         heartbeat(loop, conn);
 }
@@ -139,6 +137,7 @@ void hj_sweep(struct hj_loop *loop)
         if (hj_conn_is_open(conn))
             look_at(loop, conn, now);
     }
+    hj_delivery_look(loop);
     hj_acceptor_resume(loop);
     if (loop->draining)
         hj_drain_step(loop);

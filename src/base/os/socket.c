@@ -96,11 +96,9 @@ void hj_socket_v6_only(int fd, bool only)
     set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only);
 }
 
-void hj_socket_set_timers(int fd, uint64_t keepalive_ms, uint64_t user_timeout_ms)
+void hj_socket_set_timers(int fd, uint64_t keepalive_ms)
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (user_timeout_ms != 0)
-        set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)user_timeout_ms);
     if (keepalive_ms != 0) {
         int seconds = (int)((keepalive_ms + 999) / 1000);
         set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

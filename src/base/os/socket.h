@@ -24,9 +24,9 @@ bool hj_socket_is_connected(int fd);           /* a stream socket with a peer */
 void hj_socket_share_port(int fd, bool share); /* SO_REUSEADDR, and if share also SO_REUSEPORT; before binding */
 void hj_socket_v6_only(int fd, bool only);     /* before binding */
 
-/* No delay, keep-alive after so much silence, and an end after so long without acknowledgement; 0: as the kernel does.
- * Accepted sockets inherit these. On a unix socket nothing happens. */
-void hj_socket_set_timers(int fd, uint64_t keepalive_ms, uint64_t user_timeout_ms);
+/* No delay, and keep-alive after so much silence; 0: as the kernel does. Accepted sockets inherit both. On a unix
+ * socket nothing happens. */
+void hj_socket_set_timers(int fd, uint64_t keepalive_ms);
 
 /* Binds a unix socket. mode: the rights of its file, or -1: what the umask leaves. The file has at no moment more
  * rights than mode. 0 or a HIJACK_E* code, with no file left. */
