@@ -20,7 +20,8 @@ static inline size_t length_of(const char *text, size_t len)
     return text != NULL ? len : 0;
 }
 
-static inline size_t five(void)
+size_t five(void);
+size_t five(void)
 {
     return length_of(HIJACK_STR("hello"));
 }
