@@ -128,8 +128,7 @@ static int become_channel(void *out, struct hj_request *request, enum hj_kind ki
                           struct hj_response *response, bool body, uint64_t room)
 {
     struct hj_channel *channel;
-    int rc = hj_channel_new(&channel, kind, request->server, request->worker, request->queue,
-                            atomic_load(&request->object.user_data));
+    int rc = hj_channel_new(&channel, kind, request->worker, request->queue, atomic_load(&request->object.user_data));
     if (rc != 0) {
         hj_buf_unref(response->head);
         return rc;
@@ -137,7 +136,8 @@ static int become_channel(void *out, struct hj_request *request, enum hj_kind ki
     channel->wire = (uint8_t)response->wire;
     channel->discard = !body;
     channel->keep_alive = response->keep_alive;
-    atomic_store(&channel->room, room);
+    if (kind == HJ_KIND_STREAM)
+        atomic_store(&channel->room, room);
     struct hj_command *command = hj_command_new(op, &request->object, &channel->object);
     if (command == NULL) {
         hj_buf_unref(response->head);
@@ -293,13 +293,9 @@ static void free_handle(struct hj_request *request)
 {
     if (!hj_handle_kill(request->object.handle))
         return;
-    bool unanswered = !atomic_exchange(&request->answered, true);
-    if (!unanswered && !atomic_load(&request->has_body))
-        return;
-    hj_command_embed(&request->free_command, HJ_OP_REQUEST_FREED, &request->object);
-    request->free_command.value = unanswered;
-    if (!hj_worker_post(request->worker, &request->free_command))
-        hj_command_free(&request->free_command);
+    request->unanswered = !atomic_exchange(&request->answered, true);
+    if (request->unanswered || atomic_load(&request->has_body))
+        hj_mailbox_push_freed(&request->worker->mailbox, &request->object);
 }
 
 void hijack_request_free(hijack_request *handle)
@@ -311,9 +307,11 @@ void hijack_request_free(hijack_request *handle)
     hj_handle_unpin(handle);
 }
 
-void hj_request_undelivered(struct hj_event *event)
+bool hj_request_event_hook(struct hj_event *event, enum hj_event_end end)
 {
-    hijack_request_free(event->object->handle);
+    if (end == HJ_EVENT_DROPPED)
+        hijack_request_free(event->object->handle);
+    return true;
 }
 
 int hijack_request_read(hijack_request *handle, uint64_t credit)

@@ -83,7 +83,7 @@ int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t 
 
 static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
 {
-    if (atomic_load(&channel->room) != HJ_NO_LENGTH)
+    if (hj_channel_has_length(channel))
         return HIJACK_EINVAL; /* published bytes would not keep to the Content-Length */
     if (atomic_load(&channel->state) >= HJ_CHANNEL_CLOSING)
         return HIJACK_ECLOSED;
@@ -118,7 +118,7 @@ static int change_membership(hijack_broadcaster *handle, void *member,
         return rc;
     rc = hj_handle_pin((struct hj_object **)&channel, member, CHANNEL);
     if (rc == 0) {
-        rc = channel->server == broadcaster->server ? change(broadcaster, channel) : HIJACK_EINVAL;
+        rc = channel->worker->server == broadcaster->server ? change(broadcaster, channel) : HIJACK_EINVAL;
         hj_handle_unpin(member);
     }
     hj_handle_unpin(handle);

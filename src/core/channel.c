@@ -19,22 +19,22 @@ static void destroy(struct hj_object *object)
     hj_channel_drop_descriptor(channel);
     hj_subscriptions_dispose(&channel->subscriptions);
     hj_object_unref(&channel->queue->object);
-    hj_object_unref(&channel->server->object);
+    hj_object_unref(&channel->worker->server->object);
     free(channel);
 }
 
-int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server *server, struct hj_worker *worker,
-                   struct hj_queue *queue, uint64_t user_data)
+int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_worker *worker, struct hj_queue *queue,
+                   uint64_t user_data)
 {
     struct hj_channel *channel = calloc(1, sizeof(*channel));
     if (channel == NULL)
         return HIJACK_ENOMEM;
     hj_object_init(&channel->object, kind, destroy);
     atomic_store(&channel->object.user_data, user_data);
-    atomic_init(&channel->room, HJ_NO_LENGTH);
+    if (kind == HJ_KIND_STREAM)
+        atomic_init(&channel->room, HJ_NO_LENGTH);
     atomic_init(&channel->descriptor, -1);
-    hj_object_ref(&server->object);
-    channel->server = server;
+    hj_object_ref(&worker->server->object);
     hj_object_ref(&queue->object);
     channel->queue = queue;
     channel->worker = worker;
@@ -62,10 +62,10 @@ void hj_channel_give(void *out, struct hj_channel *channel)
 /* Takes len from what the Content-Length allows. */
 static bool take_room(struct hj_channel *channel, uint64_t len)
 {
+    if (!hj_channel_has_length(channel))
+        return true;
     uint64_t room = atomic_load(&channel->room);
     do {
-        if (room == HJ_NO_LENGTH)
-            return true;
         if (len > room)
             return false;
     } while (!atomic_compare_exchange_weak(&channel->room, &room, room - len));
@@ -74,7 +74,7 @@ static bool take_room(struct hj_channel *channel, uint64_t len)
 
 int hj_channel_reserve(struct hj_channel *channel, uint64_t len)
 {
-    uint64_t high_water = channel->server->options.high_water_bytes;
+    uint64_t high_water = channel->worker->server->options.high_water_bytes;
     if (atomic_load(&channel->state) != HJ_CHANNEL_OPEN)
         return HIJACK_ECLOSED;
     if (atomic_load(&channel->pending) >= high_water) {
@@ -143,17 +143,14 @@ void hj_channel_free_handle(struct hj_channel *channel)
 {
     if (!hj_handle_kill(channel->object.handle))
         return;
-    hj_command_embed(&channel->free_command, HJ_OP_CHANNEL_FREED, &channel->object);
-    if (hj_worker_post(channel->worker, &channel->free_command))
-        return;
-    hj_channel_drop_descriptor(channel);
-    hj_command_free(&channel->free_command);
+    if (!hj_mailbox_push_freed(&channel->worker->mailbox, &channel->object))
+        hj_channel_drop_descriptor(channel); /* the loop has ended */
 }
 
 bool hj_channel_release(struct hj_channel *channel, uint64_t len)
 {
     uint64_t left = atomic_fetch_sub(&channel->pending, len) - len;
-    const struct hj_server_options *options = &channel->server->options;
+    const struct hj_server_options *options = &channel->worker->server->options;
     uint64_t low_water =
         options->low_water_bytes < options->high_water_bytes ? options->low_water_bytes : options->high_water_bytes;
     if (left > low_water || channel->ended || !atomic_exchange(&channel->starved, false))
@@ -182,9 +179,15 @@ void hj_channel_drop_descriptor(struct hj_channel *channel)
         close(fd);
 }
 
-static void drop_undelivered(struct hj_event *event)
+/* The poll takes the descriptor out; whoever frees the handle at that moment finds none. */
+static bool detached_hook(struct hj_event *event, enum hj_event_end end)
 {
-    hj_channel_drop_descriptor((struct hj_channel *)event->object);
+    struct hj_channel *channel = (struct hj_channel *)event->object;
+    if (end == HJ_EVENT_DROPPED)
+        hj_channel_drop_descriptor(channel);
+    else
+        event->status = atomic_exchange(&channel->descriptor, -1);
+    return event->status != -1;
 }
 
 void hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *unread)
@@ -193,12 +196,7 @@ void hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *
     channel->ended = true;
     atomic_store(&channel->descriptor, fd);
     hj_event_embed(&channel->last, HIJACK_EVENT_DETACHED, &channel->object, 0);
-    channel->last.undelivered = drop_undelivered;
-    channel->last.descriptor = &channel->descriptor;
+    channel->last.hook = detached_hook;
     channel->last.buf = unread;
-    if (unread != NULL) {
-        channel->last.data = unread->data;
-        channel->last.len = unread->len;
-    }
     hj_outbox_push(&channel->worker->outbox, channel->queue, &channel->last);
 }

@@ -28,30 +28,36 @@ enum hj_channel_state {
 
 struct hj_channel {
     struct hj_object object;
-    struct hj_server *server; /* a reference */
+    struct hj_worker *worker; /* of a server to which this is a reference */
     struct hj_queue *queue;   /* a reference */
-    struct hj_worker *worker; /* lives as long as the server */
     uint8_t wire;             /* enum hj_wire; constant once given to the program */
     bool discard;             /* a response without a body (HEAD, 204): what is sent is dropped; constant likewise */
     bool keep_alive;          /* after the body the connection serves further requests; constant likewise */
+    _Atomic bool starved;     /* EAGAIN was answered, DRAINED has to follow */
     _Atomic int state;        /* enum hj_channel_state */
-    _Atomic uint64_t room;    /* bytes that the Content-Length still allows, or HJ_NO_LENGTH */
     _Atomic uint64_t pending; /* bytes taken from the program and not yet written */
-    _Atomic bool starved;     /* EAGAIN was answered, DRAINED is owed */
+    union {
+        _Atomic uint64_t room; /* stream: bytes that the Content-Length still allows, or HJ_NO_LENGTH */
+        uint64_t credit;       /* socket: bytes that may be read; UINT64_MAX: no limit. The loop's alone */
+    };
     struct hj_subscriptions subscriptions;
     _Atomic int descriptor; /* of a DETACHED event that was not polled; else -1. Whoever takes it out owns it */
     /* the loop's alone */
-    struct hj_conn *conn; /* NULL before it starts and after it ends */
-    uint64_t credit;      /* bytes that may be read; UINT64_MAX: no limit */
     bool ended;           /* the last event has been pushed */
+    struct hj_conn *conn; /* NULL before it starts and after it ends */
     struct hj_event last;
-    struct hj_command free_command; /* posted once, when the handle is freed */
 };
 
 /* A new channel with a handle that the program has not seen yet; the caller owns a reference. kind: HJ_KIND_STREAM or
  * HJ_KIND_SOCKET. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
-int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_server *server, struct hj_worker *worker,
-                   struct hj_queue *queue, uint64_t user_data);
+int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_worker *worker, struct hj_queue *queue,
+                   uint64_t user_data);
+
+/* Whether the body's length was promised to the peer. */
+static inline bool hj_channel_has_length(const struct hj_channel *channel)
+{
+    return channel->object.kind == HJ_KIND_STREAM && atomic_load(&channel->room) != HJ_NO_LENGTH;
+}
 
 /* Drops a channel that was never given out, or gives it out: its handle goes to *out, the caller's reference goes. */
 void hj_channel_discard(struct hj_channel *channel);

@@ -16,7 +16,6 @@ enum hj_op {
     HJ_OP_HIJACK,        /* request: becomes the channel `other`, head in buf or NULL */
     HJ_OP_HOLD,          /* request: becomes a member of broadcaster `other`, head in buf or NULL, HJ_HOLD_* in value */
     HJ_OP_REQUEST_READ,  /* request: credit for its body in value */
-    HJ_OP_REQUEST_FREED, /* request: its handle was freed; value: 1 if it was not answered */
     HJ_OP_SEND,          /* channel: buf, the program's bytes in value */
     HJ_OP_FINISH,        /* stream: end of body; buf: what ends it with trailers, or NULL */
     HJ_OP_READ,          /* socket: credit in value */
@@ -24,7 +23,6 @@ enum hj_op {
     HJ_OP_CLOSE,         /* socket */
     HJ_OP_DETACH,        /* socket */
     HJ_OP_ABORT,         /* channel */
-    HJ_OP_CHANNEL_FREED, /* channel: its handle has gone */
     HJ_OP_ADOPT,         /* channel: fd, unread bytes in buf */
     HJ_OP_ADOPT_REQUEST, /* request: fd, unread bytes in buf */
     HJ_OP_ADOPT_MEMBER,  /* broadcaster: fd, head in buf or NULL, HJ_HOLD_* in value */
@@ -47,7 +45,7 @@ struct hj_command {
     struct hj_command *next;
     uint32_t op;
     int fd;        /* -1, or owned by whoever takes the command in */
-    bool embedded; /* lives inside object: a free, which must not fail for want of memory */
+    bool embedded; /* lives elsewhere: it must not fail for want of memory */
     struct hj_object *object, *other;
     struct hj_buf *buf;
     struct hj_message *message;
@@ -57,7 +55,7 @@ struct hj_command {
 /* A new command that takes a reference to object and other (may be NULL). NULL when out of memory. */
 struct hj_command *hj_command_new(enum hj_op op, struct hj_object *object, struct hj_object *other);
 
-/* Makes the command that object embeds ready to be posted. */
+/* Makes a command that lives elsewhere ready to be posted. */
 void hj_command_embed(struct hj_command *command, enum hj_op op, struct hj_object *object);
 
 /* Drops the references; the descriptor is not closed: it belongs to whoever the command did not reach. */

@@ -10,27 +10,23 @@ struct hj_event *hj_event_new(uint32_t type, struct hj_object *object, struct hj
         hj_buf_unref(buf);
         return NULL;
     }
-    *event = (struct hj_event){.object = object, .buf = buf, .type = type};
+    *event = (struct hj_event){.object = object, .buf = buf, .type = (uint16_t)type};
     if (object != NULL)
         hj_object_ref(object);
-    if (buf != NULL) {
-        event->data = buf->data;
-        event->len = buf->len;
-    }
     return event;
 }
 
 void hj_event_embed(struct hj_event *event, uint32_t type, struct hj_object *object, int32_t status)
 {
-    *event = (struct hj_event){.object = object, .type = type, .status = status, .embedded = true};
+    *event = (struct hj_event){.object = object, .type = (uint16_t)type, .status = status, .embedded = true};
     hj_object_ref(object);
 }
 
 void hj_event_free(struct hj_event *event, bool delivered)
 {
     struct hj_object *object = event->object;
-    if (!delivered && event->undelivered != NULL)
-        event->undelivered(event);
+    if (!delivered && event->hook != NULL)
+        event->hook(event, HJ_EVENT_DROPPED);
     hj_buf_unref(event->buf);
     if (!event->embedded)
         free(event);

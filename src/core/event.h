@@ -2,24 +2,28 @@
 #ifndef HJ_CORE_EVENT_H
 #define HJ_CORE_EVENT_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "base/object.h"
 
+struct hj_event;
+
+enum hj_event_end {
+    HJ_EVENT_POLLED, /* about to be given to the program; false: it is not wanted any more */
+    HJ_EVENT_DROPPED /* it goes unpolled; the result does not matter */
+};
+typedef bool hj_event_hook(struct hj_event *event, enum hj_event_end end);
+
 /* Owned by the queue from push until the poll after the one that delivered it. */
 struct hj_event {
     struct hj_event *next;
     struct hj_object *object; /* a reference; NULL for WAKE */
-    struct hj_buf *buf;       /* a reference to what holds data; may be NULL */
-    const char *data;
-    uint64_t len;
-    uint32_t type;
+    struct hj_buf *buf;       /* a reference: the data; may be NULL */
+    hj_event_hook *hook;      /* NULL: nothing special happens */
     int32_t status;
-    void (*undelivered)(struct hj_event *event); /* NULL, or called before the event goes unpolled */
-    _Atomic int *descriptor;                     /* NULL, or what the poll takes out (leaving -1) to be its status */
+    uint16_t type;
     bool embedded; /* lives inside object: a last event, which must not be lost for want of memory */
 };
 

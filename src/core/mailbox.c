@@ -4,6 +4,7 @@
 int hj_mailbox_open(struct hj_mailbox *mailbox)
 {
     mailbox->head = mailbox->tail = NULL;
+    mailbox->freed = NULL;
     mailbox->closed = false;
     atomic_init(&mailbox->sleeping, false);
     atomic_init(&mailbox->resumed, false);
@@ -52,24 +53,40 @@ void hj_mailbox_resume(struct hj_mailbox *mailbox)
     unlock_and_wake(mailbox);
 }
 
-static struct hj_command *take(struct hj_mailbox *mailbox, bool close)
+bool hj_mailbox_push_freed(struct hj_mailbox *mailbox, struct hj_object *object)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    if (mailbox->closed) {
+        pthread_mutex_unlock(&mailbox->lock);
+        return false;
+    }
+    hj_object_ref(object);
+    object->next_freed = mailbox->freed;
+    mailbox->freed = object;
+    unlock_and_wake(mailbox);
+    return true;
+}
+
+static struct hj_command *take(struct hj_mailbox *mailbox, struct hj_object **freed, bool close)
 {
     pthread_mutex_lock(&mailbox->lock);
     struct hj_command *list = mailbox->head;
     mailbox->head = mailbox->tail = NULL;
+    *freed = mailbox->freed;
+    mailbox->freed = NULL;
     mailbox->closed |= close;
     pthread_mutex_unlock(&mailbox->lock);
     return list;
 }
 
-struct hj_command *hj_mailbox_take(struct hj_mailbox *mailbox)
+struct hj_command *hj_mailbox_take(struct hj_mailbox *mailbox, struct hj_object **freed)
 {
-    return take(mailbox, false);
+    return take(mailbox, freed, false);
 }
 
-struct hj_command *hj_mailbox_close(struct hj_mailbox *mailbox)
+struct hj_command *hj_mailbox_close(struct hj_mailbox *mailbox, struct hj_object **freed)
 {
-    return take(mailbox, true);
+    return take(mailbox, freed, true);
 }
 
 bool hj_mailbox_take_resumed(struct hj_mailbox *mailbox)
@@ -80,7 +97,7 @@ bool hj_mailbox_take_resumed(struct hj_mailbox *mailbox)
 bool hj_mailbox_sleep(struct hj_mailbox *mailbox)
 {
     pthread_mutex_lock(&mailbox->lock);
-    bool idle = mailbox->head == NULL && !atomic_load(&mailbox->resumed);
+    bool idle = mailbox->head == NULL && mailbox->freed == NULL && !atomic_load(&mailbox->resumed);
     atomic_store_explicit(&mailbox->sleeping, idle, memory_order_relaxed);
     pthread_mutex_unlock(&mailbox->lock);
     return idle;

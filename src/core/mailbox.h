@@ -26,6 +26,7 @@
 struct hj_mailbox {
     pthread_mutex_t lock;
     struct hj_command *head, *tail; /* guarded by lock */
+    struct hj_object *freed;        /* references to objects whose handle was freed; guarded by lock */
     bool closed;                    /* guarded by lock */
     _Atomic bool sleeping;          /* set under lock; reset under lock, or by the loop once it is awake */
     _Atomic bool resumed;           /* what the loop waited for is there; set under lock, reset by the loop */
@@ -38,14 +39,19 @@ void hj_mailbox_dispose(struct hj_mailbox *mailbox);
 /* Takes over the command; false, and the command still the caller's, once closed. Any thread. */
 bool hj_mailbox_push(struct hj_mailbox *mailbox, struct hj_command *command);
 
+/* Tells the loop that the object's handle was freed, once; takes no memory, so that it cannot fail for want of it. The
+ * loop hears of it after every command that was pushed before. False once closed. Any thread. */
+bool hj_mailbox_push_freed(struct hj_mailbox *mailbox, struct hj_object *object);
+
 /* Tells the loop that what it waited for is there (room in a queue). Any thread. */
 void hj_mailbox_resume(struct hj_mailbox *mailbox);
 
 /* The loop's: */
-struct hj_command *hj_mailbox_take(struct hj_mailbox *mailbox);
-struct hj_command *hj_mailbox_close(struct hj_mailbox *mailbox); /* and takes what is left */
-bool hj_mailbox_take_resumed(struct hj_mailbox *mailbox);        /* whether it was resumed since the last look */
-bool hj_mailbox_sleep(struct hj_mailbox *mailbox);               /* about to wait; false: there is something to do */
-void hj_mailbox_awake(struct hj_mailbox *mailbox);               /* the wait is over */
+/* *freed: the objects, linked by next_freed, each with a reference that the caller takes over. */
+struct hj_command *hj_mailbox_take(struct hj_mailbox *mailbox, struct hj_object **freed);
+struct hj_command *hj_mailbox_close(struct hj_mailbox *mailbox, struct hj_object **freed); /* takes what is left */
+bool hj_mailbox_take_resumed(struct hj_mailbox *mailbox); /* whether it was resumed since the last look */
+bool hj_mailbox_sleep(struct hj_mailbox *mailbox);        /* about to wait; false: there is something to do */
+void hj_mailbox_awake(struct hj_mailbox *mailbox);        /* the wait is over */
 
 #endif

@@ -257,8 +257,8 @@ static int deliver(hijack_event *out, struct hj_queue *queue, struct hj_event *l
         struct hj_event *event = list;
         list = event->next;
         bool wanted = is_wanted(event);
-        if (wanted && event->descriptor != NULL && (event->status = atomic_exchange(event->descriptor, -1)) == -1)
-            wanted = false; /* freed at this moment, and closed */
+        if (wanted && event->hook != NULL)
+            wanted = event->hook(event, HJ_EVENT_POLLED);
         if (!wanted) {
             hj_event_free(event, false);
             continue;
@@ -266,8 +266,8 @@ static int deliver(hijack_event *out, struct hj_queue *queue, struct hj_event *l
         out[count++] = (hijack_event){
             .user_data = event->object == NULL ? 0 : atomic_load(&event->object->user_data),
             .handle = event->object == NULL ? NULL : event->object->handle,
-            .data = event->data,
-            .len = event->len,
+            .data = event->buf == NULL ? NULL : event->buf->data,
+            .len = event->buf == NULL ? 0 : event->buf->len,
             .type = event->type,
             .status = event->status,
         };

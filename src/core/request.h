@@ -39,8 +39,8 @@ struct hj_request {
     struct hj_body_reader *read; /* while its body is being read (loop/http/request_body.h); freed with free */
     bool delivered;              /* the REQUEST event has been pushed */
     bool ended;                  /* CLOSED has been pushed, or never will be */
+    bool unanswered;             /* the handle was freed before it was answered; set by that call */
     struct hj_event last;
-    struct hj_command free_command; /* posted once, when the handle is freed */
 };
 
 /* A new request with a handle and room for body_len bytes of body; the caller owns a reference. 0, HIJACK_ENOMEM or
@@ -51,8 +51,8 @@ int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_
 /* Changes the room for the body, before the request is delivered; what is in it stays. False when out of memory. */
 bool hj_request_resize_body(struct hj_request *request, size_t body_len);
 
-/* For the REQUEST event that nobody will poll any more: the request counts as freed. */
-void hj_request_undelivered(struct hj_event *event);
+/* Of the REQUEST event: one that nobody will poll any more counts as freed. */
+bool hj_request_event_hook(struct hj_event *event, enum hj_event_end end);
 
 /* Loop: pushes the last event, once; the handle of one that was never delivered ends. */
 void hj_request_end(struct hj_request *request, int status);

@@ -269,8 +269,8 @@ static int adopt(struct hj_channel **out, struct hj_server *server, int fd, stru
         return rc;
     struct hj_channel *channel;
     uint64_t user_data = atomic_load(&server->object.user_data);
-    if ((rc = hj_channel_new(&channel, HJ_KIND_SOCKET, server, hj_server_next_worker(server), server->queues[0],
-                             user_data)) != 0)
+    if ((rc = hj_channel_new(&channel, HJ_KIND_SOCKET, hj_server_next_worker(server), server->queues[0], user_data)) !=
+        0)
         return rc;
     struct hj_command *command = hj_command_new(HJ_OP_ADOPT, &channel->object, NULL);
     if (command != NULL && unread.len != 0)

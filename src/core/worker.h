@@ -17,6 +17,7 @@ struct hj_worker {
     struct hj_mailbox mailbox;                 /* any thread */
     struct hj_outbox outbox;                   /* the loop's alone: where all its events go */
     _Atomic uint64_t stats[HIJACK_STAT_COUNT]; /* written by the loop, read by any thread */
+    struct hj_server *server;                  /* owns it; constant */
     uint32_t index;                            /* constant */
     pthread_t thread;                          /* guarded by the server's lock until it has started, constant then */
     struct hj_command accept_command, stop_command; /* each posted once: they must not fail for want of memory */

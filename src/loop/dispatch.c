@@ -114,9 +114,8 @@ static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
     hj_object_unref(&channel->object);
 }
 
-static void run_channel_freed(struct hj_loop *loop, struct hj_command *command)
+static void free_channel(struct hj_loop *loop, struct hj_channel *channel)
 {
-    struct hj_channel *channel = (struct hj_channel *)command->object;
     struct hj_conn *conn = conn_of(&channel->object);
     hj_channel_drop_descriptor(channel);
     if (conn == NULL || (conn->flags & HJ_CONN_ENDING) != 0)
@@ -197,14 +196,12 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_HIJACK] = hj_holding_hijack,
     [HJ_OP_HOLD] = hj_holding_request,
     [HJ_OP_REQUEST_READ] = hj_pending_read,
-    [HJ_OP_REQUEST_FREED] = hj_pending_freed,
     [HJ_OP_FINISH] = run_finish,
     [HJ_OP_READ] = run_read,
     [HJ_OP_SHUTDOWN] = run_shutdown,
     [HJ_OP_CLOSE] = run_close,
     [HJ_OP_DETACH] = run_detach,
     [HJ_OP_ABORT] = run_abort,
-    [HJ_OP_CHANNEL_FREED] = run_channel_freed,
     [HJ_OP_ADOPT] = hj_holding_adopt,
     [HJ_OP_ADOPT_REQUEST] = hj_holding_adopt_request,
     [HJ_OP_ADOPT_MEMBER] = hj_holding_adopt_member,
@@ -235,6 +232,19 @@ void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list)
             list = list->next;
             hj_command_free(done);
         }
+    }
+}
+
+void hj_dispatch_freed(struct hj_loop *loop, struct hj_object *list)
+{
+    while (list != NULL) {
+        struct hj_object *object = list;
+        list = object->next_freed;
+        if (object->kind == HJ_KIND_REQUEST)
+            hj_pending_freed(loop, (struct hj_request *)object);
+        else
+            free_channel(loop, (struct hj_channel *)object);
+        hj_object_unref(object);
     }
 }
 

@@ -7,6 +7,9 @@
 /* Carries out a list of commands, in order, and frees them. */
 void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list);
 
+/* The handles of these objects, linked by next_freed, were freed; drops the references. */
+void hj_dispatch_freed(struct hj_loop *loop, struct hj_object *list);
+
 /* Takes up again what stalled at a full queue. */
 void hj_dispatch_stalled(struct hj_loop *loop);
 

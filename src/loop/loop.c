@@ -20,6 +20,15 @@ static int wait_events(struct hj_loop *loop, struct hj_poll_event *events)
     return count;
 }
 
+/* Carries out what the program asked for; who frees a handle asks for nothing more. */
+static void run_mailbox(struct hj_loop *loop, struct hj_command *(*take)(struct hj_mailbox *, struct hj_object **))
+{
+    struct hj_object *freed;
+    struct hj_command *commands = take(&loop->worker.mailbox, &freed);
+    hj_dispatch_commands(loop, commands);
+    hj_dispatch_freed(loop, freed);
+}
+
 static void turn(struct hj_loop *loop)
 {
     struct hj_poll_event events[HJ_POLL_BATCH];
@@ -31,7 +40,7 @@ static void turn(struct hj_loop *loop)
         hj_outbox_flush(&loop->worker.outbox);
     }
     /* commands first: what the program asked for before a peer did something takes effect before it */
-    hj_dispatch_commands(loop, hj_mailbox_take(&loop->worker.mailbox));
+    run_mailbox(loop, hj_mailbox_take);
     for (int i = 0; i < count; ++i)
         hj_dispatch_event(loop, &events[i]);
     hj_dispatch_ready(loop);
@@ -45,7 +54,7 @@ static void turn(struct hj_loop *loop)
 static void wind_up(struct hj_loop *loop)
 {
     loop->stopping = true;
-    hj_dispatch_commands(loop, hj_mailbox_close(&loop->worker.mailbox));
+    run_mailbox(loop, hj_mailbox_close);
     hj_drain_abandon(loop);
     hj_outbox_flush(&loop->worker.outbox);
     hj_producer_cancel(loop);

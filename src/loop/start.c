@@ -80,6 +80,7 @@ static int new_loop(struct hj_loop **out, struct hj_server *server, uint32_t ind
         return HIJACK_ENOMEM;
     loop->server = server;
     loop->worker.index = index;
+    loop->worker.server = server;
     loop->start_ms = loop->now_ms = hj_clock_ms();
     loop->poller.fd = -1;
     *out = loop; /* freed with the server's other loops from here on */

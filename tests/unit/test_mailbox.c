@@ -23,6 +23,22 @@ struct fixture {
     struct hj_object object; /* what all commands are about */
 };
 
+static struct hj_command *take_commands(struct hj_mailbox *mailbox)
+{
+    struct hj_object *freed;
+    struct hj_command *list = hj_mailbox_take(mailbox, &freed);
+    assert_null(freed);
+    return list;
+}
+
+static struct hj_command *close_commands(struct hj_mailbox *mailbox)
+{
+    struct hj_object *freed;
+    struct hj_command *list = hj_mailbox_close(mailbox, &freed);
+    assert_null(freed);
+    return list;
+}
+
 static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -36,7 +52,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *fixture = *state;
-    assert_null(hj_mailbox_take(&fixture->mailbox)); /* each test takes what it pushed ... */
+    assert_null(take_commands(&fixture->mailbox)); /* each test takes what it pushed ... */
     hj_mailbox_dispose(&fixture->mailbox);
     assert_int_equal(fixture->mailbox.notify.fd, -1);
     hj_object_unref(&fixture->object);
@@ -98,13 +114,37 @@ static void an_embedded_command_is_not_freed_by_itself(void **state)
 {
     struct fixture *fixture = *state;
     struct hj_command command;
-    hj_command_embed(&command, HJ_OP_CHANNEL_FREED, &fixture->object);
+    hj_command_embed(&command, HJ_OP_STOP, &fixture->object);
     assert_int_equal(command.fd, -1);
     assert_true(hj_mailbox_push(&fixture->mailbox, &command));
-    assert_ptr_equal(hj_mailbox_take(&fixture->mailbox), &command);
+    assert_ptr_equal(take_commands(&fixture->mailbox), &command);
     assert_int_equal(atomic_load(&fixture->object.refs), 2);
     hj_command_free(&command);
     assert_int_equal(atomic_load(&fixture->object.refs), 1);
+}
+
+static void freed_objects_come_with_the_commands_before_them(void **state)
+{
+    struct fixture *fixture = *state;
+    struct hj_object other = {.refs = 1, .kind = HJ_KIND_SOCKET}, *freed;
+    assert_true(hj_mailbox_sleep(&fixture->mailbox));
+    assert_true(hj_mailbox_push_freed(&fixture->mailbox, &fixture->object));
+    assert_int_equal(signals(fixture), 1);
+    assert_true(push(fixture, 0));
+    assert_true(hj_mailbox_push_freed(&fixture->mailbox, &other));
+    assert_false(hj_mailbox_sleep(&fixture->mailbox)); /* there is something to do */
+    assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox, &freed), 0), 1);
+    assert_ptr_equal(freed, &other);
+    assert_ptr_equal(freed->next_freed, &fixture->object);
+    assert_null(fixture->object.next_freed);
+    assert_int_equal(atomic_load(&other.refs), 2);
+    hj_object_unref(&other);
+    hj_object_unref(&fixture->object);
+    assert_true(hj_mailbox_sleep(&fixture->mailbox));
+    hj_mailbox_awake(&fixture->mailbox);
+    assert_null(close_commands(&fixture->mailbox));
+    assert_false(hj_mailbox_push_freed(&fixture->mailbox, &other));
+    assert_int_equal(atomic_load(&other.refs), 1);
 }
 
 static void commands_come_in_the_order_of_the_pushes(void **state)
@@ -113,8 +153,8 @@ static void commands_come_in_the_order_of_the_pushes(void **state)
     for (uint64_t round = 0; round < 3; ++round) {
         for (uint64_t i = 0; i < 100; ++i)
             assert_true(push(fixture, round * 100 + i));
-        assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), round * 100), 100);
-        assert_null(hj_mailbox_take(&fixture->mailbox));
+        assert_int_equal(check_list(take_commands(&fixture->mailbox), round * 100), 100);
+        assert_null(take_commands(&fixture->mailbox));
     }
 }
 
@@ -126,7 +166,7 @@ static void only_a_loop_that_sleeps_is_woken(void **state)
     assert_int_equal(signals(fixture), 0);             /* it is awake */
     assert_false(hj_mailbox_sleep(&fixture->mailbox)); /* ... and may not sleep now */
     push(fixture, 3);
-    assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 4);
+    assert_int_equal(check_list(take_commands(&fixture->mailbox), 0), 4);
     assert_int_equal(signals(fixture), 0);
     for (int round = 0; round < 3; ++round) {
         assert_true(hj_mailbox_sleep(&fixture->mailbox));
@@ -135,14 +175,14 @@ static void only_a_loop_that_sleeps_is_woken(void **state)
         assert_int_equal(signals(fixture), 1);
         hj_mailbox_awake(&fixture->mailbox);
         push(fixture, 10);
-        assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 11);
+        assert_int_equal(check_list(take_commands(&fixture->mailbox), 0), 11);
         assert_int_equal(signals(fixture), 0);
     }
     assert_true(hj_mailbox_sleep(&fixture->mailbox));
     hj_mailbox_awake(&fixture->mailbox); /* something else woke it */
     push(fixture, 0);
     assert_int_equal(signals(fixture), 0);
-    assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 1);
+    assert_int_equal(check_list(take_commands(&fixture->mailbox), 0), 1);
 }
 
 /* Room in a queue wakes a loop as a command does, and keeps it from sleeping until it has looked. */
@@ -156,7 +196,7 @@ static void a_resumed_loop_looks_once(void **state)
     push(fixture, 0);
     assert_int_equal(signals(fixture), 1);
     hj_mailbox_awake(&fixture->mailbox);
-    assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 1);
+    assert_int_equal(check_list(take_commands(&fixture->mailbox), 0), 1);
     assert_false(hj_mailbox_sleep(&fixture->mailbox));
     assert_true(hj_mailbox_take_resumed(&fixture->mailbox));
     assert_false(hj_mailbox_take_resumed(&fixture->mailbox));
@@ -189,7 +229,7 @@ static void each_wake_up_ends_one_wait(void **state)
         assert_int_equal(events[0].data, 7);
         hj_mailbox_awake(&fixture->mailbox);
         assert_int_equal(hj_poller_wait(&poller, events, 0), 0);
-        assert_int_equal(check_list(hj_mailbox_take(&fixture->mailbox), 0), 2);
+        assert_int_equal(check_list(take_commands(&fixture->mailbox), 0), 2);
     }
     assert_int_equal(signals(fixture), 5);
     hj_poller_close(&outer);
@@ -201,11 +241,11 @@ static void a_closed_list_takes_nothing(void **state)
     struct fixture *fixture = *state;
     push(fixture, 0);
     push(fixture, 1);
-    assert_int_equal(check_list(hj_mailbox_close(&fixture->mailbox), 0), 2);
+    assert_int_equal(check_list(close_commands(&fixture->mailbox), 0), 2);
     assert_false(push(fixture, 2));
     assert_int_equal(signals(fixture), 0);
-    assert_null(hj_mailbox_take(&fixture->mailbox));
-    assert_null(hj_mailbox_close(&fixture->mailbox));
+    assert_null(take_commands(&fixture->mailbox));
+    assert_null(close_commands(&fixture->mailbox));
     assert_false(push(fixture, 3));
 }
 
@@ -261,10 +301,10 @@ static void many_push_and_one_takes(void **state)
         if (hj_mailbox_sleep(&fixture->mailbox))
             assert_int_equal(hj_poller_wait(&poller, events, (int)clock_limit_ms()), 1);
         hj_mailbox_awake(&fixture->mailbox);
-        total += take_in(next, hj_mailbox_take(&fixture->mailbox));
+        total += take_in(next, take_commands(&fixture->mailbox));
     }
     hj_poller_close(&poller);
-    take_in(next, hj_mailbox_close(&fixture->mailbox));
+    take_in(next, close_commands(&fixture->mailbox));
     for (int i = 0; i < PUSHERS; ++i) {
         pthread_join(threads[i], NULL);
         assert_int_equal(next[i], pushers[i].taken);
@@ -278,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_command_keeps_what_it_points_at),
         TEST(an_embedded_command_is_not_freed_by_itself),
+        TEST(freed_objects_come_with_the_commands_before_them),
         TEST(commands_come_in_the_order_of_the_pushes),
         TEST(only_a_loop_that_sleeps_is_woken),
         TEST(a_resumed_loop_looks_once),

@@ -27,6 +27,8 @@ struct fixture {
     struct hj_broadcaster broadcasters[BROADCASTERS];
 };
 
+static struct hj_object *freed; /* none, ever */
+
 static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -49,7 +51,7 @@ static void free_commands(struct hj_command *command)
 static int teardown(void **state)
 {
     struct fixture *fixture = *state;
-    free_commands(hj_mailbox_close(&fixture->loop.worker.mailbox));
+    free_commands(hj_mailbox_close(&fixture->loop.worker.mailbox, &freed));
     hj_mailbox_dispose(&fixture->loop.worker.mailbox);
     hj_subscriptions_dispose(&fixture->subscriptions);
     for (int i = 0; i < BROADCASTERS; ++i)
@@ -109,7 +111,7 @@ static void joining_and_leaving(void **state)
     assert_int_equal(members(fixture, 0), 0);
     assert_int_equal(members(fixture, 1), 1);
     CODE(join(fixture, 0), 0);
-    struct hj_command *list = hj_mailbox_take(&fixture->loop.worker.mailbox);
+    struct hj_command *list = hj_mailbox_take(&fixture->loop.worker.mailbox, &freed);
     list = expect(fixture, list, HJ_OP_ADD, 0);
     list = expect(fixture, list, HJ_OP_ADD, 1);
     list = expect(fixture, list, HJ_OP_REMOVE, 0);
@@ -130,7 +132,7 @@ static void what_is_refused_changes_nothing(void **state)
     CODE(leave(fixture, 0), 0);
     CODE(leave(fixture, 0), HIJACK_ESTATE);
     assert_int_equal(members(fixture, 0), 0);
-    struct hj_command *list = hj_mailbox_take(&fixture->loop.worker.mailbox);
+    struct hj_command *list = hj_mailbox_take(&fixture->loop.worker.mailbox, &freed);
     list = expect(fixture, list, HJ_OP_ADD, 0);
     list = expect(fixture, list, HJ_OP_REMOVE, 0);
     assert_null(list);
@@ -188,7 +190,7 @@ static void a_loop_that_has_ended(void **state)
 {
     struct fixture *fixture = *state;
     CODE(join(fixture, 0), 0);
-    free_commands(hj_mailbox_close(&fixture->loop.worker.mailbox));
+    free_commands(hj_mailbox_close(&fixture->loop.worker.mailbox, &freed));
     CODE(join(fixture, 1), HIJACK_ECLOSED);
     CODE(leave(fixture, 0), HIJACK_ECLOSED);
     assert_int_equal(members(fixture, 0), 1);
@@ -227,7 +229,7 @@ static void list_and_loop_see_the_same_order(void **state)
         balance += (uintptr_t)result;
     }
     uint64_t in[3] = {0};
-    struct hj_command *list = hj_mailbox_take(&fixture->loop.worker.mailbox);
+    struct hj_command *list = hj_mailbox_take(&fixture->loop.worker.mailbox, &freed);
     while (list != NULL) {
         int i = (int)((struct hj_broadcaster *)list->object - fixture->broadcasters);
         assert_int_equal(list->op, in[i] ? HJ_OP_REMOVE : HJ_OP_ADD);

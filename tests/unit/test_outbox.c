@@ -33,10 +33,11 @@ static void destroy(struct hj_object *object)
     free(object);
 }
 
-static void note_undelivered(struct hj_event *event)
+static bool note_undelivered(struct hj_event *event, enum hj_event_end end)
 {
     (void)event;
-    atomic_fetch_add(&undelivered, 1);
+    atomic_fetch_add(&undelivered, end == HJ_EVENT_DROPPED);
+    return true;
 }
 
 enum {
@@ -86,7 +87,7 @@ static struct hj_event *make_event(struct fixture *f)
 {
     struct hj_event *event = hj_event_new(HIJACK_EVENT_DATA, f->object, NULL);
     assert_non_null(event);
-    event->undelivered = note_undelivered;
+    event->hook = note_undelivered;
     return event;
 }
 
@@ -294,7 +295,7 @@ static void an_event_of_a_freed_handle_is_not_queued(void **state)
     struct hj_buf *buf = hj_buf_copy("x", 1);
     for (int i = 0; i < 2; ++i) {
         struct hj_event *event = hj_event_new(HIJACK_EVENT_DATA, object, hj_buf_ref(buf));
-        event->undelivered = note_undelivered;
+        event->hook = note_undelivered;
         if (i == 0)
             hj_outbox_push(&f->outbox, f->queues[0], event);
         else

@@ -21,10 +21,11 @@ static void destroy(struct hj_object *object)
     free(object);
 }
 
-static void note_undelivered(struct hj_event *event)
+static bool note_undelivered(struct hj_event *event, enum hj_event_end end)
 {
     (void)event;
-    atomic_fetch_add(&undelivered, 1);
+    atomic_fetch_add(&undelivered, end == HJ_EVENT_DROPPED);
+    return true;
 }
 
 /* A queue; its handle, and what is behind it, pinned until teardown. */
@@ -75,7 +76,7 @@ static struct hj_event *make_event(struct hj_object *object, int status)
     struct hj_event *event = hj_event_new(HIJACK_EVENT_DATA, object, NULL);
     assert_non_null(event);
     event->status = status;
-    event->undelivered = note_undelivered;
+    event->hook = note_undelivered;
     return event;
 }
 
@@ -228,21 +229,27 @@ static void a_poll_looks_past_dead_handles(void **state)
     end_object(live);
 }
 
-/* The descriptor of an event is taken out once: by the poll, or by whoever closes it. */
-static void a_descriptor_goes_to_the_poll(void **state)
+/* As a descriptor is taken out of its event: once, by the poll or by whoever closes it. */
+static bool take_or_drop(struct hj_event *event, enum hj_event_end end)
+{
+    if (end == HJ_EVENT_DROPPED)
+        return note_undelivered(event, end);
+    event->status = event->status == 0 ? -1 : 17;
+    return event->status != -1;
+}
+
+static void the_poll_asks_the_hook(void **state)
 {
     struct fixture *fixture = *state;
     struct hj_object *object = make_object(1);
-    _Atomic int kept = 17, gone = -1;
-    struct hj_event *first = make_event(object, 0), *second = make_event(object, 0);
     hijack_event out[2];
-    first->descriptor = &gone;
-    second->descriptor = &kept;
-    hj_queue_push(fixture->queue, first);
-    hj_queue_push(fixture->queue, second);
+    for (int i = 0; i < 2; ++i) {
+        struct hj_event *event = make_event(object, i);
+        event->hook = take_or_drop;
+        hj_queue_push(fixture->queue, event);
+    }
     CODE(hijack_queue_poll(out, fixture->handle, 2, 0), 1);
     assert_int_equal(out[0].status, 17);
-    assert_int_equal(kept, -1);
     assert_int_equal(undelivered, 1);
     end_object(object);
 }
@@ -568,7 +575,7 @@ int main(void)
         TEST(freeing_an_event_says_whether_it_was_delivered),
         TEST(events_of_dead_handles_are_left_out),
         TEST(a_poll_looks_past_dead_handles),
-        TEST(a_descriptor_goes_to_the_poll),
+        TEST(the_poll_asks_the_hook),
         TEST(the_descriptor_is_readable_until_a_poll_finds_nothing),
         TEST(wakes_become_one),
         TEST(a_full_queue_takes_events_and_says_so),

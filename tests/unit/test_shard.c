@@ -43,6 +43,8 @@ static struct hj_broadcaster *make_broadcaster(struct hj_server *server)
     return broadcaster;
 }
 
+static struct hj_object *freed; /* none, ever */
+
 static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -230,7 +232,7 @@ static void leaving_all_with_a_channel(void **state)
         assert_int_equal(atomic_load(&fixture->rooms[room]->members), 0);
         assert_int_equal(size(fixture, room), 0);
     }
-    command = hj_mailbox_close(&fixture->loop.worker.mailbox);
+    command = hj_mailbox_close(&fixture->loop.worker.mailbox, &freed);
     while (command != NULL) {
         struct hj_command *next = command->next;
         hj_command_free(command);

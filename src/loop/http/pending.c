@@ -43,7 +43,7 @@ static void deliver_request(struct hj_loop *loop, struct hj_request *request)
         hj_conn_close(loop, request->conn, HIJACK_ENOMEM);
         return;
     }
-    event->undelivered = hj_request_undelivered;
+    event->hook = hj_request_event_hook;
     event->status = request->in_pieces;
     request->delivered = true;
     hj_loop_count(loop, HIJACK_STAT_REQUESTS, 1);
@@ -254,13 +254,12 @@ void hj_pending_read(struct hj_loop *loop, struct hj_command *command)
     hj_pending_advance(loop, conn);
 }
 
-void hj_pending_freed(struct hj_loop *loop, struct hj_command *command)
+void hj_pending_freed(struct hj_loop *loop, struct hj_request *request)
 {
-    struct hj_request *request = (struct hj_request *)command->object;
     struct hj_conn *conn = request->conn;
     if (conn == NULL || !hj_conn_is_open(conn))
         return;
-    if (command->value != 0) { /* it was not answered */
+    if (request->unanswered) {
         hj_refusal_send(loop, conn, 500, "the program did not answer");
         return;
     }

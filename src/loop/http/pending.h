@@ -35,6 +35,8 @@ void hj_pending_abandon(struct hj_loop *loop);
 /* Commands. */
 void hj_pending_respond(struct hj_loop *loop, struct hj_command *command);
 void hj_pending_read(struct hj_loop *loop, struct hj_command *command);
-void hj_pending_freed(struct hj_loop *loop, struct hj_command *command);
+
+/* The request's handle was freed. */
+void hj_pending_freed(struct hj_loop *loop, struct hj_request *request);
 
 #endif
