@@ -15,6 +15,8 @@
 void hj_listener_prepare(int fd, const struct hj_server_options *options)
 {
     hj_socket_set_timers(fd, options->tcp_keepalive_ms);
+    hj_socket_set_unsent(fd, options->unsent_bytes);
+    hj_socket_set_send_buffer(fd, options->send_buffer_bytes);
 }
 
 /* A bound socket, or a negative error code. */

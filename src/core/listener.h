@@ -15,7 +15,8 @@ void hj_listener_close(struct hj_listener *listener);
  * be none (unix, inherited, or the system refuses): the loops then share the first one. */
 int hj_listener_share(const struct hj_listener *listener, const struct hj_server_options *options);
 
-/* Sets on a socket what connections need: no delay, keep-alive. Accepted sockets inherit it. */
+/* Sets on a socket what connections need: no delay, keep-alive, how much the kernel takes. Accepted sockets inherit it.
+ */
 void hj_listener_prepare(int fd, const struct hj_server_options *options);
 
 #endif

@@ -39,6 +39,11 @@
            "unsent bytes of a stream or socket over which send answers HIJACK_EAGAIN")                                 \
     NUMBER(server, low_water_bytes, size, 0, 1073741824, 16384,                                                        \
            "unsent bytes under which the DRAINED event comes; not over high_water_bytes")                              \
+    NUMBER(server, unsent_bytes, size, 0, 1073741824, 131072,                                                          \
+           "bytes of a broadcaster's member that the kernel takes before it can send them; what is more waits in the " \
+           "member's backlog, where the policy acts; 0: as the kernel does, which is megabytes")                       \
+    NUMBER(server, send_buffer_bytes, size, 0, 1073741824, 0,                                                          \
+           "the kernel's send buffer of each connection (SO_SNDBUF); 0: the kernel decides")                           \
     NUMBER(server, read_chunk_bytes, size, 512, 16777216, 65536, "most bytes in one DATA event")                       \
     STRING(server, server_name, 0, 63, libhijack, "value of the Server header; empty: no such header")                 \
     CHOICE(server, request_body, bodies, whole,                                                                        \

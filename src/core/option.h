@@ -48,6 +48,8 @@ struct hj_server_options {
     uint64_t tcp_keepalive_ms;
     uint64_t high_water_bytes;
     uint64_t low_water_bytes; /* may be set over high_water_bytes: whoever uses it takes the smaller one */
+    uint64_t unsent_bytes;
+    uint64_t send_buffer_bytes;
     uint64_t read_chunk_bytes;
     uint64_t request_body; /* enum hj_request_body */
     uint64_t unix_mode;    /* rights of a socket file, or HJ_OPTION_UNSET */

@@ -70,7 +70,8 @@ struct hj_conn {
     uint8_t kind;               /* enum hj_conn_kind */
     uint8_t wire;               /* enum hj_wire */
     uint8_t interest : 4;       /* HJ_POLL_* that the poller has */
-    uint8_t transport : 4;      /* enum hj_conn_transport */
+    uint8_t transport : 3;      /* enum hj_conn_transport */
+    uint8_t unlimited : 1;      /* option unsent_bytes is not in force (fanout/shard.h) */
     uint8_t queue;              /* which of the server's queues gets its requests */
     struct hj_input *input;     /* NULL: none */
     struct hj_backlog *backlog; /* NULL: nothing waits to be written */

@@ -199,6 +199,8 @@ static int start_loops(struct hj_server *server)
     server->connection_limit = connection_limit(&server->options);
     server->route_limit = server->route_count;
     hj_routes_settle(server);
+    for (uint32_t i = 0; i < server->listener_count; ++i) /* an option may have been set after listening */
+        hj_listener_prepare(server->listeners[i].fd, &server->options);
     atomic_store(&server->accepting, 1); /* this start's */
     for (uint32_t i = 0; i < count; ++i) {
         struct hj_loop *loop = NULL;

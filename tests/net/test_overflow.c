@@ -101,7 +101,7 @@ static void test_close(void **state)
     stat_wait(f->server, HIJACK_STAT_CLOSED_SLOW, 1);
     stat_wait(f->server, HIJACK_STAT_BACKLOG_BYTES, 0);
     CHECK(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_CLOSED) == 1);
-    client_until_end(slow);
+    client_rst(slow); /* what our kernel had for it is gone */
     slow->len -= slow->len % MESSAGE;
     check_messages(slow->buf, slow->len, &count);
 }
@@ -281,6 +281,124 @@ static void test_large_message(void **state)
     free(data);
 }
 
+/* How much is published to a member that never reads before the policy acts. */
+static int published_until_closed(struct fixture *f, hijack_broadcaster *room)
+{
+    int bytes = 0, len = 3000;
+    uint64_t before = broadcaster_stat(room, HIJACK_BROADCASTER_STAT_CLOSED);
+
+    for (; broadcaster_stat(room, HIJACK_BROADCASTER_STAT_CLOSED) == before; bytes += len) {
+        uint64_t delivered = broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED);
+        OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, message_of(0), (size_t)len));
+        WAIT_FOR(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) > delivered ||
+                 broadcaster_stat(room, HIJACK_BROADCASTER_STAT_CLOSED) > before);
+        CHECK(bytes < 64 << 20);
+    }
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
+    return bytes;
+}
+
+/* Our kernel takes little of it, so that the policy acts on what is new, and not on what is megabytes behind: with the
+ * defaults, for a client with a small buffer of its own and one with an ordinary one, and however it became a member.
+ */
+static void test_little_in_our_kernel(void **state)
+{
+    struct fixture *f = *state;
+    hijack_broadcaster *held = fixture_hold(f, "/raw", HIJACK_HOLD_RAW), *room;
+
+    fixture_start(f);
+    ask(client_connect_slow(f->port), "/raw");
+    members_wait(held, 1);
+    CHECK(published_until_closed(f, held) <= 512 * 1024);
+
+    struct client *c = client_connect_slow(f->port);
+    struct response r;
+    size_t len = 1 << 20; /* of which the kernel takes as much as it likes */
+    char *data = calloc(1, len);
+    CHECK(data != NULL);
+    ask(c, "/");
+    hijack_request *request = next_request(f);
+    OK(hijack_request_respond(request, 200, NULL, 0, data, len));
+    free(data);
+    response_head(&r, c);
+    response_finish(&r);
+    response_free(&r);
+    events_closed(&f->events, request, 0);
+    request_free(f, request);
+    ask(c, "/raw");
+    members_wait(held, 1);
+    CHECK(published_until_closed(f, held) <= 512 * 1024);
+
+    room = fixture_broadcaster(f);
+    ask(client_connect(f->port), "/");
+    hijack_socket *socket = socket_of(f, next_request(f));
+    OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
+    CHECK(published_until_closed(f, room) <= 512 * 1024);
+    events_closed(&f->events, socket, HIJACK_ESLOW);
+}
+
+/* The options have an effect, also when they are set after listening: less than the default, and no bound by us. */
+static void test_bounds_of_the_kernel(void **state)
+{
+    static const char *const names[] = {"unsent_bytes", "send_buffer_bytes"};
+    struct fixture *f = *state;
+    int bytes[2];
+
+    for (int i = 0; i < 2; i++) {
+        struct fixture other;
+        fixture_init(&other);
+        fixture_option(&other, "unsent_bytes", "0");
+        fixture_option(&other, names[i], "8192");
+        hijack_broadcaster *room = fixture_hold(&other, "/raw", HIJACK_HOLD_RAW);
+        fixture_start(&other);
+        for (int loop = 0; loop < 8; loop++) /* of either loop */
+            ask(client_connect_slow(other.port), "/raw");
+        members_wait(room, 8);
+        bytes[i] = 0;
+        while (hijack_broadcaster_count(room) > 0) {
+            OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, message_of(0), 1000));
+            bytes[i] += 1000;
+            CHECK(bytes[i] < 64 << 20);
+            clock_tick();
+        }
+        fixture_end(&other);
+        CHECK(bytes[i] < 160000); /* 64 KiB of backlog, twice 8 KiB, the client's, and what is under way to the loops */
+    }
+    fixture_start(f);
+}
+
+/* A member that leaves takes as much as any connection again. */
+static void test_unbound_after_leaving(void **state)
+{
+    struct fixture *f = *state;
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    size_t len = 1 << 20;
+    char *data = calloc(1, len);
+    uint64_t backlog[2] = {0};
+
+    CHECK(data != NULL);
+    fixture_option(f, OPT_THREADS, "1");
+    fixture_start(f);
+    for (int member = 0; member < 2; member++) {
+        struct client *c = client_connect_slow(f->port);
+        ask(c, "/");
+        hijack_socket *socket = socket_of(f, next_request(f));
+        OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
+        if (member == 0)
+            OK(hijack_broadcaster_remove(room, socket));
+        OK(hijack_socket_send(socket, data, len));
+        loop_turn(f);
+        if (member == 0)
+            stat_wait(f->server, HIJACK_STAT_BACKLOG_BYTES, 0);
+        backlog[member] = stat_of(f->server, HIJACK_STAT_BACKLOG_BYTES);
+        OK(hijack_socket_abort(socket));
+        events_closed(&f->events, socket, HIJACK_EABORTED);
+        stat_wait(f->server, HIJACK_STAT_BACKLOG_BYTES, 0);
+    }
+    CHECK(backlog[1] > len - 300000);
+    free(data);
+}
+
 /* A message that no backlog has room for: whoever reads again is served again, and meanwhile nobody spins. */
 static void check_small_backlog(struct fixture *f, const char *policy, int local)
 {
@@ -348,9 +466,18 @@ static void test_small_backlog(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_close),         TEST(test_close_with_handle), TEST(test_drop_newest),       TEST(test_drop_oldest),
-        TEST(test_latest),        TEST(test_sse_not_torn),      TEST(test_gone_in_mid_write), TEST(test_large_message),
+        TEST(test_close),
+        TEST(test_close_with_handle),
+        TEST(test_drop_newest),
+        TEST(test_drop_oldest),
+        TEST(test_latest),
+        TEST(test_sse_not_torn),
+        TEST(test_gone_in_mid_write),
+        TEST(test_large_message),
         TEST(test_small_backlog),
+        TEST(test_little_in_our_kernel),
+        TEST(test_bounds_of_the_kernel),
+        TEST(test_unbound_after_leaving),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -108,6 +108,17 @@ void hj_socket_set_timers(int fd, uint64_t keepalive_ms)
     }
 }
 
+void hj_socket_set_unsent(int fd, uint64_t bytes)
+{
+    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)bytes); /* send() heeds it as poll() does */
+}
+
+void hj_socket_set_send_buffer(int fd, uint64_t bytes)
+{
+    if (bytes != 0)
+        set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)bytes);
+}
+
 /* Adds the rights that the umask took away. Not through a symbolic link that somebody put there meanwhile. */
 static int give_rights(const char *path, int mode)
 {

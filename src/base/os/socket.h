@@ -28,6 +28,12 @@ void hj_socket_v6_only(int fd, bool only);     /* before binding */
  * socket nothing happens. */
 void hj_socket_set_timers(int fd, uint64_t keepalive_ms);
 
+/* What the kernel takes of one connection's bytes: at most so many that it cannot send yet, and at most so many in all;
+ * 0: as it likes. Accepted sockets inherit both. On a unix socket only the second one has an effect, and only on what
+ * is sent from it. */
+void hj_socket_set_unsent(int fd, uint64_t bytes);
+void hj_socket_set_send_buffer(int fd, uint64_t bytes);
+
 /* Binds a unix socket. mode: the rights of its file, or -1: what the umask leaves. The file has at no moment more
  * rights than mode. 0 or a HIJACK_E* code, with no file left. */
 int hj_socket_bind_unix(int fd, const struct sockaddr *address, socklen_t len, const char *path, int mode);

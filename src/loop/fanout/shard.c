@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/os/socket.h"
 #include "core/membership.h"
 #include "loop/conn.h"
 
@@ -118,6 +119,16 @@ void hj_shard_refresh(struct hj_loop *loop, struct hj_conn *conn)
         refresh(conn, hj_member_table_at(&loop->members, i)->shard, now);
 }
 
+void hj_shard_limit_unsent(struct hj_loop *loop, struct hj_conn *conn)
+{
+    uint64_t bytes = loop->server->options.unsent_bytes;
+    bool unlimited = conn->memberships == 0;
+    if (conn->unlimited == unlimited || bytes == 0 || conn->fd == -1)
+        return;
+    conn->unlimited = unlimited;
+    hj_socket_set_unsent(conn->fd, unlimited ? 0 : bytes);
+}
+
 bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn)
 {
     struct hj_shard *shard = make_shard(loop, broadcaster);
@@ -135,6 +146,7 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
     *hj_member_table_at(&loop->members, index) =
         (struct hj_membership){.shard = shard, .position = shard->count - 1, .next = conn->memberships};
     conn->memberships = index;
+    hj_shard_limit_unsent(loop, conn);
     hj_loop_count(loop, HIJACK_STAT_MEMBERSHIPS, 1);
     return true;
 }

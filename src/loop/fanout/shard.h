@@ -45,6 +45,12 @@ void hj_shard_count(struct hj_loop *loop, struct hj_conn *conn);
 /* The connection got its backlog, or lost it. */
 void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn);
 
+/* Sees to it that option unsent_bytes is in force for a member, and not for another connection that has a backlog. What
+ * a member's kernel does not take waits in its backlog, where the policies act; others' own bytes go faster without.
+ * Each connection begins with the limit, inherited from the listening socket, so that this costs a system call for
+ * large downloads only. */
+void hj_shard_limit_unsent(struct hj_loop *loop, struct hj_conn *conn);
+
 /* Brings the entry's out_ms up to what its shards have written since. */
 void hj_shard_refresh(struct hj_loop *loop, struct hj_conn *conn);
 

@@ -9,6 +9,7 @@ bool hj_writer_need_backlog(struct hj_loop *loop, struct hj_conn *conn)
         if ((conn->backlog = hj_backlog_new()) == NULL)
             return false;
         hj_shard_mark(loop, conn);
+        hj_shard_limit_unsent(loop, conn);
     }
     hj_transport_set_interest(loop, conn, conn->interest | HJ_POLL_OUT);
     return true;
