@@ -12,7 +12,7 @@ enum {
     MAX_FILES = 200,
     MAX_SIZE = 16384,
     MUTATIONS = 100000,
-    MUTATIONS_LONG = 5000000
+    MUTATIONS_LONG = 1000000
 };
 
 struct input {

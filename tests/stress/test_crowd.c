@@ -88,7 +88,7 @@ static uint64_t drain(struct client *client)
 static void test_slow_and_dead(void **state)
 {
     struct fixture *f = *state;
-    int count = 500 / (int)clock_scale(), rounds = clock_times(6000, 1500);
+    int count = 500 / (int)clock_scale(), rounds = clock_times(4000, 1500);
     size_t len = 8192;
     char *message = malloc(len), byte;
     uint64_t resident = 0, longest = 0;
