@@ -315,7 +315,7 @@ enum {
     HIJACK_STAT_BAD_REQUESTS = 11,    /* requests refused by the library with a 4xx */
     HIJACK_STAT_CLOSED_OK = 12,       /* closed in order: response sent, finished, closed by the program */
     HIJACK_STAT_CLOSED_PEER = 13,     /* closed or reset by the peer */
-    HIJACK_STAT_CLOSED_TIMEOUT = 14,  /* closed by head, idle or user timeout */
+    HIJACK_STAT_CLOSED_TIMEOUT = 14,  /* closed by a timeout: head, request, idle, ack or stall */
     HIJACK_STAT_CLOSED_SLOW = 15,     /* closed because the backlog was over its limit */
     HIJACK_STAT_CLOSED_ABORTED = 16,  /* aborted by the program */
     HIJACK_STAT_CLOSED_SHUTDOWN = 17, /* closed by drain or stop */
