@@ -57,6 +57,12 @@ static bool written_lately(const struct hj_conn *conn, uint32_t now, uint32_t pe
     return conn->backlog != NULL || now - conn->out_ms <= 2 * period;
 }
 
+/* Whether it has a socket of its own, with a peer that could still take something. */
+static bool has_peer(const struct hj_conn *conn)
+{
+    return hj_conn_is_open(conn) && conn->fd != -1 && (conn->flags & HJ_CONN_UNPOLLED) == 0;
+}
+
 static void look_at_table(struct hj_loop *loop, uint32_t share, uint32_t now)
 {
     struct hj_deliveries *deliveries = &loop->deliveries;
@@ -64,8 +70,8 @@ static void look_at_table(struct hj_loop *loop, uint32_t share, uint32_t now)
         if (deliveries->next_conn == 0 || deliveries->next_conn >= loop->table.used)
             deliveries->next_conn = 1;
         struct hj_conn *conn = hj_table_at(&loop->table, deliveries->next_conn++);
-        if (hj_conn_is_open(conn) && conn->fd != -1 && conn->kind != HJ_CONN_LINGERING &&
-            (conn->flags & HJ_CONN_WATCHED) == 0 && written_lately(conn, now, deliveries->period_ms))
+        if (has_peer(conn) && conn->kind != HJ_CONN_LINGERING && (conn->flags & HJ_CONN_WATCHED) == 0 &&
+            written_lately(conn, now, deliveries->period_ms))
             watch(loop, conn, now);
     }
 }
@@ -95,7 +101,7 @@ static bool look_at_delivery(struct hj_loop *loop, struct hj_delivery *delivery,
 {
     struct hj_outstanding outstanding;
     struct hj_conn *conn = hj_table_at(&loop->table, delivery->index);
-    if (!hj_conn_is_open(conn) || conn->fd == -1)
+    if (!has_peer(conn))
         return false;
     hj_outstanding_read(&outstanding, conn->fd);
     if (outstanding.bytes != 0 && outstanding.socket != delivery->socket)

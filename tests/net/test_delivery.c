@@ -274,13 +274,40 @@ static void test_stalled_at_the_end(void **state)
     free(data);
 }
 
+/* A peer that has reset takes nothing any more, which is no news: the program still gets what it had sent, and why. */
+static void test_a_reset_while_bytes_wait(void **state)
+{
+    struct fixture *f = *state;
+    char *data = letters(LITTLE);
+
+    fixture_capacity(f, "1");
+    limits(f, "100", "300");
+    fixture_start(f);
+    struct client *c = client_connect_slow(f->port);
+    ask(c, "/");
+    hijack_socket *socket = socket_of(f, next_request(f));
+    OK(hijack_queue_wake(f->queue)); /* the queue is full: nothing is read */
+    OK(hijack_socket_read(socket, 100));
+    OK(hijack_socket_send(socket, data, LITTLE));
+    client_puts(c, "last words");
+    stat_wait_least(f->server, HIJACK_STAT_BYTES_OUT, LITTLE);
+    client_reset(c);
+    pass(f, 1000);
+    events_next(&f->events, HIJACK_EVENT_WAKE, NULL);
+    char *got = events_data(&f->events, socket, 10);
+    BYTES(got, 10, "last words", 10);
+    events_closed(&f->events, socket, HIJACK_ERESET);
+    free(got);
+    free(data);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_paused_response),      TEST(test_a_paused_socket),    TEST(test_a_silent_peer),
         TEST(test_a_vanished_socket),      TEST(test_a_vanished_member),  TEST(test_vanished_while_paused),
         TEST(test_stalled_with_little),    TEST(test_stalled_with_much),  TEST(test_a_slow_reader),
-        TEST(test_a_stalled_local_socket), TEST(test_stalled_at_the_end),
+        TEST(test_a_stalled_local_socket), TEST(test_stalled_at_the_end), TEST(test_a_reset_while_bytes_wait),
     };
 
     return RUN_TESTS(tests, argc, argv);
