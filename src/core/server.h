@@ -56,6 +56,7 @@ struct hj_server {
     _Atomic bool threads_left; /* not joined or detached yet; whoever takes it does that */
     uint64_t connection_limit;
     _Atomic uint64_t connections;     /* of all kinds, in all loops */
+    _Atomic bool crowded;             /* a loop has no room: who has an idle connection closes it */
     _Atomic uint64_t publish_waiting; /* bytes */
     _Atomic uint64_t published;       /* messages */
     _Atomic uint32_t workers_alive;

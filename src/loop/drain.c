@@ -6,12 +6,24 @@
 #include "loop/held/ending.h"
 #include "loop/http/pending.h"
 #include "loop/http/refusal.h"
+#include "loop/http/request_head.h"
 #include "loop/io/acceptor.h"
+
+/* What has arrived is served. A new connection is about to send its request and has until its deadline; one that waits
+ * between two requests ends now. */
+static void take_last_request(struct hj_loop *loop, struct hj_conn *conn)
+{
+    bool between = (conn->flags & HJ_CONN_REUSED) != 0;
+    hj_request_head_read(loop, conn);
+    if (between && conn->kind == HJ_CONN_HEAD && conn->input == NULL)
+        hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);
+}
 
 void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
 {
     if (loop->draining)
         return;
+    hj_acceptor_take_rest(loop); /* before connections stop being kept: these have sent their request, perhaps */
     loop->draining = true;
     loop->drain_start_ms = loop->now_ms;
     loop->drain_deadline_ms = deadline_ms;
@@ -23,7 +35,7 @@ void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
         if (conn->kind == HJ_CONN_HELD)
             ++loop->drain_total;
         else if (conn->kind == HJ_CONN_HEAD && conn->input == NULL)
-            hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);
+            take_last_request(loop, conn);
     }
     loop->sweep_at_ms = loop->now_ms;
 }

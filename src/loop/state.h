@@ -65,6 +65,7 @@ struct hj_loop {
     bool accepting;                  /* holds its share of the server's listeners */
     bool may_accept;                 /* the start is complete */
     bool accept_paused;              /* the listening sockets are out of the poller */
+    uint32_t idle_cursor;            /* where the search for idle connections goes on */
     uint8_t next_queue;              /* for assigning connections to queues in turn */
     struct hj_producer *producers;   /* one for each queue, then for each route's queue */
     uint32_t stalled;                /* connections with HJ_CONN_STALLED */

@@ -14,6 +14,36 @@ static void test_max_connections(void **state)
 {
     struct fixture *f = *state;
     struct client *c[8];
+    hijack_request *busy[5];
+
+    fixture_option(f, OPT_MAX_CONNECTIONS, "5");
+    fixture_start(f);
+    for (int i = 0; i < 5; i++)
+        busy[i] = request_open(f, &c[i], "/");
+    for (int i = 5; i < 8; i++) {
+        c[i] = client_connect(f->port);
+        ask(c[i], "/");
+    }
+    stat_wait_least(f->server, HIJACK_STAT_ACCEPT_PAUSES, 1);
+    CHECK(stat_of(f->server, HIJACK_STAT_CONNECTIONS) == 5);
+    for (int i = 0; i < 3; i++) {
+        reply(f, busy[i], "still");
+        response_expect(c[i], 200, "still");
+        client_close(c[i]);
+        reply(f, next_request(f), "late");
+        CHECK(stat_of(f->server, HIJACK_STAT_CONNECTIONS) <= 5);
+    }
+    for (int i = 5; i < 8; i++)
+        response_expect(c[i], 200, "late");
+    for (int i = 3; i < 5; i++)
+        reply(f, busy[i], "last");
+}
+
+/* Who waits between two requests gives way to who has one. */
+static void test_idle_connections_give_way(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c[5];
 
     fixture_option(f, OPT_MAX_CONNECTIONS, "5");
     fixture_start(f);
@@ -23,22 +53,15 @@ static void test_max_connections(void **state)
         reply(f, next_request(f), "in");
         response_expect(c[i], 200, "in");
     }
-    for (int i = 5; i < 8; i++) {
-        c[i] = client_connect(f->port);
-        ask(c[i], "/");
-    }
-    stat_wait_least(f->server, HIJACK_STAT_ACCEPT_PAUSES, 1);
-    CHECK(stat_of(f->server, HIJACK_STAT_CONNECTIONS) == 5);
-    ask(c[0], "/");
-    reply(f, next_request(f), "still");
-    response_expect(c[0], 200, "still");
-    for (int i = 0; i < 3; i++) {
-        client_close(c[i]);
+    for (int i = 0; i < 20; i++) {
+        struct client *late = client_connect(f->port);
+        ask(late, "/");
         reply(f, next_request(f), "late");
+        response_expect(late, 200, "late");
         CHECK(stat_of(f->server, HIJACK_STAT_CONNECTIONS) <= 5);
     }
-    for (int i = 5; i < 8; i++)
-        response_expect(c[i], 200, "late");
+    for (int i = 0; i < 5; i++)
+        client_eof(c[i]);
 }
 
 /* A peer that sends its head byte by byte for ever: closed when its time is over, however busy it looks. */
@@ -278,6 +301,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_max_connections),
+        TEST(test_idle_connections_give_way),
         TEST(test_slow_head),
         TEST(test_slow_body),
         TEST(test_slow_program),

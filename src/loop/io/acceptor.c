@@ -2,7 +2,8 @@
  *
  * When the process has no descriptor left, or the server is at its limit, the listening sockets leave the poller, so
  * that the loop does not spin on connections it cannot take. They come back when a connection of this loop ends, or
- * with the next sweep. Meanwhile clients wait in the kernel's backlog. */
+ * with the next sweep. Meanwhile clients wait in the kernel's backlog. Before that, idle connections give way: a client
+ * between two requests connects again when it needs to. */
 #include "loop/io/acceptor.h"
 
 #include <errno.h>
@@ -18,6 +19,12 @@
 
 /* How many to take before other connections have their turn. */
 #define ACCEPT_MAX 128
+
+/* A new connection that has sent nothing for so long may give way. */
+#define SILENT_MS 1000
+
+/* How many entries to look at for one that can give way. */
+#define LOOK_MAX 4096
 
 /* 0 or why the poller refuses it. */
 static int poll_acceptor(struct hj_loop *loop, uint32_t i)
@@ -124,11 +131,48 @@ static void keep_peer(struct hj_conn *conn, const struct sockaddr_storage *peer)
     }
 }
 
+/* Whether nobody would miss this connection: it waits between two requests, or has never sent a byte. */
+static bool is_idle(const struct hj_loop *loop, const struct hj_conn *conn)
+{
+    if (conn->kind != HJ_CONN_HEAD || conn->input != NULL)
+        return false;
+    return (conn->flags & HJ_CONN_REUSED) != 0 || hj_loop_time(loop) - conn->in_ms >= SILENT_MS;
+}
+
+bool hj_acceptor_make_room(struct hj_loop *loop)
+{
+    uint32_t used = loop->table.used, looked = used < LOOK_MAX ? used : LOOK_MAX;
+    for (uint32_t i = 0; i < looked; ++i) {
+        loop->idle_cursor = loop->idle_cursor + 1 >= used ? 1 : loop->idle_cursor + 1;
+        struct hj_conn *conn = hj_table_at(&loop->table, loop->idle_cursor);
+        if (loop->idle_cursor < used && is_idle(loop, conn)) {
+            hj_conn_close(loop, conn, 0);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No place or no descriptor for the next connection: an idle one gives way at the end of this turn, or another loop is
+ * asked for one of its own, or clients wait in the kernel. */
+static void full(struct hj_loop *loop)
+{
+    if (hj_acceptor_make_room(loop))
+        return;
+    atomic_store_explicit(&loop->server->crowded, true, memory_order_relaxed);
+    pause_accepting(loop);
+}
+
+static bool is_want_of_descriptors(int error)
+{
+    return error == EMFILE || error == ENFILE;
+}
+
 void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
 {
     for (int i = 0; i < ACCEPT_MAX && !loop->accept_paused; ++i) {
         if (!reserve(loop)) {
-            pause_accepting(loop);
+            full(loop);
             return;
         }
         struct sockaddr_storage peer;
@@ -141,14 +185,30 @@ void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
                 close(fd);
             if (fd == -1 && is_transient(error))
                 continue;
-            if (fd != -1 || error != EAGAIN)
-                pause_accepting(loop); /* no descriptors or no memory */
+            if (fd == -1 && is_want_of_descriptors(error))
+                full(loop);
+            else if (fd != -1 || error != EAGAIN)
+                pause_accepting(loop); /* no memory */
             return;
         }
         conn->queue = loop->next_queue++;
         keep_peer(conn, &peer);
         hj_loop_count(loop, HIJACK_STAT_ACCEPTED, 1);
         hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
+    }
+}
+
+void hj_acceptor_take_rest(struct hj_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->acceptor_count; ++i) {
+        /* those of an inherited socket are the next process' */
+        if (loop->acceptors[i].fd == -1 || loop->server->listeners[i].address.kind == HJ_ADDRESS_FD)
+            continue;
+        uint64_t before;
+        do {
+            before = hj_worker_stat(&loop->worker, HIJACK_STAT_ACCEPTED);
+            hj_acceptor_accept(loop, i);
+        } while (hj_worker_stat(&loop->worker, HIJACK_STAT_ACCEPTED) - before == ACCEPT_MAX);
     }
 }
 

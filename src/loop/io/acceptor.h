@@ -13,6 +13,12 @@ int hj_acceptor_open(struct hj_loop *loop);
 /* The start is complete: connections may come. */
 void hj_acceptor_begin(struct hj_loop *loop);
 
+/* Closes an idle connection, at the end of this turn; false if there is none among those that were looked at. */
+bool hj_acceptor_make_room(struct hj_loop *loop);
+
+/* Drain: takes in the connections that have come already. */
+void hj_acceptor_take_rest(struct hj_loop *loop);
+
 void hj_acceptor_accept(struct hj_loop *loop, uint32_t index);
 
 /* The caller is done with the listeners; the last one closes the server's own sockets. */
