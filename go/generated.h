@@ -281,6 +281,11 @@ HJ_GO int hj_go_request_hijack_partial(uint64_t *out, uint64_t request, uint32_t
     return result;
 }
 
+HJ_GO int hj_go_request_info(const char **out, size_t *out_len, uint64_t request, const char *name, size_t name_len)
+{
+    return hijack_request_info(out, out_len, (hijack_request *)(uintptr_t)request, name, name_len);
+}
+
 HJ_GO int hj_go_request_read(uint64_t request, uint64_t credit)
 {
     return hijack_request_read((hijack_request *)(uintptr_t)request, credit);

@@ -408,6 +408,14 @@ HIJACK_API int hijack_request_hijack(hijack_socket **out, hijack_request *reques
 HIJACK_API int hijack_request_hijack_partial(hijack_socket **out, hijack_request *request, uint32_t status,
                                              const char *headers, size_t headers_len);
 
+/* A fact about the request's connection by name: "scheme" ("http"), "protocol" ("HTTP/1.1"), "local" (the address of
+ * the listener it came by, as hijack_server_address gives it; none if it was adopted), "tls_version", "tls_cipher",
+ * "tls_server_name", "tls_subject", "tls_certificate" (none without TLS). Returns 1, or 0 if there is none and out
+ * stays untouched. The text lives until the request is freed. Errors: EINVAL, EHANDLE, EFORK, EOPTION (no such name).
+ */
+HIJACK_API int hijack_request_info(const char **out, size_t *out_len, hijack_request *request, const char *name,
+                                   size_t name_len);
+
 /* Adds credit for the body of a request whose REQUEST event had status 1 (option request_body): DATA events within it,
  * then EOF, whose data is the trailers as a header block and may be empty. Waiting peers get 100 Continue with the
  * first credit. The request may be answered before its body has ended: CLOSED then comes when both are done. Freed

@@ -37,7 +37,7 @@ enum hj_op {
 };
 
 /* How a member is written to, in one number. */
-#define HJ_HOLD_WIRE 0xff        /* enum hj_wire */
+#define HJ_HOLD_WIRE 7u          /* enum hj_wire */
 #define HJ_HOLD_KEEP_ALIVE 0x100 /* after the body the connection serves further requests */
 
 /* Owns a reference to each thing it points at. */

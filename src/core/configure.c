@@ -93,6 +93,9 @@ static int add_listener(struct hj_server *server, struct hj_slice text)
     server->listeners = listeners;
     if ((rc = hj_listener_open(&listener, &server->options)) != 0)
         return rc;
+    if (hj_address_format(listener.text, sizeof(listener.text), (const struct sockaddr *)&listener.address.sa,
+                          listener.address.sa_len) < 0)
+        listener.text[0] = '\0';
     listeners[server->listener_count++] = listener;
     return port_of(&listener.address);
 }

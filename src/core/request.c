@@ -192,3 +192,48 @@ int hijack_request_header(const char **out, size_t *out_len, hijack_request *han
     hj_handle_unpin(handle);
     return rc;
 }
+
+/* Where a fact is; false: there is no such name. A fact that this connection does not have is empty. */
+static bool find_fact(struct hj_slice *out, const struct hj_request *request, struct hj_slice name)
+{
+    static const struct hj_slice none_yet[] = {
+        {"tls_version", 11}, {"tls_cipher", 10}, {"tls_server_name", 15}, {"tls_subject", 11}, {"tls_certificate", 15},
+    };
+    *out = HJ_SLICE("");
+    if (hj_slice_equal(name, HJ_SLICE("scheme"))) {
+        *out = HJ_SLICE(SCHEME);
+    } else if (hj_slice_equal(name, HJ_SLICE("protocol"))) {
+        *out = request->version;
+    } else if (hj_slice_equal(name, HJ_SLICE("local"))) {
+        if (request->listener != 0) {
+            const char *text = request->server->listeners[request->listener - 1].text;
+            *out = hj_slice(text, strlen(text));
+        }
+    } else {
+        for (size_t i = 0; i < sizeof(none_yet) / sizeof(none_yet[0]); ++i)
+            if (hj_slice_equal(name, none_yet[i]))
+                return true;
+        return false;
+    }
+    return true;
+}
+
+int hijack_request_info(const char **out, size_t *out_len, hijack_request *handle, const char *name, size_t name_len)
+{
+    struct hj_request *request;
+    struct hj_slice fact;
+    if (out == NULL || out_len == NULL || name == NULL)
+        return HIJACK_EINVAL;
+    int rc = hj_handle_pin((struct hj_object **)&request, handle, REQUEST);
+    if (rc != 0)
+        return rc;
+    if (!find_fact(&fact, request, hj_slice(name, name_len))) {
+        rc = HIJACK_EOPTION;
+    } else if (fact.len != 0) {
+        *out = fact.base;
+        *out_len = fact.len;
+        rc = 1;
+    }
+    hj_handle_unpin(handle);
+    return rc;
+}

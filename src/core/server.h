@@ -31,8 +31,9 @@ enum hj_server_state {
 
 /* One address. The first loop's socket is opened by hijack_server_listen, the others at start. */
 struct hj_listener {
-    struct hj_address address; /* with the real port */
-    int fd;                    /* -1 when closed */
+    struct hj_address address;       /* with the real port */
+    char text[HJ_ADDRESS_TEXT_SIZE]; /* the same for people */
+    int fd;                          /* -1 when closed */
 };
 
 /* Constant once started, but for the atomics and where said otherwise. Before, guarded by lock. */

@@ -68,7 +68,8 @@ struct hj_conn {
     uint16_t peer_port;         /* 0: the kernel is asked */
     uint16_t flags;             /* HJ_CONN_* */
     uint8_t kind;               /* enum hj_conn_kind */
-    uint8_t wire;               /* enum hj_wire */
+    uint8_t wire : 3;           /* enum hj_wire */
+    uint8_t listener : 5;       /* of the server, counted from 1; 0: another one, or adopted */
     uint8_t interest : 4;       /* HJ_POLL_* that the poller has */
     uint8_t transport : 3;      /* enum hj_conn_transport */
     uint8_t unlimited : 1;      /* option unsent_bytes is not in force (fanout/shard.h) */

@@ -52,6 +52,38 @@ static void test_accessors(void **state)
     CHECK(stat_of(f->server, HIJACK_STAT_REQUESTS) == 1);
 }
 
+static void info_is(hijack_request *request, const char *name, const char *expected)
+{
+    const char *text = NULL;
+    size_t len = 0;
+
+    CODE(hijack_request_info(&text, &len, request, STR(name)), expected != NULL);
+    BYTES(text, len, expected, expected == NULL ? 0 : strlen(expected));
+}
+
+static void test_info(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+    const char *text;
+    size_t len;
+    char address[64];
+
+    fixture_start(f);
+    hijack_request *request = request_open(f, &c, "/");
+    snprintf(address, sizeof(address), "127.0.0.1:%d", f->port);
+    info_is(request, "scheme", "http");
+    info_is(request, "protocol", "HTTP/1.1");
+    info_is(request, "local", address);
+    info_is(request, "tls_version", NULL);
+    info_is(request, "tls_certificate", NULL);
+    CODE(hijack_request_info(&text, &len, request, LIT("colour")), HIJACK_EOPTION);
+    CODE(hijack_request_info(NULL, &len, request, LIT("scheme")), HIJACK_EINVAL);
+    CODE(hijack_request_info(&text, &len, NULL, LIT("scheme")), HIJACK_EHANDLE);
+    reply(f, request, "ok");
+    response_expect(c, 200, "ok");
+}
+
 static void test_accessors_after_answer(void **state)
 {
     struct fixture *f = *state;
@@ -392,14 +424,23 @@ static void test_large_response(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_accessors),        TEST(test_accessors_after_answer),
-        TEST(test_flat_payload),     TEST(test_user_data),
-        TEST(test_respond_once),     TEST(test_head),
-        TEST(test_no_body_statuses), TEST(test_keep_alive),
-        TEST(test_program_closes),   TEST(test_http10),
-        TEST(test_pipelining),       TEST(test_answer_after_client_shutdown),
-        TEST(test_free_unanswered),  TEST(test_free_unanswered_head),
-        TEST(test_client_gone),      TEST(test_many_connections),
+        TEST(test_accessors),
+        TEST(test_info),
+        TEST(test_accessors_after_answer),
+        TEST(test_flat_payload),
+        TEST(test_user_data),
+        TEST(test_respond_once),
+        TEST(test_head),
+        TEST(test_no_body_statuses),
+        TEST(test_keep_alive),
+        TEST(test_program_closes),
+        TEST(test_http10),
+        TEST(test_pipelining),
+        TEST(test_answer_after_client_shutdown),
+        TEST(test_free_unanswered),
+        TEST(test_free_unanswered_head),
+        TEST(test_client_gone),
+        TEST(test_many_connections),
         TEST(test_large_response),
     };
 

@@ -160,6 +160,7 @@ int hijack_request_stream(hijack_stream **out, hijack_request *request, uint32_t
 int hijack_request_sse(hijack_stream **out, hijack_request *request, const char *headers, size_t headers_len);
 int hijack_request_hijack(hijack_socket **out, hijack_request *request);
 int hijack_request_hijack_partial(hijack_socket **out, hijack_request *request, uint32_t status, const char *headers, size_t headers_len);
+int hijack_request_info(const char **out, size_t *out_len, hijack_request *request, const char *name, size_t name_len);
 int hijack_request_read(hijack_request *request, uint64_t credit);
 int hijack_request_hold(hijack_request *request, hijack_broadcaster *broadcaster, uint32_t kind, uint64_t user_data, const char *headers, size_t headers_len, const char *first, size_t first_len, const char *position, size_t position_len);
 void hijack_request_free(hijack_request *request);

@@ -170,6 +170,7 @@ module Hijack
     attach_function :request_hijack, :hijack_request_hijack, [:pointer, :uint64], :int
     attach_function :request_hijack_partial, :hijack_request_hijack_partial,
                     [:pointer, :uint64, :uint32, :buffer_in, :size_t], :int
+    attach_function :request_info, :hijack_request_info, [:pointer, :pointer, :uint64, :buffer_in, :size_t], :int
     attach_function :request_read, :hijack_request_read, [:uint64, :uint64], :int
     attach_function :request_hold, :hijack_request_hold,
                     [:uint64, :uint64, :uint32, :uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int

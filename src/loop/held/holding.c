@@ -49,7 +49,7 @@ static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcast
                  struct hj_buf *head)
 {
     hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
-    conn->wire = (uint8_t)(how & HJ_HOLD_WIRE);
+    conn->wire = how & HJ_HOLD_WIRE;
     conn->flags = (uint16_t)((how & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0);
     hj_transport_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
     if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false)) {
@@ -111,7 +111,7 @@ static struct hj_conn *become_channel(struct hj_loop *loop, struct hj_command *c
         return NULL;
     }
     hj_conn_attach(loop, conn, channel);
-    conn->wire = channel->wire;
+    conn->wire = channel->wire & HJ_HOLD_WIRE;
     conn->flags = (uint16_t)((conn->flags & (HJ_CONN_PEER_ENDED | HJ_CONN_STALLED)) |
                              (channel->keep_alive ? HJ_CONN_KEEP_ALIVE : 0) | (channel->discard ? HJ_CONN_DISCARD : 0));
     return conn;

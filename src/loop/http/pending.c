@@ -11,6 +11,9 @@
 #include "loop/io/writer.h"
 #include "loop/producer.h"
 
+/* The longest body that is held in memory, whatever max_body_bytes allows. */
+#define WHOLE_MAX (1u << 30)
+
 static struct hj_queue *choose_queue(const struct hj_server *server, const struct hj_route *route, uint8_t assigned)
 {
     if (route != NULL && route->queue != NULL)
@@ -112,6 +115,7 @@ static bool make_request(struct hj_loop *loop, struct hj_conn *conn, struct hj_q
                        room) != 0)
         return false;
     request->in_pieces = in_pieces;
+    request->listener = conn->listener;
     atomic_store(&request->has_body, in_pieces);
     conn->request = request; /* takes over the reference */
     request->conn = conn;
@@ -122,8 +126,11 @@ size_t hj_pending_begin(struct hj_loop *loop, struct hj_conn *conn, const struct
                         const struct hj_head *head, struct hj_slice rest)
 {
     const struct hj_route_options *options = hj_route_options_of(loop->server, route);
-    uint64_t max_bytes = options->max_body_bytes;
     bool body = hj_request_body_follows(head);
+    bool in_pieces = body && options->request_body == HJ_BODY_PIECES;
+    uint64_t max_bytes = options->max_body_bytes;
+    if (!in_pieces && max_bytes > WHOLE_MAX)
+        max_bytes = WHOLE_MAX;
     struct hj_queue *queue = choose_queue(loop->server, route, conn->queue);
     if (head->content_length > max_bytes) {
         hj_refusal_send(loop, conn, 413, "the body is over the limit (option max_body_bytes)");
@@ -131,7 +138,6 @@ size_t hj_pending_begin(struct hj_loop *loop, struct hj_conn *conn, const struct
     }
     if (queue == NULL)
         return answer_not_found(loop, conn, head, rest);
-    bool in_pieces = body && options->request_body == HJ_BODY_PIECES;
     if (!make_request(loop, conn, queue, head, in_pieces) || (body && !hj_request_body_begin(conn, head, max_bytes))) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return 0;

@@ -20,6 +20,9 @@
 /* How many to take before other connections have their turn. */
 #define ACCEPT_MAX 128
 
+/* Those that an entry can name. */
+#define LISTENERS_KNOWN 31
+
 /* A new connection that has sent nothing for so long may give way. */
 #define SILENT_MS 1000
 
@@ -192,6 +195,7 @@ void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
             return;
         }
         conn->queue = loop->next_queue++;
+        conn->listener = index < LISTENERS_KNOWN ? (index + 1) & LISTENERS_KNOWN : 0;
         keep_peer(conn, &peer);
         hj_loop_count(loop, HIJACK_STAT_ACCEPTED, 1);
         hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
