@@ -230,7 +230,7 @@ class Ended:
 def run_clean(program: str, *arguments: str) -> str:
     """Runs a program that must end well without a word on stderr; returns what it printed."""
     with Child(program, *arguments) as child:
-        ended = child.finish()
+        ended = child.finish(5 * PATIENCE)
     assert ended.code == 0 and not ended.err, repr(ended)
     return ended.out
 

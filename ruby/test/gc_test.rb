@@ -38,7 +38,7 @@ class GcTest < HijackTest
         server.stats
       end
     RUBY
-    output, = ruby(program, '--disable=did_you_mean,error_highlight', patience: 80)
+    output, = ruby(program, '--disable=did_you_mean,error_highlight', patience: 300)
     assert_equal ['{"host"=>"x", "connection"=>"close"}', '0', 'rest', 'message'],
                  output.lines(chomp: true)
   end
