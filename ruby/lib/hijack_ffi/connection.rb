@@ -118,13 +118,6 @@ module Hijack
       !@ended.nil?
     end
 
-    # Ends it in order: after all that was written. Closing what is closed does nothing.
-    # @return [nil]
-    # @raise [ForkError]
-    def close
-      end_with(C::ECLOSED, 'close') { orderly_close }
-    end
-
     # Cuts it, so that the peer sees a broken connection; unsent data is lost.
     # @return [nil]
     # @raise [ForkError]

@@ -134,7 +134,9 @@ module Hijack
     def hold(broadcaster, as: :sse, headers: nil)
       kind = Adopt.kind(as)
       flat = Headers.block(headers)
-      answer('hold') { C.request_hold(@handle, kind, flat, flat.bytesize, broadcaster.handle) }
+      answer('hold') do
+        C.request_hold(@handle, broadcaster.handle, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
+      end
       nil
     end
 

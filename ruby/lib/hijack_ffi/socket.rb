@@ -140,6 +140,13 @@ module Hijack
       nil
     end
 
+    # Ends it in order: after all that was written. Closing what is closed does nothing.
+    # @return [nil]
+    # @raise [ForkError]
+    def close
+      end_with(C::ECLOSED, 'close') { C.socket_close(@handle) }
+    end
+
     # Half-close: the peer sees the end after what was written; reading goes on.
     # @return [nil]
     # @raise [ForkError]
@@ -277,10 +284,6 @@ module Hijack
 
     def send_bytes(data, size)
       C.socket_send(@handle, data, size)
-    end
-
-    def orderly_close
-      C.socket_close(@handle)
     end
 
     def cut
