@@ -141,16 +141,6 @@ class StreamTest < HijackTest
     eventually('abort') { @server.stats[:closed_aborted] == 1 }
   end
 
-  def test_learns_that_the_client_went
-    stream = nil
-    port = serve(heartbeat_ms: 100) { |request| stream = request.sse }
-    client = ask(port)
-    read_until(client, "\r\n\r\n")
-    client.close
-    eventually('closed') { stream.closed? }
-    assert_raises(Hijack::ResetError) { stream << 'x' }
-  end
-
   def test_learns_of_a_reset
     stream = nil
     port = serve { |request| stream = request.sse }
