@@ -61,7 +61,7 @@ module Hijack
     def on_closed(code)
       @lock.synchronize do
         @ended ||= code
-        @changed.broadcast
+        wake
       end
     end
 

@@ -139,7 +139,7 @@ module Hijack
     def on_drained
       @lock.synchronize do
         @drained += 1
-        @changed.broadcast
+        wake
       end
     end
 
@@ -172,7 +172,7 @@ module Hijack
 
     def end_turn
       @writing.unlock
-      Thread.handle_interrupt(Object => :never) { @lock.synchronize { @changed.broadcast } } if @waiting.positive?
+      Thread.handle_interrupt(Object => :never) { @lock.synchronize { wake } } if @waiting.positive?
     end
 
     # Calls the block, which sends, until it is not told to wait. DRAINED may have come before its call has returned.
@@ -218,7 +218,7 @@ module Hijack
         yield if block_given?
         @ended ||= reason
         @closed ||= by_program
-        @changed.broadcast
+        wake
         over
       end
       @queue.forget(@number)

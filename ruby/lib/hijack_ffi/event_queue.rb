@@ -16,6 +16,9 @@ module Hijack
     # @return [Boolean] whether the server's last event came
     attr_reader :stopped
 
+    # @return [Mutex] of all requests, which have little to guard: one for each would cost more
+    attr_reader :requests_lock
+
     # @param pool [Pool] where callbacks run
     # @param batch [Integer] the most events of one poll
     def initialize(handle, pool, batch = BATCH)
@@ -28,6 +31,7 @@ module Hijack
       @out = FFI::MemoryPointer.new(:uint64)
       @mutex = Mutex.new
       @objects = {} # by number; an entry goes with the last event, or earlier with close
+      @requests_lock = Mutex.new
       @requests = {} # by handle, as they have no number; an entry goes with the last event, or earlier with free
       @last_number = 0
       @stopped = false
@@ -119,7 +123,7 @@ module Hijack
         data = MEMORY.get_bytes(@events.get_uint64(at + C::EVENT_DATA_AT) - 1, len) unless len.zero?
         if type == C::EVENT_REQUEST
           handle = @events.get_uint64(at + C::EVENT_HANDLE_AT)
-          yield @requests[handle] = Request.new(self, handle, data, in_pieces: !status(at).zero?)
+          yield @requests[handle] = Request.new(self, handle, data, !status(at).zero?)
         else
           deliver(type, object_of(at, C::LAST_EVENTS.include?(type)), at, data)
         end

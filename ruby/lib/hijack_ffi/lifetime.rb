@@ -12,14 +12,17 @@ module Hijack
   # Waiting for what events change: with a timeout, interruptible, and so that other fibers run meanwhile.
   # @api private
   module Waiting
-    def prepare_waiting(queue)
+    private
+
+    def prepare_waiting(queue, lock = Mutex.new)
       @queue = queue
-      @lock = Mutex.new # guards what events change; never held while waiting
-      @changed = ConditionVariable.new
-      @timeout = nil
+      @lock = lock # guards what events change; never held while waiting
     end
 
-    private
+    # Under the lock.
+    def wake
+      @changed&.broadcast
+    end
 
     # Under the lock, waits until the block gives something true.
     def wait_for(what, timeout = @timeout)
@@ -36,7 +39,7 @@ module Hijack
 
     # Ruby 3.1 leaves the mutex unlocked when an exception ends a fiber's wait.
     def sleep_until_changed(seconds)
-      @changed.wait(@lock, seconds)
+      (@changed ||= ConditionVariable.new).wait(@lock, seconds)
     ensure
       @lock.lock unless @lock.owned?
     end
@@ -56,7 +59,7 @@ module Hijack
 
     # @return [Boolean] whether the client has ended its side, or it has ended for any other reason
     def closed?
-      @over
+      @over || false
     end
 
     # @return [Exception, nil] why it ended; nil if the client ended it, or if it ended as the program asked
@@ -99,7 +102,7 @@ module Hijack
       return if @over
 
       @over = true
-      @changed.broadcast
+      wake
       @queue.notify(self, close_reason, @callbacks) if @callbacks
     end
   end

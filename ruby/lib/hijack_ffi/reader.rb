@@ -14,13 +14,6 @@ module Hijack
     WINDOW = 65_536
     private_constant :WINDOW
 
-    # @api private
-    def prepare_reading
-      @buffer = String.new # bytes that came and were not read
-      @credit = 0 # bytes that may still come
-      @eof = false
-    end
-
     # Reads what is there, and waits only if nothing is.
     # @param length [Integer] at most so many bytes
     # @param buffer [String, nil] is filled, where given
@@ -135,7 +128,7 @@ module Hijack
       @lock.synchronize do
         @credit -= data.bytesize
         @buffer.empty? ? @buffer = data : @buffer << data
-        @changed.broadcast
+        wake
       end
     end
 
@@ -143,12 +136,18 @@ module Hijack
     def on_eof
       @lock.synchronize do
         @eof = true
-        @changed.broadcast
+        wake
         read_to_end if @buffer.empty?
       end
     end
 
     private
+
+    def prepare_reading
+      @buffer = String.new # bytes that came and were not read
+      @credit = 0 # bytes that may still come
+      @eof = false
+    end
 
     # What follows runs under the lock.
 

@@ -11,14 +11,15 @@ module Hijack
     # @param payload [String] the head in the library's form, then the body
     # @param preset [#each, nil] response headers that another server has set
     # @param input [#read, nil] the body, where another server has read it
-    def initialize(queue, handle, payload, in_pieces: false, preset: nil, input: nil)
-      prepare_waiting(queue)
+    def initialize(queue, handle, payload, in_pieces = false, preset = nil, input = nil)
+      prepare_waiting(queue, queue.requests_lock)
       @handle = handle
       @payload = payload
+      return unless in_pieces || preset || input # what most requests do not have costs them nothing
+
       @preset = preset
-      @answered = @over = false
-      @ended = nil # why, as a code
-      @body = in_pieces ? Body.new(queue, handle, nil) : input
+      @input = input
+      @body = (Body.new(queue, handle, nil) if in_pieces)
     end
 
     # @return [String] "GET"
@@ -65,17 +66,19 @@ module Hijack
     # @return [Body, #read] to be read like an IO, decoded; empty where there is none. Of a request that another server
     #   has read ({Server#adopt_request}) it is that server's rack.input.
     def body
-      @body || @lock.synchronize { @body ||= Body.new(@queue, @handle, @payload.byteslice((head_size + 4)..)) }
+      @input || @body || @lock.synchronize do
+        @body ||= Body.new(@queue, @handle, @payload.byteslice((head_size + 4)..))
+      end
     end
 
     # @return [Headers] what followed a chunked body that was read in pieces to its end; else empty
     def trailers
-      body.is_a?(Body) ? body.trailers : Headers.new([])
+      @body ? @body.trailers : Headers.new([])
     end
 
     # @return [Boolean] whether it was answered or became something else
     def answered?
-      @answered
+      @answered || false
     end
 
     # Answers. Date, Content-Length and Connection are the library's.
@@ -160,9 +163,10 @@ module Hijack
     # in pieces nobody will read to its end.
     # @return [nil]
     def free
-      handle = take_handle
+      handle = @handle
       return if handle.zero?
 
+      @handle = 0
       @queue.forget_request(handle)
       C.request_free(handle)
       finish(C::ECLOSED)
@@ -192,12 +196,8 @@ module Hijack
 
     private
 
-    def take_handle
-      @lock.synchronize { @handle.tap { @handle = 0 } }
-    end
-
     def finish(code)
-      @body.on_closed(code) if @body.is_a?(Body)
+      @body&.on_closed(code)
       @lock.synchronize do
         @ended ||= code
         over
@@ -230,7 +230,7 @@ module Hijack
     # The handle goes with the answer, unless the body is still to be read.
     def answered
       @answered = true
-      free unless @body.is_a?(Body) && @body.open?
+      free unless @body&.open?
     end
 
     def become(kind, what, block, &call)
