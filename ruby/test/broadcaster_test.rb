@@ -34,6 +34,11 @@ class BroadcasterTest < HijackTest
     assert_equal 'again', read_until(raw, 'again')
   end
 
+  def test_bytes_are_a_binary_message_and_anything_else_is_a_text
+    kinds = ["\xff".b, 'x', 'x'.encode(Encoding::UTF_16LE), 42, nil].map { |data| Hijack::Text.kind(data) }
+    assert_equal [Hijack::C::MESSAGE_BINARY] + [Hijack::C::MESSAGE_TEXT] * 4, kinds
+  end
+
   def test_publishes_text_as_utf8
     port = held
     client = ask(port)

@@ -37,7 +37,7 @@ class ErrorTest < HijackTest
   # Those that no public method can provoke here, through the calls that methods make.
   def test_codes_from_the_library_itself
     c = Hijack::C
-    assert_raises(Hijack::HandleError) { c.check(c.stream_finish(12_345), 'x') }
+    assert_raises(Hijack::HandleError) { c.check(c.stream_finish(12_345, nil, 0), 'x') }
     assert_raises(Hijack::VersionError) { c.check(c.check_version(0x990000), 'x') }
     assert_raises(Hijack::OutOfMemoryError) { c.check(c::ENOMEM, 'x') }
     assert_raises(Hijack::SystemFailureError) { c.check(c::EIO, 'x') }

@@ -152,7 +152,8 @@ class SocketTest < HijackTest
     socket, client = hijacked
     client.close_write
     assert within { socket.eof? }
-    refute socket.closed?
+    assert socket.closed?
+    assert_nil socket.close_reason
     socket << 'answer'
     socket.close
     assert_equal 'answer', within { client.read }

@@ -141,16 +141,6 @@ class StreamTest < HijackTest
     eventually('abort') { @server.stats[:closed_aborted] == 1 }
   end
 
-  def test_learns_that_the_client_went
-    stream = nil
-    port = serve { |request| stream = request.sse }
-    client = ask(port)
-    read_until(client, "\r\n\r\n")
-    client.close
-    eventually('closed') { stream.closed? }
-    assert_raises(Hijack::ClosedError) { stream << 'x' }
-  end
-
   def test_learns_of_a_reset
     stream = nil
     port = serve { |request| stream = request.sse }
@@ -162,6 +152,21 @@ class StreamTest < HijackTest
     error = assert_raises(Hijack::ResetError) { stream.send_event 'x' }
     assert_kind_of Errno::ECONNRESET, error
     assert_equal 'send_event: the peer reset the connection', error.message
+  end
+
+  def test_trailers
+    stream = nil
+    port = serve { |request| stream = request.stream }
+    client = ask(port)
+    eventually('a stream') { stream }
+    stream << 'x'
+    error = assert_raises(Hijack::HeaderError) { stream.finish('content-length' => 1) }
+    assert_match(/\Aclose: trailers: /, error.message)
+    refute_predicate stream, :closed?
+    stream << 'y'
+    stream.close('x-sum' => %w[1 2])
+    stream.close('x-sum' => 3)
+    assert_match(/\r\n1\r\ny\r\n0\r\nx-sum: 1\r\nx-sum: 2\r\n\r\n\z/, read_until(client, "sum: 2\r\n\r\n"))
   end
 
   def test_idle_timeout_ends_it

@@ -223,12 +223,37 @@ static void test_gone_in_mid_body(void **state)
     CHECK(events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) == 0);
 }
 
+/* In pieces, the part that is wrong is met when the program asks for it: here, in what came with the head. */
+static void test_bad_chunk_in_pieces(void **state)
+{
+    struct fixture *f = *state;
+    struct response r;
+
+    fixture_option(f, "request_body", "pieces");
+    fixture_start(f);
+    for (int bad = 0; bad < 2; bad++) {
+        struct client *c = client_connect(f->port);
+        client_puts(c, bad ? "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nabcde"
+                           : "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0x5\r\n");
+        hijack_request *request = next_request(f);
+        OK(hijack_request_read(request, 65536));
+        if (!bad)
+            free(events_data(&f->events, request, 3));
+        events_closed(&f->events, request, HIJACK_EPROTOCOL);
+        response_head(&r, c);
+        CHECK(r.status == 400);
+        response_free(&r);
+        client_until_end(c);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_length),        TEST(test_length_zero),  TEST(test_chunked),          TEST(test_chunked_trailers),
         TEST(test_bad_chunks),    TEST(test_binary_large), TEST(test_continue),         TEST(test_limit_length),
         TEST(test_limit_chunked), TEST(test_limit_exact),  TEST(test_gone_in_mid_body),
+        TEST(test_bad_chunk_in_pieces),
     };
 
     return RUN_TESTS(tests, argc, argv);

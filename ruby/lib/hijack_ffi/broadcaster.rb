@@ -24,7 +24,7 @@ module Hijack
     end
 
     # Sends data to every member: as it is to raw and stream members, as one SSE event to the others.
-    # @param data [#to_s, nil]
+    # @param data [#to_s, nil] a String of bytes (Encoding::BINARY) is a binary message, any other one a text
     # @param event [#to_s, nil] SSE: its type
     # @param id [#to_s, nil] SSE: what the client's Last-Event-ID will be; '' makes the client forget it
     # @param key [#to_s, nil] with overflow: :latest, an unsent message is replaced by a newer one of the same key
@@ -36,7 +36,7 @@ module Hijack
                  fields = [event, id, data, key].flat_map { |text| Text.sized(text) }
                  C.broadcaster_publish_sse(@handle, *fields)
                else
-                 C.broadcaster_publish(@handle, *Text.sized(data))
+                 C.broadcaster_publish(@handle, Text.kind(data), *Text.sized(data))
                end
       check(result, 'publish')
     end
@@ -56,7 +56,7 @@ module Hijack
     # @raise [InvalidError] another server's, or a stream with a Content-Length
     # @raise [ClosedError]
     def add(connection)
-      check(C.broadcaster_add(@handle, connection.handle), 'add')
+      check(C.broadcaster_add(@handle, connection.handle, 0, *Text::NONE), 'add')
       self
     end
 
@@ -81,7 +81,9 @@ module Hijack
     def adopt(io, as: :sse, headers: nil)
       kind = Adopt.kind(as)
       flat = Headers.block(headers)
-      Adopt.take(io) { |fd| check(C.broadcaster_adopt(@handle, fd, kind, flat, flat.bytesize), 'adopt') }
+      Adopt.take(io) do |fd|
+        check(C.broadcaster_adopt(@handle, fd, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE), 'adopt')
+      end
       self
     end
 

@@ -1,22 +1,9 @@
 # frozen_string_literal: true
 
 module Hijack
-  # A wait took longer than {Connection#timeout}; the connection is as it was. It is an IO::TimeoutError where Ruby has
-  # that (3.2).
-  class WaitTimeoutError < (defined?(IO::TimeoutError) ? IO::TimeoutError : IOError)
-    include Error
-    CODE = C::ETIMEDOUT
-    NAME = 'HIJACK_ETIMEDOUT'
-  end
-
   # write_nonblock would have to wait.
   class WriteWouldBlockError < WouldBlockError
     include IO::WaitWritable
-  end
-
-  # read_nonblock would have to wait.
-  class ReadWouldBlockError < WouldBlockError
-    include IO::WaitReadable
   end
 
   # What {Stream} and {Socket} share: writing with back-pressure, and the end.
@@ -26,6 +13,8 @@ module Hijack
   # {ClosedError} or what describes it better: {ResetError}, {TimedOutError}, {SlowError}, {ShutdownError},
   # {AbortedError}.
   class Connection
+    include Lifetime
+
     # A larger write is taken in pieces of this size, so that what waits unsent stays bounded.
     PIECE_BYTES = 65_536
     private_constant :PIECE_BYTES
@@ -35,17 +24,16 @@ module Hijack
 
     # @api private
     def initialize(queue, handle, number)
-      @queue = queue
+      prepare_waiting(queue)
       @handle = handle
       @number = number
-      @lock = Mutex.new # guards what events change; never held while waiting
-      @changed = ConditionVariable.new
       @writing = Mutex.new # one write at a time, so that pieces do not mix; never waited for, as that has no timeout
       @waiting = 0 # who wait for their turn to write
       @drained = 0 # DRAINED events so far
       @blocked_at = nil # @drained before a write that was refused
       @ended = nil # why, as a code
       @closed = false # it was the program that ended it
+      @over = false # the client has ended its side, or it has ended
     end
 
     # Sends data, waiting while too much is unsent (option high_water_bytes). What is sent at the same time elsewhere
@@ -113,18 +101,6 @@ module Hijack
       true
     end
 
-    # @return [Boolean] whether it has ended, whoever ended it
-    def closed?
-      !@ended.nil?
-    end
-
-    # Ends it in order: after all that was written. Closing what is closed does nothing.
-    # @return [nil]
-    # @raise [ForkError]
-    def close
-      end_with(C::ECLOSED, 'close') { orderly_close }
-    end
-
     # Cuts it, so that the peer sees a broken connection; unsent data is lost.
     # @return [nil]
     # @raise [ForkError]
@@ -142,7 +118,7 @@ module Hijack
 
     # @return [String]
     def inspect
-      "#<#{self.class} #{@ended ? C.errname(@ended) : 'open'}>"
+      "#<#{self.class} #{@ended ? C.errname(@ended) : @over ? 'client has ended' : 'open'}>"
     end
 
     # Closes it at the end of the block, aborts it when the block fails.
@@ -163,7 +139,7 @@ module Hijack
     def on_drained
       @lock.synchronize do
         @drained += 1
-        @changed.broadcast
+        wake
       end
     end
 
@@ -173,30 +149,6 @@ module Hijack
     end
 
     private
-
-    # Under the lock, waits until the block gives something true.
-    def wait_for(what, timeout = @timeout)
-      deadline = timeout && (now + timeout)
-      until (found = yield)
-        @queue.check_fork(what)
-        left = deadline && (deadline - now)
-        raise WaitTimeoutError, "#{what}: not possible within #{timeout} s" if left && left <= 0
-
-        sleep_until_changed(left)
-      end
-      found
-    end
-
-    # Ruby 3.1 leaves the mutex unlocked when an exception ends a fiber's wait.
-    def sleep_until_changed(seconds)
-      @changed.wait(@lock, seconds)
-    ensure
-      @lock.lock unless @lock.owned?
-    end
-
-    def now
-      Process.clock_gettime(Process::CLOCK_MONOTONIC)
-    end
 
     # Runs the block when no other write is at work.
     def in_turn(what)
@@ -220,7 +172,7 @@ module Hijack
 
     def end_turn
       @writing.unlock
-      Thread.handle_interrupt(Object => :never) { @lock.synchronize { @changed.broadcast } } if @waiting.positive?
+      Thread.handle_interrupt(Object => :never) { @lock.synchronize { wake } } if @waiting.positive?
     end
 
     # Calls the block, which sends, until it is not told to wait. DRAINED may have come before its call has returned.
@@ -266,7 +218,8 @@ module Hijack
         yield if block_given?
         @ended ||= reason
         @closed ||= by_program
-        @changed.broadcast
+        wake
+        over
       end
       @queue.forget(@number)
       free

@@ -16,9 +16,14 @@ module Hijack
     # @return [Boolean] whether the server's last event came
     attr_reader :stopped
 
+    # @return [Mutex] of all requests, which have little to guard: one for each would cost more
+    attr_reader :requests_lock
+
+    # @param pool [Pool] where callbacks run
     # @param batch [Integer] the most events of one poll
-    def initialize(handle, batch = BATCH)
+    def initialize(handle, pool, batch = BATCH)
       @handle = handle
+      @pool = pool
       @batch = batch
       @pid = Process.pid
       @io = IO.for_fd(C.check(C.queue_fd(handle), 'event queue'), autoclose: false)
@@ -26,6 +31,8 @@ module Hijack
       @out = FFI::MemoryPointer.new(:uint64)
       @mutex = Mutex.new
       @objects = {} # by number; an entry goes with the last event, or earlier with close
+      @requests_lock = Mutex.new
+      @requests = {} # by handle, as they have no number; an entry goes with the last event, or earlier with free
       @last_number = 0
       @stopped = false
     end
@@ -53,14 +60,35 @@ module Hijack
       end
     end
 
+    # Makes a request that another server has read; as {#register}.
+    # @yieldparam out [FFI::Pointer] for the call that makes it
+    # @return [Request]
+    def register_request(what, *arguments)
+      @mutex.synchronize do
+        C.check(yield(@out), what)
+        handle = @out.read_uint64
+        @requests[handle] = Request.new(self, handle, *arguments)
+      end
+    end
+
     # The object wants no more events.
     def forget(number)
       @mutex.synchronize { @objects.delete(number) }
     end
 
+    # The request wants no more events. Without the mutex: a request is in the table before the program has it.
+    def forget_request(handle)
+      @requests.delete(handle)
+    end
+
     # @return [Integer] how many objects get events
     def size
-      @objects.size
+      @objects.size + @requests.size
+    end
+
+    # Calls what {Lifetime#on_close} was given, unless this is a forked child.
+    def notify(object, reason, callbacks)
+      @pool.notify(object, reason, callbacks) unless forked?
     end
 
     # Waits for events.
@@ -69,14 +97,15 @@ module Hijack
     end
 
     # Hands over all events that are there.
-    # @yield [handle, payload] each new request
+    # @yieldparam request [Request] each new one
     def dispatch(&on_request)
       nil while turn(&on_request) == @batch
     end
 
     # The end: whoever still waits for an event is told that none will come.
     def close
-      @mutex.synchronize { @objects.values.tap { @objects.clear } }.each { |object| object.on_closed(C::ESHUTDOWN) }
+      objects = @mutex.synchronize { (@objects.values + @requests.values).tap { [@objects, @requests].each(&:clear) } }
+      objects.each { |object| object.on_closed(C::ESHUTDOWN) }
     end
 
     private
@@ -93,21 +122,30 @@ module Hijack
         len = @events.get_uint64(at + C::EVENT_LEN_AT)
         data = MEMORY.get_bytes(@events.get_uint64(at + C::EVENT_DATA_AT) - 1, len) unless len.zero?
         if type == C::EVENT_REQUEST
-          yield @events.get_uint64(at + C::EVENT_HANDLE_AT), data
+          handle = @events.get_uint64(at + C::EVENT_HANDLE_AT)
+          yield @requests[handle] = Request.new(self, handle, data, !status(at).zero?)
         else
-          number = @events.get_uint64(at + C::EVENT_USER_DATA_AT)
-          deliver(type, C::LAST_EVENTS.include?(type) ? @objects.delete(number) : @objects[number], at, data)
+          deliver(type, object_of(at, C::LAST_EVENTS.include?(type)), at, data)
         end
       end
       count
+    end
+
+    # last: it gets no more events. A request has no number, so that one more call for each is spared.
+    def object_of(at, last)
+      table = @objects
+      key = @events.get_uint64(at + C::EVENT_USER_DATA_AT)
+      table, key = @requests, @events.get_uint64(at + C::EVENT_HANDLE_AT) if key.zero?
+      last ? table.delete(key) : table[key]
     end
 
     # object: nil where it wants no more events
     def deliver(type, object, at, data)
       case type
       when C::EVENT_DATA then object&.on_data(data)
-      when C::EVENT_EOF then object&.on_eof
+      when C::EVENT_EOF then object.is_a?(Request) ? object.on_eof(data) : object&.on_eof
       when C::EVENT_DRAINED then object&.on_drained
+      when C::EVENT_HANGUP then object&.on_hangup
       when C::EVENT_CLOSED then object&.on_closed(status(at))
       when C::EVENT_DETACHED then object ? object.on_detached(status(at), data) : IO.for_fd(status(at)).close
       when C::EVENT_STOPPED then @stopped = true

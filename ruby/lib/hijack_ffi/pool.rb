@@ -11,12 +11,14 @@ module Hijack
 
     # @param limit [Integer] requests that may wait; further ones are answered with 503
     # @yieldparam error [Exception] what a handler raised
-    # @yieldparam request [Request]
+    # @yieldparam object [Request, Stream, Socket] whose handler or callback it was
     def initialize(limit, &report)
       @limit = limit
       @report = report
       @requests = Thread::Queue.new
-      @threads = {} # to whether they are handling
+      @notices = Thread::Queue.new # callbacks
+      @threads = {} # to whether they are at work
+      @starting = Mutex.new # guards the start of the thread for callbacks
       @accept = ->(request) { enqueue(request) }
     end
 
@@ -27,7 +29,9 @@ module Hijack
       elsif Fiber.current_scheduler
         @accept = ->(request) { Fiber.schedule { handle(handler, request) } }
       else
-        threads.times { |index| start_thread(handler, "hijack worker #{index + 1}") }
+        threads.times do |index|
+          start_thread(@requests, "hijack worker #{index + 1}") { |request| handle(handler, request) }
+        end
       end
     end
 
@@ -43,15 +47,31 @@ module Hijack
       @requests.pop
     end
 
-    # Ends the threads that handle nothing now, and each other one when it is done.
+    # Calls each with the reason, one object after the other, so that neither the poller waits for them, nor they for a
+    # worker, which may itself wait for what they do.
+    # @param object [Lifetime] whose they are
+    def notify(object, reason, callbacks)
+      notice = -> { callbacks.each { |callback| report_failure(object) { callback.call(reason) } } }
+      return Fiber.schedule { notice.call } if Fiber.current_scheduler
+
+      @notices << notice
+      @starting.synchronize { @notifier ||= start_thread(@notices, 'hijack callbacks', &:call) }
+    rescue ClosedQueueError
+      notice.call # the server has ended
+    rescue ThreadError
+      nil # no thread can be had now: they are called with the next ones
+    end
+
+    # Ends the threads that do nothing now, and each other one when it is done.
     def close
+      @notices.close
       @requests.close
       @requests.pop(true).free until @requests.empty?
     rescue ThreadError # another thread took the last one
       retry
     end
 
-    # Waits for the threads that handle nothing.
+    # Waits for the threads that do nothing.
     def join
       @threads.keys.each do |thread|
         nil until @threads[thread] || thread == Thread.current || thread.join(0.01)
@@ -66,39 +86,46 @@ module Hijack
       request.respond(503, "503 Service Unavailable: too many requests wait\n", TEXT.merge('retry-after' => '1'))
     end
 
-    def start_thread(handler, name)
-      thread = Thread.new { work(handler, name) }
+    def start_thread(queue, name, &work)
+      thread = Thread.new { serve(queue, name, &work) }
       thread.name = name
       @threads[thread] ||= false
+      thread
     end
 
-    # A new thread inherits the shield of the one that starts it. One that a handler has ended is replaced, unless the
+    # A new thread inherits the shield of the one that starts it. One that user code has ended is replaced, unless the
     # whole process ends.
-    def work(handler, name)
+    def serve(queue, name, &work)
       Thread.handle_interrupt(Object => :immediate) do
-        while (request = pop)
+        while (item = queue.pop)
           @threads[Thread.current] = true
-          handle(handler, request)
+          work.call(item)
           @threads[Thread.current] = false
         end
       end
     ensure
       @threads.delete(Thread.current)
-      start_thread(handler, name) unless @requests.closed? || !Thread.main.alive?
+      start_thread(queue, name, &work) unless queue.closed? || !Thread.main.alive?
     end
 
     def handle(handler, request)
       handler.call(request)
-    rescue ClosedError, ResetError, TimedOutError, SlowError, ShutdownError
-      # The connection has gone, which is everyday life.
+    rescue ClosedError, ResetError, TimedOutError, SlowError, ShutdownError, ProtocolError
+      # The connection has ended, which is normal, or the client was wrong.
     rescue *FAILURES => e
       report(e, request)
     ensure
       request.free
     end
 
-    def report(error, request)
-      @report.call(error, request)
+    def report_failure(object)
+      yield
+    rescue *FAILURES => e
+      report(e, object)
+    end
+
+    def report(error, object)
+      @report.call(error, object)
     rescue *FAILURES => e
       warn "hijack_ffi: on_error failed: #{e.full_message(highlight: false)}"
     end

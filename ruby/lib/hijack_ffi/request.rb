@@ -1,15 +1,25 @@
 # frozen_string_literal: true
 
 module Hijack
-  # A request, whole with its body. It is answered once ({#respond}), or becomes something else ({#stream}, {#sse},
-  # {#hijack}, {#hijack_partial}, {#hold}); each of these raises {StateError} the second time, and {ClosedError} where
-  # the client has gone. Any thread may do it; what the request says can be read at any time.
+  # A request. It is answered once ({#respond}), or becomes something else ({#stream}, {#sse}, {#hijack},
+  # {#hijack_partial}, {#hold}); each of these raises {StateError} the second time, and {ClosedError} if the connection
+  # has ended. Any thread may do it; the head can be read at any time.
   class Request
+    include Lifetime
+
     # @api private
-    def initialize(queue, handle, payload)
-      @queue = queue
+    # @param payload [String] the head in the library's form, then the body
+    # @param preset [#each, nil] response headers that another server has set
+    # @param input [#read, nil] the body, where another server has read it
+    def initialize(queue, handle, payload, in_pieces = false, preset = nil, input = nil)
+      prepare_waiting(queue, queue.requests_lock)
       @handle = handle
       @payload = payload
+      return unless in_pieces || preset || input # what most requests do not have costs them nothing
+
+      @preset = preset
+      @input = input
+      @body = (Body.new(queue, handle, nil) if in_pieces)
     end
 
     # @return [String] "GET"
@@ -53,14 +63,22 @@ module Hijack
       @headers ||= Headers.new(head.drop(1))
     end
 
-    # @return [String] the whole body, decoded; binary, empty where there is none
+    # @return [Body, #read] to be read like an IO, decoded; empty where there is none. Of a request that another server
+    #   has read ({Server#adopt_request}) it is that server's rack.input.
     def body
-      @body ||= @payload.byteslice((@payload.index("\r\n\r\n") + 4)..)
+      @input || @body || @lock.synchronize do
+        @body ||= Body.new(@queue, @handle, @payload.byteslice((head_size + 4)..))
+      end
+    end
+
+    # @return [Headers] what followed a chunked body that was read in pieces to its end; else empty
+    def trailers
+      @body ? @body.trailers : Headers.new([])
     end
 
     # @return [Boolean] whether it was answered or became something else
     def answered?
-      @handle.zero?
+      @answered || false
     end
 
     # Answers. Date, Content-Length and Connection are the library's.
@@ -134,17 +152,24 @@ module Hijack
     def hold(broadcaster, as: :sse, headers: nil)
       kind = Adopt.kind(as)
       flat = Headers.block(headers)
-      answer('hold') { C.request_hold(@handle, kind, flat, flat.bytesize, broadcaster.handle) }
+      answer('hold') do
+        C.request_hold(@handle, broadcaster.handle, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
+      end
       nil
     end
 
-    # Lets go of it: one that is not answered is answered with 500. Handlers need not do this; the block of
-    # {Server#each_request} has to, with requests that nobody will answer.
+    # Releases it: one that is not answered is answered with 500, and the rest of a body in pieces is not read. Handlers
+    # need not do this; the block of {Server#each_request} has to, with requests that nobody will answer, or whose body
+    # in pieces nobody will read to its end.
     # @return [nil]
     def free
       handle = @handle
+      return if handle.zero?
+
       @handle = 0
+      @queue.forget_request(handle)
       C.request_free(handle)
+      finish(C::ECLOSED)
     end
 
     # @return [String]
@@ -152,12 +177,42 @@ module Hijack
       "#<#{self.class} #{request_method} #{target}#{' answered' if answered?}>"
     end
 
+    # @api private
+    def on_data(data)
+      @body.on_data(data)
+    end
+
+    # @api private
+    def on_eof(trailers)
+      @body.on_trailers(trailers)
+    end
+
+    # Its last event. The handle is still to be freed: now, where the answer has left that to the body's end.
+    # @api private
+    def on_closed(status)
+      finish(status.zero? ? C::ECLOSED : status)
+      free if @answered
+    end
+
     private
+
+    def finish(code)
+      @body&.on_closed(code)
+      @lock.synchronize do
+        @ended ||= code
+        over
+      end
+      nil
+    end
+
+    def head_size
+      @payload.index("\r\n\r\n")
+    end
 
     # Headers and first line, as UTF-8 where they are that.
     def head
       @head ||= begin
-        text = @payload.byteslice(0, @payload.index("\r\n\r\n")).force_encoding(Encoding::UTF_8)
+        text = @payload.byteslice(0, head_size).force_encoding(Encoding::UTF_8)
         text.force_encoding(Encoding::BINARY) unless text.valid_encoding?
         text.split("\r\n")
       end
@@ -169,7 +224,13 @@ module Hijack
 
     def answer(what)
       done(yield, what)
-      free
+      answered
+    end
+
+    # The handle goes with the answer, unless the body is still to be read.
+    def answered
+      @answered = true
+      free unless @body&.open?
     end
 
     def become(kind, what, block, &call)
@@ -183,14 +244,14 @@ module Hijack
     end
 
     def register(kind, what, &call)
-      @queue.register(kind, what, &call).tap { free }
+      @queue.register(kind, what, &call).tap { answered }
     rescue HandleError
       raise Error.for(C::ESTATE, what)
     end
 
-    # The handle goes with the answer, so a second one finds none. Otherwise it is the broadcaster that was freed.
+    # The handle is freed with the answer, so a second one finds none. Otherwise it is the broadcaster that was freed.
     def done(result, what)
-      result = answered? ? C::ESTATE : C::ECLOSED if result == C::EHANDLE
+      result = @handle.zero? ? C::ESTATE : C::ECLOSED if result == C::EHANDLE
       C.check(result, what)
     end
   end

@@ -42,11 +42,11 @@ module Hijack
       @handles = Handles.new(queue_options)
       ObjectSpace.define_finalizer(self, @handles.finalizer)
       server_options.each { |name, value| self[name] = value }
-      @queue = EventQueue.new(@handles.queue)
       @done = Thread::Queue.new # closed at the end, so that all who wait for it go on
-      @on_error = ->(error, request) { warn "hijack_ffi: #{request.inspect}: #{error.full_message(highlight: false)}" }
+      @on_error = ->(error, object) { warn "hijack_ffi: #{object.inspect}: #{error.full_message(highlight: false)}" }
       limit = Integer(queue_options[:capacity] || Options.default('queue', 'capacity'))
-      @pool = Pool.new(limit) { |error, request| @on_error.call(error, request) }
+      @pool = Pool.new(limit) { |error, object| @on_error.call(error, object) }
+      @queue = EventQueue.new(@handles.queue, @pool)
     end
 
     # @param name [Symbol, String] an option of the server
@@ -151,10 +151,11 @@ module Hijack
       socket&.abort unless adopted
     end
 
-    # What to do with an error that a handler raised; without this it is written to stderr. Errors which say that the
-    # connection has gone are not reported.
+    # What to do with an error that a handler or a block of on_close raised; without this it is written to stderr. Errors
+    # of a handler which only report that the connection has ended are not reported.
     # @yieldparam error [StandardError, ScriptError, SystemStackError, NoMemoryError]
-    # @yieldparam request [Request] is answered with 500, if it was not
+    # @yieldparam object [Request, Stream, Socket] a handler's request is answered with 500, if it was not; else the
+    #   object whose on_close failed
     # @return [self]
     def on_error(&block)
       @on_error = block
@@ -328,7 +329,7 @@ module Hijack
     def serve
       until @queue.stopped
         exposed { @queue.wait }
-        @queue.dispatch { |handle, payload| @pool << Request.new(@queue, handle, payload) }
+        @queue.dispatch { |request| @pool << request }
       end
     rescue ForkError
       nil # the fiber goes on in a child, where there is nothing to serve
@@ -342,7 +343,7 @@ module Hijack
     # By the poller, at the end; nobody else polls. Who waits for an event is told the end, then those who wait for it.
     def tear_down
       C.server_stop(handle)
-      @queue.dispatch { |request, _| C.request_free(request) }
+      @queue.dispatch(&:free)
     ensure
       begin
         @queue.close

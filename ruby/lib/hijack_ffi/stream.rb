@@ -30,17 +30,24 @@ module Hijack
       self
     end
 
-    # {#close} in the words of the library: the body ends after what was written.
+    # Ends the body after what was written. Closing what is closed does nothing.
+    # @param trailers [Hash, Array, nil] headers that follow the body; left out where it is not chunked
+    # @return [nil]
+    # @raise [HeaderError] the stream remains open
+    # @raise [ForkError]
+    def close(trailers = nil)
+      flat = Headers.block(trailers)
+      end_with(C::ECLOSED, 'close') do
+        result = C.stream_finish(@handle, flat, flat.bytesize)
+        refuse(result, 'close: trailers') if result == C::EHEADER
+      end
+    end
     alias finish close
 
     private
 
     def send_bytes(data, size)
       C.stream_send(@handle, data, size)
-    end
-
-    def orderly_close
-      C.stream_finish(@handle)
     end
 
     def cut
@@ -55,16 +62,24 @@ module Hijack
   # Text on its way to the library.
   # @api private
   module Text
+    # An argument of two that has no value.
+    NONE = [nil, 0].freeze
+
     AS_IT_IS = [Encoding::UTF_8, Encoding::US_ASCII, Encoding::BINARY].freeze
     private_constant :AS_IT_IS
 
     # @return [Array(String, Integer)] as UTF-8, and its bytes
     def self.sized(text)
-      return [nil, 0] if text.nil?
+      return NONE if text.nil?
 
       text = settled(text)
       text = text.encode(Encoding::UTF_8) unless AS_IT_IS.include?(text.encoding)
       [text, text.bytesize]
+    end
+
+    # @return [Integer] what message it is
+    def self.kind(text)
+      text.is_a?(String) && text.encoding == Encoding::BINARY ? C::MESSAGE_BINARY : C::MESSAGE_TEXT
     end
 
     # @return [String] one that no other thread changes while a call waits; the bytes are not copied for that

@@ -273,7 +273,7 @@ void hj_request_body_update(struct hj_loop *loop, struct hj_conn *conn)
     while (wants_more(conn) && has_room_for_piece(loop, conn)) {
         if (conn->input != NULL && feed_input(loop, conn))
             continue;
-        if (reads++ == READS_MAX || !read_once(loop, conn))
+        if (!wants_more(conn) || reads++ == READS_MAX || !read_once(loop, conn)) /* what was fed may have ended it */
             break;
     }
     hj_request_body_poll(loop, conn);

@@ -1,0 +1,109 @@
+# frozen_string_literal: true
+
+module Hijack
+  # A wait took longer than the object's timeout; the object is as it was. It is an IO::TimeoutError where Ruby has that
+  # (3.2).
+  class WaitTimeoutError < (defined?(IO::TimeoutError) ? IO::TimeoutError : IOError)
+    include Error
+    CODE = C::ETIMEDOUT
+    NAME = 'HIJACK_ETIMEDOUT'
+  end
+
+  # Waiting for what events change: with a timeout, interruptible, and so that other fibers run meanwhile.
+  # @api private
+  module Waiting
+    private
+
+    def prepare_waiting(queue, lock = Mutex.new)
+      @queue = queue
+      @lock = lock # guards what events change; never held while waiting
+    end
+
+    # Under the lock.
+    def wake
+      @changed&.broadcast
+    end
+
+    # Under the lock, waits until the block gives something true.
+    def wait_for(what, timeout = @timeout)
+      deadline = timeout && (now + timeout)
+      until (found = yield)
+        @queue.check_fork(what)
+        left = deadline && (deadline - now)
+        raise WaitTimeoutError, "#{what}: not possible within #{timeout} s" if left && left <= 0
+
+        sleep_until_changed(left)
+      end
+      found
+    end
+
+    # Ruby 3.1 leaves the mutex unlocked when an exception ends a fiber's wait.
+    def sleep_until_changed(seconds)
+      (@changed ||= ConditionVariable.new).wait(@lock, seconds)
+    ensure
+      @lock.lock unless @lock.owned?
+    end
+
+    def now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    end
+  end
+
+  # The end of a {Request}, {Stream} or {Socket}: the client has ended its side (and of a socket all that came before was
+  # read, if anything is read at all), or the object has ended for any other reason.
+  #
+  # A browser that closes its tab ends its side. So does a client that only has no more to send and still reads: a write
+  # after that goes out, and the first one to a client that has disconnected ends the connection with an error.
+  module Lifetime
+    include Waiting
+
+    # @return [Boolean] whether the client has ended its side, or it has ended for any other reason
+    def closed?
+      @over || false
+    end
+
+    # @return [Exception, nil] why it ended; nil if the client ended it, or if it ended as the program asked
+    def close_reason
+      Error.for(@ended, 'closed') unless @ended.nil? || @ended == C::ECLOSED
+    end
+
+    # Calls the block once, when it is over: immediately if it is already, else in a thread that all callbacks of the server
+    # share, one after the other (where a Fiber scheduler runs, in a fiber). What it raises is given to
+    # {Server#on_error}.
+    # @yieldparam reason [Exception, nil] as {#close_reason}
+    # @return [self]
+    def on_close(&block)
+      raise InvalidError, 'on_close: a block is expected, and none was given' unless block
+
+      waits = @lock.synchronize { (@callbacks ||= []) << block unless @over }
+      block.call(close_reason) unless waits
+      self
+    end
+
+    # Waits until it is over, as {#closed?} says.
+    # @param timeout [Numeric, nil] seconds; nil: for ever
+    # @return [Boolean] false when the time is over
+    # @raise [ForkError]
+    def wait_closed(timeout = nil)
+      @lock.synchronize { wait_for('wait_closed', timeout) { @over } }
+    rescue WaitTimeoutError
+      false
+    end
+
+    # @api private
+    def on_hangup
+      @lock.synchronize { over }
+    end
+
+    private
+
+    # Under the lock, which callbacks run without.
+    def over
+      return if @over
+
+      @over = true
+      wake
+      @queue.notify(self, close_reason, @callbacks) if @callbacks
+    end
+  end
+end

@@ -1,0 +1,214 @@
+# frozen_string_literal: true
+
+module Hijack
+  # read_nonblock would have to wait.
+  class ReadWouldBlockError < WouldBlockError
+    include IO::WaitReadable
+  end
+
+  # Reading as from an IO, of a {Socket} and of a request's {Body}. Bytes come as binary Strings. At most 64 KiB are read
+  # ahead of the program, so a peer waits in TCP for one that does not read. One thread at a time should read.
+  module Reader
+    include Enumerable
+
+    WINDOW = 65_536
+    private_constant :WINDOW
+
+    # Reads what is there, and waits only if nothing is.
+    # @param length [Integer] at most so many bytes
+    # @param buffer [String, nil] is filled, where given
+    # @return [String]
+    # @raise [EOFError] the peer sends no more
+    # @raise [ClosedError, WaitTimeoutError]
+    def readpartial(length, buffer = nil)
+      bytes = @lock.synchronize do
+        raise EOFError, 'end of file reached' if length.positive? && at_end?
+
+        take(length)
+      end
+      buffer ? buffer.replace(bytes) : bytes
+    end
+
+    # Reads what is there without waiting.
+    # @param length [Integer] at most so many bytes
+    # @param buffer [String, nil] is filled, where given
+    # @param exception [Boolean] false: returns :wait_readable, or nil at the end, instead of raising
+    # @return [String, Symbol, nil]
+    # @raise [ReadWouldBlockError] an IO::WaitReadable; {#wait_readable} waits for the moment to try again
+    # @raise [EOFError, ClosedError]
+    def read_nonblock(length, buffer = nil, exception: true)
+      @lock.synchronize { ask(WINDOW) }
+      return readpartial(length, buffer) if length < 1 || ready?
+      return :wait_readable unless exception
+
+      raise ReadWouldBlockError, "read_nonblock: #{C.strerror(C::EAGAIN)}"
+    rescue EOFError
+      raise if exception
+    end
+
+    # Waits until there is something to read, or the end.
+    # @param timeout [Numeric, nil] seconds
+    # @return [self, nil] nil when the time is over
+    def wait_readable(timeout = @timeout)
+      @lock.synchronize do
+        ask(WINDOW)
+        wait_for('wait_readable', timeout) { ready? }
+      end
+      self
+    rescue WaitTimeoutError
+      nil
+    end
+
+    # Reads so many bytes, or up to the end. When the wait is interrupted, nothing is lost: what came is read next.
+    # @param length [Integer, nil] nil: all up to the end
+    # @param buffer [String, nil] is filled, where given
+    # @return [String, nil] fewer bytes only at the end; nil where length bytes were asked for and it is the end
+    # @raise [ClosedError, ResetError, WaitTimeoutError]
+    def read(length = nil, buffer = nil)
+      bytes = @lock.synchronize do
+        at_end? unless length && length < 1 # for which nothing need come
+        nil while (length.nil? || @buffer.bytesize < length) && more?(@buffer.bytesize)
+        take(length || @buffer.bytesize)
+      end
+      buffer&.replace(bytes)
+      bytes.empty? && length&.positive? ? nil : buffer || bytes
+    end
+
+    # Reads a line. When the wait is interrupted, nothing is lost.
+    # @param separator [String, nil] ends the line; nil: read up to the end; '': a paragraph, up to an empty line, with
+    #   the empty lines before it left out
+    # @param limit [Integer, nil] at most so many bytes: without it a peer may send a line of any length
+    # @param chomp [Boolean] leaves the separator out
+    # @return [String, nil] nil at the end
+    # @raise [ClosedError, ResetError, WaitTimeoutError]
+    def gets(separator = $/, limit = nil, chomp: false)
+      separator, limit = $/, separator if separator.is_a?(Integer)
+      limit = nil if limit&.negative?
+      paragraph = separator&.empty?
+      separator = "\n\n" if paragraph
+      line = @lock.synchronize do
+        skip_empty_lines if paragraph && limit != 0
+        take(line_length(separator, limit))
+      end
+      return if line.empty? && limit != 0
+
+      chomp && separator ? line.chomp(separator) : line
+    end
+
+    # @yieldparam line [String] each line up to the end; parameters as {#gets}
+    # @return [self, Enumerator] without a block an Enumerator
+    def each(separator = $/, limit = nil, chomp: false)
+      return enum_for(:each, separator, limit, chomp: chomp) unless block_given?
+
+      while (line = gets(separator, limit, chomp: chomp))
+        yield line
+      end
+      self
+    end
+    alias each_line each
+
+    # @yieldparam bytes [String] what came, in pieces as it came, up to the end
+    # @return [self, Enumerator] without a block an Enumerator
+    def each_chunk
+      return enum_for(:each_chunk) unless block_given?
+
+      yield readpartial(WINDOW) until eof?
+      self
+    end
+
+    # Waits until something can be read, or the end comes.
+    # @return [Boolean] whether it is the end
+    # @raise [ClosedError, ResetError, WaitTimeoutError]
+    def eof?
+      @lock.synchronize { at_end? }
+    end
+
+    # @api private
+    def on_data(data)
+      @lock.synchronize do
+        @credit -= data.bytesize
+        @buffer.empty? ? @buffer = data : @buffer << data
+        wake
+      end
+    end
+
+    # @api private
+    def on_eof
+      @lock.synchronize do
+        @eof = true
+        wake
+        read_to_end if @buffer.empty?
+      end
+    end
+
+    private
+
+    def prepare_reading
+      @buffer = String.new # bytes that came and were not read
+      @credit = 0 # bytes that may still come
+      @eof = false
+    end
+
+    # What follows runs under the lock.
+
+    def ready?
+      !@buffer.empty? || @eof || @ended
+    end
+
+    def at_end?
+      refuse(C::ECLOSED, 'read') if @closed
+      @buffer.empty? && !more?(0)
+    end
+
+    # Waits for bytes beyond those that are there. False at the end.
+    def more?(size)
+      ask(size + WINDOW)
+      wait_for('read') { @buffer.bytesize > size || @eof || @ended }
+      return true if @buffer.bytesize > size
+
+      @eof && !@closed ? false : refuse(C::ECLOSED, 'read')
+    end
+
+    # Gives credit for what may be there beside the buffer, in large steps.
+    def ask(window)
+      credit = window - @buffer.bytesize - @credit
+      return if credit < WINDOW / 2 || @eof || @ended
+
+      result = grant(credit)
+      return @credit += credit if result.zero?
+
+      # When the connection has gone, the event that says why is on its way.
+      refuse(result, 'read') unless [C::ECLOSED, C::EHANDLE].include?(result)
+    end
+
+    def take(length)
+      raise ArgumentError, "negative length #{length} given" if length.negative?
+
+      refuse(C::ECLOSED, 'read') if @closed
+      bytes = @buffer
+      length < bytes.bytesize ? bytes = @buffer.slice!(0, length) : @buffer = String.new
+      ask(WINDOW)
+      read_to_end if @eof && @buffer.empty?
+      bytes
+    end
+
+    def skip_empty_lines
+      take(@buffer[/\A\n+/].size) while !at_end? && @buffer.start_with?("\n")
+    end
+
+    # Waits until a line is there.
+    def line_length(separator, limit)
+      refuse(C::ECLOSED, 'gets') if @closed
+      from = 0
+      loop do
+        size = @buffer.bytesize
+        found = separator && @buffer.index(separator.b, from)
+        found += separator.bytesize if found
+        return [found || size, limit || size].min if found || (limit && size >= limit)
+
+        from = separator ? [size - separator.bytesize + 1, 0].max : size
+        return size unless more?(size)
+      end
+    end
+  end
+end
