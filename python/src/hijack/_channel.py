@@ -20,7 +20,21 @@ from ._constants import (
     LAST_EVENTS,
 )
 from ._errors import ClosedError, HijackError, InvalidError
-from ._library import GONE, Data, Text, check, error_of, ffi, lib, name_of, octets, optional, sentence
+from ._library import (
+    GONE,
+    Data,
+    Headers,
+    Text,
+    check,
+    error_of,
+    ffi,
+    header_block,
+    lib,
+    name_of,
+    octets,
+    optional,
+    sentence,
+)
 
 if TYPE_CHECKING:
     from ._core import Core
@@ -33,8 +47,8 @@ class Channel:
     """What Stream and Socket share."""
 
     _noun: str
-    _finish: Callable[[Any], int]
-    _abort: Callable[[Any], int]
+    _finish: Callable[..., int]
+    _abort: Callable[..., int]
     _free: Callable[[Any], None]
 
     def __init__(self, core: "Core", handle: Any, number: int) -> None:
@@ -64,7 +78,7 @@ class Channel:
         self._end(type(self)._abort, "abort")
 
     def close(self) -> None:
-        """Ends it in order, after all that was sent. Nothing happens if it has ended already."""
+        """Ends it gracefully, after all that was sent. Nothing happens if it has ended already."""
         if not self.closed:
             self._end(type(self)._finish, "close")
 
@@ -78,10 +92,10 @@ class Channel:
             self._ended = True
             self._changed.notify_all()
 
-    def _end(self, call: Callable[[Any], int], what: str) -> None:
+    def _end(self, call: Callable[..., int], what: str, *args: Any) -> None:
         self._core.check_process()
         with self._lock:  # CLOSED may come before the call has returned, and must find the mark
-            result = call(self._handle)
+            result = call(self._handle, *args)
             if result not in GONE:
                 check(result, f"{what} a {self._noun}")
             self._ended = True
@@ -159,9 +173,14 @@ class StreamCore(Channel):
     _abort = lib.hijack_stream_abort
     _free = lib.hijack_stream_free
 
-    def finish(self) -> None:
-        """Ends the body after what was sent, the same as close. The connection serves further requests."""
-        self.close()
+    def close(self, trailers: Headers = None) -> None:
+        """Ends the body after what was sent; the connection serves further requests. trailers are sent after a body
+        that is chunked (HTTP/1.1, and no Content-Length was given). Nothing happens if the stream has ended."""
+        block = header_block(trailers)
+        if not self.closed:
+            self._end(type(self)._finish, "close", block, len(block))
+
+    finish = close  #: the word that HTTP uses
 
     def try_send(self, data: Text) -> None:
         """Sends a piece of the body without waiting: WouldBlockError if too much waits for the peer already."""

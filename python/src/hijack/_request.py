@@ -136,7 +136,8 @@ class RequestCore(Generic[StreamT, SocketT]):
         number, block = kind_number(kind), header_block(headers)
         if broadcaster._handle == ffi.NULL and self._handle != ffi.NULL:
             raise StateError(f"hold {self.method} {self.target}: the broadcaster was freed before")
-        result = lib.hijack_request_hold(self._handle, number, block, len(block), broadcaster._handle)
+        fields = (number, 0, block, len(block), ffi.NULL, 0, ffi.NULL, 0)
+        result = lib.hijack_request_hold(self._handle, broadcaster._handle, *fields)
         check(result, f"hold {self.method} {self.target}")
         self._done()
 
