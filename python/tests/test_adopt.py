@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -16,7 +18,7 @@ import pytest
 import hijack
 import hijack.aio
 import hijack.asgi
-from support import CHECKOUT, Crowd, get, wait_until
+from support import CHECKOUT, Client, Crowd, get, wait_until
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 DEMOS = CHECKOUT / "python" / "demos" / "adopt"
@@ -114,6 +116,103 @@ def test_members_without_an_object(running: hijack.Server) -> None:
         assert other.recv(1000) == b"data: news\n\n"
         clients.close()
         assert theirs.recv(1000) == b""
+
+
+def test_a_request_of_another_server(running: hijack.Server, pair: Tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    peer = "%s:%d" % theirs.getsockname()
+    head = hijack.request_head("GET", "/a?b=c", [("Host", "test"), ("X-Two", "1"), ("x-two", "2")])
+    set_by_others = [("X-Middleware", "yes"), ("Set-Cookie", "a=1"), ("Vary", "origin"), ("Content-Type", "text/html")]
+    not_taken = [("Content-Length", "7"), ("Content-Encoding", "gzip"), ("connection", "keep-alive"), ("Date", "now")]
+    with running.adopt_request(ours, head, headers=set_by_others + not_taken) as request:
+        assert ours.fileno() == -1
+        assert (request.method, request.path, request.query, request.peer) == ("GET", "/a", "b=c", peer)
+        assert request.headers.get_all("x-two") == ["1", "2"] and request.body == b"" == request.read()
+        request.respond(200, "hello", {"Content-Type": "text/plain", "Set-Cookie": "b=2"})
+    answer = read_all(theirs)
+    assert answer.startswith("HTTP/1.1 200 OK\r\n") and answer.endswith("\r\n\r\nhello")
+    lines = answer.split("\r\n")
+    for line in ("X-Middleware: yes", "Set-Cookie: a=1", "Set-Cookie: b=2", "Vary: origin", "Content-Type: text/plain",
+                 "Content-Length: 5", "Connection: close"):
+        assert lines.count(line) == 1, (line, lines)
+    assert not re.search("gzip|keep-alive|text/html|Date: now", answer)
+
+
+def read_all(theirs: socket.socket) -> str:
+    return b"".join(iter(lambda: theirs.recv(65536), b"")).decode()
+
+
+def test_an_adopted_request_becomes_anything(running: hijack.Server) -> None:
+    clients = running.broadcaster()
+    for kind in ("sse", "stream", "hold", "raw", "hijack"):
+        ours, theirs = pair_over_tcp()
+        head = hijack.request_head("GET", "/", {"Host": "x"})
+        headers = {"X-A": "b", "Content-Type": "text/html", "Cache-Control": "public"}
+        request = running.adopt_request(ours, head, b"unread", headers)
+        with theirs:
+            if kind == "sse":
+                with request.sse() as stream:
+                    stream.send_event("news")
+            elif kind == "stream":
+                with request.stream() as stream:
+                    stream.send("data: news\n\n")
+            elif kind == "hijack":
+                with request.hijack() as taken:
+                    assert taken.recv() == b"unread"
+                    taken.send(b"X-A: b data: news\n\n")
+            else:
+                request.hold(clients, "sse" if kind == "hold" else "raw")
+                assert clients.publish("data: news\n\n" if kind == "raw" else "news") == 1
+                clients.close()
+            answer = read_all(theirs)
+        assert "data: news\n\n" in answer and ("X-A: b" in answer) == (kind != "raw"), (kind, answer)
+        assert ("text/html" in answer) == (kind == "stream"), (kind, answer)
+        assert answer.count("event-stream") == (kind in ("sse", "hold"))
+    assert not running._core.requests
+
+
+def test_head_and_last_event_id_of_adopted_requests(running: hijack.Server) -> None:
+    clients = running.broadcaster()
+    ours, theirs = pair_over_tcp()
+    head = hijack.request_head("HEAD", "/", {"Host": "x", "Last-Event-ID": "5"})
+    with theirs, running.adopt_request(ours, head) as request:
+        assert request.headers["last-event-id"] == "5"
+        request.hold(clients)
+        answer = read_all(theirs)
+    assert "text/event-stream" in answer and answer.endswith("\r\n\r\n") and len(clients) == 0
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+def test_who_leaves_an_adopted_request_is_noticed(
+    running: hijack.Server, pair: Tuple[socket.socket, socket.socket], how: str
+) -> None:
+    ours, theirs = pair
+    with running.adopt_request(ours, hijack.request_head("GET", "/", {"Host": "x"})) as request:
+        assert not request.wait_closed(0)
+        if how == "rst":
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        theirs.close()
+        assert request.wait_closed(20)
+
+
+def test_a_request_that_is_refused_leaves_the_socket(pair: Tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    good = hijack.request_head("GET", "/", {"Host": "x"})
+    with hijack.Server() as server:
+        with pytest.raises(hijack.StateError, match="adopt descriptor"):
+            server.adopt_request(ours, good)
+        server.start()
+        for bad in (b"", b"GET /", good[:-2], good + b"more", b"GET / HTTP/1.1\r\nno colon\r\n\r\n"):
+            with pytest.raises(hijack.HijackError):
+                server.adopt_request(ours, bad)
+        with pytest.raises(hijack.HeaderError):
+            server.adopt_request(ours, good, headers={"x": "a\r\nb"})
+        assert not server._core.requests
+    for word in ("G ET", "GET\r\nX: y", ""):
+        with pytest.raises(hijack.InvalidError, match="request line"):
+            hijack.request_head(word, "/", {})
+    ours.sendall(b"still mine")
+    assert theirs.recv(100) == b"still mine"
 
 
 def test_a_failure_leaves_the_socket_as_it_was(pair: Tuple[socket.socket, socket.socket]) -> None:
@@ -287,6 +386,74 @@ def test_the_helper_for_asgi_says_where_it_cannot_help() -> None:
     cycle.response_started = True
     with pytest.raises(hijack.StateError, match="begun"):
         hijack.asgi.transport(cycle.receive)
+
+
+    scope: "dict[str, Any]" = {"type": "http"}
+    with hijack.Server() as server, pytest.raises(hijack.StateError, match="hijack.asgi.Middleware"):
+        hijack.asgi.hold(scope, server.broadcaster())
+
+
+def test_middleware_takes_the_answer_of_a_program(run: Run) -> None:
+    async def test(
+        server: hijack.aio.Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: socket.socket
+    ) -> None:
+        server.start()
+        client.sendall(b"POST /a%20b?c HTTP/1.1\r\nHost: x\r\nX-Y: z\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        taken: List[hijack.aio.Request] = []
+        sent: List[Any] = []
+
+        class Cycle:
+            transport = writer.transport
+
+            async def receive(self) -> "dict[str, Any]":
+                while not self.transport.is_closing():
+                    await asyncio.sleep(0.001)
+                return {"type": "http.disconnect"}
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            hijack.asgi.take(scope, server, taken.append)
+            assert not taken, "it was taken before the answer began"
+            headers = [(b"x-set", b"by the program"), (b"content-length", b"9")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"forgotten"})
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "raw_path": b"/a%20b", "path": "/a b", "query_string": b"c"}
+        scope.update(headers=[(b"host", b"x"), (b"x-y", b"z")], http_version="1.1")
+        await asyncio.wait_for(hijack.asgi.Middleware(app)(scope, Cycle().receive, send), 20)
+        (request,) = taken
+        assert not sent and (request.method, request.target) == ("POST", "/a%20b?c") and request.headers["x-y"] == "z"
+        request.respond(201, "later")
+        answer = await asyncio.get_running_loop().run_in_executor(None, read_all, client)
+        assert "x-set: by the program" in answer and "Content-Length: 5" in answer and answer.endswith("later")
+
+    run(with_connection(test))
+
+
+def test_what_middleware_has_set_is_in_the_head() -> None:
+    """A Starlette program with three kinds of middleware: the connection is taken past all of them."""
+    web = Web("-X", "dev", "-m", "uvicorn", "--port", "0", "--app-dir", str(DEMOS), "starlette_app:app")
+    try:
+        with Client(web.port) as client:
+            client.ask("/sse", headers="Origin: http://a.example\r\nAccept-Encoding: gzip\r\n")
+            head = client.until(b"\r\n\r\n").decode().lower()
+            client.until(b"data: ")
+            assert get(web.port).body == b"ok: 1 clients at /sse\n"
+        for line in ("access-control-allow-origin: *", "server-timing: app", "content-type: text/event-stream"):
+            assert head.count(line) == 1, head
+        assert "gzip" not in head and "content-length" not in head and "uvicorn" not in head
+        with Client(web.port) as client:
+            client.ask("/sse", "HEAD", "Origin: http://a.example\r\n")
+            answer = client.rest().decode()
+        assert "access-control-allow-origin: *" in answer and answer.endswith("\r\n\r\n") and "data" not in answer
+        wait_until(lambda: get(web.port).body == b"ok: 0 clients at /sse\n", "the client has gone")
+    finally:
+        output = web.end()
+    for word in ("Traceback", "Warning", "without starting response", "ERROR"):
+        assert word not in output, output
 
 
 class Web:

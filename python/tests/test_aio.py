@@ -12,7 +12,7 @@ import pytest
 import hijack
 import hijack.aio
 from hijack import _core
-from hijack._channel import WINDOW
+from hijack._peer import WINDOW
 from support import PATIENCE, Client, fill, port_of
 from test_stream import PIECE
 

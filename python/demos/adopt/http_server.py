@@ -19,7 +19,9 @@ clients = server.broadcaster()
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/sse":
-            clients.adopt(self.connection, kind="sse")
+            head = hijack.request_head(self.command, self.path, self.headers.items(), self.request_version)
+            with server.adopt_request(self.connection, head) as request:
+                request.hold(clients, kind="sse")
             self.close_connection = True  # for those who set protocol_version to HTTP/1.1
         else:
             body = b"ok: %d clients at /sse\n" % len(clients)

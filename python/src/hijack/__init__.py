@@ -13,7 +13,7 @@ from ._adopt import Adoptable
 from ._broadcaster import Broadcaster
 from ._constants import VERSION as __version__
 from ._errors import *
-from ._library import Data, Headers, Kind, Text
+from ._library import Data, Headers, Kind, Text, request_head
 from ._request import RequestHeaders
 from ._threads import Handler, Request, Server, Socket, Stream
 
@@ -31,5 +31,6 @@ __all__ = [
     "Stream",
     "Text",
     "__version__",
+    "request_head",
 ]
 __all__ += _errors.__all__

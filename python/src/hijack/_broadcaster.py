@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Type, Union
 
 from ._adopt import Adoptable, hand_over
 from ._channel import Channel
-from ._constants import BROADCASTER_STAT_COUNT
+from ._constants import BROADCASTER_STAT_COUNT, MESSAGE_BINARY, MESSAGE_TEXT
 from ._library import Headers, Kind, Text, check, ffi, header_block, kind_number, lib, octets, optional, value_text
 
 if TYPE_CHECKING:
@@ -58,13 +58,14 @@ class Broadcaster:
         publish less."""
         raw = octets(data)
         if event is None and id is None and key is None:
-            return check(lib.hijack_broadcaster_publish(self._handle, raw, len(raw)), "publish")
+            kind = MESSAGE_TEXT if isinstance(data, str) else MESSAGE_BINARY
+            return check(lib.hijack_broadcaster_publish(self._handle, kind, raw, len(raw)), "publish")
         fields = (*optional(event), *optional(id), raw, len(raw), *optional(key))
         return check(lib.hijack_broadcaster_publish_sse(self._handle, *fields), "publish")
 
     def add(self, channel: Channel) -> None:
         """Makes a stream or socket of the same server a member; it may be a member of many broadcasters."""
-        check(lib.hijack_broadcaster_add(self._handle, channel._handle), f"add {channel!r}")
+        check(lib.hijack_broadcaster_add(self._handle, channel._handle, 0, ffi.NULL, 0), f"add {channel!r}")
 
     def remove(self, channel: Channel) -> None:
         """Ends a membership; the connection stays."""
@@ -78,7 +79,7 @@ class Broadcaster:
         results: List[int] = []
 
         def take(descriptor: int) -> None:
-            fields = (self._handle, descriptor, number, block, len(block))
+            fields = (self._handle, descriptor, number, 0, block, len(block), ffi.NULL, 0, ffi.NULL, 0)
             # Call and record in one step, into which no signal's exception can break.
             results.extend(starmap(lib.hijack_broadcaster_adopt, (fields,)))
             check(results[0], f"adopt descriptor {descriptor}")

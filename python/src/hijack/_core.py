@@ -17,6 +17,7 @@ from ._library import Option, check, error_of, ffi, lib, value_text
 if TYPE_CHECKING:
     from ._broadcaster import Broadcaster
     from ._channel import Channel
+    from ._peer import Peer
     from ._request import RequestCore
 
 logger = logging.getLogger("hijack")
@@ -78,7 +79,7 @@ class Core:
         # Makes [a new handle, its user_data, its place in the table] one step, seen from the turn.
         self.lock = threading.Lock()
         self.table: "Dict[int, Channel]" = {}
-        self.requests: "Set[RequestCore[Any, Any]]" = set()  # those that the program has neither answered nor closed
+        self.requests: "Dict[int, RequestCore[Any, Any]]" = {}  # by handle: those that are not answered and read yet
         self.broadcasters: "Set[Broadcaster]" = set()
         self.handled = False  # whether requests go to the program; else they are answered with 404
         self.started = self.over = self._stopped = False
@@ -112,8 +113,12 @@ class Core:
 
     def check_process(self) -> None:
         """Raises ForkError in a forked child, before any lock that was perhaps held at the fork."""
-        if self.process != _process:
+        if not self.is_ours():
             raise error_of(EFORK, "this server")
+
+    def is_ours(self) -> bool:
+        """Not so in a forked child."""
+        return self.process == _process
 
     def own(self, kind: Type[ChannelT], pointer: str, what: str, call: Callable[..., int], *args: Any) -> ChannelT:
         """Makes a stream or socket by a call that gives its handle, and puts it into the table."""
@@ -156,11 +161,12 @@ class Core:
         for number, kind, data, status, handle in batch:
             if kind not in KNOWN_EVENTS:
                 continue
-            channel = self.table.get(number) if number else None
-            if channel is not None:
-                channel._on_event(kind, data, status)
-            elif kind == EVENT_REQUEST:
-                self._deliver(self.request_type(self, ffi.cast("hijack_request *", handle), data))
+            if kind == EVENT_REQUEST:
+                self._deliver(self.request_type(self, ffi.cast("hijack_request *", handle), handle, data, status))
+                continue
+            peer: "Optional[Peer]" = self.table.get(number) if number else self.requests.get(handle)
+            if peer is not None:
+                peer._on_event(kind, data, status)
             elif kind == EVENT_DETACHED:
                 os.close(status)
             elif kind == EVENT_STOPPED:
@@ -171,7 +177,7 @@ class Core:
 
     def _deliver(self, request: "RequestCore[Any, Any]") -> None:
         if self.handled:
-            self.requests.add(request)
+            self.requests[request._number] = request
             self.deliver(request)
         else:
             request._not_found()
@@ -180,15 +186,15 @@ class Core:
         """After the last event, or where no further one can come."""
         for channel in list(self.table.values()):
             channel._on_server_end()
-        for request in list(self.requests):
-            request.close()
+        for request in list(self.requests.values()):
+            request._on_server_end()
         self.over = True
         _running.discard(self)
         self.ended()
 
     def free(self) -> None:
         """Frees all handles; the server has stopped, or never started. In a forked child it changes nothing."""
-        if self.process != _process:
+        if not self.is_ours():
             return
         for broadcaster in list(self.broadcasters):
             broadcaster.free()

@@ -68,7 +68,7 @@ def kind_number(kind: str) -> int:
     try:
         return KINDS[kind]
     except KeyError:
-        raise InvalidError(f"kind {kind!r}: there are {', '.join(KINDS)}") from None
+        raise InvalidError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}") from None
 
 
 def header_block(headers: Headers) -> bytes:
@@ -85,6 +85,14 @@ def header_block(headers: Headers) -> bytes:
         return "".join(lines).encode("latin-1")
     except UnicodeEncodeError as error:
         raise HeaderError(f"headers: {error.object[error.start]!r} is not in ISO-8859-1") from None
+
+
+def request_head(method: str, target: str, headers: Headers, version: str = "HTTP/1.1") -> bytes:
+    """The head of a request as it goes over the wire, for Server.adopt_request."""
+    first = f"{method} {target} {version}"
+    if len(first.split()) != 3:
+        raise InvalidError(f"request_head: {first!r} is not a request line; expected one word each")
+    return first.encode("latin-1") + b"\r\n" + header_block(headers) + b"\r\n"
 
 
 class Option:

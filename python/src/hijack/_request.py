@@ -18,9 +18,10 @@ from typing import (
     cast,
 )
 
-from ._constants import ESTATE
-from ._errors import HijackError, StateError
-from ._library import Headers, Kind, Text, check, error_of, ffi, header_block, kind_number, lib, octets
+from ._constants import ECLOSED, ESTATE, EVENT_EOF
+from ._errors import ClosedError, HijackError, StateError
+from ._library import Headers, Kind, Text, error_of, ffi, header_block, kind_number, lib, octets
+from ._peer import Input
 
 if TYPE_CHECKING:
     from ._broadcaster import Broadcaster
@@ -44,6 +45,12 @@ class RequestHeaders(Mapping[str, str]):
         """All headers as (name, value), names in lower case, in the order received."""
         lines = self._head.decode("latin-1").split("\r\n")
         return [(name, value) for name, _, value in (line.partition(": ") for line in lines if line)]
+
+    @classmethod
+    def of_trailers(cls, block: bytes) -> "RequestHeaders":
+        """Those of a block as it was sent: names in any case, white space around values."""
+        lines = (line.partition(b":") for line in block.split(b"\r\n") if line)
+        return cls(b"\r\n".join(name.lower() + b": " + value.strip(b" \t") for name, _, value in lines))
 
     @cached_property
     def _values(self) -> Dict[str, List[str]]:
@@ -72,9 +79,13 @@ class RequestHeaders(Mapping[str, str]):
         return f"RequestHeaders({self.pairs!r})"
 
 
-class RequestCore(Generic[StreamT, SocketT]):
+class RequestCore(Input, Generic[StreamT, SocketT]):
     """One request: it is answered once, or becomes something else. A refused call (a bad header, say) leaves it open;
     a second answer is a StateError. One that is closed unanswered is answered with 500."""
+
+    _noun = "request"
+    _free = lib.hijack_request_free
+    _read = lib.hijack_request_read
 
     method: str  #: "GET"
     target: str  #: as it was sent: "/a?b=1"
@@ -82,15 +93,18 @@ class RequestCore(Generic[StreamT, SocketT]):
     peer: str  #: "127.0.0.1:50312", "[::1]:50312" or "unix:"
     scheme: str  #: "http"
     headers: RequestHeaders
-    body: bytes  #: the whole body, decoded
+    trailers = RequestHeaders(b"")  #: what came behind a chunked body, once that was read to its end in pieces
+    _answered = _in_pieces = False
+    _defaults: Tuple[Tuple[str, str], ...] = ()  # headers of each answer, unless it has its own of that name
 
-    def __init__(self, core: "Core", handle: Any, data: bytes) -> None:
-        head, _, self.body = data.partition(b"\r\n\r\n")
+    def __init__(self, core: "Core", handle: Any, number: int, data: bytes, in_pieces: int = 0) -> None:
+        head, _, self._body = data.partition(b"\r\n\r\n")
         first, _, rest = head.partition(b"\r\n")
         self.method, self.target, self.version, self.peer, self.scheme = first.decode("latin-1").split(" ")[:5]
         self.headers = RequestHeaders(rest)
-        self._core, self._handle = core, handle
-        self._answered = False
+        self._core, self._handle, self._number = core, handle, number
+        if in_pieces:
+            self._buffer, self._in_pieces = bytearray(), True
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.target} from {self.peer}>"
@@ -116,71 +130,116 @@ class RequestCore(Generic[StreamT, SocketT]):
         return self.target.partition("?")[2]
 
     @property
+    def body(self) -> bytes:
+        """The whole body, decoded. StateError if it comes in pieces (option request_body)."""
+        if self._in_pieces:
+            raise StateError("body: this one comes in pieces; read() gives them, and so does iterating the request")
+        return self._body
+
+    @property
     def answered(self) -> bool:
         """Whether it was answered, or has become something else."""
         return self._answered
 
     def respond(self, status: int = 200, body: Text = b"", headers: Headers = None) -> None:
         """Answers. Date, Content-Length and Connection are the library's. Any thread; before the handler
-        returns, or at any later time for a request that accept gave."""
+        returns, or at any later time for a request that accept gave. What was not read of the body is thrown away."""
         self._open("respond")
-        block, data = header_block(headers), octets(body)
+        block, data = self._block(headers), octets(body)
         result = lib.hijack_request_respond(self._handle, status, block, len(block), data, len(data))
-        check(result, f"respond {status} to {self.method} {self.target}")
-        self._done()
+        if result < 0:
+            raise self._refused(result, f"respond {status} to {self.method} {self.target}")
+        self._answered = True
+        self.close()
 
     def hold(self, broadcaster: "Broadcaster", kind: Kind = "sse", headers: Headers = None) -> None:
         """Makes the connection a member of broadcaster, without any Python object. kind: "sse", "stream" (a plain body
         without end) or "raw" (nothing is written first, and headers must be empty)."""
         self._open("hold")
-        number, block = kind_number(kind), header_block(headers)
+        number = kind_number(kind)
+        block = header_block(headers) if kind == "raw" else self._block(headers, kind == "sse")
         if broadcaster._handle == ffi.NULL and self._handle != ffi.NULL:
             raise StateError(f"hold {self.method} {self.target}: the broadcaster was freed before")
-        result = lib.hijack_request_hold(self._handle, number, block, len(block), broadcaster._handle)
-        check(result, f"hold {self.method} {self.target}")
-        self._done()
+        fields = (number, 0, block, len(block), ffi.NULL, 0, ffi.NULL, 0)
+        result = lib.hijack_request_hold(self._handle, broadcaster._handle, *fields)
+        if result < 0:
+            raise self._refused(result, f"hold {self.method} {self.target}")
+        self._answered = True
+        self.close()
 
     def stream(self, status: int = 200, headers: Headers = None) -> StreamT:
-        """Answers with a head, and gives the stream that carries the body in pieces."""
-        block, kind = header_block(headers), cast(Type[StreamT], self._core.stream_type)
+        """Answers with a head, and gives the stream that carries the body in pieces. A request whose own body comes in
+        pieces can still be read, until its handler returns or close."""
+        block, kind = self._block(headers), cast(Type[StreamT], self._core.stream_type)
         return self._become("stream", kind, "hijack_stream **", lib.hijack_request_stream, status, block, len(block))
 
     def sse(self, headers: Headers = None) -> StreamT:
         """Answers with the head of Server-Sent Events, and gives their stream. The library sends heartbeats."""
-        block, kind = header_block(headers), cast(Type[StreamT], self._core.stream_type)
+        block, kind = self._block(headers, sse=True), cast(Type[StreamT], self._core.stream_type)
         return self._become("sse", kind, "hijack_stream **", lib.hijack_request_sse, block, len(block))
 
     def hijack(self) -> SocketT:
-        """Full hijack: gives the connection itself, with nothing written to it."""
+        """Full hijack: gives the connection itself, with nothing written to it. A body in pieces is read first."""
         kind = cast(Type[SocketT], self._core.socket_type)
         return self._become("hijack", kind, "hijack_socket **", lib.hijack_request_hijack)
 
     def hijack_partial(self, status: int = 200, headers: Headers = None) -> SocketT:
         """Partial hijack: writes a head of this status (101 too), and gives the connection."""
-        block, kind = header_block(headers), cast(Type[SocketT], self._core.socket_type)
+        block, kind = self._block(headers), cast(Type[SocketT], self._core.socket_type)
         call = lib.hijack_request_hijack_partial
         return self._become("hijack_partial", kind, "hijack_socket **", call, status, block, len(block))
 
     def close(self) -> None:
-        """Answers with 500 if it was not answered, and frees the request; its attributes can still be read. Nothing
-        happens the second time, nor in a forked child."""
-        handle, self._handle = self._handle, ffi.NULL
-        lib.hijack_request_free(handle)
-        self._core.requests.discard(self)
+        """Answers with 500 if it was not answered, throws away what was not read of its body, and frees the request;
+        its attributes can still be read. Nothing happens the second time, nor in a forked child."""
+        self._ended = True
+        self._let_go()
+        self._core.requests.pop(self._number, None)
+        if self._status is None:
+            self._status = 0
+            if self._notice is not None and self._core.is_ours():
+                with self._notice.lock:
+                    self._notice.notify_all()
+                self._tell()
+
+    def _on_news(self, kind: int, data: bytes) -> bool:
+        if kind == EVENT_EOF and data:
+            self.trailers = RequestHeaders.of_trailers(data)
+        return super()._on_news(kind, data)
+
+    def _on_last(self, kind: int, data: bytes, status: int) -> None:
+        self._core.requests.pop(self._number, None)
+        super()._on_last(kind, data, status)
+
+    def _readable(self) -> bool:
+        if not self._in_pieces and not self._eof:
+            self._buffer, self._eof = bytearray(self._body), True
+        return super()._readable()
 
     def _open(self, what: str) -> None:
         if self._answered:
             raise error_of(ESTATE, f"{what}: the request was answered before")
 
-    def _done(self) -> None:
-        self._answered = True
-        self.close()
+    def _block(self, headers: Headers, sse: bool = False) -> bytes:
+        """The header block of an answer. The head of Server-Sent Events has two headers of its own."""
+        if not self._defaults:
+            return header_block(headers)
+        own = list(headers.items() if isinstance(headers, Mapping) else headers or ())
+        names = {name.lower() for name, _ in own} - {"set-cookie"}
+        names.update(("content-type", "cache-control") if sse else ())
+        return header_block([it for it in self._defaults if it[0].lower() not in names] + own)
 
     def _become(self, what: str, kind: Type[ChannelT], pointer: str, call: Callable[..., int], *args: Any) -> ChannelT:
         self._open(what)
         text = f"{what} of {self.method} {self.target}"
-        channel = self._core.own(kind, pointer, text, call, self._handle, *args)
-        self._done()
+        try:
+            channel = self._core.own(kind, pointer, text, call, self._handle, *args)
+        except ClosedError:
+            refused = self._refused(ECLOSED, text)
+            raise refused from refused.__cause__
+        self._answered = True
+        if not self._in_pieces or self._eof or self._status is not None:
+            self.close()  # else when its body has come
         return channel
 
     def _not_found(self) -> None:

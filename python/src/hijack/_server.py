@@ -3,9 +3,9 @@
 import os
 import warnings
 import weakref
-from typing import Any, Dict, Generic, List, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Dict, Generic, List, TypeVar, Union
 
-from ._adopt import Adoptable, hand_over, unread_by
+from ._adopt import Adoptable, adopt_request, hand_over, unread_by
 from ._broadcaster import Broadcaster
 from ._constants import ERANGE, STAT_COUNT
 from ._core import Core
@@ -24,7 +24,11 @@ from ._library import (
     value_text,
 )
 
+if TYPE_CHECKING:
+    from ._request import RequestCore
+
 SocketT = TypeVar("SocketT")
+RequestT = TypeVar("RequestT", bound="RequestCore[Any, Any]")
 TEXT_SIZE = 4096
 LONGEST_MS = 2**31 - 1
 
@@ -38,7 +42,7 @@ def _abandoned(core: Core) -> None:
         warnings.warn("a hijack Server was dropped while it ran; stop it, or use a with block", ResourceWarning)
 
 
-class ServerCore(Generic[SocketT]):
+class ServerCore(Generic[SocketT, RequestT]):
     """Listens, accepts, and owns the threads that serve. Options are keywords, such as threads=2, heartbeat_ms=5000 or
     max_connections=100000: all those of scope "server" or "queue" in the library's table (docs/options.md)."""
 
@@ -126,6 +130,20 @@ class ServerCore(Generic[SocketT]):
 
         made: SocketT = core.own(core.socket_type, "hijack_socket **", "adopt", adopt)
         return made
+
+    def adopt_request(
+        self, connection: Adoptable, head: bytes, unread: Data = b"", headers: Headers = None
+    ) -> RequestT:
+        """Takes a request that another server has read, with its connection, as a Request: HEAD, HTTP/1.0 and
+        Last-Event-ID are heeded, its body is not read, and the connection closes after the answer. Close the request
+        (or use a with block) if it is not answered.
+
+        head: as it was sent, with its empty line; request_head makes one. headers: what the other server or its
+        middleware has set for the answer; they are part of each answer, except those about its connection and the body
+        that it would have sent, such as Content-Length, Content-Encoding and Connection. connection, unread and
+        failures: see adopt."""
+        request: RequestT = adopt_request(self._core, connection, head, unread, headers)
+        return request
 
     def stats(self) -> Dict[str, int]:
         """The server's counters and gauges by name: connections, held, accepted, delivered, dropped, ..."""

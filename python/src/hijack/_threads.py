@@ -9,13 +9,14 @@ import threading
 import time
 import traceback
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, TypeVar, Union
 
 from ._channel import Call, Channel, SocketCore, StreamCore
 from ._constants import EAGAIN, ESHUTDOWN, ESTATE
 from ._core import Core, logger, report
 from ._errors import InvalidError, ShutdownError, TimedOutError
 from ._library import GONE, Data, Text, check, error_of, lib
+from ._peer import WINDOW, Input, Peer
 from ._request import RequestCore
 from ._server import ServerCore
 
@@ -25,7 +26,7 @@ Handler = Callable[["Request"], object]
 GRACE = 0.1  #: seconds that stop gives to handlers
 LONGEST = threading.TIMEOUT_MAX
 T = TypeVar("T")
-WaitingT = TypeVar("WaitingT", bound="Waiting")
+SendingT = TypeVar("SendingT", bound="Sending")
 
 
 class _Notice:
@@ -63,21 +64,17 @@ class _Notice:
         self._sleepers.clear()
 
 
-class Waiting(Channel):
-    """How a thread waits for a stream or socket. timeout is in seconds; 0 raises WouldBlockError instead of waiting."""
+class Waiting(Peer):
+    """How a thread waits for a request, stream or socket. timeout is in seconds; 0 raises WouldBlockError instead of
+    waiting."""
 
     _timeout: Optional[float] = None
 
-    def __enter__(self: WaitingT) -> WaitingT:
-        return self
-
-    def __exit__(self, kind: Error, error: Any, trace: Trace) -> None:
-        self._leave(kind is not None)
-
-    def wait_closed(self, timeout: Optional[float] = None) -> None:
-        """Waits until the connection has ended; reason says why. TimedOutError after timeout seconds."""
+    def wait_closed(self, timeout: Optional[float] = None) -> bool:
+        """Waits until the client has left or the connection has ended, and returns True; False after timeout seconds.
+        After close it waits until what was sent is written."""
         self._core.check_process()
-        self._wait(lambda: self._gone() or None, timeout, "wait_closed")
+        return self._changed.wait_for(lambda: self._over() or None, timeout) is True
 
     def _wait(self, ready: Callable[[], Optional[T]], timeout: Optional[float], what: str, since: float = 0.0) -> T:
         """Waits until ready() gives something, and returns that; raises when timeout is over."""
@@ -89,6 +86,28 @@ class Waiting(Channel):
             raise error_of(EAGAIN, what)
         raise TimedOutError(f"{what}: not possible within {timeout:g} s")
 
+
+class Reading(Waiting, Input):
+    """What sockets and requests share."""
+
+    def _receive(self, size: int, timeout: Optional[float], what: str) -> bytes:
+        self._core.check_process()
+        if size == 0:
+            return b""
+        data = self._wait(lambda: self._take(size) if self._readable() else None, timeout, what)
+        self._tell()
+        return data
+
+
+class Sending(Waiting, Channel):
+    """What streams and sockets share."""
+
+    def __enter__(self: SendingT) -> SendingT:
+        return self
+
+    def __exit__(self, kind: Error, error: Any, trace: Trace) -> None:
+        self._leave(kind is not None)
+
     def _push(self, call: Call, timeout: Optional[float]) -> None:
         timeout = self._timeout if timeout is None else timeout
         since = time.monotonic()
@@ -99,7 +118,7 @@ class Waiting(Channel):
             self._wait(lambda: self._drained != seen or self._ended or self._gone() or None, timeout, "send", since)
 
 
-class Stream(StreamCore, Waiting):
+class Stream(StreamCore, Sending):
     """A response body in pieces. Any thread may send; each piece goes out whole and in order. A send waits while too
     much waits for the peer (option high_water_bytes). ClosedError says that the client has gone.
 
@@ -135,7 +154,7 @@ class Stream(StreamCore, Waiting):
         return True
 
 
-class Socket(SocketCore, Waiting):
+class Socket(SocketCore, Reading, Sending):
     """The connection itself, after a hijack or adopt; to be used like a blocking socket.socket. Any thread may send or
     receive. A with block closes it at its end, or resets the connection if the block raised. Iterating gives what the
     peer sends, in pieces."""
@@ -160,13 +179,9 @@ class Socket(SocketCore, Waiting):
     def recv(self, size: int = 65536, timeout: Optional[float] = None) -> bytes:
         """Waits for bytes from the peer, and returns up to size of them; b"" when the peer sends no more. The peer may
         send up to 64 KiB ahead of what is received here."""
-        self._core.check_process()
         if size < 0:
-            raise InvalidError(f"recv: a size of {size}")
-        if size == 0:
-            return b""
-        timeout = self._timeout if timeout is None else timeout
-        return self._wait(lambda: self._take(size) if self._readable() else None, timeout, "recv")
+            raise InvalidError(f"recv: size must not be negative (got {size})")
+        return self._receive(size, self._timeout if timeout is None else timeout, "recv")
 
     def recv_into(self, buffer: Union[bytearray, memoryview], size: int = 0, timeout: Optional[float] = None) -> int:
         """The same into a buffer (up to size bytes of it, if size is not 0); returns how many came."""
@@ -229,8 +244,28 @@ class _File(io.RawIOBase):
         return self._socket.send(data)
 
 
-class Request(RequestCore[Stream, Socket]):
-    __doc__ = RequestCore.__doc__
+class Request(RequestCore[Stream, Socket], Reading):
+    __doc__ = f"""{RequestCore.__doc__}
+
+    The body is read as from a file: read, or iterating, which gives it in pieces."""
+
+    def read(self, size: int = -1, timeout: Optional[float] = None) -> bytes:
+        """Waits for the body's next bytes, and returns up to size of them, or all until its end if size is negative; b""
+        at the end. A body in pieces (option request_body) is sent up to 64 KiB ahead of what is read here. ClosedError
+        if the client leaves before the end; timeout is in seconds, for each piece."""
+        if size >= 0:
+            return self._receive(size, timeout, "read")
+        data = bytearray()
+        try:
+            while piece := self._receive(WINDOW, timeout, "read"):
+                data += piece
+        except BaseException:
+            self._buffer[:0] = data  # nothing is taken
+            raise
+        return bytes(data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.read(WINDOW), b"")
 
 
 class ThreadCore(Core):
@@ -356,7 +391,7 @@ def _work(core: ThreadCore, handler: Handler) -> None:
         del request, error
 
 
-class Server(ServerCore[Socket]):
+class Server(ServerCore[Socket, Request]):
     __doc__ = f"""{ServerCore.__doc__}
 
     Any thread may call anything. A with block stops the server at its end. Not from a signal handler: raise an

@@ -12,16 +12,18 @@ import os
 import socket as sockets
 from collections import deque
 from contextlib import nullcontext
+from functools import partial
 from types import TracebackType
-from typing import Any, Awaitable, Callable, Deque, Dict, Optional, Set, Tuple, Type, TypeVar, Union
+from typing import Any, Awaitable, Callable, Deque, Dict, Optional, Set, Tuple, Type, TypeVar, Union, cast
 
 from ._broadcaster import Broadcaster
-from ._channel import WINDOW, Call, Channel, SocketCore, StreamCore
+from ._channel import Call, Channel, SocketCore, StreamCore
 from ._constants import ESHUTDOWN, ESTATE
 from ._core import Core, report
-from ._errors import InvalidError, ShutdownError
+from ._errors import HijackError, InvalidError, ShutdownError
 from ._library import GONE, Data, Text, check, error_of, ffi, lib
-from ._request import RequestCore, RequestHeaders
+from ._peer import WINDOW, Input, Peer
+from ._request import ChannelT, RequestCore, RequestHeaders
 from ._server import ServerCore
 
 __all__ = ["Broadcaster", "Handler", "Request", "RequestHeaders", "Server", "Socket", "Stream"]
@@ -30,7 +32,8 @@ Handler = Callable[["Request"], Awaitable[object]]
 GRACE = 1.0  #: seconds that handlers have to end by themselves after a drain
 Trace = Optional[TracebackType]
 Error = Optional[Type[BaseException]]
-WaitingT = TypeVar("WaitingT", bound="Waiting")
+ReadingT = TypeVar("ReadingT", bound="Reading")
+SendingT = TypeVar("SendingT", bound="Sending")
 
 
 class _Notice:
@@ -57,18 +60,64 @@ class _Notice:
                 self._waiting.remove(future)
 
 
-class Waiting(Channel):
-    """How a task waits for a stream or socket. For a time limit: asyncio.wait_for, asyncio.timeout."""
+class Waiting(Peer):
+    """How a task waits for a request, stream or socket. For a time limit: asyncio.wait_for, asyncio.timeout."""
 
-    async def __aenter__(self: WaitingT) -> WaitingT:
+    async def wait_closed(self, timeout: Optional[float] = None) -> bool:
+        """Waits until the client has left or the connection has ended, and returns True; False after timeout seconds.
+        After close it waits until what was sent is written."""
+        try:
+            await asyncio.wait_for(self._changed.wait_for(self._over), timeout)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+
+class Reading(Waiting, Input):
+    """What sockets and requests share."""
+
+    async def read(self, size: int = -1) -> bytes:
+        """Waits for bytes from the peer, and returns up to size of them, or all until its end if size is negative;
+        b"" when no more come. It may send up to 64 KiB ahead of what is read here."""
+        if size < 0:
+            return await self._collect(size)
+        await self._changed.wait_for(lambda: size == 0 or self._readable())
+        data = self._take(size)
+        self._tell()
+        return data
+
+    async def _collect(self, size: int) -> bytes:
+        """So many bytes, or all if size is negative; fewer at the end. Whoever breaks it off takes nothing."""
+        data = bytearray()
+        try:
+            while len(data) != size:
+                piece = await self.read(WINDOW if size < 0 else min(WINDOW, size - len(data)))
+                if not piece:
+                    break
+                data += piece
+        except BaseException:
+            self._buffer[:0] = data
+            raise
+        return bytes(data)
+
+    def __aiter__(self: ReadingT) -> ReadingT:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self.read(WINDOW)
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+
+class Sending(Waiting, Channel):
+    """What streams and sockets share."""
+
+    async def __aenter__(self: SendingT) -> SendingT:
         return self
 
     async def __aexit__(self, kind: Error, error: Any, trace: Trace) -> None:
         self._leave(kind is not None)
-
-    async def wait_closed(self) -> None:
-        """Waits until the connection has ended; reason says why."""
-        await self._changed.wait_for(self._gone)
 
     async def _push(self, call: Call) -> None:
         while True:
@@ -78,7 +127,7 @@ class Waiting(Channel):
             await self._changed.wait_for(lambda: self._drained != seen or self._ended or self._gone())
 
 
-class Stream(StreamCore, Waiting):
+class Stream(StreamCore, Sending):
     """A response body in pieces; each goes out whole and in order. A send waits while too much waits for the peer
     (option high_water_bytes). ClosedError says that the client has gone.
 
@@ -104,7 +153,7 @@ class Stream(StreamCore, Waiting):
         await self._push(self._comment(text))
 
 
-class Socket(SocketCore, Waiting):
+class Socket(SocketCore, Reading, Sending):
     """The connection itself, after a hijack or adopt; reading is as with asyncio.StreamReader. An async with block
     closes it at its end, or resets the connection if the block raised or was cancelled. async for gives what the peer
     sends, in pieces."""
@@ -112,14 +161,6 @@ class Socket(SocketCore, Waiting):
     async def send(self, data: Data) -> None:
         """Sends all of data. Waits while too much waits for the peer."""
         await self._push(self._bytes(data))
-
-    async def read(self, size: int = -1) -> bytes:
-        """Waits for bytes from the peer, and returns up to size of them, or all until its end where size is negative;
-        b"" when the peer sends no more. It may send up to 64 KiB ahead of what is read here."""
-        if size < 0:
-            return await self._collect(size)
-        await self._changed.wait_for(lambda: size == 0 or self._readable())
-        return self._take(size)
 
     async def readexactly(self, size: int) -> bytes:
         """Reads so many bytes; asyncio.IncompleteReadError if the peer ends before."""
@@ -136,7 +177,9 @@ class Socket(SocketCore, Waiting):
         await self._changed.wait_for(lambda: separator in self._buffer or not self._waits())
         at = self._buffer.find(separator)
         if at >= 0:
-            return self._take(at + len(separator))
+            data = self._take(at + len(separator))
+            self._tell()
+            return data
         if self._eof or self._ended or self._gone():
             raise asyncio.IncompleteReadError(self._take(WINDOW) if self._buffer else b"", None)
         raise asyncio.LimitOverrunError("no separator in as much as may wait", len(self._buffer))
@@ -153,26 +196,12 @@ class Socket(SocketCore, Waiting):
         were read from it but not taken. ClosedError if the peer goes first."""
         self._ask_detach()
         try:
-            await self.wait_closed()
+            await self._changed.wait_for(self._gone)
             connection, unread = self._detached()
         finally:
             self._abandon_detach()
         connection.setblocking(False)
         return connection, unread
-
-    async def _collect(self, size: int) -> bytes:
-        """So many bytes, or all where size is negative; fewer at the end. Whoever breaks it off takes nothing."""
-        data = bytearray()
-        try:
-            while len(data) != size:
-                piece = await self.read(WINDOW if size < 0 else min(WINDOW, size - len(data)))
-                if not piece:
-                    break
-                data += piece
-        except BaseException:
-            self._buffer[:0] = data
-            raise
-        return bytes(data)
 
     def _waits(self) -> bool:
         """Whether more may come without anything being taken."""
@@ -181,18 +210,26 @@ class Socket(SocketCore, Waiting):
         self._grant(1)
         return True
 
-    def __aiter__(self) -> "Socket":
-        return self
 
-    async def __anext__(self) -> bytes:
-        data = await self.read(WINDOW)
-        if not data:
-            raise StopAsyncIteration
-        return data
+class Request(RequestCore[Stream, Socket], Reading):
+    __doc__ = f"""{RequestCore.__doc__}
+
+    The body is read by read, or by async for, which gives it in pieces. ClosedError says that the client has left
+    before its end."""
+
+    _task: "Optional[asyncio.Task[None]]" = None  # to be cancelled when the client leaves
+
+    def _become(self, what: str, kind: Type[ChannelT], *args: Any) -> ChannelT:
+        channel: Any = super()._become(what, kind, *args)
+        if self._task is not None:
+            channel.on_close(partial(_cancel, self._task, channel))
+        return cast(ChannelT, channel)
 
 
-class Request(RequestCore[Stream, Socket]):
-    __doc__ = RequestCore.__doc__
+def _cancel(task: "asyncio.Task[None]", peer: Peer, reason: Optional[HijackError]) -> None:
+    """The client has left; or else the program has ended it, or reads the end of a socket by itself."""
+    if not peer._ended and (peer._hung_up or peer._status is not None):
+        task.cancel()
 
 
 class LoopCore(Core):
@@ -206,6 +243,7 @@ class LoopCore(Core):
         super().__init__(options)
         self.waiting: Deque[Request] = deque()
         self.handler: Optional[Handler] = None
+        self.cancels = False  # the task of a handler whose client has left
         self.tasks: "Set[asyncio.Task[None]]" = set()
         self.descriptor = -1
 
@@ -234,6 +272,9 @@ class LoopCore(Core):
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
             task.add_done_callback(lambda _: request.close())  # one cancelled before its first step has not done so
+            if self.cancels:
+                request._task = task
+                request.on_close(partial(_cancel, task, request))
 
     def ended(self) -> None:
         self._leave_loop()
@@ -285,7 +326,7 @@ async def _answer(request: Request, handler: Handler) -> None:
     report(request, error)
 
 
-class Server(ServerCore[Socket]):
+class Server(ServerCore[Socket, Request]):
     __doc__ = f"""{ServerCore.__doc__}
 
     An async with block stops the server at its end. To be used on one loop's thread."""
@@ -303,20 +344,25 @@ class Server(ServerCore[Socket]):
         await self._join()
         self.close()
 
-    def start(self, handler: Optional[Handler] = None) -> None:
+    def start(self, handler: Optional[Handler] = None, cancel_on_disconnect: bool = False) -> None:
         """Starts serving in the running loop, and returns. handler is awaited with each request, in a task of its own;
         a request that it leaves unanswered, or whose handler raises, gets a 500, and the logger "hijack" says why.
-        Without a handler, requests are answered with 404 (but for held routes)."""
+        Without a handler, requests are answered with 404 (but for held routes).
+
+        cancel_on_disconnect: the task is cancelled when the client leaves, also one of the stream or socket that the
+        request became. A client that has only ended its sending side looks the same, except to a socket that is read:
+        there it ends the reading."""
         if not self._core.started:
             self._core.handled, self._core.handler = handler is not None, handler
+            self._core.cancels = cancel_on_disconnect
         self._core.begin()
 
-    async def serve(self, handler: Optional[Handler] = None) -> None:
+    async def serve(self, handler: Optional[Handler] = None, cancel_on_disconnect: bool = False) -> None:
         """Starts serving, if start has not been called, and returns when the server has ended: by stop, or by drain,
         after which handlers have a second until their tasks are cancelled. When cancelled it stops the server, cancels
-        the tasks of handlers and waits for them."""
+        the tasks of handlers and waits for them. cancel_on_disconnect: see start."""
         if handler is not None or not self._core.started:
-            self.start(handler)
+            self.start(handler, cancel_on_disconnect)
         try:
             await self._core.changed.wait_for(lambda: self._core.over)
         except BaseException:

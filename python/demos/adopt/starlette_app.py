@@ -1,0 +1,68 @@
+"""Server-Sent Events of a Starlette (or FastAPI) application under uvicorn, behind middleware: the endpoint says who
+takes the connection and answers as ever. What CORSMiddleware and the others set is in the head that clients get.
+
+    uvicorn --app-dir python/demos/adopt starlette_app:app
+    curl -N -i -H "Origin: http://a.example" http://127.0.0.1:8000/sse
+"""
+
+import asyncio
+import contextlib
+import time
+from typing import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+import hijack
+import hijack.asgi
+
+server = hijack.Server()  # listens nowhere: it serves what it is given
+clients = server.broadcaster()
+
+
+async def sse(request: Request) -> Response:
+    hijack.asgi.hold(request.scope, clients, kind="sse")
+    return Response()  # its headers go into the head, its body does not
+
+
+async def home(request: Request) -> Response:
+    return PlainTextResponse(f"ok: {len(clients)} clients at /sse\n")
+
+
+async def timing(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    start = time.perf_counter()
+    response = await call_next(request)
+    response.headers["Server-Timing"] = f"app;dur={1000 * (time.perf_counter() - start):.2f}"
+    return response
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def publish_time() -> None:
+        while True:
+            clients.publish(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+            await asyncio.sleep(1)
+
+    with server:
+        server.start()
+        publishing = asyncio.create_task(publish_time())
+        yield
+        publishing.cancel()
+
+
+web = Starlette(
+    routes=[Route("/sse", sse), Route("/", home)],
+    middleware=[
+        Middleware(CORSMiddleware, allow_origins=["*"]),
+        Middleware(GZipMiddleware, minimum_size=1),
+        Middleware(BaseHTTPMiddleware, dispatch=timing),
+    ],
+    lifespan=lifespan,
+)
+app = hijack.asgi.Middleware(web)  # the outermost
