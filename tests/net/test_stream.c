@@ -400,6 +400,39 @@ static void test_client_half_closes(void **state)
     free(data);
 }
 
+/* A client that ends its side before its request becomes a stream or socket: what it became is told, even if the
+ * request's own HANGUP went with the request. */
+static void test_client_ends_before_it(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_start(f);
+    for (int told = 0; told < 2; told++) {
+        for (int raw = 0; raw < 2; raw++) {
+            hijack_request *request = request_open(f, &c, "/");
+            client_shutdown(c);
+            if (told)
+                events_next(&f->events, HIJACK_EVENT_HANGUP, request);
+            else
+                stat_wait_least(f->server, HIJACK_STAT_EVENTS_QUEUED, 1);
+            if (raw) {
+                hijack_socket *socket = socket_of(f, request);
+                events_next(&f->events, HIJACK_EVENT_HANGUP, socket);
+                OK(hijack_socket_read(socket, 1));
+                events_next(&f->events, HIJACK_EVENT_EOF, socket);
+                OK(hijack_socket_close(socket));
+                events_closed(&f->events, socket, 0);
+            } else {
+                hijack_stream *stream = stream_of(f, request, "");
+                events_next(&f->events, HIJACK_EVENT_HANGUP, stream);
+                OK(hijack_stream_finish(stream, NULL, 0));
+                events_closed(&f->events, stream, 0);
+            }
+        }
+    }
+}
+
 /* The same when the end comes right after finish has returned: that was before it. */
 static void test_client_half_closes_at_once(void **state)
 {
@@ -488,6 +521,7 @@ int main(int argc, char **argv)
         TEST(test_connection_close),
         TEST(test_client_leaves),
         TEST(test_client_half_closes),
+        TEST(test_client_ends_before_it),
         TEST(test_client_half_closes_at_once),
         TEST(test_head_request),
         TEST(test_no_body_status),

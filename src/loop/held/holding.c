@@ -114,7 +114,9 @@ static struct hj_conn *become_channel(struct hj_loop *loop, struct hj_command *c
     conn->wire = channel->wire;
     conn->flags = (uint16_t)((conn->flags & (HJ_CONN_PEER_ENDED | HJ_CONN_STALLED)) |
                              (channel->keep_alive ? HJ_CONN_KEEP_ALIVE : 0) | (channel->discard ? HJ_CONN_DISCARD : 0));
-    return conn;
+    if ((conn->flags & HJ_CONN_PEER_ENDED) != 0)
+        hj_conn_hang_up(loop, conn); /* the request's own HANGUP may have gone with it */
+    return hj_conn_is_open(conn) ? conn : NULL;
 }
 
 void hj_holding_stream(struct hj_loop *loop, struct hj_command *command)
