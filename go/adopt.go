@@ -50,7 +50,7 @@ func (b *Broadcaster) Adopt(conn net.Conn, kind Kind, header map[string][]string
 	}
 	return b.server.adopt(conn, func(fd C.int) C.int {
 		h, n := cText(lines)
-		return C.hj_go_broadcaster_adopt(b.handle.c(), fd, C.uint32_t(kind), h, n)
+		return C.hj_go_broadcaster_adopt(b.handle.c(), fd, C.uint32_t(kind), 0, h, n, nil, 0, nil, 0)
 	})
 }
 

@@ -63,8 +63,17 @@ func (b *Broadcaster) Set(options Options) error {
 // many members it was addressed to. Errors: ErrTooBig (over 16 MiB), ErrWouldBlock (256 MiB wait for the server's
 // threads: publish less, or later), ErrState (the server never started), ErrShutdown, ErrClosed (freed).
 func (b *Broadcaster) Publish(data []byte) (int, error) {
+	return b.publish(messageBinary, data)
+}
+
+// PublishString is Publish for a text, without copying it.
+func (b *Broadcaster) PublishString(text string) (int, error) {
+	return b.publish(messageText, view(text))
+}
+
+func (b *Broadcaster) publish(kind C.uint32_t, data []byte) (int, error) {
 	p, n := cBytes(data)
-	return b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), p, n))
+	return b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), kind, p, n))
 }
 
 // PublishEvent is Publish with the fields of an event, but for Retry. Raw and stream members get its Data alone. With
@@ -90,15 +99,18 @@ func (b *Broadcaster) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// WriteString is Write for a string, without copying it.
+// WriteString is PublishString for an io.StringWriter.
 func (b *Broadcaster) WriteString(s string) (int, error) {
-	return b.Write(view(s))
+	if _, err := b.PublishString(s); err != nil {
+		return 0, err
+	}
+	return len(s), nil
 }
 
 // Add makes a Stream or Socket of the same server a member; one may be a member of many. Errors: ErrState (it is one
 // already), ErrInvalid (of another server, or with a Content-Length), ErrClosed.
 func (b *Broadcaster) Add(member Member) error {
-	return b.fail("add", C.hj_go_broadcaster_add(b.handle.c(), member.member().c()))
+	return b.fail("add", C.hj_go_broadcaster_add(b.handle.c(), member.member().c(), 0, nil, 0))
 }
 
 // Remove ends a membership; the connection goes on. Errors: ErrState (not a member), ErrInvalid (of another server),

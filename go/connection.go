@@ -155,12 +155,12 @@ func (c *connection) finish(op string, call func(handle) C.int) error {
 	if isClosed(c.done) || (c.closed && op == "close") {
 		return nil
 	}
+	if err := check(op, c.name, call(c.handle)); err != nil && !errors.Is(err, ErrClosed) {
+		return err
+	}
 	c.closed = true
 	c.aborted = c.aborted || op == "abort"
 	c.changed.fire()
-	if err := check(op, c.name, call(c.handle)); !errors.Is(err, ErrClosed) {
-		return err
-	}
 	return nil
 }
 

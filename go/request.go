@@ -126,7 +126,7 @@ func (r *Request) newSocket() *Socket {
 // Hold makes the connection a member of broadcaster, with no object of its own; see Server.Hold. Errors: as Respond.
 func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]string) error {
 	return r.become("hold", header, func(h *C.char, hLen C.size_t) C.int {
-		return C.hj_go_request_hold(r.handle.c(), C.uint32_t(kind), h, hLen, broadcaster.handle.c())
+		return C.hj_go_request_hold(r.handle.c(), broadcaster.handle.c(), C.uint32_t(kind), 0, h, hLen, nil, 0, nil, 0)
 	})
 }
 

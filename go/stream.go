@@ -32,12 +32,26 @@ func (streamCalls) send(h handle, data []byte) C.int {
 	return C.hj_go_stream_send(h.c(), p, n)
 }
 
-func (streamCalls) close(h handle) C.int { return C.hj_go_stream_finish(h.c()) }
+func (streamCalls) close(h handle) C.int { return C.hj_go_stream_finish(h.c(), nil, 0) }
 func (streamCalls) abort(h handle) C.int { return C.hj_go_stream_abort(h.c()) }
 func (streamCalls) free(h handle)        { C.hj_go_stream_free(h.c()) }
 
 func newStream(r *Request) *Stream {
 	return &Stream{newConnection(streamCalls{}, r.Peer, r.cancel)}
+}
+
+// CloseWithTrailer is Close with header lines after the body (RFC 9110 section 6.5). They are left out if the body is
+// not chunked, so an HTTP/1.0 client or a Content-Length gets none. Errors: ErrHeader, after which the stream is still
+// open.
+func (s *Stream) CloseWithTrailer(trailer map[string][]string) error {
+	lines, err := block(trailer)
+	if err != nil {
+		return err
+	}
+	return s.finish("close", func(h handle) C.int {
+		p, n := cText(lines)
+		return C.hj_go_stream_finish(h.c(), p, n)
+	})
 }
 
 // SendEvent sends one event, and waits as Write does. Errors: ErrInvalid (a line end in Name or ID), and as Write.

@@ -63,6 +63,25 @@ func TestStream(t *testing.T) {
 	want(t, "after Abort", c.ended(), "")
 }
 
+func TestStreamWithTrailer(t *testing.T) {
+	addr, streams, _ := streaming(t, nil, nil)
+	c := dial(t, addr).get("/")
+	c.head()
+	stream := within(t, "the stream", streams)
+	wantError(t, stream.CloseWithTrailer(hijack.Header{"X-A": {"1\r\nX-B: 2"}}), hijack.ErrHeader, "header X-A: ")
+	wantError(t, stream.CloseWithTrailer(hijack.Header{"X A": {"1"}}), hijack.ErrHeader, "close 127.0.0.1:")
+	_, err := stream.WriteString("still open")
+	must(t, err)
+	must(t, stream.CloseWithTrailer(hijack.Header{"X-Sum": {"7"}, "X-Two": {"a", "b"}}))
+	c.expect("a\r\nstill open\r\n0\r\nX-Sum: 7\r\nX-Two: a\r\nX-Two: b\r\n\r\n")
+	within(t, "Done", stream.Done())
+	must(t, stream.Err())
+	c = dial(t, addr).say("GET / HTTP/1.0\r\n\r\n")
+	c.head()
+	must(t, within(t, "the stream", streams).CloseWithTrailer(hijack.Header{"X-Sum": {"7"}}))
+	want(t, "a body that has no place for it", c.ended(), "")
+}
+
 func TestStreamWithLength(t *testing.T) {
 	addr, streams, _ := streaming(t, nil, hijack.Header{"Content-Length": {"5"}})
 	c := dial(t, addr).get("/")

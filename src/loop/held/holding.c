@@ -122,8 +122,8 @@ static struct hj_conn *become_channel(struct hj_loop *loop, struct hj_command *c
 void hj_holding_stream(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_conn *conn = become_channel(loop, command);
-    if (conn != NULL && hj_writer_send(loop, conn, command->buf, false) && (conn->flags & HJ_CONN_PEER_ENDED) != 0)
-        hj_conn_hang_up(loop, conn); /* what the request was told, the stream's owner may not have heard */
+    if (conn != NULL)
+        hj_writer_send(loop, conn, command->buf, false);
 }
 
 void hj_holding_hijack(struct hj_loop *loop, struct hj_command *command)
@@ -131,9 +131,6 @@ void hj_holding_hijack(struct hj_loop *loop, struct hj_command *command)
     struct hj_conn *conn = become_channel(loop, command);
     if (conn != NULL && (command->buf == NULL || hj_writer_send(loop, conn, command->buf, false)))
         hj_socket_input_update(loop, conn);
-    if (conn != NULL && hj_conn_is_open(conn) &&
-        (conn->flags & (HJ_CONN_PEER_ENDED | HJ_CONN_EOF)) == HJ_CONN_PEER_ENDED)
-        hj_conn_hang_up(loop, conn);
 }
 
 void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
