@@ -60,7 +60,9 @@ def attach(function):
     options = ", blocking: true" if function.name in BLOCKING else ""
     head = f"    attach_function :{name}, :{function.name},"
     line = f"{head} [{types}], {result}{options}"
-    return [line] if len(line) <= 120 else [head, f"                    [{types}], {result}{options}"]
+    if len(line) <= 120:
+        return [line]
+    return [head, *textwrap.wrap(f"{' ' * 20}[{types}], {result}{options}", 120, subsequent_indent=" " * 20)]
 
 
 def argument(parameter):

@@ -71,7 +71,9 @@ class BodyTest < HijackTest
 
   def test_is_empty_where_there_is_none
     %i[whole pieces].each do |sort|
-      port = serve(request_body: sort) { |request| request.respond 200, request.body.read.inspect + request.trailers.to_h.to_s }
+      port = serve(request_body: sort) do |request|
+        request.respond 200, request.body.read.inspect + request.trailers.to_h.to_s
+      end
       assert_equal '""{}', get(port).body
     end
   end

@@ -6,7 +6,7 @@
 #     puma -C ruby/demos/puma/puma.rb ruby/demos/puma/config.ru
 #
 #     /         what Puma answers by itself
-#     /sse      full hijack: libhijack writes the head and the events
+#     /sse      full hijack: libhijack answers the request, which joins the clients
 #     /partial  partial hijack: Puma writes the head, libhijack the events
 require 'hijack_ffi'
 
@@ -30,7 +30,7 @@ run(lambda do |env|
   when '/'
     [200, { 'content-type' => 'text/plain' }, ["#{clients.count} clients\n"]]
   when '/sse'
-    clients.adopt env['rack.hijack'].call, as: :sse
+    server.adopt_request(env).hold clients
     [-1, {}, []]
   when '/partial'
     [200, head.merge('rack.hijack' => ->(io) { clients.adopt io, as: :sse_body }), []]

@@ -37,6 +37,16 @@ module Hijack
       raise InvalidError, "cannot adopt #{io.inspect}: #{e.message}"
     end
 
+    # @return [String] the other end of the connection, as the library names it
+    def self.peer(source, env)
+      return 'unknown' unless source.respond_to?(:remote_address) # no socket, as the library will say
+
+      address = source.remote_address
+      address.unix? ? 'unix:' : address.inspect_sockaddr
+    rescue SystemCallError
+      env['REMOTE_ADDR'] || 'unknown' # disconnected, as the library will say
+    end
+
     # Gives the block what was received and not read, and puts it back when that fails.
     # @return [Object] what the block returns
     def self.with_buffered(source)

@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
 module Hijack
-  # The body of a {Request}, read like an IO: whole in memory, or, with the option request_body of the server or route set
-  # to pieces, as it comes from the client, which is asked for no more than the program reads. It fits Rack's rack.input.
+  # The body of a {Request}, read like an IO. It is whole in memory; or, where the option request_body of the server or
+  # of a route is pieces, it comes from the client as the program reads it. It fits Rack's rack.input.
   #
-  # A body in pieces can be read until the handler ends or the request is freed, also after the answer.
+  # A body in pieces can be read until the handler ends or the request is freed, even after the answer.
   class Body
     include Waiting
     include Reader

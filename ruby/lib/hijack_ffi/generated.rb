@@ -173,7 +173,8 @@ module Hijack
     attach_function :request_info, :hijack_request_info, [:pointer, :pointer, :uint64, :buffer_in, :size_t], :int
     attach_function :request_read, :hijack_request_read, [:uint64, :uint64], :int
     attach_function :request_hold, :hijack_request_hold,
-                    [:uint64, :uint64, :uint32, :uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int
+                    [:uint64, :uint64, :uint32, :uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t],
+                    :int
     attach_function :request_free, :hijack_request_free, [:uint64], :void
     attach_function :stream_send, :hijack_stream_send, [:uint64, :buffer_in, :size_t], :int
     attach_function :stream_send_sse, :hijack_stream_send_sse,
@@ -194,7 +195,8 @@ module Hijack
     attach_function :broadcaster_add, :hijack_broadcaster_add, [:uint64, :uint64, :uint64, :buffer_in, :size_t], :int
     attach_function :broadcaster_remove, :hijack_broadcaster_remove, [:uint64, :uint64], :int
     attach_function :broadcaster_adopt, :hijack_broadcaster_adopt,
-                    [:uint64, :int, :uint32, :uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int
+                    [:uint64, :int, :uint32, :uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t],
+                    :int
     attach_function :broadcaster_publish, :hijack_broadcaster_publish, [:uint64, :uint32, :buffer_in, :size_t], :int
     attach_function :broadcaster_publish_sse, :hijack_broadcaster_publish_sse,
                     [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int

@@ -49,11 +49,11 @@ module Hijack
     end
   end
 
-  # The end of a {Request}, {Stream} or {Socket}: the client has ended its side (and of a socket all that came before was
-  # read, if anything is read at all), or the object has ended for any other reason.
+  # The end of a {Request}, {Stream} or {Socket}. It is over when the client has ended its side, or when the object has
+  # ended for any other reason. A {Socket} that is read is over when all that came before the client's end was read.
   #
-  # A browser that closes its tab ends its side. So does a client that only has no more to send and still reads: a write
-  # after that goes out, and the first one to a client that has disconnected ends the connection with an error.
+  # A browser that closes its tab ends its side. A client that has no more to send and still reads does the same. A write
+  # after that goes out; the first one to a client that has disconnected ends the connection with an error.
   module Lifetime
     include Waiting
 
@@ -67,9 +67,9 @@ module Hijack
       Error.for(@ended, 'closed') unless @ended.nil? || @ended == C::ECLOSED
     end
 
-    # Calls the block once, when it is over: immediately if it is already, else in a thread that all callbacks of the server
-    # share, one after the other (where a Fiber scheduler runs, in a fiber). What it raises is given to
-    # {Server#on_error}.
+    # Calls the block once, when it is over. If it is over already, that is immediately; else the block runs in a thread
+    # that all callbacks of the server share, one after the other (where a Fiber scheduler runs, in a fiber).
+    # {Server#on_error} gets what the block raises.
     # @yieldparam reason [Exception, nil] as {#close_reason}
     # @return [self]
     def on_close(&block)

@@ -6,8 +6,8 @@ module Hijack
     include IO::WaitReadable
   end
 
-  # Reading as from an IO, of a {Socket} and of a request's {Body}. Bytes come as binary Strings. At most 64 KiB are read
-  # ahead of the program, so a peer waits in TCP for one that does not read. One thread at a time should read.
+  # Reading as from an IO, of a {Socket} and of a request's {Body}. Bytes come as binary Strings. At most 64 KiB are
+  # read ahead of the program; a peer that sends more waits. One thread at a time should read.
   module Reader
     include Enumerable
 

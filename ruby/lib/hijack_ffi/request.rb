@@ -7,6 +7,10 @@ module Hijack
   class Request
     include Lifetime
 
+    # What the head of Server-Sent Events sets.
+    SSE_OWN = %w[content-type cache-control x-accel-buffering].freeze
+    private_constant :SSE_OWN
+
     # @api private
     # @param payload [String] the head in the library's form, then the body
     # @param preset [#each, nil] response headers that another server has set
@@ -89,7 +93,7 @@ module Hijack
     # @raise [HeaderError, InvalidError, StateError, ClosedError]
     def respond(status, body = '', headers = nil)
       body = body.to_s
-      block = Headers.block(headers)
+      block = head_block(headers)
       answer("respond #{status}") do
         C.request_respond(@handle, status, block, block.bytesize, body, body.bytesize)
       end
@@ -104,7 +108,7 @@ module Hijack
     # @return [Stream, Object] without a block the stream, which is the program's to close; with one what it returns
     # @raise as {#respond}
     def stream(status = 200, headers = nil, &block)
-      flat = Headers.block(headers)
+      flat = head_block(headers)
       become(Stream, "stream #{status}", block) do |out|
         C.request_stream(out, @handle, status, flat, flat.bytesize)
       end
@@ -117,7 +121,7 @@ module Hijack
     # @return [Stream, Object] as {#stream}
     # @raise as {#respond}
     def sse(headers = nil, &block)
-      flat = Headers.block(headers)
+      flat = head_block(headers, C::HOLD_SSE)
       become(Stream, 'sse', block) { |out| C.request_sse(out, @handle, flat, flat.bytesize) }
     end
 
@@ -137,7 +141,7 @@ module Hijack
     # @return [Socket, Object] as {#hijack}
     # @raise as {#respond}
     def hijack_partial(status = 200, headers = nil, &block)
-      flat = Headers.block(headers)
+      flat = head_block(headers)
       become(Socket, "hijack_partial #{status}", block) do |out|
         C.request_hijack_partial(out, @handle, status, flat, flat.bytesize)
       end
@@ -151,7 +155,7 @@ module Hijack
     # @raise as {#respond}
     def hold(broadcaster, as: :sse, headers: nil)
       kind = Adopt.kind(as)
-      flat = Headers.block(headers)
+      flat = head_block(headers, kind)
       answer('hold') do
         C.request_hold(@handle, broadcaster.handle, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
       end
@@ -203,6 +207,16 @@ module Hijack
         over
       end
       nil
+    end
+
+    # With what another server has set, where the program sets nothing of that name, and the kind of answer permits it.
+    def head_block(headers, kind = C::HOLD_STREAM)
+      given = Headers.block(headers)
+      return given unless @preset && [C::HOLD_STREAM, C::HOLD_SSE].include?(kind)
+
+      names = given.downcase.scan(/^[^:]+/)
+      names += SSE_OWN if kind == C::HOLD_SSE
+      Headers.block(@preset.except(*names)) << given
     end
 
     def head_size

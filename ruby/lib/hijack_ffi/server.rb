@@ -137,22 +137,45 @@ module Hijack
     # @return [Socket]
     # @raise [InvalidError, NotSocketError, StateError, ShutdownError, LimitError]
     def adopt(io, unread: '')
-      socket = nil
-      Adopt.take(io) do |fd, source|
-        Adopt.with_buffered(source) do |buffered|
-          bytes = unread.b << buffered
-          socket = @queue.register(Socket, 'adopt') do |out|
-            @handles.shut(C.server_adopt(out, handle, fd, bytes, bytes.bytesize))
-          end
-        end
+      take_over(io, unread, :abort) do |fd, _, *bytes|
+        @queue.register(Socket, 'adopt') { |out| @handles.shut(C.server_adopt(out, handle, fd, *bytes)) }
       end
-      adopted = socket
-    ensure
-      socket&.abort unless adopted
     end
 
-    # What to do with an error that a handler or a block of on_close raised; without this it is written to stderr. Errors
-    # of a handler which only report that the connection has ended are not reported.
+    # Takes a request that a Rack server has read, with its connection, which closes after it. Answer it like any other
+    # request, from any thread, or free it. HEAD gets the head alone.
+    #
+    #   server.adopt_request(env, headers: response.headers).hold clients
+    #   [-1, {}, []]
+    #
+    # @param env [Hash] of Rack. Its rack.input is the request's body: read it before the application returns
+    # @param io [IO, #to_io, nil] the connection, if the program has taken it already; else env['rack.hijack'] is
+    #   called, and the connection is closed when this fails
+    # @param headers [#each, nil] what the application and its middleware have set for the response. They go into the
+    #   head of the response, except those that the answer sets itself, and those about another body or connection
+    #   (Content-Length, Content-Encoding, Connection, ...)
+    # @param unread [String] as {#adopt}
+    # @return [Request]
+    # @raise [InvalidError, HeaderError, NotSupportedError, NotSocketError, StateError, ShutdownError, LimitError]
+    def adopt_request(env, io = nil, headers: nil, unread: '')
+      line, block = RackRequest.head(env)
+      preset = RackRequest.preset(headers)
+      Headers.block(preset) # while the connection is still the other server's
+      taken = RackRequest.hijack(env) unless io
+      request = take_over(io || taken, unread, :free) do |fd, source, *bytes|
+        payload = "#{line} #{Adopt.peer(source, env)} #{env['rack.url_scheme'] || 'http'}\r\n#{block}\r\n"
+        head = "#{line}\r\n#{block}\r\n"
+        @queue.register_request('adopt_request', payload, false, preset, env['rack.input']) do |out|
+          @handles.shut(C.server_adopt_request(out, handle, fd, head, head.bytesize, *bytes))
+        end
+      end
+    ensure
+      taken&.close unless request
+    end
+
+    # What to do with an error that a handler or a block of on_close raised; without this it is written to stderr.
+    # Errors of a handler which only report that the connection has ended, or that the client broke the protocol, are
+    # not reported.
     # @yieldparam error [StandardError, ScriptError, SystemStackError, NoMemoryError]
     # @yieldparam object [Request, Stream, Socket] a handler's request is answered with 500, if it was not; else the
     #   object whose on_close failed
@@ -271,6 +294,21 @@ module Hijack
     end
 
     private
+
+    # Gives the block a copy of a connection's descriptor, its IO, and what was received and not read; the object that
+    # it makes is not kept if an interrupt comes.
+    def take_over(io, unread, discard)
+      made = nil
+      Adopt.take(io) do |fd, source|
+        Adopt.with_buffered(source) do |buffered|
+          bytes = unread.b << buffered
+          made = yield(fd, source, bytes, bytes.bytesize)
+        end
+      end
+      adopted = made
+    ensure
+      made&.__send__(discard) unless adopted
+    end
 
     def handle
       @handles.server

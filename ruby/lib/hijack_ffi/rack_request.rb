@@ -1,0 +1,67 @@
+# frozen_string_literal: true
+
+module Hijack
+  # A request that a Rack server has read, as the library takes it.
+  # @api private
+  module RackRequest
+    # What is about the other server's own response or connection, and not about this library's.
+    DROPPED = %w[connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length
+                 content-encoding content-range content-md5 etag last-modified date status x-sendfile
+                 x-accel-redirect].freeze
+    # Of a request: how its body was sent. It has been read.
+    FRAMING = %w[version transfer-encoding expect].freeze
+    private_constant :DROPPED, :FRAMING
+
+    # @return [Array(String, String)] the request line without its end, and the headers as a block
+    # @raise [InvalidError, HeaderError]
+    def self.head(env)
+      method = env['REQUEST_METHOD']
+      raise InvalidError, "adopt_request: a Rack env is expected, and #{env.inspect[0, 80]} came" unless method
+
+      version = env['SERVER_PROTOCOL'] == 'HTTP/1.0' ? 'HTTP/1.0' : 'HTTP/1.1'
+      ["#{method} #{target(env)} #{version}", Headers.block(headers(env))]
+    end
+
+    # The connection, taken from the server.
+    # @raise [NotSupportedError]
+    def self.hijack(env)
+      return env['rack.hijack'].call if env['rack.hijack']
+
+      raise NotSupportedError, 'adopt_request: the web server offers no rack.hijack; give the connection as io'
+    end
+
+    # @param headers [#each, nil] as a Rack response has them; several values as an Array, or with line breaks between
+    # @return [Hash{String => Array<String>}, nil] those that go into a response of this library
+    def self.preset(headers)
+      headers&.each_with_object({}) do |(name, value), preset|
+        name = name.to_s.downcase
+        next if value.nil? || DROPPED.include?(name) || name.start_with?('rack.')
+
+        preset[name] = value.is_a?(Array) ? value : value.to_s.split("\n")
+      end
+    end
+
+    # @return [String] as it was sent, where the server keeps that
+    def self.target(env)
+      uri = env['REQUEST_URI'].to_s
+      return uri if uri.match?(%r{\A[/*]|\Ahttps?://}i)
+
+      path = "#{env['SCRIPT_NAME']}#{env['PATH_INFO']}"
+      path = '/' if path.empty?
+      query = env['QUERY_STRING'].to_s
+      path = path.b.gsub(/[^!-~]|[?#]/n) { |byte| format('%%%02X', byte.ord) }
+      query.empty? ? path : "#{path}?#{query}"
+    end
+    private_class_method :target
+
+    def self.headers(env)
+      found = { 'host' => [env['SERVER_NAME'], env['SERVER_PORT']].compact.join(':') }
+      env.each do |key, value|
+        name = key[/\A(?:HTTP_)?(CONTENT_(?:TYPE|LENGTH))\z|\AHTTP_(.+)\z/] && ($1 || $2).downcase.tr('_', '-')
+        found[name] = value if name && value && !FRAMING.include?(name)
+      end
+      found
+    end
+    private_class_method :headers
+  end
+end

@@ -1,0 +1,200 @@
+# frozen_string_literal: true
+
+require_relative 'support'
+require 'rack'
+require 'puma'
+require 'puma/server'
+
+# Requests that another server has read.
+class AdoptRequestTest < HijackTest
+  def setup
+    super
+    @server = new_server
+    @server.start
+  end
+
+  def env(method = 'GET', path = '/a?b=1', **more)
+    Rack::MockRequest.env_for("http://test.example#{path}", method: method).merge(more.transform_keys(&:to_s))
+  end
+
+  # A request of this env, and its client.
+  def adopt(env, **options)
+    ours, theirs = tcp_pair
+    request = @server.adopt_request(env, ours, **options)
+    assert ours.closed?
+    [request, theirs]
+  end
+
+  def test_says_what_the_other_server_has_read
+    request, client = adopt(env('POST', '/a?b=1', REQUEST_URI: '/%61?b=%20', SERVER_PROTOCOL: 'HTTP/1.1',
+                                                  HTTP_X_THING: 'one', CONTENT_TYPE: 'text/x', CONTENT_LENGTH: '3',
+                                                  HTTP_TRANSFER_ENCODING: 'chunked', HTTP_EXPECT: '100-continue',
+                                                  'rack.input': StringIO.new('abc')))
+    assert_equal ['POST', '/%61?b=%20', '/%61', 'b=%20', 'HTTP/1.1', 'http', 'one', 'text/x', '3'],
+                 [request.request_method, request.target, request.path, request.query, request.http_version,
+                  request.scheme, *request.headers.to_h.values_at('x-thing', 'content-type', 'content-length')]
+    assert_equal client.local_address.inspect_sockaddr, request.peer
+    assert_equal 'test.example:80', request.headers['host']
+    refute request.headers.key?('transfer-encoding') || request.headers.key?('expect')
+    assert_equal ['abc', {}], [request.body.read, request.trailers.to_h]
+    refute request.answered?
+    request.respond 200, 'answer', 'x' => 'y'
+    response = read_response(client)
+    assert_equal [200, 'answer', 'y', 'close'],
+                 [response.status, response.body, *response.headers.values_at('x', 'connection')]
+    assert_raises(Hijack::StateError) { request.respond 200 }
+  end
+
+  # Where the server does not keep the target as it was sent, it is made from its decoded parts.
+  def test_the_target_from_its_parts
+    parts = { 'SCRIPT_NAME' => '/app', 'PATH_INFO' => "/\u00e9 ?", 'QUERY_STRING' => 'c=d' }
+    request, = adopt(env.merge(parts))
+    assert_equal '/app/%C3%A9%20%3F?c=d', request.target
+    request.free
+    request, = adopt(env.merge('SCRIPT_NAME' => '', 'PATH_INFO' => '', 'QUERY_STRING' => ''))
+    assert_equal '/', request.target
+    request.free
+  end
+
+  def test_is_answered_in_every_way
+    clients = @server.broadcaster
+    ways = {
+      'respond' => ->(request) { request.respond 200, 'answer' },
+      'stream' => ->(request) { request.stream { |stream| stream << 'answer' } },
+      'sse' => ->(request) { request.sse { |stream| stream.send_event 'answer' } },
+      'hold' => ->(request) { request.hold(clients) || (clients << 'answer').close },
+      'hijack' => ->(request) { request.hijack { |socket| socket << 'answer' } },
+      'partial' => ->(request) { request.hijack_partial(200) { |socket| socket << 'answer' } }
+    }
+    ways.each do |name, way|
+      request, client = adopt(env)
+      way.call(request)
+      assert_match(/answer/, within { client.read }, name)
+    end
+    request, client = adopt(env)
+    request.free
+    assert_match(%r{\AHTTP/1\.1 500 }, within { client.read })
+  end
+
+  def test_to_head_the_head_alone_is_sent
+    clients = @server.broadcaster
+    [->(request) { request.respond 200, 'body' }, ->(request) { request.hold clients },
+     ->(request) { request.sse { |stream| stream.send_event 'x' } }].each do |way|
+      request, client = adopt(env('HEAD'))
+      way.call(request)
+      assert_match(%r{\AHTTP/1\.1 200 [^\r]*\r\n(?:[^\r]+\r\n)+\r\n\z}, within { client.read })
+    end
+    assert_equal 0, clients.count
+  end
+
+  # Cross-origin headers and cookies above all.
+  MIDDLEWARE = { 'Access-Control-Allow-Origin' => '*', 'set-cookie' => "a=1\nb=2", 'vary' => %w[origin accept],
+                 'X-Frame' => 'set by middleware', 'Content-Type' => 'text/html', 'Cache-Control' => 'max-age=1',
+                 'content-length' => '5', 'Content-Encoding' => 'gzip', 'Transfer-Encoding' => 'chunked',
+                 'connection' => 'keep-alive', 'keep-alive' => 'timeout=5', 'date' => 'then', 'etag' => 'W/"x"',
+                 'rack.hijack' => ->(_) {}, 'x-nil' => nil }.freeze
+
+  def test_what_middleware_has_set_goes_into_the_head
+    clients = @server.broadcaster
+    own = %w[text/event-stream no-cache]
+    { 'respond' => %w[text/html max-age=1], 'sse' => own, 'hold' => own }.each do |way, (type, cache)|
+      request, client = adopt(env, headers: MIDDLEWARE)
+      case way
+      when 'respond' then request.respond 200, 'body', 'x-frame' => 'set by the program'
+      when 'sse' then request.sse('x-frame' => 'set by the program', &:comment)
+      else request.hold(clients, headers: { 'X-Frame' => 'set by the program' }) || (clients << 'x').close
+      end
+      head = within { client.read }[/\A.*?\r\n\r\n/m].downcase
+      lines = head.lines(chomp: true).drop(1)
+      expected = ['access-control-allow-origin: *', 'set-cookie: a=1', 'set-cookie: b=2', 'vary: origin',
+                  'vary: accept', 'x-frame: set by the program', "content-type: #{type}", "cache-control: #{cache}",
+                  'connection: close']
+      assert_empty expected - lines, way
+      twice = lines.filter_map { |line| line[/\A[^:]+/] }.tally.select { |_, count| count > 1 }
+      assert_equal %w[set-cookie vary], twice.keys.sort, way
+      refute_match(%r{gzip|keep-alive|then|w/|rack|x-nil|set by middleware}, head)
+    end
+  end
+
+  def test_the_client_that_leaves_is_noticed
+    request, client = adopt(env)
+    refute request.closed?
+    client.close
+    assert within { request.wait_closed(PATIENCE) }
+    request.free
+  end
+
+  def test_what_follows_the_request_is_of_a_hijack
+    ours, theirs = tcp_pair
+    theirs.write "kept\nlast\n"
+    assert_equal "kept\n", within { ours.gets }
+    request = @server.adopt_request(env, ours, unread: 'first ')
+    request.hijack do |socket|
+      assert_equal "first last\n", within { socket.gets }
+    end
+  end
+
+  def test_a_failure_leaves_the_connection_untouched
+    ours, theirs = tcp_pair
+    idle = new_server
+    before = descriptors
+    error = assert_raises(Hijack::InvalidError) { @server.adopt_request({}, ours) }
+    assert_match(/a Rack env is expected, and \{\} came/, error.message)
+    assert_raises(Hijack::HeaderError) { @server.adopt_request(env, ours, headers: { 'a' => "b\r\0" }) }
+    assert_raises(Hijack::HeaderError) { @server.adopt_request(env('NO GOOD'), ours) }
+    assert_raises(Hijack::StateError) { idle.adopt_request(env, ours) }
+    assert_raises(Hijack::NotSocketError) { IO.pipe { |reader, _| @server.adopt_request(env, reader) } }
+    refute ours.closed?
+    theirs.write 'x'
+    assert_equal 'x', ours.readpartial(1)
+    assert_equal before, descriptors
+    error = assert_raises(Hijack::NotSupportedError) { @server.adopt_request(env) }
+    assert_match(/offers no rack.hijack/, error.message)
+  end
+
+  # The program cannot get at what rack.hijack gave.
+  def test_a_connection_taken_by_it_is_closed_when_it_fails
+    ours, theirs = tcp_pair
+    hijack = { 'rack.hijack' => -> { ours } }
+    assert_raises(Hijack::StateError) { new_server.adopt_request(env.merge(hijack)) }
+    assert ours.closed?
+    assert_equal '', within { theirs.read }
+  end
+
+  # Puma in this process with middleware of an everyday kind.
+  def puma(app)
+    new = defined?(Puma::LogWriter) # Puma 6
+    log = (new ? Puma::LogWriter : Puma::Events).strings
+    server = Puma::Server.new(app, new ? nil : log, min_threads: 1, max_threads: 2, log_writer: log)
+    port = server.add_tcp_listener('127.0.0.1', 0).addr[1]
+    server.run
+    yield port
+    assert_empty log.stderr.string
+  ensure
+    server&.stop(true)
+  end
+
+  def test_from_puma
+    clients = @server.broadcaster
+    app = lambda do |env|
+      response = Rack::Response.new([], 200, 'X-App' => 'demo', 'Content-Type' => 'text/html')
+      response.set_cookie('session', 'abc')
+      request = @server.adopt_request(env, headers: response.headers)
+      body = request.body.read
+      request.path == '/hold' ? request.hold(clients) : request.respond(200, "#{request.target} #{body}")
+      [-1, {}, []]
+    end
+    puma(app) do |port|
+      response = get(port, '/x?y=%20z', method: 'POST', body: 'abc')
+      assert_equal ['/x?y=%20z abc', 'demo', 'session=abc', 'text/html'],
+                   [response.body, *response.headers.values_at('x-app', 'set-cookie', 'content-type')]
+      client = ask(port, '/hold')
+      head = read_until(client, "\r\n\r\n")
+      assert_equal ['demo', nil], [head[/^x-app: (.*)\r/, 1], head[%r{text/html}]]
+      eventually('a member') { clients.count == 1 }
+      clients << 'hello'
+      read_until(client, "data: hello\n\n")
+      assert_match(/x-app: demo\r\n.*\r\n\r\n\z/m, within { ask(port, '/hold', method: 'HEAD').read })
+    end
+  end
+end
