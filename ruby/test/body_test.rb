@@ -109,7 +109,7 @@ class BodyTest < HijackTest
       found << [request.trailers.to_h, request.body.read, request.trailers.to_h, request.trailers['X-Sum']]
     end
     client = ask(port, '/', { 'Transfer-Encoding' => 'chunked' }, method: 'POST')
-    client.write "3\r\nabc\r\n0\r\nX-Sum: 12\r\nx-b: c\r\n\r\n"
+    client.write "3\r\nabc\r\n0\r\nX-Sum: 12\r\nx-b:c\r\n\r\n"
     assert_equal [{}, 'abc', { 'x-sum' => '12', 'x-b' => 'c' }, '12'], within { found.pop }
   end
 
@@ -238,6 +238,23 @@ class BodyTest < HijackTest
     assert_match(/\Aread: /, error.message)
   end
 
+  # Where no handler reads them: nothing waits for them, and the connection goes on.
+  def test_those_of_requests_without_a_handler_are_thrown_away
+    busy = Thread::Queue.new
+    servers = { '404' => [{}, nil], '503' => [{ workers: 1, capacity: 1 }, ->(_) { busy.pop }] }
+    servers.each do |status, (options, handler)|
+      port = serve(request_body: :pieces, **options, &handler)
+      2.times { ask(port) } # one at work, one that waits
+      eventually('requests') { @server.stats[:requests] == 2 }
+      client = ask(port, '/', { 'Content-Length' => 6 }, method: 'POST')
+      read_until(client, " #{status} ")
+      eventually('an answer') { tables == (status == '404' ? 0 : 2) }
+      client.write 'abcdef', "GET /two HTTP/1.1\r\nHost: test\r\n\r\n"
+      read_until(client, " #{status} ")
+    end
+    busy.close
+  end
+
   def test_hijacking_comes_after_the_end
     port = serve(request_body: :pieces) do |request|
       begin
@@ -313,18 +330,21 @@ class BodyTest < HijackTest
   # Each with its own wait, and the others serve on.
   def test_under_a_fiber_scheduler
     require 'async'
+    reasons = []
     Async do
       server = Hijack::Server.new(threads: 1, request_body: :pieces)
       port = server.listen('127.0.0.1:0')
       server.start do |request|
-        request.on_close { |reason| @reason = [reason] }
+        request.on_close do |reason|
+          request.on_close { |again| reasons << reason << again << request.wait_closed(0) }
+        end
         request.respond 200, request.body.read
       end
       clients = Array.new(3) { ask(port, '/', { 'Content-Length' => 6, 'Connection' => 'close' }, method: 'POST') }
       clients.each { |client| client.write 'abc' }
       clients.reverse_each { |client| client.write 'def' }
       clients.each { |client| assert_equal 'abcdef', read_response(client).body }
-      assert_equal [nil], @reason
+      assert_equal [nil, nil, true] * 3, reasons
       server.stop
     end.wait
   end

@@ -23,6 +23,7 @@ class LifetimeTest < HijackTest
       refute object.closed?
       read_until(client, "\r\n\r\n") if object.is_a?(Hijack::Stream) # to close with something unread is to reset
       yield object, client
+    ensure
       @gate.close
     end
   end

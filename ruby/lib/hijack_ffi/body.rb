@@ -53,7 +53,7 @@ module Hijack
 
     # @api private
     def on_trailers(text)
-      @trailers = Headers.new(text.gsub(/^[^:\r\n]+/, &:downcase).split("\r\n")) if text
+      @trailers = Headers.new(text.gsub(/^([^:]+):[ \t]*/) { "#{$1.downcase}: " }.split(/[ \t]*\r\n/)) if text
       on_eof
     end
 

@@ -52,8 +52,8 @@ module Hijack
   # The end of a {Request}, {Stream} or {Socket}. It is over when the client has ended its side, or when the object has
   # ended for any other reason. A {Socket} that is read is over when all that came before the client's end was read.
   #
-  # A browser that closes its tab ends its side. A client that has no more to send and still reads does the same. A write
-  # after that goes out; the first one to a client that has disconnected ends the connection with an error.
+  # A browser that closes its tab ends its side. A client that has no more to send and still reads does the same. A
+  # write after that goes out; the first one to a client that has disconnected ends the connection with an error.
   module Lifetime
     include Waiting
 

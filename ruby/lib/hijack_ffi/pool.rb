@@ -25,7 +25,7 @@ module Hijack
     # Chooses how: nil answers 404.
     def handle_with(handler, threads)
       if handler.nil?
-        @accept = ->(request) { request.respond(404, "404 Not Found: nothing is served here\n", TEXT) }
+        @accept = ->(request) { refuse(request, 404, "404 Not Found: nothing is served here\n", TEXT) }
       elsif Fiber.current_scheduler
         @accept = ->(request) { Fiber.schedule { handle(handler, request) } }
       else
@@ -83,7 +83,14 @@ module Hijack
     def enqueue(request)
       return @requests << request if @requests.size < @limit
 
-      request.respond(503, "503 Service Unavailable: too many requests wait\n", TEXT.merge('retry-after' => '1'))
+      headers = TEXT.merge('retry-after' => '1')
+      refuse(request, 503, "503 Service Unavailable: too many requests wait\n", headers)
+    end
+
+    # Nobody will read its body.
+    def refuse(request, status, text, headers)
+      request.respond(status, text, headers)
+      request.free
     end
 
     def start_thread(queue, name, &work)
