@@ -39,8 +39,8 @@ class Peer:
 
     def on_close(self, call: Watcher) -> None:
         """Calls call(reason) once, when the client has left or this has ended; immediately if that is so already. It is
-        called on the thread that takes events, and must not wait there; what it raises goes to the logger "hijack". After
-        release it is not called."""
+        called on the thread that takes events, and must not wait there; what it raises goes to the logger "hijack".
+        After release it is not called."""
         self._core.check_process()
         with self._changed.lock:
             if self._status is None and not self._has_left():
