@@ -175,6 +175,8 @@ def test_a_failure_in_on_close_harms_nobody(server: hijack.Server, caplog: pytes
         stream = request.stream()
         stream.on_close(fail)
         stream.on_close(lambda reason: done.set())
+        assert stream.wait_closed(20)
+        stream.on_close(fail)  # also where it is called at once
 
     with caplog.at_level(logging.ERROR, "hijack"), Serving(server, handler) as port:
         with Client(port) as client:

@@ -172,6 +172,19 @@ def test_an_upload_that_breaks_off(pieces: hijack.Server, how: str) -> None:
         request.close()
 
 
+@pytest.mark.parametrize("first", [b"", b"3\r\nabc\r\n"])
+def test_an_upload_that_breaks_the_rules(pieces: hijack.Server, first: bytes) -> None:
+    with Client(port_of(pieces)) as client:
+        client.ask("/", "POST", "Transfer-Encoding: chunked\r\n").socket.sendall(first + b"0x5\r\nabcde")
+        with pieces.accept(20) as request:
+            if first:
+                assert request.read(3) == b"abc"
+            with pytest.raises(hijack.ClosedError, match="rules") as caught:
+                request.read()
+            assert isinstance(caught.value.__cause__, hijack.ProtocolError)
+        assert client.response().status == 400
+
+
 def test_a_read_has_a_limit(pieces: hijack.Server) -> None:
     with Client(port_of(pieces)) as client:
         begin(client, 5)

@@ -433,37 +433,6 @@ static void test_client_ends_before_it(void **state)
     }
 }
 
-/* The client ends its sending side while the request waits: what the request becomes gets a HANGUP of its own, since
- * the request's may come after it was freed. */
-static void test_client_half_closed_before(void **state)
-{
-    struct fixture *f = *state;
-    struct client *c;
-    hijack_socket *socket = NULL;
-
-    fixture_start(f);
-    hijack_request *request = request_open(f, &c, "/");
-    client_shutdown(c);
-    events_next(&f->events, HIJACK_EVENT_HANGUP, request);
-    hijack_stream *stream = stream_of(f, request, "");
-    events_next(&f->events, HIJACK_EVENT_HANGUP, stream);
-    OK(hijack_stream_finish(stream, NULL, 0));
-    events_closed(&f->events, stream, 0);
-
-    request = request_open(f, &c, "/");
-    client_puts(c, "unread");
-    client_shutdown(c);
-    events_next(&f->events, HIJACK_EVENT_HANGUP, request);
-    OK(hijack_request_hijack(&socket, request));
-    events_note(&f->events, socket, KIND_SOCKET);
-    events_next(&f->events, HIJACK_EVENT_HANGUP, socket);
-    OK(hijack_socket_read(socket, 100));
-    free(events_data(&f->events, socket, 6));
-    events_next(&f->events, HIJACK_EVENT_EOF, socket);
-    OK(hijack_socket_close(socket));
-    events_closed(&f->events, socket, 0);
-}
-
 /* The same when the end comes right after finish has returned: that was before it. */
 static void test_client_half_closes_at_once(void **state)
 {
@@ -554,7 +523,6 @@ int main(int argc, char **argv)
         TEST(test_client_half_closes),
         TEST(test_client_ends_before_it),
         TEST(test_client_half_closes_at_once),
-        TEST(test_client_half_closed_before),
         TEST(test_head_request),
         TEST(test_no_body_status),
     };

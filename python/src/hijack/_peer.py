@@ -39,13 +39,14 @@ class Peer:
 
     def on_close(self, call: Watcher) -> None:
         """Calls call(reason) once, when the client has left or this has ended; immediately if that is so already. It is
-        called on the thread that takes events, and must not wait there. After release it is not called."""
+        called on the thread that takes events, and must not wait there; what it raises goes to the logger "hijack".
+        After release it is not called."""
         self._core.check_process()
         with self._changed.lock:
             if self._status is None and not self._has_left():
                 self._watchers = [*(self._watchers or ()), call]
                 return
-        call(self.reason)
+        self._call(call)
 
     @property
     def _changed(self) -> Any:
@@ -100,10 +101,13 @@ class Peer:
         with self._changed.lock:
             calls, self._watchers = self._watchers, None
         for call in calls or ():
-            try:
-                call(self.reason)
-            except Exception:
-                logger.exception("%r: what on_close was given has failed", self)
+            self._call(call)
+
+    def _call(self, call: Watcher) -> None:
+        try:
+            call(self.reason)
+        except Exception:
+            logger.exception("%r: what on_close was given has failed", self)
 
     def _refused(self, code: int, what: str) -> HijackError:
         """The exception for a call that failed; one on a connection that has gone names the reason as its cause."""

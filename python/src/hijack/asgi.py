@@ -57,9 +57,8 @@ def head(scope: Scope) -> bytes:
     query = scope.get("query_string") or b""
     target = path.partition(b"?")[0] + (b"?" + query if query else b"")
     version = scope.get("http_version", "1.1")
-    return request_head(
-        scope["method"], target.decode("latin-1"), _text(scope["headers"]), f"HTTP/{version if version < '2' else '1.1'}"
-    )
+    version = "1.1" if version >= "2" else version
+    return request_head(scope["method"], target.decode("latin-1"), _text(scope["headers"]), f"HTTP/{version}")
 
 
 async def adopt(receive: Receive, clients: Broadcaster, kind: Kind = "sse", headers: Headers = None) -> None:
