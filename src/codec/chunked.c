@@ -5,7 +5,12 @@
  * the first byte that is wrong. */
 #include "codec/chunked.h"
 
+#include <string.h>
+
+#include <hijack/hijack.h>
+
 #include "base/ascii.h"
+#include "base/sink.h"
 
 enum state {
     REFUSED = -1,  /* only a result */
@@ -208,4 +213,35 @@ int hj_chunked_decode(struct hj_chunked *chunked, struct hj_slice *out, size_t *
     }
     *used = len - chunked->trailer_len;
     return HJ_CHUNKED_MORE;
+}
+
+static void put_trailers(struct hj_sink *sink, struct hj_slice trailers)
+{
+    while (trailers.len != 0) {
+        const char *line_end = memchr(trailers.base, '\r', trailers.len);
+        struct hj_slice line = hj_slice(trailers.base, (size_t)(line_end - trailers.base));
+        const char *colon = memchr(line.base, ':', line.len);
+        size_t name_len = (size_t)(colon - line.base);
+        for (size_t i = 0; i < name_len; ++i) {
+            char c = hj_lower(line.base[i]);
+            hj_sink_put(sink, hj_slice(&c, 1));
+        }
+        hj_sink_put(sink, HJ_SLICE(": "));
+        hj_sink_put(sink, hj_ascii_trim(hj_slice(colon + 1, line.len - name_len - 1)));
+        hj_sink_put(sink, HJ_SLICE("\r\n"));
+        trailers = hj_slice(line_end + 2, trailers.len - line.len - 2);
+    }
+}
+
+int hj_chunked_trailers(struct hj_buf **out, struct hj_slice trailers)
+{
+    struct hj_sink sink = {.base = NULL};
+    put_trailers(&sink, trailers);
+    struct hj_buf *buf = hj_buf_new(sink.len);
+    if (buf == NULL)
+        return HIJACK_ENOMEM;
+    sink = (struct hj_sink){.base = buf->data};
+    put_trailers(&sink, trailers);
+    *out = buf;
+    return 0;
 }

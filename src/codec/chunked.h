@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/slice.h"
 
 #define HJ_CHUNKED_MAX_DIGITS 16             /* of a chunk size, with leading zeros */
@@ -46,5 +47,9 @@ void hj_chunked_init(struct hj_chunked *chunked, uint64_t max_body_bytes);
  * After END or a refusal the decoder must not be called again before hj_chunked_init. */
 int hj_chunked_decode(struct hj_chunked *chunked, struct hj_slice *out, size_t *used, const char *data, size_t len,
                       const char **problem);
+
+/* A new buffer with trailers that were decoded, as a header block: names in lower case, values without the white space
+ * around them. Returns 0 or HIJACK_ENOMEM. */
+int hj_chunked_trailers(struct hj_buf **out, struct hj_slice trailers);
 
 #endif

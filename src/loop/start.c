@@ -63,6 +63,7 @@ static void free_loop(struct hj_loop *loop)
     free(loop->ready);
     free(loop->deliveries.list);
     free(loop->scratch);
+    free(loop->gather);
     hj_buf_unref(loop->last_chunk);
     hj_buf_unref(loop->continue_head);
     hj_buf_unref(loop->heartbeat[0]);

@@ -74,6 +74,8 @@ struct hj_loop {
     uint32_t *ready;                 /* entries that may have the next request in their input */
     uint32_t ready_count, ready_capacity;
     struct hj_buf *last_chunk, *continue_head, *heartbeat[2]; /* what is often written; heartbeats plain and chunked */
+    char *gather;                                             /* HJ_SCRATCH_SIZE, made when needed: a piece of a body */
+    uint32_t gathered;                                        /* bytes in gather; 0 between two connections */
     char *scratch;                                            /* HJ_SCRATCH_SIZE */
     bool stopping;                                            /* no connection may begin any more */
     bool draining;

@@ -252,8 +252,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(test_length),        TEST(test_length_zero),  TEST(test_chunked),          TEST(test_chunked_trailers),
         TEST(test_bad_chunks),    TEST(test_binary_large), TEST(test_continue),         TEST(test_limit_length),
-        TEST(test_limit_chunked), TEST(test_limit_exact),  TEST(test_gone_in_mid_body),
-        TEST(test_bad_chunk_in_pieces),
+        TEST(test_limit_chunked), TEST(test_limit_exact),  TEST(test_gone_in_mid_body), TEST(test_bad_chunk_in_pieces),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -372,9 +372,22 @@ static void state_is_small(void **state)
     assert_true(sizeof(struct hj_chunked) <= 40);
 }
 
+static void trailers_become_a_header_block(void **state)
+{
+    (void)state;
+    struct hj_buf *buf;
+    CODE(hj_chunked_trailers(&buf, HJ_SLICE("X-Sum:12\r\nEMPTY:  \r\nx-both: \t a b \r\n")), 0);
+    BYTES(buf->data, buf->len, "x-sum: 12\r\nempty: \r\nx-both: a b\r\n", 33);
+    hj_buf_unref(buf);
+    CODE(hj_chunked_trailers(&buf, HJ_SLICE("")), 0);
+    assert_int_equal(buf->len, 0);
+    hj_buf_unref(buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trailers_become_a_header_block),
         cmocka_unit_test(reads_chunks),
         cmocka_unit_test(stops_at_the_end_of_the_body),
         cmocka_unit_test(waits_for_the_rest),

@@ -14,6 +14,7 @@
 
 #define FIRST_ROOM 4096          /* for a chunked body that is read whole */
 #define DISCARD_MAX (256u << 10) /* of a body that nobody wants: a longer one closes the connection */
+#define FRAMING 64               /* bytes around a chunk */
 #define READS_MAX 16             /* in one turn, so that everybody else has theirs */
 
 struct hj_body_reader {
@@ -39,24 +40,52 @@ bool hj_request_body_begin(struct hj_conn *conn, const struct hj_head *head, uin
     return true;
 }
 
+/* The most bytes of one DATA event. */
+static size_t piece_size(const struct hj_loop *loop)
+{
+    uint64_t size = loop->server->options.read_chunk_bytes;
+    return size < HJ_SCRATCH_SIZE ? (size_t)size : HJ_SCRATCH_SIZE;
+}
+
 /* How many bytes may be taken now. */
 static uint64_t allowed(const struct hj_request *request)
 {
     return request->in_pieces && !request->read->discarded ? request->read->credit : UINT64_MAX;
 }
 
-/* Of a body that the program reads in pieces: one DATA event. */
-static void push_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice piece)
+/* Of a body that the program reads in pieces: the DATA event of what was gathered in this turn. */
+static void push_gathered(struct hj_loop *loop, struct hj_conn *conn)
 {
-    struct hj_request *request = conn->request;
-    if (request->read->credit != UINT64_MAX)
-        request->read->credit -= piece.len;
-    struct hj_buf *buf = hj_buf_copy(piece.base, piece.len);
-    struct hj_event *event = buf == NULL ? NULL : hj_event_new(HIJACK_EVENT_DATA, &request->object, buf);
+    if (loop->gathered == 0)
+        return;
+    struct hj_buf *buf = hj_buf_copy(loop->gather, loop->gathered);
+    struct hj_event *event = buf == NULL ? NULL : hj_event_new(HIJACK_EVENT_DATA, &conn->request->object, buf);
+    loop->gathered = 0;
     if (event == NULL)
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     else
-        hj_loop_push(loop, request->queue, event);
+        hj_loop_push(loop, conn->request->queue, event);
+}
+
+/* Small pieces become one: a program renews its credit by what it got, and would go on in ever smaller ones. */
+static void gather_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice piece)
+{
+    struct hj_body_reader *body = conn->request->read;
+    if (loop->gather == NULL && (loop->gather = malloc(HJ_SCRATCH_SIZE)) == NULL) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return;
+    }
+    if (body->credit != UINT64_MAX)
+        body->credit -= piece.len;
+    while (piece.len != 0) {
+        size_t room = piece_size(loop) - loop->gathered;
+        size_t n = piece.len < room ? piece.len : room;
+        memcpy(loop->gather + loop->gathered, piece.base, n);
+        loop->gathered += (uint32_t)n;
+        piece = hj_slice(piece.base + n, piece.len - n);
+        if (n == room)
+            push_gathered(loop, conn);
+    }
 }
 
 /* Into the request's memory; with a length there is room already. */
@@ -84,7 +113,7 @@ static void take_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_sli
     if (body->discarded && (body->have += piece.len) > DISCARD_MAX)
         hj_conn_close_gracefully(loop, conn, 0, true);
     else if (!body->discarded && conn->request->in_pieces)
-        push_piece(loop, conn, piece);
+        gather_piece(loop, conn, piece);
     else if (!body->discarded)
         keep_piece(loop, conn, piece);
 }
@@ -92,9 +121,10 @@ static void take_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_sli
 static void push_end(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice trailers)
 {
     struct hj_request *request = conn->request;
-    struct hj_buf *buf = trailers.len == 0 ? NULL : hj_buf_copy(trailers.base, trailers.len);
-    struct hj_event *event =
-        trailers.len != 0 && buf == NULL ? NULL : hj_event_new(HIJACK_EVENT_EOF, &request->object, buf);
+    struct hj_buf *buf = NULL;
+    bool ok = trailers.len == 0 || hj_chunked_trailers(&buf, trailers) == 0;
+    struct hj_event *event = ok ? hj_event_new(HIJACK_EVENT_EOF, &request->object, buf) : NULL;
+    push_gathered(loop, conn);
     if (event == NULL)
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     else
@@ -132,8 +162,8 @@ static size_t feed_counted(struct hj_loop *loop, struct hj_conn *conn, const cha
     return n;
 }
 
-/* One step through a chunked body; framing costs credit too while there is a piece to bring, so that no piece is larger
- * than the credit. False: no further step with these bytes. */
+/* One step through a chunked body. Framing is fed within the credit too, so that no piece is larger than that; what is
+ * left is fed in the next step. False: no further step with these bytes. */
 static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len, size_t *used)
 {
     struct hj_body_reader *body = conn->request->read;
@@ -222,9 +252,9 @@ static ssize_t read_piece(struct hj_loop *loop, struct hj_conn *conn)
 {
     const struct hj_request *request = conn->request;
     uint64_t len = allowed(request);
-    if (request->in_pieces && len > loop->server->options.read_chunk_bytes)
-        len = loop->server->options.read_chunk_bytes;
-    if (!request->read->is_chunked && len > request->read->left)
+    if (request->read->is_chunked)
+        len = len < UINT64_MAX - FRAMING ? len + FRAMING : len; /* what is too much stays in the input */
+    else if (len > request->read->left)
         len = request->read->left;
     if (len > HJ_SCRATCH_SIZE)
         len = HJ_SCRATCH_SIZE;
@@ -276,6 +306,9 @@ void hj_request_body_update(struct hj_loop *loop, struct hj_conn *conn)
         if (!wants_more(conn) || reads++ == READS_MAX || !read_once(loop, conn)) /* what was fed may have ended it */
             break;
     }
+    if (hj_conn_is_open(conn) && hj_request_body_is_open(conn))
+        push_gathered(loop, conn);
+    loop->gathered = 0; /* of a connection that was closed on the way */
     hj_request_body_poll(loop, conn);
 }
 
