@@ -175,6 +175,7 @@ static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *d
     if (result == HJ_CHUNKED_MORE && n < room && room < len)
         result = hj_chunked_decode(&body->chunked, &out, &n, data, len, &problem); /* trailers, which cost nothing */
     if (result < 0) {
+        push_gathered(loop, conn); /* what was right came first */
         hj_refusal_send(loop, conn, (unsigned)-result, problem);
         return false;
     }
