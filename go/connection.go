@@ -26,13 +26,14 @@ type calls interface {
 // connection is what streams and sockets have in common: sending with back-pressure, and their end.
 type connection struct {
 	object
-	calls  calls
-	name   string             // for errors: the peer
-	cancel context.CancelFunc // of the request that it was
-	writer chan struct{}      // full while somebody writes
-	done   chan struct{}      // closed when it has ended
+	calls   calls
+	name    string        // for errors: the peer
+	writer  chan struct{} // full while somebody writes
+	ending  ending
+	request *ending // of the request that it was; nil: of none
 
 	mu      sync.Mutex
+	over    bool      // the last event has come
 	closed  bool      // the program asked for the end
 	aborted bool      // and for a broken one
 	shut    bool      // the program writes no more
@@ -41,9 +42,8 @@ type connection struct {
 	changed signal    // any of these, or what readers and writers wait for
 }
 
-func newConnection(calls calls, name string, cancel context.CancelFunc) connection {
-	return connection{calls: calls, name: name, cancel: cancel, writer: make(chan struct{}, 1),
-		done: make(chan struct{})}
+func newConnection(calls calls, name string, request *ending) connection {
+	return connection{calls: calls, name: name, request: request, writer: make(chan struct{}, 1)}
 }
 
 // Write sends p, and waits while the peer takes less than is sent: until the write deadline, or the end of the
@@ -96,7 +96,7 @@ func (c *connection) SetWriteDeadline(t time.Time) error {
 func (c *connection) setLimits(t time.Time, limits ...*time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || isClosed(c.done) {
+	if c.closed || c.over {
 		return &OpError{"set deadline", c.name, ErrClosed}
 	}
 	for _, limit := range limits {
@@ -128,13 +128,26 @@ func (c *connection) Release() {
 	c.end(0)
 }
 
-// Done is closed when the connection has ended.
+// Done is closed when the connection has ended, or already when the peer has ended its side while nobody read. Such a
+// peer may still read what is written: a Write succeeds until the connection has ended.
 func (c *connection) Done() <-chan struct{} {
-	return c.done
+	return c.Context().Done()
 }
 
-// Err is why the connection ended, ErrClosed (the peer went), ErrReset or ErrTimedOut for example; nil while it has
-// not, and when it ended as the program asked.
+// Context ends together with Done, and has the values of Serve's context. With Go 1.20 or later context.Cause is the
+// reason: ErrClosed if the peer left, Err if there is one, context.Canceled if the program ended the connection.
+func (c *connection) Context() context.Context {
+	return c.ending.under(valuesOf{context.Background(), c.server.context})
+}
+
+// Closed is whether Done is closed.
+func (c *connection) Closed() bool {
+	return c.ending.isOver()
+}
+
+// Err is why the connection ended: ErrReset or ErrTimedOut for example, ErrClosed if the peer left before everything
+// was written. It is nil while the connection has not ended, if the peer has ended its side, and if the connection
+// ended as the program asked.
 func (c *connection) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,7 +165,7 @@ func (c *connection) member() handle { return c.handle }
 func (c *connection) finish(op string, call func(handle) C.int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if isClosed(c.done) || (c.closed && op == "close") {
+	if c.over || (c.closed && op == "close") {
 		return nil
 	}
 	if err := check(op, c.name, call(c.handle)); err != nil && !errors.Is(err, ErrClosed) {
@@ -169,11 +182,12 @@ func (c *connection) receive(e *event) {
 	switch e.kind {
 	case eventClosed:
 		c.end(Error(e.status))
-		c.cancel()
 		c.calls.free(c.handle)
 	case eventDetached:
 		c.end(0)
 		c.calls.free(c.handle)
+	case eventHangup:
+		c.leave(ErrClosed)
 	case eventData, eventEOF, eventDrained:
 		c.mu.Lock()
 		c.changed.fire()
@@ -184,15 +198,22 @@ func (c *connection) receive(e *event) {
 // end follows the last event.
 func (c *connection) end(why Error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if isClosed(c.done) {
-		return
-	}
-	if why != 0 && !(why == ErrAborted && c.aborted) {
+	if !c.over && why != 0 && !(why == ErrAborted && c.aborted) {
 		c.err = why
 	}
+	c.over = true
 	c.changed.fire()
-	close(c.done)
+	cause := c.err
+	c.mu.Unlock()
+	c.leave(cause)
+}
+
+// leave tells whoever waits for the end, also that of the request which this connection was.
+func (c *connection) leave(cause error) {
+	c.ending.tell(cause)
+	if c.request != nil {
+		c.request.tell(cause)
+	}
 }
 
 // exclusive runs write when no other goroutine is writing.
@@ -228,7 +249,7 @@ func (c *connection) writable(ctx context.Context, op string) (changed <-chan st
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.closed || c.shut || isClosed(c.done):
+	case c.closed || c.shut || c.over:
 		err = c.gone(op)
 	case ctx.Err() != nil:
 		err = &OpError{op, c.name, ctx.Err()}

@@ -2,7 +2,6 @@ package hijack_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -246,20 +245,6 @@ func TestWritesDoNotMix(t *testing.T) {
 		}
 	}
 	want(t, "length", len(got), 3*size)
-}
-
-func TestPeerGoes(t *testing.T) {
-	addr, streams, _ := streaming(t, nil, nil)
-	c := dial(t, addr).get("/sse")
-	c.head()
-	stream := within(t, "the stream", streams)
-	must(t, c.Close())
-	within(t, "Done", stream.Done())
-	if err := stream.Err(); !errors.Is(err, hijack.ErrClosed) && !errors.Is(err, hijack.ErrReset) {
-		t.Errorf("Err is %v", err)
-	}
-	_, err := stream.WriteString("x")
-	wantError(t, err, stream.Err(), "write ")
 }
 
 // Nobody refers to a stream, and it lives on.
