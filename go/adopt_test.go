@@ -350,7 +350,7 @@ func TestAdoptedRequestWhoseClientLeaves(t *testing.T) {
 
 // 5,000 connections that net/http accepted get every broadcast, while net/http goes on serving, and cost Go nothing.
 func TestAdoptFiveThousand(t *testing.T) {
-	const connections, messages = 5000, 20
+	const connections, messages = 5000 / slowdown, 20
 	server := newServer(t, hijack.Options{"threads": 2})
 	must(t, server.Start(nil))
 	clients, err := server.NewBroadcaster(nil)
@@ -380,7 +380,9 @@ func TestAdoptFiveThousand(t *testing.T) {
 		want(t, "meanwhile net/http says", string(body), "as ever")
 	}
 	people.ask("sequence n 1 %d 20", messages)
-	footprint().wantWithin(t, before, connections)
+	if !collecting { // few connections, beside what net/http keeps of its own
+		footprint().wantWithin(t, before, connections)
+	}
 	must(t, server.Stop())
 	people.ask("gone 20")
 	want(t, "net/http's own connections", server.Stats()["connections"], 0)

@@ -177,7 +177,7 @@ func TestBodyIsReadByCredit(t *testing.T) {
 
 // An upload larger than what may be kept in memory comes whole, and leaves no trace there.
 func TestUploadLargerThanMemory(t *testing.T) {
-	size, most := 256<<20/slowdown, 64<<20 // most of that is garbage that Go has not collected yet
+	size, most := 256/slowdown<<20, 64<<20 // most of that is garbage that Go has not collected yet
 	type result struct {
 		sum  uint32
 		most int
