@@ -12,7 +12,7 @@ import (
 )
 
 // longestPiece is how much of a long write is given to the library at once, so that what waits for a slow peer stays
-// within twice the option high_water_bytes.
+// within twice the option high_water_bytes; all of it where a broadcaster's message could come in between.
 const longestPiece = 64 << 10
 
 // calls is what differs in C between a stream and a socket.
@@ -33,6 +33,7 @@ type connection struct {
 	request *ending // of the request that it was; nil: of none
 
 	mu      sync.Mutex
+	shared  bool      // broadcasters write to it too
 	over    bool      // the last event has come
 	closed  bool      // the program asked for the end
 	aborted bool      // and for a broken one
@@ -47,8 +48,8 @@ func newConnection(calls calls, name string, request *ending) connection {
 }
 
 // Write sends p, and waits while the peer takes less than is sent: until the write deadline, or the end of the
-// connection. It returns when the last of p is on its way, not when it has arrived. Several goroutines may write; each
-// Write stays in one piece.
+// connection. It returns when the last of p is on its way, not when it has arrived. Several goroutines may write, and
+// broadcasters whose member it is; each Write stays in one piece.
 func (c *connection) Write(p []byte) (int, error) {
 	return c.WriteContext(context.Background(), p)
 }
@@ -63,7 +64,7 @@ func (c *connection) WriteContext(ctx context.Context, p []byte) (n int, err err
 	err = c.exclusive(ctx, func() error {
 		for n < len(p) {
 			piece := p[n:]
-			if len(piece) > longestPiece {
+			if len(piece) > longestPiece && !c.isShared() {
 				piece = piece[:longestPiece]
 			}
 			if err := c.push(ctx, "write", func() C.int { return c.calls.send(c.handle, piece) }); err != nil {
@@ -159,7 +160,19 @@ func (c *connection) String() string {
 	return c.name
 }
 
-func (c *connection) member() handle { return c.handle }
+// member is the handle for a broadcaster, which from now on writes between two pieces of ours.
+func (c *connection) member() handle {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shared = true
+	return c.handle
+}
+
+func (c *connection) isShared() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.shared
+}
 
 // finish asks for the end, once; whoever waits for the connection hears of it now.
 func (c *connection) finish(op string, call func(handle) C.int) error {
