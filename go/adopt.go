@@ -4,30 +4,20 @@ package hijack
 import "C"
 
 import (
-	"bufio"
 	"fmt"
+	"io"
 	"net"
-	"reflect"
+	"net/http"
 	"syscall"
+	"time"
 )
-
-// ResponseWriter is what a web server hands its handlers: any http.ResponseWriter.
-type ResponseWriter interface {
-	Write([]byte) (int, error)
-	WriteHeader(statusCode int)
-}
-
-// hijacker is http.Hijacker.
-type hijacker interface {
-	Hijack() (net.Conn, *bufio.ReadWriter, error)
-}
 
 // Adopt takes a connection of another server as a Socket. unread is what was read from it already, and comes first from
 // Read. On success conn is closed, which the peer does not notice, and must not be used again; on failure it is as it
 // was. Errors: ErrNotSocket (no plain TCP or unix connection, TLS for example), ErrState (the server does not run),
 // ErrShutdown, ErrLimit.
 func (s *Server) Adopt(conn net.Conn, unread []byte) (*Socket, error) {
-	socket := newSocket(addrText(conn.RemoteAddr()), func() {}, conn.LocalAddr(), conn.RemoteAddr())
+	socket := newSocket(addrText(conn.RemoteAddr()), nil, conn.LocalAddr(), conn.RemoteAddr())
 	err := s.adopt(conn, func(fd C.int) C.int {
 		p, n := cBytes(unread)
 		return s.make(socket, func(out *C.uint64_t) C.int {
@@ -55,48 +45,121 @@ func (b *Broadcaster) Adopt(conn net.Conn, kind Kind, header map[string][]string
 }
 
 // Hijack takes the connection of a request that net/http serves as a member. The handler returns after it, and nothing
-// of the request stays in Go. Where w cannot be hijacked (HTTP/2, or a middleware that hides it), the error is
-// ErrNotSocket and w can still answer; after any other error the connection is closed.
-func (b *Broadcaster) Hijack(w ResponseWriter, kind Kind, header map[string][]string) error {
-	return hijack(w, func(conn net.Conn, _ *bufio.Reader) error { return b.Adopt(conn, kind, header) })
+// of the request stays in Go. kind and header are those of Request.Hold; what happens to w, and the errors, are those
+// of AdoptRequest. After an error of Request.Hold the client has got a 500.
+func (b *Broadcaster) Hijack(w http.ResponseWriter, r *http.Request, kind Kind, header map[string][]string) error {
+	var failed error
+	err := b.server.AdoptRequest(w, r, func(it *Request) {
+		if failed = it.Hold(b, kind, header); failed != nil {
+			it.below = nil
+			it.Respond(500, nil, nil)
+		}
+	})
+	if err == nil {
+		err = failed
+	}
+	return err
 }
 
 // Hijack takes the connection of a request that net/http serves as a Socket, with the bytes that net/http had read
-// already. Errors: as Broadcaster.Hijack.
-func (s *Server) Hijack(w ResponseWriter) (socket *Socket, err error) {
-	err = hijack(w, func(conn net.Conn, buffered *bufio.Reader) error {
-		unread, _ := buffered.Peek(buffered.Buffered())
+// already. Nothing is written to it. What happens to w, and the errors, are those of AdoptRequest.
+func (s *Server) Hijack(w http.ResponseWriter, r *http.Request) (socket *Socket, err error) {
+	err = s.hijack(w, r, func(conn net.Conn, unread []byte) error {
 		socket, err = s.Adopt(conn, unread)
 		return err
 	})
 	return socket, err
 }
 
-// hijack finds the hijacker in w, or in what w wraps (see http.ResponseController), and gives adopt what it hands out.
-func hijack(w ResponseWriter, adopt func(net.Conn, *bufio.Reader) error) error {
-	for it := any(w); it != nil; it = unwrap(it) {
-		if h, ok := it.(hijacker); ok {
-			conn, buffered, err := h.Hijack()
-			if err != nil {
-				return err
-			}
-			if err = adopt(conn, buffered.Reader); err != nil {
-				conn.Close()
-			}
+// AdoptRequest takes a request that net/http serves, with its connection, and gives it to handler, which answers it as
+// any other: AdoptRequest returns when handler does. The header of w, such as a middleware has set it, goes into the
+// head of the response, except what belongs to net/http's own response: Content-Encoding, Content-Length, Connection
+// and the like. A line that handler sets replaces one of w; both Set-Cookie and both Vary stay. The request has no
+// body: net/http reads it, before AdoptRequest. The connection closes after the response.
+//
+// Errors: ErrNotSocket (HTTP/2, TLS, or a middleware that hides the http.Hijacker), ErrState (the server does not run),
+// ErrShutdown. After these w can still answer. If the library refuses the connection itself, the client has got a 503:
+// ErrNotSocket (a listener's wrapper without a descriptor), ErrLimit, ErrShutdown (it drains), ErrHeader (the request).
+func (s *Server) AdoptRequest(w http.ResponseWriter, r *http.Request, handler Handler) error {
+	target := r.RequestURI
+	it := &Request{Method: r.Method, Target: target, Path: pathOf(target), Version: r.Proto, Peer: r.RemoteAddr,
+		Scheme: "http", Header: Header(r.Header.Clone()), Body: http.NoBody, below: passedOn(w.Header())}
+	if r.Host != "" || r.ProtoAtLeast(1, 1) {
+		it.Header.Set("Host", r.Host)
+	}
+	err := s.hijack(w, r, func(conn net.Conn, unread []byte) error {
+		it.local = conn.LocalAddr()
+		lines, err := block(it.Header)
+		if err != nil {
 			return err
 		}
+		head := it.Method + " " + target + " " + it.Version + "\r\n" + lines + "\r\n"
+		return s.adopt(conn, func(fd C.int) C.int {
+			h, hLen := cText(head)
+			p, n := cBytes(unread)
+			return s.make(it, func(out *C.uint64_t) C.int {
+				return C.hj_go_server_adopt_request(out, s.handle.c(), fd, h, hLen, p, n)
+			})
+		})
+	})
+	if err == nil {
+		defer it.end()
+		s.run(it, handler)
+	}
+	return err
+}
+
+// refusal answers a client whose connection net/http has given up, and nobody takes.
+const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+// hijack finds the hijacker in w, or in what w wraps (see http.ResponseController), and gives adopt what it hands out.
+// What can be known before is refused before, so that w can still answer.
+func (s *Server) hijack(w http.ResponseWriter, r *http.Request, adopt func(net.Conn, []byte) error) error {
+	if r.TLS != nil {
+		return &OpError{"hijack", r.RemoteAddr + ", a TLS connection, whose descriptor carries encrypted bytes",
+			ErrNotSocket}
+	} else if err := s.running("hijack"); err != nil {
+		return err
+	}
+	for it := w; it != nil; it = unwrap(it) {
+		h, ok := it.(http.Hijacker)
+		if !ok {
+			continue
+		}
+		conn, buffered, err := h.Hijack()
+		if err != nil {
+			return err
+		}
+		unread, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+		if err = adopt(conn, unread); err != nil {
+			conn.SetWriteDeadline(time.Now().Add(time.Second))
+			io.WriteString(conn, refusal)
+			conn.Close()
+		}
+		return err
 	}
 	return &OpError{"hijack", fmt.Sprintf("%T, which is no http.Hijacker", w), ErrNotSocket}
 }
 
-// unwrap calls Unwrap() http.ResponseWriter, whose result has a type that only a package which imports net/http can
-// name. It gives nil where there is no such method.
-func unwrap(w any) any {
-	method := reflect.ValueOf(w).MethodByName("Unwrap")
-	if !method.IsValid() || method.Type().NumIn() != 0 || method.Type().NumOut() != 1 {
-		return nil
+// running is nil while the server can take connections.
+func (s *Server) running(op string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case made:
+		return &OpError{op, "server that was not started", ErrState}
+	case stopped:
+		return &OpError{op, "", ErrShutdown}
 	}
-	return method.Call(nil)[0].Interface()
+	return nil
+}
+
+// unwrap gives what w wraps, or nil.
+func unwrap(w http.ResponseWriter) http.ResponseWriter {
+	if it, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		return it.Unwrap()
+	}
+	return nil
 }
 
 // adopt gives a copy of conn's descriptor to call, and closes conn when the library has taken it.

@@ -124,7 +124,7 @@ func TestMembers(t *testing.T) {
 	wantError(t, err, hijack.ErrClosed, "write ")
 	two.WriteString("5")
 	c.upTo("data: 5\n\n")
-	want(t, "held without an object", server.Stats()["held"], 1)
+	until(t, "it is held without an object", func() bool { return server.Stats()["held"] == 1 })
 
 	// A stream that is nobody's member is aborted.
 	c = dial(t, addr).get("/")

@@ -12,7 +12,7 @@ import (
 )
 
 // longestPiece is how much of a long write is given to the library at once, so that what waits for a slow peer stays
-// within twice the option high_water_bytes.
+// within twice the option high_water_bytes; all of it where a broadcaster's message could come in between.
 const longestPiece = 64 << 10
 
 // calls is what differs in C between a stream and a socket.
@@ -26,13 +26,15 @@ type calls interface {
 // connection is what streams and sockets have in common: sending with back-pressure, and their end.
 type connection struct {
 	object
-	calls  calls
-	name   string             // for errors: the peer
-	cancel context.CancelFunc // of the request that it was
-	writer chan struct{}      // full while somebody writes
-	done   chan struct{}      // closed when it has ended
+	calls   calls
+	name    string        // for errors: the peer
+	writer  chan struct{} // full while somebody writes
+	ending  ending
+	request *ending // of the request that it was; nil: of none
 
 	mu      sync.Mutex
+	shared  bool      // broadcasters write to it too
+	over    bool      // the last event has come
 	closed  bool      // the program asked for the end
 	aborted bool      // and for a broken one
 	shut    bool      // the program writes no more
@@ -41,14 +43,13 @@ type connection struct {
 	changed signal    // any of these, or what readers and writers wait for
 }
 
-func newConnection(calls calls, name string, cancel context.CancelFunc) connection {
-	return connection{calls: calls, name: name, cancel: cancel, writer: make(chan struct{}, 1),
-		done: make(chan struct{})}
+func newConnection(calls calls, name string, request *ending) connection {
+	return connection{calls: calls, name: name, request: request, writer: make(chan struct{}, 1)}
 }
 
 // Write sends p, and waits while the peer takes less than is sent: until the write deadline, or the end of the
-// connection. It returns when the last of p is on its way, not when it has arrived. Several goroutines may write; each
-// Write stays in one piece.
+// connection. It returns when the last of p is on its way, not when it has arrived. Several goroutines may write, and
+// broadcasters whose member it is; each Write stays in one piece.
 func (c *connection) Write(p []byte) (int, error) {
 	return c.WriteContext(context.Background(), p)
 }
@@ -63,7 +64,7 @@ func (c *connection) WriteContext(ctx context.Context, p []byte) (n int, err err
 	err = c.exclusive(ctx, func() error {
 		for n < len(p) {
 			piece := p[n:]
-			if len(piece) > longestPiece {
+			if len(piece) > longestPiece && !c.isShared() {
 				piece = piece[:longestPiece]
 			}
 			if err := c.push(ctx, "write", func() C.int { return c.calls.send(c.handle, piece) }); err != nil {
@@ -96,7 +97,7 @@ func (c *connection) SetWriteDeadline(t time.Time) error {
 func (c *connection) setLimits(t time.Time, limits ...*time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || isClosed(c.done) {
+	if c.closed || c.over {
 		return &OpError{"set deadline", c.name, ErrClosed}
 	}
 	for _, limit := range limits {
@@ -128,13 +129,26 @@ func (c *connection) Release() {
 	c.end(0)
 }
 
-// Done is closed when the connection has ended.
+// Done is closed when the connection has ended, or already when the peer has ended its side while nobody read. Such a
+// peer may still read what is written: a Write succeeds until the connection has ended.
 func (c *connection) Done() <-chan struct{} {
-	return c.done
+	return c.Context().Done()
 }
 
-// Err is why the connection ended, ErrClosed (the peer went), ErrReset or ErrTimedOut for example; nil while it has
-// not, and when it ended as the program asked.
+// Context ends together with Done, and has the values of Serve's context. With Go 1.20 or later context.Cause is the
+// reason: ErrClosed if the peer left, Err if there is one, context.Canceled if the program ended the connection.
+func (c *connection) Context() context.Context {
+	return c.ending.under(valuesOf{context.Background(), c.server.context})
+}
+
+// Closed is whether Done is closed.
+func (c *connection) Closed() bool {
+	return c.ending.isOver()
+}
+
+// Err is why the connection ended: ErrReset or ErrTimedOut for example, ErrClosed if the peer left before everything
+// was written. It is nil while the connection has not ended, if the peer has ended its side, and if the connection
+// ended as the program asked.
 func (c *connection) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,13 +160,25 @@ func (c *connection) String() string {
 	return c.name
 }
 
-func (c *connection) member() handle { return c.handle }
+// member is the handle for a broadcaster, which from now on writes between two pieces of ours.
+func (c *connection) member() handle {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shared = true
+	return c.handle
+}
+
+func (c *connection) isShared() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.shared
+}
 
 // finish asks for the end, once; whoever waits for the connection hears of it now.
 func (c *connection) finish(op string, call func(handle) C.int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if isClosed(c.done) || (c.closed && op == "close") {
+	if c.over || (c.closed && op == "close") {
 		return nil
 	}
 	if err := check(op, c.name, call(c.handle)); err != nil && !errors.Is(err, ErrClosed) {
@@ -169,11 +195,12 @@ func (c *connection) receive(e *event) {
 	switch e.kind {
 	case eventClosed:
 		c.end(Error(e.status))
-		c.cancel()
 		c.calls.free(c.handle)
 	case eventDetached:
 		c.end(0)
 		c.calls.free(c.handle)
+	case eventHangup:
+		c.leave(ErrClosed)
 	case eventData, eventEOF, eventDrained:
 		c.mu.Lock()
 		c.changed.fire()
@@ -184,15 +211,22 @@ func (c *connection) receive(e *event) {
 // end follows the last event.
 func (c *connection) end(why Error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if isClosed(c.done) {
-		return
-	}
-	if why != 0 && !(why == ErrAborted && c.aborted) {
+	if !c.over && why != 0 && !(why == ErrAborted && c.aborted) {
 		c.err = why
 	}
+	c.over = true
 	c.changed.fire()
-	close(c.done)
+	cause := c.err
+	c.mu.Unlock()
+	c.leave(cause)
+}
+
+// leave tells whoever waits for the end, also that of the request which this connection was.
+func (c *connection) leave(cause error) {
+	c.ending.tell(cause)
+	if c.request != nil {
+		c.request.tell(cause)
+	}
 }
 
 // exclusive runs write when no other goroutine is writing.
@@ -228,7 +262,7 @@ func (c *connection) writable(ctx context.Context, op string) (changed <-chan st
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.closed || c.shut || isClosed(c.done):
+	case c.closed || c.shut || c.over:
 		err = c.gone(op)
 	case ctx.Err() != nil:
 		err = &OpError{op, c.name, ctx.Err()}

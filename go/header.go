@@ -31,6 +31,63 @@ func block(header map[string][]string) (string, error) {
 	return b.String(), nil
 }
 
+// notPassedOn are lines about a response of another server that do not fit one of ours: how its body is coded, how long
+// it is, and what happens to the connection (RFC 9110 section 7.6.1).
+var notPassedOn = map[string]bool{"Connection": true, "Content-Encoding": true, "Content-Length": true, "Date": true,
+	"Keep-Alive": true, "Proxy-Connection": true, "Te": true, "Trailer": true, "Transfer-Encoding": true,
+	"Upgrade": true}
+
+// passedOn is what of another server's response header goes into ours. Names that net/http would not send are left out,
+// and control characters in values become spaces, so that a middleware's mistake does not cost the response.
+func passedOn(header map[string][]string) Header {
+	below := make(Header)
+	for name, values := range header {
+		key := textproto.CanonicalMIMEHeaderKey(name)
+		if notPassedOn[key] || !isToken(name) {
+			continue
+		}
+		for _, value := range values {
+			below[key] = append(below[key], strings.TrimSpace(strings.Map(printable, value)))
+		}
+	}
+	return below
+}
+
+func isToken(name string) bool {
+	const letters = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return name != "" && strings.Trim(name, letters) == ""
+}
+
+func printable(r rune) rune {
+	if (r < ' ' && r != '\t') || r == 0x7f {
+		return ' '
+	}
+	return r
+}
+
+// over is header on top of what lies below it, which it replaces line by line; events are of a type of their own.
+func (r *Request) over(header map[string][]string, events bool) map[string][]string {
+	if len(r.below) == 0 {
+		return header
+	}
+	all := make(Header, len(r.below)+len(header))
+	for name, values := range r.below {
+		if !(events && name == "Content-Type") {
+			all[name] = values
+		}
+	}
+	for name, values := range header {
+		switch key := textproto.CanonicalMIMEHeaderKey(name); key {
+		case "Set-Cookie", "Vary":
+			all[key] = append(append([]string(nil), all[key]...), values...)
+		default:
+			delete(all, key)
+			all[name] = values
+		}
+	}
+	return all
+}
+
 func sortedNames[V any](of map[string]V) []string {
 	names := make([]string, 0, len(of))
 	for name := range of {

@@ -5,7 +5,6 @@ package hijack
 import "C"
 
 import (
-	"context"
 	"os"
 	"syscall"
 	"unsafe"
@@ -119,8 +118,7 @@ func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 	to.data = C.GoBytes(unsafe.Pointer(from.data), C.int(from.len))
 	switch {
 	case to.kind == eventRequest:
-		r := new(Request)
-		r.ctx, r.cancel = context.WithCancel(s.context)
+		r := &Request{inPieces: to.status != 0}
 		s.register(r, to.handle)
 		to.to = r
 	case from.user_data == 0:

@@ -6,44 +6,63 @@ import "C"
 import (
 	"bytes"
 	"context"
+	"io"
+	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 )
 
-// Request is one HTTP request with its whole body. One call of Respond, Stream, SSE, Hijack, HijackPartial or Hold
+// Request is one HTTP request. One call of Respond, Stream, SSE, Hijack, HijackPartial or Hold
 // succeeds, and then the request is over; a refused one (ErrHeader, ErrInvalid) leaves it open for another try. It may
 // be passed to other goroutines, but is answered with 500 when its handler returns before one of those calls.
 type Request struct {
-	Method  string // "GET"
-	Target  string // as sent, "/a?b=1"
-	Path    string // the target's path, not decoded
-	Version string // "HTTP/1.1"
-	Peer    string // "127.0.0.1:50312", "[::1]:50312" or "unix:"
-	Scheme  string // "http"
-	Header  Header // names in their usual form, "Content-Type"; Host is one of them
-	Body    []byte // decoded
+	Method  string    // "GET"
+	Target  string    // as sent, "/a?b=1"
+	Path    string    // the target's path, not decoded
+	Version string    // "HTTP/1.1"
+	Peer    string    // "127.0.0.1:50312", "[::1]:50312" or "unix:"
+	Scheme  string    // "http"
+	Header  Header    // names in their usual form, "Content-Type"; Host is one of them
+	Body    io.Reader // decoded; never nil. With the option request_body=pieces it waits for the client; see Read
+	Trailer Header    // of a Body that is read in pieces, once it has given io.EOF
 
 	object
-	ctx    context.Context
-	cancel context.CancelFunc
+	ending   ending
+	inPieces bool     // nothing of the body came with the head
+	local    net.Addr // of an adopted connection
+	below    Header   // of a response: what the server that it was adopted from would have sent
 
 	mu       sync.Mutex
 	answered bool
+	freed    bool
+	left     bool  // the client has ended its side
 	gone     error // why the client is no longer there
 	became   successor
+	input    input // of a body in pieces
+	trailers string
+	changed  signal // what a read of the body waits for
 }
 
 // successor is what a request became: a stream or socket.
 type successor interface {
 	receiver
 	Abort() error
+	leave(cause error)
 }
 
 // parse fills the fields from the payload of the REQUEST event, on the request's own goroutine.
 func (r *Request) parse(payload []byte) {
 	head, body, _ := bytes.Cut(payload, []byte("\r\n\r\n"))
-	r.Body = body
+	switch {
+	case r.inPieces:
+		r.Body = pieces{r}
+	case len(body) > 0:
+		r.Body = bytes.NewReader(body)
+	default:
+		r.Body = http.NoBody
+	}
 	first, lines, _ := strings.Cut(string(head), "\r\n")
 	fields := strings.SplitN(first, " ", 6) // later versions of the library may append some
 	for i, field := range []*string{&r.Method, &r.Target, &r.Version, &r.Peer, &r.Scheme} {
@@ -73,17 +92,37 @@ func (r *Request) Query() url.Values {
 	return values
 }
 
-// Context is cancelled when the client goes, also from the Stream or Socket that this request became; when the handler
-// returns; and when the server stops.
+// Context is cancelled when the client leaves, also from the Stream or Socket that this request became; when the
+// handler returns; and when the server stops. A client that has only ended its sending side has left too, and may still
+// read an answer. With Go 1.20 or later context.Cause is the reason: ErrClosed if the client left, ErrReset or
+// ErrTimedOut for example, and context.Canceled if the handler returned.
 func (r *Request) Context() context.Context {
-	return r.ctx
+	return r.ending.under(r.server.context)
+}
+
+// Done is closed when Context ends.
+func (r *Request) Done() <-chan struct{} {
+	return r.Context().Done()
+}
+
+// Closed is whether the client has left, or the handler has returned.
+func (r *Request) Closed() bool {
+	return r.ending.isOver()
+}
+
+// Err is why the client can no longer be answered, ErrReset or ErrTimedOut for example; nil while it can, also if it
+// has ended its sending side, and once it was answered.
+func (r *Request) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gone
 }
 
 // Respond answers. status is 200 to 999; Date, Content-Length and Connection are the library's. It does not wait for
 // the client. Errors: ErrHeader, ErrInvalid, ErrState (answered already), ErrClosed, ErrReset (the client has gone).
 func (r *Request) Respond(status int, header map[string][]string, body []byte) error {
 	b, bLen := cBytes(body)
-	return r.become("respond", header, func(h *C.char, hLen C.size_t) C.int {
+	return r.become("respond", r.over(header, false), func(h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_respond(r.handle.c(), C.uint32_t(status), h, hLen, b, bLen)
 	})
 }
@@ -91,14 +130,14 @@ func (r *Request) Respond(status int, header map[string][]string, body []byte) e
 // Stream answers with a head and makes a stream of the body: chunked, or of the length that a Content-Length in header
 // says. The stream is the program's: it lives on when the handler returns, until it is closed. Errors: as Respond.
 func (r *Request) Stream(status int, header map[string][]string) (*Stream, error) {
-	return into(r, newStream(r), "stream", header, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
+	return into(r, newStream(r), "stream", r.over(header, false), func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_stream(out, r.handle.c(), C.uint32_t(status), h, hLen)
 	})
 }
 
 // SSE is Stream with the head of Server-Sent Events, and heartbeats while it is silent (option heartbeat_ms).
 func (r *Request) SSE(header map[string][]string) (*Stream, error) {
-	return into(r, newStream(r), "sse", header, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
+	return into(r, newStream(r), "sse", r.over(header, true), func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_sse(out, r.handle.c(), h, hLen)
 	})
 }
@@ -114,17 +153,24 @@ func (r *Request) Hijack() (*Socket, error) {
 // HijackPartial writes a head of this status, 101 too, and then takes the connection. "Connection: close" is added
 // unless header has a Connection. Errors: as Respond.
 func (r *Request) HijackPartial(status int, header map[string][]string) (*Socket, error) {
-	return into(r, r.newSocket(), "hijack", header, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
+	return into(r, r.newSocket(), "hijack", r.over(header, false), func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_hijack_partial(out, r.handle.c(), C.uint32_t(status), h, hLen)
 	})
 }
 
 func (r *Request) newSocket() *Socket {
-	return newSocket(r.Peer, r.cancel, r.server.local, parseAddr(r.Peer))
+	local := r.local
+	if local == nil {
+		local = r.server.local
+	}
+	return newSocket(r.Peer, &r.ending, local, parseAddr(r.Peer))
 }
 
 // Hold makes the connection a member of broadcaster, with no object of its own; see Server.Hold. Errors: as Respond.
 func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]string) error {
+	if kind != HoldRaw { // which has no head
+		header = r.over(header, kind == HoldSSE)
+	}
 	return r.become("hold", header, func(h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_hold(r.handle.c(), broadcaster.handle.c(), C.uint32_t(kind), 0, h, hLen, nil, 0, nil, 0)
 	})
@@ -167,7 +213,12 @@ func (r *Request) become(op string, header map[string][]string, call func(h *C.c
 		return r.server.fail(op, r.String(), result)
 	}
 	r.answered = true
-	r.free()
+	if r.left && r.became != nil {
+		r.became.leave(ErrClosed)
+	}
+	if !r.isReading() {
+		r.free()
+	}
 	return nil
 }
 
@@ -183,32 +234,55 @@ func (r *Request) isOpen() bool {
 	return !r.answered && r.gone == nil
 }
 
-// lose follows the end of the client. The lock is held.
-func (r *Request) lose(why error) {
-	if !r.answered && r.gone == nil {
-		r.gone = why
-		r.free()
-	}
-	r.cancel()
+// isReading is whether more of the body may come. The lock is held.
+func (r *Request) isReading() bool {
+	return r.inPieces && !r.input.eof
 }
 
-// receive knows one event: CLOSED, the client went before it got an answer.
+// lose follows the end of the client or of the handler. The lock is held.
+func (r *Request) lose(why error) {
+	if (!r.answered || r.isReading()) && r.gone == nil {
+		r.gone = why
+		r.changed.fire()
+	}
+	r.free()
+}
+
+// receive takes an event, on the poller's goroutine.
 func (r *Request) receive(e *event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e.status == 0 {
-		e.status = int32(ErrClosed)
-	}
-	if e.kind == eventClosed && !r.answered {
-		r.lose(Error(e.status))
+	switch e.kind {
+	case eventHangup:
+		r.left = true
+		if r.became != nil {
+			r.became.leave(ErrClosed)
+		}
+		r.ending.tell(ErrClosed)
+	case eventClosed:
+		why := Error(e.status)
+		if why == 0 {
+			why = ErrClosed
+		}
+		if !r.answered || e.status != 0 {
+			r.ending.tell(why)
+		}
+		r.lose(why)
+	case eventData, eventEOF:
+		r.input.add(e)
+		if e.kind == eventEOF {
+			r.trailers = string(e.data)
+		}
+		r.changed.fire()
 	}
 }
 
 // end follows the handler.
 func (r *Request) end() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.lose(ErrClosed)
+	r.mu.Unlock()
+	r.ending.tell(nil)
 }
 
 // abandon follows a panic: a stream or socket that nobody drives any more must neither stay nor look whole.
@@ -221,6 +295,9 @@ func (r *Request) abandon() {
 }
 
 func (r *Request) free() {
-	r.server.forget(&r.object)
-	C.hj_go_request_free(r.handle.c())
+	if !r.freed {
+		r.freed = true
+		r.server.forget(&r.object)
+		C.hj_go_request_free(r.handle.c())
+	}
 }

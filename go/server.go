@@ -316,6 +316,11 @@ func (s *Server) logf(format string, values ...any) {
 func (s *Server) serve(r *Request, payload []byte) {
 	defer r.end()
 	r.parse(payload)
+	s.run(r, s.handler)
+}
+
+// run is a call of a handler.
+func (s *Server) run(r *Request, handler Handler) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			stack := make([]byte, 64<<10)
@@ -324,12 +329,12 @@ func (s *Server) serve(r *Request, payload []byte) {
 			r.abandon()
 		}
 	}()
-	if s.handler == nil {
+	if handler == nil {
 		r.Respond(404, Header{"Content-Type": {"text/plain; charset=utf-8"}}, view(notFound))
 		return
 	}
-	s.handler(r)
-	if r.isOpen() && r.ctx.Err() == nil {
+	handler(r)
+	if r.isOpen() && s.context.Err() == nil {
 		s.logf("hijack: the handler left %v unanswered: 500", r)
 	}
 }

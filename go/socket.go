@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// window is how much a peer may send before the program has read it.
-const window = 64 << 10
-
 // Socket is a hijacked connection, a net.Conn: after Request.Hijack from the first byte, after HijackPartial from the
 // end of the head. Its methods may be called from any goroutine. It ends with Close; forgetting it does not end it.
 // Nothing is read before the first Read, and then no more than 64 KiB ahead.
@@ -24,9 +21,7 @@ type Socket struct {
 
 	// Guarded by the connection's lock.
 	readLimit time.Time
-	chunks    [][]byte // read and not yet taken
-	taken     int      // bytes taken for which the peer has no credit yet; -1: nothing was ever read
-	eof       bool
+	input     input
 	fd        int // of DETACHED; -1: none
 }
 
@@ -43,9 +38,8 @@ func (socketCalls) close(h handle) C.int { return C.hj_go_socket_close(h.c()) }
 func (socketCalls) abort(h handle) C.int { return C.hj_go_socket_abort(h.c()) }
 func (socketCalls) free(h handle)        { C.hj_go_socket_free(h.c()) }
 
-func newSocket(name string, cancel context.CancelFunc, local, remote net.Addr) *Socket {
-	return &Socket{connection: newConnection(socketCalls{}, name, cancel), local: local, remote: remote, taken: -1,
-		fd: -1}
+func newSocket(name string, request *ending, local, remote net.Addr) *Socket {
+	return &Socket{connection: newConnection(socketCalls{}, name, request), local: local, remote: remote, fd: -1}
 }
 
 // Read reads what the peer sent; io.EOF once it sends no more. Errors: os.ErrDeadlineExceeded, ErrClosed, ErrReset,
@@ -61,15 +55,17 @@ func (s *Socket) Read(p []byte) (int, error) {
 			return 0, nil
 		case hasPassed(s.readLimit):
 			return 0, &OpError{"read", s.name, os.ErrDeadlineExceeded}
-		case len(s.chunks) > 0:
-			return s.consume(p), nil
-		case s.eof, s.err == ErrClosed, s.err == nil && isClosed(s.done):
+		case len(s.input.chunks) > 0:
+			n := s.input.consume(p)
+			s.input.ask(s.giveCredit)
+			return n, nil
+		case s.input.eof, s.err == ErrClosed, s.err == nil && s.over:
 			return 0, io.EOF
 		case s.err != nil:
 			return 0, s.gone("read")
-		case s.taken == -1:
-			s.taken = window
-			s.giveCredit()
+		}
+		if result := s.input.ask(s.giveCredit); result < 0 && Error(result) != ErrClosed {
+			return 0, check("read", s.name, result)
 		}
 		changed, limit := s.changed.wait(), s.readLimit
 		s.mu.Unlock()
@@ -78,24 +74,8 @@ func (s *Socket) Read(p []byte) (int, error) {
 	}
 }
 
-func (s *Socket) consume(p []byte) (n int) {
-	for n < len(p) && len(s.chunks) > 0 {
-		m := copy(p[n:], s.chunks[0])
-		n += m
-		if s.chunks[0] = s.chunks[0][m:]; len(s.chunks[0]) == 0 {
-			s.chunks[0] = nil
-			s.chunks = s.chunks[1:]
-		}
-	}
-	if s.taken += n; s.taken >= window/2 { // until then there is as much left
-		s.giveCredit()
-	}
-	return n
-}
-
-func (s *Socket) giveCredit() {
-	C.hj_go_socket_read(s.handle.c(), C.uint64_t(s.taken))
-	s.taken = 0
+func (s *Socket) giveCredit(credit C.uint64_t) C.int {
+	return C.hj_go_socket_read(s.handle.c(), credit)
 }
 
 // Release lets the object go, while the connection lives on as a member of its broadcasters, without any memory of Go.
@@ -127,11 +107,24 @@ func (s *Socket) Detach(ctx context.Context) (net.Conn, []byte, error) {
 	if err := s.push(ctx, "detach", s.askDetach); err != nil {
 		return nil, nil, err
 	}
-	pause(ctx, s.done, time.Time{}, nil)
-	if !isClosed(s.done) {
+	s.mu.Lock()
+	for !s.over && ctx.Err() == nil {
+		changed := s.changed.wait()
+		s.mu.Unlock()
+		pause(ctx, changed, time.Time{}, nil)
+		s.mu.Lock()
+	}
+	over := s.over
+	s.mu.Unlock()
+	if !over {
 		s.Release()
 		return nil, nil, &OpError{"detach", s.name, ctx.Err()}
 	}
+	return s.detached()
+}
+
+// detached is what Detach returns once the last event has come.
+func (s *Socket) detached() (net.Conn, []byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fd < 0 && s.err != nil {
@@ -147,7 +140,7 @@ func (s *Socket) Detach(ctx context.Context) (net.Conn, []byte, error) {
 		return nil, nil, &OpError{"detach", s.name, err}
 	}
 	var unread []byte
-	for _, chunk := range s.chunks {
+	for _, chunk := range s.input.chunks {
 		unread = append(unread, chunk...)
 	}
 	return conn, unread, nil
@@ -188,15 +181,16 @@ func (s *Socket) SetReadDeadline(t time.Time) error {
 // receive takes an event, on the poller's goroutine.
 func (s *Socket) receive(e *event) {
 	s.mu.Lock()
-	if (e.kind == eventData || e.kind == eventDetached) && len(e.data) > 0 {
-		s.chunks = append(s.chunks, e.data)
-	}
-	s.eof = s.eof || e.kind == eventEOF
-	if e.kind == eventDetached && isClosed(s.done) { // released: nobody will ask for it
+	s.input.add(e)
+	unread := e.kind == eventEOF && !s.input.asked
+	if e.kind == eventDetached && s.over { // released: nobody will ask for it
 		syscall.Close(int(e.status))
 	} else if e.kind == eventDetached {
 		s.fd = int(e.status)
 	}
 	s.mu.Unlock()
+	if unread { // the end of a peer to which nobody listens
+		s.leave(ErrClosed)
+	}
 	s.connection.receive(e)
 }

@@ -37,7 +37,7 @@ func (streamCalls) abort(h handle) C.int { return C.hj_go_stream_abort(h.c()) }
 func (streamCalls) free(h handle)        { C.hj_go_stream_free(h.c()) }
 
 func newStream(r *Request) *Stream {
-	return &Stream{newConnection(streamCalls{}, r.Peer, r.cancel)}
+	return &Stream{newConnection(streamCalls{}, r.Peer, &r.ending)}
 }
 
 // CloseWithTrailer is Close with header lines after the body (RFC 9110 section 6.5). They are left out if the body is

@@ -2,7 +2,6 @@ package hijack_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -248,18 +247,49 @@ func TestWritesDoNotMix(t *testing.T) {
 	want(t, "length", len(got), 3*size)
 }
 
-func TestPeerGoes(t *testing.T) {
-	addr, streams, _ := streaming(t, nil, nil)
-	c := dial(t, addr).get("/sse")
-	c.head()
-	stream := within(t, "the stream", streams)
-	must(t, c.Close())
-	within(t, "Done", stream.Done())
-	if err := stream.Err(); !errors.Is(err, hijack.ErrClosed) && !errors.Is(err, hijack.ErrReset) {
-		t.Errorf("Err is %v", err)
-	}
-	_, err := stream.WriteString("x")
-	wantError(t, err, stream.Err(), "write ")
+// Nor does a broadcaster's message come into the middle of what a member writes, a frame of some protocol for example.
+func TestMessagesDoNotCutWrites(t *testing.T) {
+	addr, sockets, server := hijacking(t, nil)
+	room, err := server.NewBroadcaster(hijack.Options{"backlog_bytes": "64m"})
+	must(t, err)
+	piece := "<" + strings.Repeat("E", 200<<10) + ">"
+	c := dial(t, addr).get("/")
+	socket := within(t, "the socket", sockets)
+	must(t, room.Add(socket))
+	written, published := make(chan struct{}), make(chan int)
+	go func() {
+		defer close(written)
+		for i := 0; i < 50; i++ {
+			if _, err := socket.WriteString(piece); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	go func() {
+		n := 0
+		for ; ; n++ {
+			select {
+			case <-written:
+				published <- n
+				socket.Close()
+				return
+			default:
+				room.PublishString("b")
+			}
+		}
+	}()
+	got := make(chan string, 1)
+	go func() {
+		all, err := io.ReadAll(c)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- string(all)
+	}()
+	n := within(t, "the end of the publishing", published)
+	all := within(t, "the end", got)
+	want(t, "whole pieces", strings.Count(all, piece), 50)
+	want(t, "bytes", len(all), 50*len(piece)+n)
 }
 
 // Nobody refers to a stream, and it lives on.

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -36,7 +37,7 @@ func main() {
 		case "/partial":
 			partial(r)
 		case "/detach":
-			detach(r)
+			detach(ctx, r)
 		default:
 			answer(r, 404, "Only /, /hijack, /partial and /detach are here.\n")
 		}
@@ -71,12 +72,13 @@ func partial(r *hijack.Request) {
 	}
 }
 
-func detach(r *hijack.Request) {
+// detach gives up when the demo ends, and not with r.Context(), which also ends when a client only has no more to send.
+func detach(ctx context.Context, r *hijack.Request) {
 	socket, err := r.Hijack()
 	if err != nil {
 		return
 	}
-	conn, _, err := socket.Detach(r.Context()) // what the client sent after its request would be the second result
+	conn, _, err := socket.Detach(ctx) // what the client sent after its request would be the second result
 	if err != nil {
 		return
 	}

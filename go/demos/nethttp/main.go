@@ -26,7 +26,7 @@ func main() {
 	demo.Check(server.Start(nil))
 
 	http.HandleFunc("/sse", func(w http.ResponseWriter, r *http.Request) {
-		if err := clients.Hijack(w, hijack.HoldSSE, nil); err != nil {
+		if err := clients.Hijack(w, r, hijack.HoldSSE, nil); err != nil {
 			http.Error(w, err.Error(), http.StatusNotImplemented)
 		}
 	})
