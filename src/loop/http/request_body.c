@@ -39,6 +39,12 @@ bool hj_request_body_begin(struct hj_conn *conn, const struct hj_head *head, uin
     return true;
 }
 
+/* Whether the body goes on: what was taken of it may have closed the connection, for want of memory for one. */
+static bool goes_on(const struct hj_conn *conn)
+{
+    return hj_conn_is_open(conn) && hj_request_body_is_open(conn);
+}
+
 /* How many bytes may be taken now. */
 static uint64_t allowed(const struct hj_request *request)
 {
@@ -127,7 +133,7 @@ static size_t feed_counted(struct hj_loop *loop, struct hj_conn *conn, const cha
     body->left -= n;
     if (n != 0)
         take_piece(loop, conn, hj_slice(data, n));
-    if (body->left == 0 && hj_request_body_is_open(conn))
+    if (goes_on(conn) && body->left == 0)
         complete(loop, conn, HJ_SLICE(""));
     return n;
 }
@@ -153,7 +159,7 @@ static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *d
         take_piece(loop, conn, out);
     else if (result == HJ_CHUNKED_END)
         complete(loop, conn, out);
-    return n != 0 && hj_request_body_is_open(conn) && !body->complete;
+    return n != 0 && goes_on(conn) && !body->complete;
 }
 
 static size_t feed(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
@@ -242,8 +248,7 @@ static ssize_t read_piece(struct hj_loop *loop, struct hj_conn *conn)
 
 static bool wants_more(const struct hj_conn *conn)
 {
-    return hj_conn_is_open(conn) && hj_request_body_is_open(conn) && !conn->request->read->complete &&
-           allowed(conn->request) != 0;
+    return goes_on(conn) && !conn->request->read->complete && allowed(conn->request) != 0;
 }
 
 /* True if there may be more to read. */
@@ -252,7 +257,7 @@ static bool read_once(struct hj_loop *loop, struct hj_conn *conn)
     ssize_t n = reads_in_place(conn) ? read_in_place(loop, conn) : read_piece(loop, conn);
     if (n < 0)
         hj_conn_close(loop, conn, (int)n);
-    else if (n > 0 && conn->kind != HJ_CONN_BODY) /* a whole request has one deadline for all of it */
+    else if (n > 0 && goes_on(conn) && conn->kind != HJ_CONN_BODY) /* a whole request has one deadline for all of it */
         conn->in_ms = hj_loop_time(loop);
     return n > 0;
 }
@@ -281,7 +286,7 @@ void hj_request_body_update(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_request_body_poll(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if (!hj_conn_is_open(conn) || !hj_request_body_is_open(conn))
+    if (!goes_on(conn))
         return;
     unsigned interest = conn->interest & (HJ_POLL_OUT | HJ_POLL_PEER);
     if (wants_more(conn) && (conn->flags & HJ_CONN_STALLED) == 0)
