@@ -161,7 +161,7 @@ static void body_ended(struct hj_loop *loop, struct hj_conn *conn)
     if (atomic_load(&conn->request->answered) && (conn->kind != HJ_CONN_PENDING || (conn->flags & HJ_CONN_ENDING) != 0))
         hj_conn_end_request(conn, 0); /* what it became, if anything, goes on without it */
     if (conn->kind == HJ_CONN_PENDING)
-        hj_transport_set_interest(loop, conn, conn->interest | HJ_POLL_PEER);
+        hj_conn_set_interest(loop, conn, conn->interest | HJ_POLL_PEER);
     hj_ending_settle(loop, conn);
 }
 
@@ -185,7 +185,7 @@ void hj_pending_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned event
     }
     /* what follows waits in the kernel, and an end is reported once */
     if (hj_conn_is_open(conn))
-        hj_transport_set_interest(loop, conn, conn->interest & ~(events & (HJ_POLL_IN | HJ_POLL_PEER)));
+        hj_conn_set_interest(loop, conn, conn->interest & ~(events & (HJ_POLL_IN | HJ_POLL_PEER)));
 }
 
 struct hj_conn *hj_pending_take(struct hj_request *request)

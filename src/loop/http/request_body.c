@@ -291,7 +291,7 @@ void hj_request_body_poll(struct hj_loop *loop, struct hj_conn *conn)
     unsigned interest = conn->interest & (HJ_POLL_OUT | HJ_POLL_PEER);
     if (wants_more(conn) && (conn->flags & HJ_CONN_STALLED) == 0)
         interest |= HJ_POLL_IN;
-    hj_transport_set_interest(loop, conn, interest);
+    hj_conn_set_interest(loop, conn, interest);
 }
 
 void hj_request_body_start(struct hj_loop *loop, struct hj_conn *conn)
