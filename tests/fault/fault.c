@@ -167,7 +167,6 @@ SYSTEM(int, bind, BIND, (int fd, const struct sockaddr *address, socklen_t len),
 SYSTEM(int, chmod, CHMOD, (const char *path, mode_t mode), (path, mode))
 SYSTEM(int, connect, CONNECT, (int fd, const struct sockaddr *address, socklen_t len), (fd, address, len))
 SYSTEM(int, epoll_create1, EPOLL_CREATE1, (int flags), (flags))
-SYSTEM(int, epoll_ctl, EPOLL_CTL, (int epoll, int op, int fd, struct epoll_event *event), (epoll, op, fd, event))
 SYSTEM(int, epoll_wait, EPOLL_WAIT, (int epoll, struct epoll_event *events, int max, int timeout),
        (epoll, events, max, timeout))
 SYSTEM(int, eventfd, EVENTFD, (unsigned initial, int flags), (initial, flags))
@@ -190,6 +189,13 @@ SYSTEM(int, shutdown, SHUTDOWN, (int fd, int how), (fd, how))
 SYSTEM(int, socket, SOCKET, (int family, int type, int protocol), (family, type, protocol))
 SYSTEM(int, unlink, UNLINK, (const char *path), (path))
 SYSTEM(ssize_t, write, WRITE, (int fd, const void *data, size_t len), (fd, data, len))
+
+/* Taking out what is there does not fail. */
+int fault_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
+int fault_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    return is_due(op == EPOLL_CTL_DEL ? FAULT_EPOLL_DEL : FAULT_EPOLL_CTL) ? -1 : epoll_ctl(epoll, op, fd, event);
+}
 
 /* Linux' close frees the descriptor whatever it returns. */
 int fault_close(int fd);

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/* What can fail or is counted; all calls that take memory are one. */
+/* What can fail or is counted; all calls that take memory are one; EPOLL_CTL is without those that remove. */
 #define FAULT_CALLS(X)                                                                                                 \
     X(MEMORY)                                                                                                          \
     X(ACCEPT4)                                                                                                         \
@@ -17,6 +17,7 @@
     X(CLOSE)                                                                                                           \
     X(CONNECT)                                                                                                         \
     X(EPOLL_CREATE1)                                                                                                   \
+    X(EPOLL_DEL)                                                                                                       \
     X(EPOLL_CTL)                                                                                                       \
     X(EPOLL_WAIT)                                                                                                      \
     X(EVENTFD)                                                                                                         \
