@@ -168,8 +168,14 @@ static void body_ended(struct hj_loop *loop, struct hj_conn *conn)
 void hj_pending_advance(struct hj_loop *loop, struct hj_conn *conn)
 {
     hj_request_body_update(loop, conn);
-    if (hj_conn_is_open(conn) && hj_request_body_settle(conn))
+    if (!hj_conn_is_open(conn))
+        return;
+    if (hj_request_body_settle(conn)) {
         body_ended(loop, conn);
+    } else if (hj_request_body_is_given_up(conn)) {
+        conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE;
+        hj_ending_settle(loop, conn); /* at once, if the answer is written */
+    }
 }
 
 void hj_pending_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned events)

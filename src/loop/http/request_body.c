@@ -13,7 +13,7 @@
 #include "loop/producer.h"
 
 #define FIRST_ROOM 4096          /* for a chunked body that is read whole */
-#define DISCARD_MAX (256u << 10) /* of a body that nobody wants: a longer one closes the connection */
+#define DISCARD_MAX (256u << 10) /* of a body that nobody wants: after a longer one the connection ends */
 #define READS_MAX 16             /* in one turn, so that everybody else has theirs */
 
 struct hj_body_reader {
@@ -24,6 +24,7 @@ struct hj_body_reader {
     bool is_chunked, discarded;
     bool wants_continue; /* the peer waits for 100 */
     bool complete;       /* its last byte was taken */
+    bool given_up;       /* too much was thrown away: no more of it is read */
 };
 
 bool hj_request_body_begin(struct hj_conn *conn, const struct hj_head *head, uint64_t max_bytes)
@@ -88,7 +89,7 @@ static void take_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_sli
 {
     struct hj_body_reader *body = conn->request->read;
     if (body->discarded && (body->have += piece.len) > DISCARD_MAX)
-        hj_conn_close_gracefully(loop, conn, 0, true);
+        body->given_up = true;
     else if (!body->discarded && conn->request->in_pieces)
         push_piece(loop, conn, piece);
     else if (!body->discarded)
@@ -159,7 +160,7 @@ static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *d
         take_piece(loop, conn, out);
     else if (result == HJ_CHUNKED_END)
         complete(loop, conn, out);
-    return n != 0 && goes_on(conn) && !body->complete;
+    return n != 0 && goes_on(conn) && !body->complete && !body->given_up;
 }
 
 static size_t feed(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
@@ -248,7 +249,8 @@ static ssize_t read_piece(struct hj_loop *loop, struct hj_conn *conn)
 
 static bool wants_more(const struct hj_conn *conn)
 {
-    return goes_on(conn) && !conn->request->read->complete && allowed(conn->request) != 0;
+    return goes_on(conn) && !conn->request->read->complete && !conn->request->read->given_up &&
+           allowed(conn->request) != 0;
 }
 
 /* True if there may be more to read. */
@@ -321,6 +323,11 @@ bool hj_request_body_discard(struct hj_loop *loop, struct hj_conn *conn)
 bool hj_request_body_is_discarded(const struct hj_conn *conn)
 {
     return conn->request->read->discarded;
+}
+
+bool hj_request_body_is_given_up(const struct hj_conn *conn)
+{
+    return hj_request_body_is_open(conn) && conn->request->read->given_up;
 }
 
 bool hj_request_body_waits_for_peer(const struct hj_conn *conn)
