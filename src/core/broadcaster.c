@@ -192,34 +192,48 @@ int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, 
     return rc;
 }
 
-/* One command for one loop, in whose list it comes after everything asked before. */
-static int post_to(struct hj_worker *worker, struct hj_broadcaster *broadcaster, enum hj_op op,
-                   struct hj_message *message)
+/* A command for each loop that has members; none of them when out of memory. The lock is held. */
+static int make_commands(struct hj_command **out, struct hj_broadcaster *broadcaster, enum hj_op op,
+                         struct hj_message *message)
 {
-    struct hj_command *command = hj_command_new(op, &broadcaster->object, NULL);
-    uint64_t cost = message == NULL ? 0 : hj_message_cost(message);
-    if (command == NULL)
-        return HIJACK_ENOMEM;
-    if (message != NULL)
-        command->message = hj_message_ref(message);
-    atomic_fetch_add_explicit(&broadcaster->server->publish_waiting, cost, memory_order_relaxed);
-    if (hj_worker_post(worker, command))
-        return 0;
-    atomic_fetch_sub_explicit(&broadcaster->server->publish_waiting, cost, memory_order_relaxed);
-    hj_command_free(command);
-    return 0; /* that loop has ended */
+    uint64_t addressed = atomic_load(&broadcaster->addressed);
+    for (uint32_t i = 0; i < broadcaster->server->worker_count; ++i) {
+        out[i] = NULL;
+        if ((addressed >> i & 1) == 0)
+            continue;
+        if ((out[i] = hj_command_new(op, &broadcaster->object, NULL)) == NULL) {
+            while (i-- > 0)
+                if (out[i] != NULL)
+                    hj_command_free(out[i]);
+            return HIJACK_ENOMEM;
+        }
+        if (message != NULL)
+            out[i]->message = hj_message_ref(message);
+    }
+    return 0;
 }
 
-/* To each loop that has members; all of them see the same order. */
+/* Into one loop's list, after everything asked before; a loop that has ended needs nothing. */
+static void post_to(struct hj_worker *worker, struct hj_server *server, struct hj_command *command)
+{
+    uint64_t cost = command->message == NULL ? 0 : hj_message_cost(command->message);
+    atomic_fetch_add_explicit(&server->publish_waiting, cost, memory_order_relaxed);
+    if (hj_worker_post(worker, command))
+        return;
+    atomic_fetch_sub_explicit(&server->publish_waiting, cost, memory_order_relaxed);
+    hj_command_free(command);
+}
+
+/* To each loop that has members, or to none; all of them see the same order. */
 static int post_addressed(struct hj_broadcaster *broadcaster, enum hj_op op, struct hj_message *message)
 {
     struct hj_server *server = broadcaster->server;
-    int rc = 0;
+    struct hj_command *commands[HJ_MAX_LOOPS];
     pthread_mutex_lock(&broadcaster->lock);
-    uint64_t addressed = atomic_load(&broadcaster->addressed);
-    for (uint32_t i = 0; i < server->worker_count && rc == 0; ++i)
-        if ((addressed >> i & 1) != 0)
-            rc = post_to(server->workers[i], broadcaster, op, message);
+    int rc = make_commands(commands, broadcaster, op, message);
+    for (uint32_t i = 0; rc == 0 && i < server->worker_count; ++i)
+        if (commands[i] != NULL)
+            post_to(server->workers[i], server, commands[i]);
     pthread_mutex_unlock(&broadcaster->lock);
     return rc;
 }

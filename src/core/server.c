@@ -112,17 +112,15 @@ int hj_server_check_running(struct hj_server *server)
     }
 }
 
-static int post_drain(struct hj_server *server, uint64_t deadline_ms)
+static void post_drain(struct hj_server *server, uint64_t deadline_ms)
 {
     for (uint32_t i = 0; i < server->worker_count; ++i) {
-        struct hj_command *command = hj_command_new(HJ_OP_DRAIN, &server->object, NULL);
-        if (command == NULL)
-            return HIJACK_ENOMEM;
+        struct hj_command *command = &server->workers[i]->drain_command;
+        hj_command_embed(command, HJ_OP_DRAIN, &server->object);
         command->value = deadline_ms;
         if (!hj_worker_post(server->workers[i], command))
             hj_command_free(command); /* that loop has ended already */
     }
-    return 0;
 }
 
 static void post_stop(struct hj_server *server)
@@ -139,7 +137,7 @@ int hijack_server_drain(hijack_server *handle, uint32_t deadline_ms)
         return rc;
     int running = HJ_SERVER_RUNNING;
     if (atomic_compare_exchange_strong(&server->state, &running, HJ_SERVER_DRAINING))
-        rc = post_drain(server, hj_clock_ms() + deadline_ms);
+        post_drain(server, hj_clock_ms() + deadline_ms);
     else
         rc = HIJACK_ESTATE;
     hj_handle_unpin(handle);

@@ -20,7 +20,8 @@ struct hj_worker {
     struct hj_server *server;                  /* owns it; constant */
     uint32_t index;                            /* constant */
     pthread_t thread;                          /* guarded by the server's lock until it has started, constant then */
-    struct hj_command accept_command, stop_command; /* each posted once: they must not fail for want of memory */
+    /* each posted once: they must not fail for want of memory */
+    struct hj_command accept_command, drain_command, stop_command;
 };
 
 /* Takes over the command; false, and the command still the caller's, when the loop has ended. Any thread. */

@@ -166,7 +166,7 @@ void hj_conn_close_gracefully(struct hj_loop *loop, struct hj_conn *conn, int re
     hj_conn_set_kind(loop, conn, HJ_CONN_LINGERING);
     hj_transport_shutdown(conn);
     conn->in_ms = hj_loop_time(loop);
-    hj_transport_set_interest(loop, conn, HJ_POLL_IN);
+    hj_conn_set_interest(loop, conn, HJ_POLL_IN);
 }
 
 void hj_conn_forget(struct hj_loop *loop, struct hj_conn *conn)
@@ -176,6 +176,12 @@ void hj_conn_forget(struct hj_loop *loop, struct hj_conn *conn)
     hj_conn_unstall(loop, conn);
     count_kind(loop, conn->kind, (uint64_t)-1);
     hj_table_give(&loop->table, conn);
+}
+
+void hj_conn_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest)
+{
+    if (!hj_transport_set_interest(loop, conn, interest))
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
 }
 
 void hj_conn_make_ready(struct hj_loop *loop, struct hj_conn *conn)

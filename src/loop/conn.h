@@ -97,6 +97,9 @@ void hj_conn_set_kind(struct hj_loop *loop, struct hj_conn *conn, enum hj_conn_k
 /* Makes the channel the connection's, taking a reference. */
 void hj_conn_attach(struct hj_loop *loop, struct hj_conn *conn, struct hj_channel *channel);
 
+/* What the poller shall tell of it: HJ_POLL_*. Closes a connection of which it would not tell that. */
+void hj_conn_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest);
+
 /* It no longer waits for room in a queue. */
 void hj_conn_unstall(struct hj_loop *loop, struct hj_conn *conn);
 

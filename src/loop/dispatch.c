@@ -110,7 +110,7 @@ static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
     hj_conn_unstall(loop, conn);
     if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0)
         hj_conn_drop_input(conn);
-    hj_transport_set_interest(loop, conn, (conn->interest & HJ_POLL_OUT) | HJ_POLL_IN | HJ_POLL_PEER);
+    hj_conn_set_interest(loop, conn, (conn->interest & HJ_POLL_OUT) | HJ_POLL_IN | HJ_POLL_PEER);
     hj_object_unref(&channel->object);
 }
 

@@ -32,6 +32,17 @@ void check_true(int condition, const char *text, const char *file, int line)
         check_fail(file, line, "not so: %s", text);
 }
 
+static char context[256];
+
+void check_context(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(context, sizeof(context), format, args);
+    va_end(args);
+}
+
 void check_fail(const char *file, int line, const char *format, ...)
 {
     char text[2048];
@@ -40,7 +51,7 @@ void check_fail(const char *file, int line, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    print_error("%s\n", text);
+    print_error("%s%s%s\n", context, context[0] == 0 ? "" : ": ", text);
     _fail(file, line);
     abort();
 }

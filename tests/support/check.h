@@ -40,6 +40,8 @@ int check_ok(int code, const char *text, const char *file, int line);
 int check_code(int code, int expected, const char *text, const char *file, int line);
 void check_true(int condition, const char *text, const char *file, int line);
 __attribute__((format(printf, 3, 4), noreturn)) void check_fail(const char *file, int line, const char *format, ...);
+/* What a failure says first: in which of many similar steps it was. */
+__attribute__((format(printf, 1, 2))) void check_context(const char *format, ...);
 void check_bytes(const char *data, size_t len, const char *expected, size_t expected_len, const char *file, int line);
 #define BYTES(data, len, expected, expected_len)                                                                       \
     check_bytes((data), (len), (expected), (expected_len), __FILE__, __LINE__)

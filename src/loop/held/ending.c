@@ -42,7 +42,7 @@ static void end_response(struct hj_loop *loop, struct hj_conn *conn)
     hj_conn_set_kind(loop, conn, HJ_CONN_HEAD);
     conn->flags = (uint16_t)(HJ_CONN_REUSED | (conn->flags & HJ_CONN_READY));
     conn->in_ms = hj_loop_time(loop);
-    hj_transport_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
+    hj_conn_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
     if (had_input)
         hj_conn_make_ready(loop, conn);
 }

@@ -51,7 +51,7 @@ static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcast
     hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
     conn->wire = how & HJ_HOLD_WIRE;
     conn->flags = (uint16_t)((how & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0);
-    hj_transport_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
+    hj_conn_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
     if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false)) {
         hj_membership_end(broadcaster);
         return false;

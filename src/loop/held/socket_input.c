@@ -140,7 +140,7 @@ void hj_socket_input_update(struct hj_loop *loop, struct hj_conn *conn)
             ;
     }
     if (hj_conn_is_open(conn) && conn->channel != NULL)
-        hj_transport_set_interest(loop, conn, interest_of(conn));
+        hj_conn_set_interest(loop, conn, interest_of(conn));
 }
 
 /* Both directions are dead. What the peer had sent before may still be wanted: then the connection stays, unpolled, as
@@ -191,7 +191,7 @@ void hj_socket_input_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned 
         return;
     }
     /* a pipelined request, or bytes that nobody asked for, wait in the kernel */
-    hj_transport_set_interest(loop, conn, conn->interest & ~(events & (HJ_POLL_IN | HJ_POLL_PEER)));
+    hj_conn_set_interest(loop, conn, conn->interest & ~(events & (HJ_POLL_IN | HJ_POLL_PEER)));
     if ((events & HJ_POLL_PEER) == 0)
         return;
     conn->flags |= HJ_CONN_PEER_ENDED;

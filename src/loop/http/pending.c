@@ -167,15 +167,21 @@ static void body_ended(struct hj_loop *loop, struct hj_conn *conn)
     if (atomic_load(&conn->request->answered) && (conn->kind != HJ_CONN_PENDING || (conn->flags & HJ_CONN_ENDING) != 0))
         hj_conn_end_request(conn, 0); /* what it became, if anything, goes on without it */
     if (conn->kind == HJ_CONN_PENDING)
-        hj_transport_set_interest(loop, conn, conn->interest | HJ_POLL_PEER);
+        hj_conn_set_interest(loop, conn, conn->interest | HJ_POLL_PEER);
     hj_ending_settle(loop, conn);
 }
 
 void hj_pending_advance(struct hj_loop *loop, struct hj_conn *conn)
 {
     hj_request_body_update(loop, conn);
-    if (hj_conn_is_open(conn) && hj_request_body_settle(conn))
+    if (!hj_conn_is_open(conn))
+        return;
+    if (hj_request_body_settle(conn)) {
         body_ended(loop, conn);
+    } else if (hj_request_body_is_given_up(conn)) {
+        conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE;
+        hj_ending_settle(loop, conn); /* at once, if the answer is written */
+    }
 }
 
 void hj_pending_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
@@ -191,7 +197,7 @@ void hj_pending_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned event
     }
     /* what follows waits in the kernel, and an end is reported once */
     if (hj_conn_is_open(conn))
-        hj_transport_set_interest(loop, conn, conn->interest & ~(events & (HJ_POLL_IN | HJ_POLL_PEER)));
+        hj_conn_set_interest(loop, conn, conn->interest & ~(events & (HJ_POLL_IN | HJ_POLL_PEER)));
 }
 
 struct hj_conn *hj_pending_take(struct hj_request *request)

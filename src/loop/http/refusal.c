@@ -42,6 +42,12 @@ static struct hj_buf *encode_refusal(unsigned status, const char *problem, bool 
     return whole;
 }
 
+/* Whether the program has answered: in the middle of a body, and nothing may follow that. */
+static bool is_answered(const struct hj_conn *conn)
+{
+    return conn->request != NULL && atomic_load(&conn->request->answered) && !conn->request->unanswered;
+}
+
 void hj_refusal_send(struct hj_loop *loop, struct hj_conn *conn, unsigned status, const char *problem)
 {
     struct hj_buf *response = encode_refusal(status, problem, conn->request != NULL && conn->request->is_head);
@@ -52,7 +58,7 @@ void hj_refusal_send(struct hj_loop *loop, struct hj_conn *conn, unsigned status
     if (status != 500 && status != 503) /* those are not the client's doing */
         hj_loop_count(loop, HIJACK_STAT_BAD_REQUESTS, 1);
     /* a connection that cannot take this little has a peer that does not read: it goes without an answer */
-    if (response != NULL && conn->backlog == NULL)
+    if (response != NULL && conn->backlog == NULL && !is_answered(conn))
         hj_transport_write(loop, conn, &response, 1, 0);
     hj_buf_unref(response);
     hj_conn_close_gracefully(loop, conn, reason_of_status(status), true);

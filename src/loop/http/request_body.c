@@ -13,7 +13,7 @@
 #include "loop/producer.h"
 
 #define FIRST_ROOM 4096          /* for a chunked body that is read whole */
-#define DISCARD_MAX (256u << 10) /* of a body that nobody wants: a longer one closes the connection */
+#define DISCARD_MAX (256u << 10) /* of a body that nobody wants: after a longer one the connection ends */
 #define FRAMING 64               /* bytes around a chunk */
 #define READS_MAX 16             /* in one turn, so that everybody else has theirs */
 
@@ -25,6 +25,7 @@ struct hj_body_reader {
     bool is_chunked, discarded;
     bool wants_continue; /* the peer waits for 100 */
     bool complete;       /* its last byte was taken */
+    bool given_up;       /* too much was thrown away: no more of it is read */
 };
 
 bool hj_request_body_begin(struct hj_conn *conn, const struct hj_head *head, uint64_t max_bytes)
@@ -45,6 +46,12 @@ static size_t piece_size(const struct hj_loop *loop)
 {
     uint64_t size = loop->server->options.read_chunk_bytes;
     return size < HJ_SCRATCH_SIZE ? (size_t)size : HJ_SCRATCH_SIZE;
+}
+
+/* Whether the body goes on: what was taken of it may have closed the connection, for want of memory for one. */
+static bool goes_on(const struct hj_conn *conn)
+{
+    return hj_conn_is_open(conn) && hj_request_body_is_open(conn);
 }
 
 /* How many bytes may be taken now. */
@@ -111,7 +118,7 @@ static void take_piece(struct hj_loop *loop, struct hj_conn *conn, struct hj_sli
 {
     struct hj_body_reader *body = conn->request->read;
     if (body->discarded && (body->have += piece.len) > DISCARD_MAX)
-        hj_conn_close_gracefully(loop, conn, 0, true);
+        body->given_up = true;
     else if (!body->discarded && conn->request->in_pieces)
         gather_piece(loop, conn, piece);
     else if (!body->discarded)
@@ -157,7 +164,7 @@ static size_t feed_counted(struct hj_loop *loop, struct hj_conn *conn, const cha
     body->left -= n;
     if (n != 0)
         take_piece(loop, conn, hj_slice(data, n));
-    if (body->left == 0 && hj_request_body_is_open(conn))
+    if (goes_on(conn) && body->left == 0)
         complete(loop, conn, HJ_SLICE(""));
     return n;
 }
@@ -184,7 +191,7 @@ static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *d
         take_piece(loop, conn, out);
     else if (result == HJ_CHUNKED_END)
         complete(loop, conn, out);
-    return n != 0 && hj_request_body_is_open(conn) && !body->complete;
+    return n != 0 && goes_on(conn) && !body->complete && !body->given_up;
 }
 
 static size_t feed(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
@@ -273,7 +280,7 @@ static ssize_t read_piece(struct hj_loop *loop, struct hj_conn *conn)
 
 static bool wants_more(const struct hj_conn *conn)
 {
-    return hj_conn_is_open(conn) && hj_request_body_is_open(conn) && !conn->request->read->complete &&
+    return goes_on(conn) && !conn->request->read->complete && !conn->request->read->given_up &&
            allowed(conn->request) != 0;
 }
 
@@ -283,7 +290,7 @@ static bool read_once(struct hj_loop *loop, struct hj_conn *conn)
     ssize_t n = reads_in_place(conn) ? read_in_place(loop, conn) : read_piece(loop, conn);
     if (n < 0)
         hj_conn_close(loop, conn, (int)n);
-    else if (n > 0 && conn->kind != HJ_CONN_BODY) /* a whole request has one deadline for all of it */
+    else if (n > 0 && goes_on(conn) && conn->kind != HJ_CONN_BODY) /* a whole request has one deadline for all of it */
         conn->in_ms = hj_loop_time(loop);
     return n > 0;
 }
@@ -307,7 +314,7 @@ void hj_request_body_update(struct hj_loop *loop, struct hj_conn *conn)
         if (!wants_more(conn) || reads++ == READS_MAX || !read_once(loop, conn)) /* what was fed may have ended it */
             break;
     }
-    if (hj_conn_is_open(conn) && hj_request_body_is_open(conn))
+    if (goes_on(conn))
         push_gathered(loop, conn);
     loop->gathered = 0; /* of a connection that was closed on the way */
     hj_request_body_poll(loop, conn);
@@ -315,12 +322,12 @@ void hj_request_body_update(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_request_body_poll(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if (!hj_conn_is_open(conn) || !hj_request_body_is_open(conn))
+    if (!goes_on(conn))
         return;
     unsigned interest = conn->interest & (HJ_POLL_OUT | HJ_POLL_PEER);
     if (wants_more(conn) && (conn->flags & HJ_CONN_STALLED) == 0)
         interest |= HJ_POLL_IN;
-    hj_transport_set_interest(loop, conn, interest);
+    hj_conn_set_interest(loop, conn, interest);
 }
 
 void hj_request_body_start(struct hj_loop *loop, struct hj_conn *conn)
@@ -350,6 +357,11 @@ bool hj_request_body_discard(struct hj_loop *loop, struct hj_conn *conn)
 bool hj_request_body_is_discarded(const struct hj_conn *conn)
 {
     return conn->request->read->discarded;
+}
+
+bool hj_request_body_is_given_up(const struct hj_conn *conn)
+{
+    return hj_request_body_is_open(conn) && conn->request->read->given_up;
 }
 
 bool hj_request_body_waits_for_peer(const struct hj_conn *conn)

@@ -46,6 +46,9 @@ void hj_request_body_add_credit(struct hj_loop *loop, struct hj_conn *conn, uint
 bool hj_request_body_discard(struct hj_loop *loop, struct hj_conn *conn);
 bool hj_request_body_is_discarded(const struct hj_conn *conn);
 
+/* Too much of it was thrown away: the connection ends after the answer. */
+bool hj_request_body_is_given_up(const struct hj_conn *conn);
+
 /* Whether it is the peer that keeps an open body waiting. */
 bool hj_request_body_waits_for_peer(const struct hj_conn *conn);
 

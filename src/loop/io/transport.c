@@ -96,12 +96,12 @@ void hj_transport_shutdown(struct hj_conn *conn)
     shutdown(conn->fd, SHUT_WR);
 }
 
-void hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest)
+bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest)
 {
     if (conn->interest == interest || (conn->flags & HJ_CONN_UNPOLLED) != 0)
-        return;
+        return true;
     conn->interest = interest & HJ_POLL_ALL;
-    hj_poller_change(&loop->poller, conn->fd, interest, conn->index);
+    return hj_poller_change(&loop->poller, conn->fd, interest, conn->index);
 }
 
 void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn)

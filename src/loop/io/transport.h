@@ -36,8 +36,8 @@ void hj_transport_shutdown(struct hj_conn *conn);
  * connection any more. */
 void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, bool reset);
 
-/* Tells the poller what to tell of this connection: HJ_POLL_*. */
-void hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest);
+/* Tells the poller what to tell of this connection: HJ_POLL_*. False if it refuses (hj_conn_set_interest). */
+bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest);
 
 /* Takes it out of the poller: it is dead, and only unread bytes keep it. */
 void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn);

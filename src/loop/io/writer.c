@@ -11,8 +11,8 @@ bool hj_writer_need_backlog(struct hj_loop *loop, struct hj_conn *conn)
         hj_shard_mark(loop, conn);
         hj_shard_limit_unsent(loop, conn);
     }
-    hj_transport_set_interest(loop, conn, conn->interest | HJ_POLL_OUT);
-    return true;
+    hj_conn_set_interest(loop, conn, conn->interest | HJ_POLL_OUT);
+    return hj_conn_is_open(conn);
 }
 
 void hj_writer_drop_empty(struct hj_loop *loop, struct hj_conn *conn)
@@ -21,7 +21,7 @@ void hj_writer_drop_empty(struct hj_loop *loop, struct hj_conn *conn)
         return;
     hj_conn_drop_backlog(loop, conn);
     hj_shard_mark(loop, conn);
-    hj_transport_set_interest(loop, conn, conn->interest & ~(unsigned)HJ_POLL_OUT);
+    hj_conn_set_interest(loop, conn, conn->interest & ~(unsigned)HJ_POLL_OUT);
 }
 
 static void count_written(struct hj_loop *loop, struct hj_conn *conn, size_t n)

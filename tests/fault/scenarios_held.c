@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scenarios of streams, sockets and broadcasters; see run.h. Run on the thread of the test.
+ */
+#include "fault/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
+
+/* More than the high-water mark of the stream at once; then all of it arrives, and its end. */
+static void play_stream(struct run *run)
+{
+    struct fixture *f = &run->fixture;
+    struct client *client;
+    hijack_stream *stream = NULL;
+    char piece[4000];
+    int code;
+
+    memset(piece, 'x', sizeof(piece));
+    fixture_option(f, OPT_HIGH_WATER, "20000");
+    run_start(run);
+    client = client_connect_slow(f->port);
+    client_puts(client, GET("/"));
+    hijack_request *request = run_request(run, client);
+    MUST_HAVE(request != NULL);
+    DO(run, hijack_request_stream(&stream, request, 200, NULL, 0));
+    run_note(run, stream, KIND_STREAM);
+    run_forget(run, request);
+    do {
+        code = hijack_stream_send(stream, piece, sizeof(piece));
+        if (run_may_repeat(run, code))
+            code = hijack_stream_send(stream, piece, sizeof(piece));
+        if (code != HIJACK_EAGAIN)
+            MUST_HAVE(run_went_well(run, code, "send", __FILE__, __LINE__));
+    } while (code == 0);
+    uint64_t end = clock_ms() + clock_limit_ms();
+    while (events_pending(&f->events, HIJACK_EVENT_DRAINED, stream) == 0) {
+        client_peek(client);
+        events_poll(&f->events, 1);
+        CHECK(clock_ms() < end);
+        if (events_pending(&f->events, HIJACK_EVENT_CLOSED, stream) != 0)
+            break;
+    }
+    MUST_HAVE(run_event(run, HIJACK_EVENT_DRAINED, stream) != NULL);
+    DO(run, hijack_stream_finish(stream, LIT("A: b\r\n")));
+    MUST_HAVE(run_read(run, client, "0\r\nA: b\r\n\r\n"));
+    MUST_HAVE(run_event(run, HIJACK_EVENT_CLOSED, stream) != NULL);
+}
+
+static void play_sse(struct run *run)
+{
+    struct client *client;
+    hijack_stream *stream = NULL;
+
+    run_start(run);
+    hijack_request *request = run_ask(run, &client, GET("/"));
+    MUST_HAVE(request != NULL);
+    DO(run, hijack_request_sse(&stream, request, LIT("A: b\r\n")));
+    run_note(run, stream, KIND_STREAM);
+    DO(run, hijack_stream_send_sse(stream, LIT("e"), LIT("1"), LIT("one\ntwo"), 1000));
+    DO(run, hijack_stream_send_comment(stream, LIT("note")));
+    MUST_HAVE(run_read(run, client, ": note\n\n"));
+    DO(run, hijack_stream_finish(stream, NULL, 0));
+    MUST_HAVE(run_read(run, client, "0\r\n\r\n"));
+    MUST_HAVE(run_event(run, HIJACK_EVENT_CLOSED, stream) != NULL);
+}
+
+/* Bytes that came with the request, bytes by credit, the peer's end, ours. */
+static void play_hijack(struct run *run)
+{
+    struct client *client;
+    hijack_socket *socket = NULL;
+
+    run_start(run);
+    hijack_request *request = run_ask(run, &client, GET("/") "early");
+    MUST_HAVE(request != NULL);
+    DO(run, hijack_request_hijack(&socket, request));
+    run_note(run, socket, KIND_SOCKET);
+    DO(run, hijack_socket_read(socket, 3));
+    MUST_HAVE(run_data(run, socket, 3));
+    DO(run, hijack_socket_read(socket, 6));
+    MUST_HAVE(run_data(run, socket, 2));
+    client_puts(client, "later");
+    MUST_HAVE(run_data(run, socket, 4));
+    client_shutdown(client);
+    MUST_HAVE(run_event(run, HIJACK_EVENT_HANGUP, socket) != NULL);
+    DO(run, hijack_socket_read(socket, UINT64_MAX));
+    MUST_HAVE(run_data(run, socket, 1));
+    MUST_HAVE(run_event(run, HIJACK_EVENT_EOF, socket) != NULL);
+    DO(run, hijack_socket_send(socket, LIT("bye")));
+    DO(run, hijack_socket_shutdown(socket));
+    MUST_HAVE(run_read(run, client, "bye"));
+    MUST_HAVE(run_event(run, HIJACK_EVENT_CLOSED, socket) != NULL);
+}
+
+static void play_partial_hijack(struct run *run)
+{
+    struct client *client;
+    hijack_socket *socket = NULL;
+
+    run_start(run);
+    hijack_request *request = run_ask(run, &client, GET("/"));
+    MUST_HAVE(request != NULL);
+    DO(run, hijack_request_hijack_partial(&socket, request, 101, LIT("Connection: Upgrade\r\nUpgrade: x\r\n")));
+    run_note(run, socket, KIND_SOCKET);
+    DO(run, hijack_socket_send(socket, LIT("one")));
+    DO(run, hijack_socket_send(socket, LIT("two")));
+    MUST_HAVE(run_read(run, client, "onetwo"));
+    DO(run, hijack_socket_close(socket));
+    run_end(run, client);
+    MUST_HAVE(run_event(run, HIJACK_EVENT_CLOSED, socket) != NULL);
+}
+
+/* Two members that read and one that does not, until the policy has acted. */
+static void play_overflow(struct run *run, const char *policy, uint32_t stat)
+{
+    struct fixture *f = &run->fixture;
+    struct client *members[3];
+    hijack_broadcaster *room = fixture_hold(f, "/sse", HIJACK_HOLD_SSE);
+    static char message[60000];
+
+    memset(message, 'm', sizeof(message));
+    OK(hijack_broadcaster_set(room, LIT(OPT_OVERFLOW), STR(policy)));
+    OK(hijack_broadcaster_set(room, LIT(OPT_BACKLOG), LIT("150000")));
+    fixture_option(f, OPT_THREADS, "1");
+    run_start(run);
+    for (int i = 0; i < 3; i++) {
+        members[i] = i == 0 ? client_connect_slow(f->port) : client_connect(f->port);
+        client_puts(members[i], GET("/sse"));
+        MUST_HAVE(run_members(run, room, members, i + 1));
+        if (i != 0)
+            MUST_HAVE(run_read(run, members[i], "\r\n\r\n"));
+    }
+    for (int i = 0; broadcaster_stat(room, stat) == 0 && hijack_broadcaster_count(room) == 3; i++) {
+        CHECK(i < 1000);
+        DO(run, hijack_broadcaster_publish_sse(room, LIT("e"), NULL, 0, message, sizeof(message), LIT("key")));
+        for (int m = 1; m < 3; m++)
+            MUST_HAVE(run_read(run, members[m], "\n\n"));
+    }
+    DO(run, hijack_broadcaster_close(room));
+    for (int m = 1; m < 3; m++)
+        MUST_HAVE(run_read(run, members[m], "0\r\n\r\n"));
+}
+
+static void play_close_policy(struct run *run)
+{
+    play_overflow(run, "close", HIJACK_BROADCASTER_STAT_CLOSED);
+}
+
+static void play_drop_newest(struct run *run)
+{
+    play_overflow(run, "drop_newest", HIJACK_BROADCASTER_STAT_DROPPED);
+}
+
+static void play_drop_oldest(struct run *run)
+{
+    play_overflow(run, "drop_oldest", HIJACK_BROADCASTER_STAT_DROPPED);
+}
+
+static void play_latest(struct run *run)
+{
+    play_overflow(run, "latest", HIJACK_BROADCASTER_STAT_DROPPED);
+}
+
+/* Members on both loops, several messages in one turn: all of them, in order, or none of a message anywhere. */
+static void play_publish(struct run *run)
+{
+    struct fixture *f = &run->fixture;
+    struct client *members[8];
+    hijack_broadcaster *room = fixture_hold(f, "/stream", HIJACK_HOLD_STREAM);
+
+    fixture_start(f);
+    for (int i = 0; i < 8; i++) {
+        members[i] = client_connect(f->port);
+        client_puts(members[i], GET("/stream"));
+        client_until(members[i], "\r\n\r\n");
+    }
+    members_wait(room, 8);
+    run_arm(run);
+    DO(run, hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("one")));
+    DO(run, hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("two")));
+    DO(run, hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("end")));
+    int lost = 0;
+    for (int i = 0; i < 8; i++) {
+        WAIT_FOR(members[i]->ended || client_peek(members[i]) == 0 ||
+                 memmem(members[i]->buf, members[i]->len, LIT("end\r\n")) != NULL);
+        lost += members[i]->ended;
+        if (members[i]->ended)
+            continue;
+        client_until(members[i], "\r\n\r\n");
+        client_consume(members[i], client_until(members[i], "\r\n\r\n") + 4);
+        client_expect(members[i], "3\r\none\r\n3\r\ntwo\r\n3\r\nend\r\n");
+    }
+    CHECK(lost <= 1 && (lost == 0 || fault_struck()));
+    DO(run, hijack_broadcaster_close(room));
+    members_wait(room, 0);
+}
+
+static void play_request_hold(struct run *run)
+{
+    struct client *client;
+    hijack_broadcaster *room = fixture_broadcaster(&run->fixture);
+
+    run_start(run);
+    hijack_request *request = run_ask(run, &client, GET("/"));
+    MUST_HAVE(request != NULL);
+    DO(run, hijack_request_hold(request, room, HIJACK_HOLD_SSE, 0, LIT("A: b\r\n"), NULL, 0, NULL, 0));
+    MUST_HAVE(run_event(run, HIJACK_EVENT_CLOSED, request) != NULL);
+    MUST_HAVE(run_read(run, client, "\r\n\r\n"));
+    DO(run, hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("to all")));
+    MUST_HAVE(run_read(run, client, "data: to all\n\n"));
+    DO(run, hijack_broadcaster_close(room));
+    MUST_HAVE(run_read(run, client, "0\r\n\r\n"));
+}
+
+/* Two connected sockets: *client the test's, the result the library's. */
+static int make_pair(struct client **client)
+{
+    int fds[2];
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    *client = client_wrap(fds[0]);
+    return fds[1];
+}
+
+/* A call that adopts fd, which it leaves to the program when it fails. */
+#define ADOPT(run, fd, call)                                                                                           \
+    do {                                                                                                               \
+        int adopt_code = (call);                                                                                       \
+        if (run_may_repeat((run), adopt_code))                                                                         \
+            adopt_code = (call);                                                                                       \
+        if (adopt_code < 0)                                                                                            \
+            close(fd);                                                                                                 \
+        if (!run_went_well((run), adopt_code, #call, __FILE__, __LINE__))                                              \
+            return;                                                                                                    \
+    } while (0)
+
+static void play_adopt(struct run *run)
+{
+    struct client *client;
+    hijack_socket *socket = NULL;
+
+    run_start(run);
+    int fd = make_pair(&client);
+    ADOPT(run, fd, hijack_server_adopt(&socket, run->fixture.server, fd, LIT("unread")));
+    run_note(run, socket, KIND_SOCKET);
+    DO(run, hijack_socket_read(socket, UINT64_MAX));
+    client_puts(client, "more");
+    MUST_HAVE(run_data(run, socket, 10));
+    DO(run, hijack_socket_send(socket, LIT("answer")));
+    MUST_HAVE(run_read(run, client, "answer"));
+    DO(run, hijack_socket_close(socket));
+    MUST_HAVE(run_event(run, HIJACK_EVENT_CLOSED, socket) != NULL);
+}
+
+static void play_adopt_request(struct run *run)
+{
+    struct client *client;
+    hijack_request *request = NULL;
+    hijack_stream *stream = NULL;
+
+    run_start(run);
+    int fd = make_pair(&client);
+    ADOPT(run, fd, hijack_server_adopt_request(&request, run->fixture.server, fd, LIT(GET("/")), LIT("unread")));
+    run_note(run, request, KIND_REQUEST);
+    DO(run, hijack_request_sse(&stream, request, NULL, 0));
+    run_note(run, stream, KIND_STREAM);
+    DO(run, hijack_stream_finish(stream, NULL, 0));
+    MUST_HAVE(run_read(run, client, "0\r\n\r\n"));
+    MUST_HAVE(run_event(run, HIJACK_EVENT_CLOSED, stream) != NULL);
+}
+
+static void play_adopt_member(struct run *run)
+{
+    struct client *client;
+    hijack_broadcaster *room = fixture_broadcaster(&run->fixture);
+
+    run_start(run);
+    int fd = make_pair(&client);
+    ADOPT(run, fd, hijack_broadcaster_adopt(room, fd, HIJACK_HOLD_SSE, 0, LIT("A: b\r\n"), NULL, 0, NULL, 0));
+    MUST_HAVE(run_read(run, client, "\r\n\r\n"));
+    DO(run, hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("hello")));
+    MUST_HAVE(run_read(run, client, "data: hello\n\n"));
+    DO(run, hijack_broadcaster_close(room));
+    run_end(run, client);
+}
+
+/* Joins, leaves, joins two, is left to them. */
+static void play_membership(struct run *run)
+{
+    struct fixture *f = &run->fixture;
+    struct client *client;
+    hijack_broadcaster *room = fixture_broadcaster(f), *other = fixture_broadcaster(f);
+    hijack_socket *socket = NULL;
+
+    run_start(run);
+    hijack_request *request = run_ask(run, &client, GET("/"));
+    MUST_HAVE(request != NULL);
+    DO(run, hijack_request_hijack(&socket, request));
+    run_note(run, socket, KIND_SOCKET);
+    DO(run, hijack_broadcaster_add(room, socket, 0, NULL, 0));
+    DO(run, hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("first")));
+    MUST_HAVE(run_read(run, client, "first"));
+    DO(run, hijack_broadcaster_remove(room, socket));
+    DO(run, hijack_broadcaster_add(room, socket, 0, NULL, 0));
+    DO(run, hijack_broadcaster_add(other, socket, 0, NULL, 0));
+    hijack_socket_free(socket);
+    events_freed(&f->events, socket);
+    stat_wait(f->server, HIJACK_STAT_SOCKETS, 0);
+    DO(run, hijack_broadcaster_publish(other, HIJACK_MESSAGE_TEXT, LIT("second")));
+    MUST_HAVE(run_read(run, client, "second"));
+    DO(run, hijack_broadcaster_close(room));
+    run_end(run, client);
+}
+
+static void play_detach(struct run *run)
+{
+    struct fixture *f = &run->fixture;
+    struct client *client;
+    hijack_socket *socket = NULL;
+
+    run_start(run);
+    hijack_request *request = run_ask(run, &client, GET("/") "unread");
+    MUST_HAVE(request != NULL);
+    DO(run, hijack_request_hijack(&socket, request));
+    run_note(run, socket, KIND_SOCKET);
+    DO(run, hijack_socket_detach(socket));
+    struct event *event = run_event(run, HIJACK_EVENT_DETACHED, socket);
+    MUST_HAVE(event != NULL);
+    CHECK(event->status >= 0);
+    BYTES(event->data, event->len, "unread", 6);
+    CHECK(write(event->status, "mine", 4) == 4 && close(event->status) == 0);
+    client_until(client, "mine");
+    CHECK(stat_of(f->server, HIJACK_STAT_DETACHED) == 1);
+}
+
+static void play_abort(struct run *run)
+{
+    struct client *client;
+    hijack_stream *stream = NULL;
+
+    run_start(run);
+    hijack_request *request = run_ask(run, &client, GET("/"));
+    MUST_HAVE(request != NULL);
+    DO(run, hijack_request_stream(&stream, request, 200, NULL, 0));
+    run_note(run, stream, KIND_STREAM);
+    DO(run, hijack_stream_abort(stream));
+    run_end(run, client);
+    struct event *event = events_next(&run->fixture.events, HIJACK_EVENT_CLOSED, stream);
+    if (event->status != HIJACK_EABORTED)
+        CODE(event->status, run->fault->reason);
+}
+
+const struct scenario scenarios_held[] = {
+    {"stream", play_stream},
+    {"sse", play_sse},
+    {"hijack", play_hijack},
+    {"partial hijack", play_partial_hijack},
+    {"policy close", play_close_policy},
+    {"policy drop_newest", play_drop_newest},
+    {"policy drop_oldest", play_drop_oldest},
+    {"policy latest", play_latest},
+    {"publish", play_publish},
+    {"request hold", play_request_hold},
+    {"adopt", play_adopt},
+    {"adopt request", play_adopt_request},
+    {"adopt member", play_adopt_member},
+    {"membership", play_membership},
+    {"detach", play_detach},
+    {"abort", play_abort},
+    {NULL, NULL},
+};
