@@ -7,7 +7,7 @@
 #include "loop/conn.h"
 
 /* Makes room for one more chunk of entries; false when out of memory. */
-static bool grow(void ***chunks, uint32_t *count, size_t entry_size)
+static bool grow_table(void ***chunks, uint32_t *count, size_t entry_size)
 {
     void **more = realloc(*chunks, (*count + 1) * sizeof(void *));
     if (more == NULL)
@@ -20,7 +20,7 @@ static bool grow(void ***chunks, uint32_t *count, size_t entry_size)
     return true;
 }
 
-static void dispose(void **chunks, uint32_t count)
+static void dispose_chunks(void **chunks, uint32_t count)
 {
     for (uint32_t i = 0; i < count; ++i)
         free(chunks[i]);
@@ -42,7 +42,7 @@ struct hj_conn *hj_table_take(struct hj_table *table)
         if (table->used == 0)
             table->used = 1;
         if (table->used >> HJ_TABLE_CHUNK_BITS >= table->chunk_count &&
-            !grow((void ***)&table->chunks, &table->chunk_count, sizeof(struct hj_conn)))
+            !grow_table((void ***)&table->chunks, &table->chunk_count, sizeof(struct hj_conn)))
             return NULL;
         uint32_t index = table->used++;
         conn = hj_table_at(table, index);
@@ -67,7 +67,7 @@ void hj_table_give(struct hj_table *table, struct hj_conn *conn)
 
 void hj_table_dispose(struct hj_table *table)
 {
-    dispose((void **)table->chunks, table->chunk_count);
+    dispose_chunks((void **)table->chunks, table->chunk_count);
     *table = (struct hj_table){0};
 }
 
@@ -86,7 +86,7 @@ uint32_t hj_member_table_take(struct hj_member_table *table)
     if (table->used == 0)
         table->used = 1;
     if (table->used >> HJ_TABLE_CHUNK_BITS >= table->chunk_count &&
-        !grow((void ***)&table->chunks, &table->chunk_count, sizeof(struct hj_membership)))
+        !grow_table((void ***)&table->chunks, &table->chunk_count, sizeof(struct hj_membership)))
         return 0;
     return table->used++;
 }
@@ -99,6 +99,6 @@ void hj_member_table_give(struct hj_member_table *table, uint32_t index)
 
 void hj_member_table_dispose(struct hj_member_table *table)
 {
-    dispose((void **)table->chunks, table->chunk_count);
+    dispose_chunks((void **)table->chunks, table->chunk_count);
     *table = (struct hj_member_table){0};
 }
