@@ -1,5 +1,5 @@
-"""No two static functions of src/ have the same name: gdb, perf and a stack trace show the name alone. An inline function
-of a header is one function, however many files include it."""
+"""No two static functions of src/ have the same name: gdb, perf and a stack trace show the name alone. An inline
+function of a header is one function, however many files include it."""
 
 import collections
 import re
