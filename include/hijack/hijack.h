@@ -408,7 +408,7 @@ HIJACK_API int hijack_request_sse(hijack_stream **out, hijack_request *request, 
 
 /* Full hijack: takes the connection with nothing written to it. What followed the request on the wire comes as the
  * first DATA once credit is given. The socket belongs to the program; it starts with the request's user_data. Errors:
- * EINVAL, EHANDLE, EFORK, ESTATE (answered, or the body has not ended), ECLOSED, ENOMEM. */
+ * EINVAL, EHANDLE, EFORK, ESTATE, ECLOSED, ENOMEM. */
 HIJACK_API int hijack_request_hijack(hijack_socket **out, hijack_request *request);
 
 /* Partial hijack: writes a head of this status (100..999, 101 included) and these headers, then takes the connection.

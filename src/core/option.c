@@ -125,7 +125,7 @@ static const struct option options_known[] = {HJ_OPTIONS(NUMBER, STRING, CHOICE,
 #undef CHOICE
 #undef MODE
 
-static const struct option *find_option(enum hj_option_scope scope, struct hj_slice name)
+static const struct option *find(enum hj_option_scope scope, struct hj_slice name)
 {
     for (size_t i = 0; i < sizeof(options_known) / sizeof(options_known[0]); ++i)
         if (options_known[i].scope == scope && hj_slice_equal(options_known[i].name, name))
@@ -214,7 +214,7 @@ void hj_options_default(void *options, enum hj_option_scope scope)
 
 int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice name, struct hj_slice value)
 {
-    const struct option *option = find_option(scope, name);
+    const struct option *option = find(scope, name);
     if (option != NULL)
         return set(options, option, value);
     for (size_t i = 0; scope == HJ_SCOPE_ROUTE && i < sizeof(routes_planned) / sizeof(routes_planned[0]); ++i)
@@ -225,7 +225,7 @@ int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice nam
 
 int hj_option_get(char *out, size_t out_size, const void *options, enum hj_option_scope scope, struct hj_slice name)
 {
-    const struct option *option = find_option(scope, name);
+    const struct option *option = find(scope, name);
     if (option == NULL)
         return HIJACK_EOPTION;
     const char *field = (const char *)options + option->offset;

@@ -17,7 +17,7 @@
 enum hj_conn_kind {
     HJ_CONN_FREE,
     HJ_CONN_HEAD,      /* a request head is awaited */
-    HJ_CONN_BODY,      /* a request's body is read; the program gets the request when it is whole */
+    HJ_CONN_BODY,      /* a request's body is read, of which the program hears when it is whole */
     HJ_CONN_PENDING,   /* a request awaits its answer, or the end of its body */
     HJ_CONN_HELD,      /* a member, without a handle */
     HJ_CONN_STREAM,    /* channel is a stream */

@@ -36,7 +36,7 @@ void hj_transport_shutdown(struct hj_conn *conn);
  * connection any more. */
 void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, bool reset);
 
-/* What the poller is to report of this connection: HJ_POLL_*. */
+/* Tells the poller what to tell of this connection: HJ_POLL_*. */
 void hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest);
 
 /* Takes it out of the poller: it is dead, and only unread bytes keep it. */
