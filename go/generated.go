@@ -9,9 +9,9 @@ import (
 )
 
 // Version is the library's version that this package was made for.
-const Version = "0.1.0"
+const Version = "0.2.0"
 
-const versionNumber = 0x000100
+const versionNumber = 0x000200
 
 const eventSize = 40
 
@@ -45,7 +45,7 @@ const (
 	ErrInvalid Error = -1
 	// HIJACK_EHANDLE: the handle is NULL, freed, or of another kind
 	ErrHandle Error = -2
-	// HIJACK_ECLOSED: the connection has gone, or was closed or finished by the program
+	// HIJACK_ECLOSED: the connection is closed, or the program has closed or finished it
 	ErrClosed Error = -3
 	// HIJACK_EAGAIN: nothing was taken: over the high-water mark; HIJACK_EVENT_DRAINED follows
 	ErrWouldBlock Error = -4
@@ -75,11 +75,11 @@ const (
 	ErrVersion Error = -16
 	// HIJACK_ELIMIT: the process or the server has no descriptor, thread or connection left
 	ErrLimit Error = -17
-	// HIJACK_ETIMEDOUT: idle or head timeout, or the peer stopped acknowledging
+	// HIJACK_ETIMEDOUT: head, request or idle timeout, or the peer acknowledges or takes nothing
 	ErrTimedOut Error = -18
 	// HIJACK_ERESET: the peer reset the connection
 	ErrReset Error = -19
-	// HIJACK_ESLOW: a member could not keep up and its broadcaster's policy is to close
+	// HIJACK_ESLOW: a member could not keep up, and its broadcaster's policy is to close
 	ErrSlow Error = -20
 	// HIJACK_ESHUTDOWN: the server stops or has stopped
 	ErrShutdown Error = -21
@@ -91,7 +91,7 @@ const (
 	ErrNotSocket Error = -24
 	// HIJACK_ENOTSUP: not possible with this protocol, or with this version or build of the library
 	ErrNotSupported Error = -25
-	// HIJACK_EPROTOCOL: the peer broke the protocol's rules
+	// HIJACK_EPROTOCOL: the peer broke the protocol's rules (a chunked body, say)
 	ErrProtocol Error = -26
 	// HIJACK_ETLS: TLS: unusable certificate or key, failed handshake, or a peer that is not verified
 	ErrTLS Error = -27

@@ -18,7 +18,7 @@ func (h handle) c() C.uint64_t {
 	return C.uint64_t(h)
 }
 
-// LibraryVersion is the version of the C library that runs, "0.1.0".
+// LibraryVersion is the version of the C library that runs, "0.2.0".
 func LibraryVersion() string {
 	return C.GoString(C.hj_go_version_string())
 }

@@ -6,17 +6,17 @@
  * How to read this file
  *
  * - The library never calls the program. It puts events into a queue; the program polls them in batches.
- * - Functions that can fail return 0 or a positive number, or a negative HIJACK_E* code (hijack_strerror says it in
- *   words). On failure nothing has happened and no out-parameter has been touched.
+ * - Functions that can fail return 0 or a positive number, or a negative HIJACK_E* code (hijack_strerror
+ *   gives a sentence for it). On failure nothing has happened and no out-parameter has been touched.
  * - Unless a comment says otherwise, a function may be called from any thread at any time, never blocks, and copies
  *   what it is given before it returns. Out-parameters come first.
  * - Handles are opaque 64-bit values in the shape of pointers; the library checks each one. NULL, a freed handle or a
- *   handle of another kind gives HIJACK_EHANDLE; one whose connection has gone gives HIJACK_ECLOSED; one inherited
- *   through fork() gives HIJACK_EFORK.
+ *   handle of another kind gives HIJACK_EHANDLE; a handle whose connection is closed gives HIJACK_ECLOSED; a handle
+ *   inherited through fork() gives HIJACK_EFORK.
  * - Everything asked of one connection, and every publish, takes effect in the order of the calls.
- * - close is protocol, free is memory: *_free works in any order, from any thread, and NULL is a no-op. A freed handle
- *   gets no further event.
- * - Strings come with their length and need no terminating NUL. Where a length is 0 the pointer may be NULL.
+ * - Closing ends a connection; freeing releases a handle. *_free works in any order, from any thread, and NULL is a
+ *   no-op. A freed handle gets no further event.
+ * - Strings come with their length and need no terminating NUL. If a length is 0, the pointer may be NULL.
  * - A header block is one flat string, "name: value\r\nname: value\r\n", without the empty line. Names are tokens
  *   (RFC 9110 section 5.6.2); a name or value with CR, LF, NUL or another control character is HIJACK_EHEADER.
  * - Times are milliseconds, sizes are bytes.
@@ -63,7 +63,7 @@ typedef struct hijack_event {
 enum {
     HIJACK_EVENT_NONE = 0,
     /* A new request. handle: hijack_request, which the program must free. status: 0, data ends with the whole body; 1,
-     * the body is brought by hijack_request_read (option request_body). data: the head in one flat form, then the
+     * hijack_request_read asks for the body (option request_body). data: the head in one flat form, then the
      * body. The first line has five fields, split by one space: method, target, version, peer, scheme
      * ("GET /a?b=1 HTTP/1.1 127.0.0.1:50312 http"); later versions may append fields. Then one "name: value" line per
      * header, names in lower case, in the order received; every line ends with CRLF; an empty line; then the body,
@@ -72,15 +72,18 @@ enum {
     /* Bytes from the peer of a hijack_socket, or of the body of a hijack_request that is read in pieces, within the
      * credit given by hijack_socket_read or hijack_request_read. */
     HIJACK_EVENT_DATA = 2,
-    /* The peer of a hijack_socket will send no more (half-close); sending to it is still possible. Of a request: its
-     * body has ended; data: the trailers as a header block, may be empty. */
+    /* The peer of a hijack_socket will send no more, and all of its bytes have been delivered; sending to it is still
+     * possible, unless hijack_socket_shutdown was called: CLOSED then follows. Of a request that is read in pieces: its
+     * body has ended; data: the trailers as a header block (RFC 9110 section 6.5), may be empty. */
     HIJACK_EVENT_EOF = 3,
-    /* A stream or socket that answered HIJACK_EAGAIN can take more. Where one thread sends and another polls, it may be
-     * polled before that answer has returned; and it may come once too often. */
+    /* A stream or socket that answered HIJACK_EAGAIN can take more. If one thread sends and another polls, DRAINED may
+     * be polled before that send has returned. It may come once too often. */
     HIJACK_EVENT_DRAINED = 4,
-    /* The last event of a request, stream or socket. status: 0 if it ended as asked for (response handed over, request
-     * became something else, stream finished, socket closed), else the reason as HIJACK_E*: ECLOSED (the peer went),
-     * ERESET, ETIMEDOUT, ESLOW, ESHUTDOWN, EABORTED. The handle stays valid, and useless, until freed. */
+    /* The last event of a request, stream or socket. status: 0 if it ended as asked for (response written, request
+     * became something else, stream finished, socket closed), else the reason as HIJACK_E*: ECLOSED (the peer closed
+     * the connection), ERESET, ETIMEDOUT, ESLOW, ESHUTDOWN, EABORTED, EPROTOCOL (a body that breaks the rules), ENOMEM.
+     * Of a request that is read in pieces it comes when the request is answered and its body has ended. The handle
+     * stays valid until freed; calls on it return ECLOSED or ESTATE. */
     HIJACK_EVENT_CLOSED = 5,
     /* The last event of a detached socket. status: its descriptor, non-blocking, now the program's to close; data:
      * bytes already read from it and not yet delivered. */
@@ -89,12 +92,14 @@ enum {
     HIJACK_EVENT_STOPPED = 7,
     /* hijack_queue_wake was called (any number of times since the last one). */
     HIJACK_EVENT_WAKE = 8,
-    /* The peer's FIN was seen while nobody read. Not a last event; comes at most once; unread bytes may still come. */
+    /* The peer of a request, stream or socket has ended its sending side (FIN) while nobody read: it has closed the
+     * connection, or has only no more to send. Comes at most once for each handle, and is not a last event: unread
+     * bytes may still come, and answering or sending is still possible. */
     HIJACK_EVENT_HANGUP = 9,
     /* A message, or a piece of one, of a socket in message mode. status: HIJACK_MESSAGE_*. It uses credit by its bytes.
      * Not delivered yet. */
     HIJACK_EVENT_MESSAGE = 10,
-    /* A connection that the program asked for is there. handle: hijack_socket; data: the peer's address. Not delivered
+    /* A connection that the program asked for is open. handle: hijack_socket; data: the peer's address. Not delivered
      * yet. */
     HIJACK_EVENT_CONNECTED = 11,
     /* Members joined or left. handle: hijack_broadcaster. data: 16-byte records in native byte order, in the order in
@@ -119,7 +124,7 @@ enum {
     HIJACK_OK = 0,
     HIJACK_EINVAL = -1,     /* an argument is out of its domain (NULL, a bad length, a status not in 100..999) */
     HIJACK_EHANDLE = -2,    /* the handle is NULL, freed, or of another kind */
-    HIJACK_ECLOSED = -3,    /* the connection has gone, or was closed or finished by the program */
+    HIJACK_ECLOSED = -3,    /* the connection is closed, or the program has closed or finished it */
     HIJACK_EAGAIN = -4,     /* nothing was taken: over the high-water mark; HIJACK_EVENT_DRAINED follows */
     HIJACK_ENOMEM = -5,     /* out of memory */
     HIJACK_EFORK = -6,      /* the handle belongs to the parent process */
@@ -134,15 +139,15 @@ enum {
     HIJACK_ETOOBIG = -15,   /* more bytes than the limit, or than fit into out; a unix path over 107 bytes */
     HIJACK_EVERSION = -16,  /* program and library were made for different versions */
     HIJACK_ELIMIT = -17,    /* the process or the server has no descriptor, thread or connection left */
-    HIJACK_ETIMEDOUT = -18, /* idle or head timeout, or the peer stopped acknowledging */
+    HIJACK_ETIMEDOUT = -18, /* head, request or idle timeout, or the peer acknowledges or takes nothing */
     HIJACK_ERESET = -19,    /* the peer reset the connection */
-    HIJACK_ESLOW = -20,     /* a member could not keep up and its broadcaster's policy is to close */
+    HIJACK_ESLOW = -20,     /* a member could not keep up, and its broadcaster's policy is to close */
     HIJACK_ESHUTDOWN = -21, /* the server stops or has stopped */
     HIJACK_EIO = -22,       /* the operating system failed in an unexpected way */
     HIJACK_EABORTED = -23,  /* the program aborted it */
     HIJACK_ENOTSOCK = -24,  /* the descriptor is not a socket of the needed sort: connected (adopt), listening (fd:) */
     HIJACK_ENOTSUP = -25,   /* not possible with this protocol, or with this version or build of the library */
-    HIJACK_EPROTOCOL = -26, /* the peer broke the protocol's rules */
+    HIJACK_EPROTOCOL = -26, /* the peer broke the protocol's rules (a chunked body, say) */
     HIJACK_ETLS = -27,      /* TLS: unusable certificate or key, failed handshake, or a peer that is not verified */
     HIJACK_EREFUSED = -28,  /* the other side refused the connection */
     HIJACK_ENOENT = -29,    /* no such file or folder (a unix path, a certificate) */
@@ -172,11 +177,11 @@ enum {
 /* The version of the library that runs, as HIJACK_VERSION_NUMBER counts it: major << 16 | minor << 8 | patch. */
 HIJACK_API uint32_t hijack_version(void);
 
-/* The same as text, "0.1.0". Static memory. */
+/* The version as text, "0.2.0". Static memory. */
 HIJACK_API const char *hijack_version_string(void);
 
-/* Whether a program built with this header_version (pass HIJACK_VERSION_NUMBER) can run on this library: same major,
- * and for major 0 same minor; the library not older than the header. Errors: EVERSION. */
+/* Whether a program built with this header_version (pass HIJACK_VERSION_NUMBER) can run on this library: same major
+ * version, for major 0 also the same minor version, and the library not older than the header. Errors: EVERSION. */
 HIJACK_API int hijack_check_version(uint32_t header_version);
 
 /* A sentence for a HIJACK_E* code, and its name ("HIJACK_EAGAIN"). Never NULL, for any number. Static memory. */
@@ -198,7 +203,8 @@ HIJACK_API const char *hijack_options(void);
  * Errors: EHANDLE, EFORK. */
 HIJACK_API int hijack_handle_set_user_data(void *handle, uint64_t user_data);
 
-/* Errors: EHANDLE, EFORK. */
+/* The number that was set last, 0 at first; a request starts with its server's, a stream or socket with its request's.
+ * Errors: EINVAL, EHANDLE, EFORK. */
 HIJACK_API int hijack_handle_user_data(uint64_t *out, void *handle);
 
 /* ------------------------------------------------------------------------------------------------------------------
@@ -219,18 +225,18 @@ HIJACK_API int hijack_queue_set(hijack_queue *queue, const char *name, size_t na
  * EHANDLE, EFORK. */
 HIJACK_API int hijack_queue_fd(hijack_queue *queue);
 
-/* Moves up to max events into out and returns how many, 0 if none came in time. timeout_ms: 0 returns at once, negative
- * waits without end. Waits with poll(2), so that a signal ends it: it then returns 0. Ends the life of the payloads of
- * the poll before. One thread at a time per queue: a second one gets EBUSY. Blocks as long as timeout_ms says.
- * Errors: EINVAL, EHANDLE, EFORK, EBUSY, EIO. */
+/* Moves up to max events into out and returns how many, 0 if none came in time. timeout_ms: 0 returns immediately,
+ * negative waits without a limit. Waits with poll(2), so that a signal ends it: it then returns 0. Invalidates the
+ * payloads returned by the last poll. One thread at a time per queue: a second one gets EBUSY. Blocks for at most
+ * timeout_ms. Errors: EINVAL, EHANDLE, EFORK, EBUSY, EIO. */
 HIJACK_API int hijack_queue_poll(hijack_event *out, hijack_queue *queue, uint32_t max, int timeout_ms);
 
-/* Puts a WAKE event into the queue, so that a waiting poll returns. Async-signal-safe it is not. Errors: EHANDLE,
- * EFORK. */
+/* Puts a WAKE event into the queue, so that a waiting poll returns. Do not call it from a signal handler. Errors:
+ * EHANDLE, EFORK, ENOMEM. */
 HIJACK_API int hijack_queue_wake(hijack_queue *queue);
 
-/* Ends the payloads of the last poll. Descriptors in DETACHED events that were never polled are closed. Not while
- * another thread polls it. */
+/* Invalidates the payloads returned by the last poll. Waiting events are dropped: their requests are answered with 500,
+ * their descriptors (DETACHED) closed. Not while another thread polls the queue. */
 HIJACK_API void hijack_queue_free(hijack_queue *queue);
 
 /* ------------------------------------------------------------------------------------------------------------------
@@ -249,40 +255,40 @@ HIJACK_API int hijack_server_set(hijack_server *server, const char *name, size_t
  */
 HIJACK_API int hijack_server_get(char *out, size_t out_size, hijack_server *server, const char *name, size_t name_len);
 
-/* Adds an address to listen on; before start; binds at once. Forms: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all
- * interfaces, IPv6 and IPv4; IPv4 alone if the machine has no IPv6), "localhost:0" (port 0: a free one), "unix:/path"
- * (an old socket there that nobody answers is replaced; the file has the rights of option unix_mode and is removed at
- * stop), "fd:3" (a listening socket that was inherited; the server owns it afterwards). Names other than localhost are
- * not resolved. Returns the port, or 0 if there is none. Errors: EINVAL, EHANDLE, EFORK, ESTATE, ENOMEM, ELIMIT, EIO;
- * EADDR (cannot be understood), ERANGE (port over 65535), ETOOBIG (unix path over 107 bytes), ENOENT (the folder of the
- * unix path is missing), EADDRNOTAVAIL (no such host or interface, or not an address of this machine), EADDRINUSE,
- * EACCES, ENOTSOCK (fd: is not a listening stream socket). */
+/* Adds an address to listen on and binds it immediately; before start. Forms: "127.0.0.1:8080", "[::1]:8080", "*:8080"
+ * (all interfaces, IPv6 and IPv4; IPv4 alone if the machine has no IPv6), "localhost:0" (port 0: a free one),
+ * "unix:/path" (an old socket there that nobody answers is replaced; the file has the rights of option unix_mode and is
+ * removed at stop), "fd:3" (a listening socket that was inherited; the server owns it afterwards). Names other than
+ * localhost are not resolved. Returns the port, or 0 if there is none. Errors: EINVAL, EHANDLE, EFORK, ESTATE, ENOMEM,
+ * ELIMIT, EIO; EADDR (cannot be understood), ERANGE (port over 65535), ETOOBIG (unix path over 107 bytes), ENOENT (the
+ * folder of the unix path is missing), EADDRNOTAVAIL (no such host or interface, or not an address of this machine),
+ * EADDRINUSE, EACCES, ENOTSOCK (fd: is not a listening stream socket). */
 HIJACK_API int hijack_server_listen(hijack_server *server, const char *address, size_t address_len);
 
 /* Writes the address of the index-th listener ("127.0.0.1:41873") and a NUL to out; returns its length. Errors: EINVAL,
  * EHANDLE, EFORK, ETOOBIG; ERANGE (no such index). */
 HIJACK_API int hijack_server_address(char *out, size_t out_size, hijack_server *server, uint32_t index);
 
-/* One more queue: connections are dealt out to the queue of hijack_server_new and these in turn, each connection's
- * requests staying with one queue. For programs with several polling threads. Before start. Errors: EHANDLE, EFORK,
+/* One more queue: connections are assigned to the queue of hijack_server_new and these in turn; all requests of one
+ * connection go to one queue. For programs with several polling threads. Before start. Errors: EHANDLE, EFORK,
  * ESTATE, ENOMEM. */
 HIJACK_API int hijack_server_add_queue(hijack_server *server, hijack_queue *queue);
 
 /* Requests whose path (target up to '?') equals path go to this queue instead; before start. Errors: EINVAL (path does
- * not start with '/'), EHANDLE, EFORK, ESTATE (routed already), ENOMEM. */
+ * not start with '/', or has a '?'), EHANDLE, EFORK, ESTATE (routed or held already, or started), ENOMEM. */
 HIJACK_API int hijack_server_route(hijack_server *server, const char *path, size_t path_len, hijack_queue *queue);
 
-/* Sets an option of scope "route" for the requests of path; a trailing '*' means all paths that begin so.
- * An exact path comes before prefixes, a longer prefix before a shorter one; what none of them sets is the server's.
- * Before start, in any order with route and hold. Errors: EINVAL (path does not start with '/'), EHANDLE, EFORK,
- * EOPTION, ERANGE, ESTATE, ENOTSUP (user_data, position and long_poll_ms are not served yet), ENOMEM. */
+/* Sets an option of scope "route" for the requests of path; a trailing '*' means all paths that begin so. An exact path
+ * comes before prefixes, a longer prefix before a shorter one; what none of them sets is the server's. Before start, in
+ * any order with route and hold. Errors: EINVAL (path does not start with '/'), EHANDLE, EFORK, EOPTION, ERANGE,
+ * ESTATE, ENOTSUP (user_data, position and long_poll_ms are not served yet), ENOMEM. */
 HIJACK_API int hijack_server_route_set(hijack_server *server, const char *path, size_t path_len, const char *name,
                                        size_t name_len, const char *value, size_t value_len);
 
-/* Holds a route: each GET of path becomes a member of broadcaster at once, on the loop's thread, without an event or
- * handle. kind: HIJACK_HOLD_RAW, _STREAM or _SSE. headers: added to the response head (none with RAW). HEAD is answered
- * with the head alone; other methods of this path go to the queue. What a member sends is not read. Before start.
- * Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE, ENOTSUP (kind), ENOMEM. */
+/* Holds a route: each GET of path without a body becomes a member of broadcaster immediately, on the loop's thread,
+ * without an event or handle. kind: HIJACK_HOLD_RAW, _STREAM or _SSE. headers: added to the response head (none with
+ * RAW). HEAD is answered with the head alone; other methods of this path go to the server's queues. What a member sends
+ * is not read. Before start. Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE, ENOTSUP (kind), ENOMEM. */
 HIJACK_API int hijack_server_hold(hijack_server *server, const char *path, size_t path_len, uint32_t kind,
                                   const char *headers, size_t headers_len, hijack_broadcaster *broadcaster);
 
@@ -291,8 +297,9 @@ HIJACK_API int hijack_server_hold(hijack_server *server, const char *path, size_
  * closed it). */
 HIJACK_API int hijack_server_start(hijack_server *server);
 
-/* Stops accepting, lets open requests and streams finish, closes held members spread evenly over deadline_ms, and
- * everything that is left at the deadline; then STOPPED comes. Errors: EHANDLE, EFORK, ESTATE (not running). */
+/* Stops accepting, serves what has arrived, lets open requests and streams finish, and closes held members spread
+ * evenly over deadline_ms; what is left is closed at the deadline. Then STOPPED comes. Returns immediately. Errors:
+ * EHANDLE, EFORK, ESTATE (not running), ENOMEM. */
 HIJACK_API int hijack_server_drain(hijack_server *server, uint32_t deadline_ms);
 
 /* Stops now: every connection is closed, every open handle gets its last event, the threads are joined, STOPPED is
@@ -303,7 +310,7 @@ HIJACK_API int hijack_server_stop(hijack_server *server);
 enum {
     HIJACK_STAT_CONNECTIONS = 0,      /* open now, all kinds */
     HIJACK_STAT_READING = 1,          /* open now: waiting for, or reading, a request head */
-    HIJACK_STAT_HTTP = 2,             /* open now: with libh2o, in a request or between two */
+    HIJACK_STAT_HTTP = 2,             /* open now: a request is being read or answered */
     HIJACK_STAT_STREAMS = 3,          /* open now: hijack_stream */
     HIJACK_STAT_SOCKETS = 4,          /* open now: hijack_socket */
     HIJACK_STAT_HELD = 5,             /* open now: held by a broadcaster alone, without a handle */
@@ -313,15 +320,15 @@ enum {
     HIJACK_STAT_DETACHED = 9,         /* connections given to the program */
     HIJACK_STAT_REQUESTS = 10,        /* requests delivered as events */
     HIJACK_STAT_BAD_REQUESTS = 11,    /* requests refused by the library with a 4xx */
-    HIJACK_STAT_CLOSED_OK = 12,       /* closed in order: response sent, finished, closed by the program */
-    HIJACK_STAT_CLOSED_PEER = 13,     /* closed or reset by the peer */
+    HIJACK_STAT_CLOSED_OK = 12,       /* closed as asked: response sent, finished, closed by the program */
+    HIJACK_STAT_CLOSED_PEER = 13,     /* closed or reset by the peer, or refused with a 4xx */
     HIJACK_STAT_CLOSED_TIMEOUT = 14,  /* closed by a timeout: head, request, idle, ack or stall */
-    HIJACK_STAT_CLOSED_SLOW = 15,     /* closed because the backlog was over its limit */
-    HIJACK_STAT_CLOSED_ABORTED = 16,  /* aborted by the program */
+    HIJACK_STAT_CLOSED_SLOW = 15,     /* reset because the backlog was over its limit */
+    HIJACK_STAT_CLOSED_ABORTED = 16,  /* aborted by the program, or out of memory */
     HIJACK_STAT_CLOSED_SHUTDOWN = 17, /* closed by drain or stop */
     HIJACK_STAT_EVENTS_QUEUED = 18,   /* events waiting in this server's queues now */
-    HIJACK_STAT_BYTES_IN = 19,        /* read from held connections and request heads */
-    HIJACK_STAT_BYTES_OUT = 20,       /* written to held connections */
+    HIJACK_STAT_BYTES_IN = 19,        /* read from connections */
+    HIJACK_STAT_BYTES_OUT = 20,       /* written to connections */
     HIJACK_STAT_BACKLOG_BYTES = 21,   /* waiting for slow peers now */
     HIJACK_STAT_PUBLISHED = 22,       /* messages published */
     HIJACK_STAT_DELIVERED = 23,       /* message copies handed to the kernel or to a backlog */
@@ -340,7 +347,7 @@ HIJACK_API const char *hijack_server_stat_name(uint32_t index);
 
 /* Takes a connected stream socket from elsewhere (another server's hijack) as a hijack_socket. unread: bytes that were
  * read from it already and come first as DATA. On success the descriptor is the library's: the program must not use or
- * close it again (dup it first where its old owner will close it); on failure it stays the program's. The socket starts
+ * close it again (dup it first if its old owner will close it); on failure it stays the program's. The socket starts
  * with the server's user_data; its events go to the server's first queue. Errors: EINVAL, EHANDLE, EFORK, ENOTSOCK,
  * ESTATE (not running, or without a queue), ESHUTDOWN, ELIMIT, ENOMEM. */
 HIJACK_API int hijack_server_adopt(hijack_socket **out, hijack_server *server, int fd, const char *unread,
@@ -359,7 +366,7 @@ HIJACK_API void hijack_server_free(hijack_server *server);
 /* ------------------------------------------------------------------------------------------------------------------
  * Request
  *
- * Pointers that the accessors give live until the request is freed.
+ * Pointers returned by the accessors are valid until the request is freed.
  * ---------------------------------------------------------------------------------------------------------------- */
 
 /* The parts of the head. method and target as sent; version "HTTP/1.0" or "HTTP/1.1"; peer "127.0.0.1:50312",
@@ -377,24 +384,25 @@ HIJACK_API int hijack_request_headers(const char **out, size_t *out_len, hijack_
 HIJACK_API int hijack_request_header(const char **out, size_t *out_len, hijack_request *request, const char *name,
                                      size_t name_len, uint32_t index);
 
-/* The whole body, decoded; out_len 0 where there is none. Errors: EINVAL, EHANDLE, EFORK. */
+/* The whole body, decoded; length 0 if there is none, or if it is read in pieces. Errors: EINVAL, EHANDLE, EFORK. */
 HIJACK_API int hijack_request_body(const char **out, size_t *out_len, hijack_request *request);
 
 /* Answers. status 200..999; Date, Content-Length and Connection are the library's (a Content-Length in headers must
- * equal body_len, but for HEAD and 304; "Connection: close" closes after it; Transfer-Encoding is refused). A body to
- * HEAD, 204 or 304 is not sent. CLOSED follows when the response has been handed over. Errors: EINVAL, EHANDLE, EFORK,
- * EHEADER, ESTATE (answered already), ECLOSED, ENOMEM. */
+ * equal body_len, except for HEAD and 304; "Connection: close" closes after the response; Transfer-Encoding is
+ * refused). A body to HEAD, 204, 205 or 304 is not sent. CLOSED follows when the response has been accepted for
+ * writing. Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE (answered already), ECLOSED, ENOMEM. */
 HIJACK_API int hijack_request_respond(hijack_request *request, uint32_t status, const char *headers, size_t headers_len,
                                       const char *body, size_t body_len);
 
 /* Answers with a head and turns the rest of the response into a stream. HTTP/1.1: chunked (RFC 9112 section 7.1),
- * or as many bytes as a Content-Length in headers says; HTTP/1.0: until close. The request stays readable until freed.
- * The stream belongs to the program; it starts with the request's user_data. Errors: as hijack_request_respond. */
+ * or as many bytes as a Content-Length in headers announces; HTTP/1.0: until close. The request stays readable until
+ * freed. The stream belongs to the program; it starts with the request's user_data. Errors: as hijack_request_respond.
+ */
 HIJACK_API int hijack_request_stream(hijack_stream **out, hijack_request *request, uint32_t status, const char *headers,
                                      size_t headers_len);
 
-/* The same with the head of Server-Sent Events (200, text/event-stream, no-cache) and heartbeats while it is silent
- * (option heartbeat_ms). headers are added. */
+/* As hijack_request_stream, with the head of Server-Sent Events (200, text/event-stream, no-cache) and heartbeats while
+ * the stream is silent (option heartbeat_ms). headers are added; a Content-Length among them is EHEADER. */
 HIJACK_API int hijack_request_sse(hijack_stream **out, hijack_request *request, const char *headers,
                                   size_t headers_len);
 
@@ -403,8 +411,8 @@ HIJACK_API int hijack_request_sse(hijack_stream **out, hijack_request *request, 
  * EINVAL, EHANDLE, EFORK, ESTATE, ECLOSED, ENOMEM. */
 HIJACK_API int hijack_request_hijack(hijack_socket **out, hijack_request *request);
 
-/* Partial hijack: writes a head of this status (101 too) and these headers, then the same. "Connection: close" is added
- * unless headers has a Connection. Errors: as above, and EHEADER. */
+/* Partial hijack: writes a head of this status (100..999, 101 included) and these headers, then takes the connection.
+ * "Connection: close" is added unless headers has a Connection. Errors: as hijack_request_hijack, and EHEADER. */
 HIJACK_API int hijack_request_hijack_partial(hijack_socket **out, hijack_request *request, uint32_t status,
                                              const char *headers, size_t headers_len);
 
@@ -417,10 +425,11 @@ HIJACK_API int hijack_request_info(const char **out, size_t *out_len, hijack_req
                                    size_t name_len);
 
 /* Adds credit for the body of a request whose REQUEST event had status 1 (option request_body): DATA events within it,
- * then EOF, whose data is the trailers as a header block and may be empty. Waiting peers get 100 Continue with the
- * first credit. The request may be answered before its body has ended: CLOSED then comes when both are done. Freed
- * before, the rest is thrown away, or the connection closed if that is much. Errors: EINVAL (0), EHANDLE, EFORK, ESTATE
- * (status was 0), ECLOSED, ENOMEM. */
+ * then EOF, whose data is the trailers as a header block and may be empty. A peer that waits for 100 Continue
+ * (RFC 9110 section 10.1.1) gets it with the first credit. The request may be answered before its body has ended:
+ * CLOSED then comes when both are done. If it is freed before, up to 256 KiB of the rest are thrown away; if more
+ * comes, the connection closes after the answer. Errors: EINVAL (0), EHANDLE, EFORK, ESTATE (status was 0), ECLOSED,
+ * ENOMEM. */
 HIJACK_API int hijack_request_read(hijack_request *request, uint64_t credit);
 
 /* Makes the connection a member of broadcaster, without a handle of its own; kind and headers as hijack_server_hold.
@@ -430,7 +439,7 @@ HIJACK_API int hijack_request_hold(hijack_request *request, hijack_broadcaster *
                                    uint64_t user_data, const char *headers, size_t headers_len, const char *first,
                                    size_t first_len, const char *position, size_t position_len);
 
-/* A request freed unanswered is answered with 500. */
+/* A request freed unanswered is answered with 500, and its connection is closed. */
 HIJACK_API void hijack_request_free(hijack_request *request);
 
 /* ------------------------------------------------------------------------------------------------------------------
@@ -438,7 +447,7 @@ HIJACK_API void hijack_request_free(hijack_request *request);
  * ---------------------------------------------------------------------------------------------------------------- */
 
 /* Sends a piece of the body, all of it or nothing. Taken while less than high_water_bytes wait, else EAGAIN. Errors:
- * EINVAL, EHANDLE, EFORK, EAGAIN, ECLOSED, ETOOBIG (more than the Content-Length said), ENOMEM. */
+ * EINVAL, EHANDLE, EFORK, EAGAIN, ECLOSED, ETOOBIG (more than the Content-Length allows), ENOMEM. */
 HIJACK_API int hijack_stream_send(hijack_stream *stream, const char *data, size_t len);
 
 /* Sends one SSE event (WHATWG HTML, section "Server-sent events"). event: left out if its length is 0. id: left out if
@@ -451,9 +460,9 @@ HIJACK_API int hijack_stream_send_sse(hijack_stream *stream, const char *event, 
 /* Sends an SSE comment; each line of text becomes one comment line. Errors: as hijack_stream_send. */
 HIJACK_API int hijack_stream_send_comment(hijack_stream *stream, const char *text, size_t len);
 
-/* Ends the body after what was sent; the connection serves further requests if HTTP allows it. CLOSED follows once all
+/* Ends the body after what was sent; the connection serves further requests if HTTP allows it. CLOSED follows when all
  * is written. A body shorter than its Content-Length is aborted instead. trailers: a header block, or none (RFC 9110
- * section 6.5); left out where the body is not chunked. Errors: EINVAL, EHANDLE, EFORK, ECLOSED, EHEADER, ENOMEM. */
+ * section 6.5); left out if the body is not chunked. Errors: EINVAL, EHANDLE, EFORK, ECLOSED, EHEADER, ENOMEM. */
 HIJACK_API int hijack_stream_finish(hijack_stream *stream, const char *trailers, size_t trailers_len);
 
 /* Cuts the connection so that the client sees a broken body. CLOSED (EABORTED) follows. Errors: EHANDLE, EFORK,
@@ -467,31 +476,32 @@ HIJACK_API void hijack_stream_free(hijack_stream *stream);
  * Socket
  * ---------------------------------------------------------------------------------------------------------------- */
 
-/* Adds credit: up to this many more bytes will be read and come as DATA. A new socket has none. UINT64_MAX: no limit
- * from here on. Errors: EINVAL (0), EHANDLE, EFORK, ECLOSED, ESTATE (detached), ENOMEM. */
+/* Adds credit: up to this many more bytes will be read and come as DATA. A new socket has no credit. UINT64_MAX: no
+ * limit afterwards. Errors: EINVAL (0), EHANDLE, EFORK, ECLOSED, ESTATE (detached), ENOMEM. */
 HIJACK_API int hijack_socket_read(hijack_socket *socket, uint64_t credit);
 
 /* Sends bytes, all or none; see hijack_stream_send. Errors: EINVAL, EHANDLE, EFORK, EAGAIN, ECLOSED (also after
  * shutdown), ENOMEM. */
 HIJACK_API int hijack_socket_send(hijack_socket *socket, const char *data, size_t len);
 
-/* Half-close: no more is sent after what was; reading goes on. When the peer ends too, CLOSED comes by itself. Errors:
- * EHANDLE, EFORK, ECLOSED, ESTATE (detached), ENOMEM. */
+/* Half-close: no more is sent after what was; reading goes on. When the peer ends its side, EOF comes, then CLOSED with
+ * status 0. Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached), ENOMEM. */
 HIJACK_API int hijack_socket_shutdown(hijack_socket *socket);
 
-/* Closes in order, after what was sent is written; nothing more is read. CLOSED follows. Errors: EHANDLE, EFORK,
+/* Closes gracefully, after what was sent is written; nothing more is read. CLOSED follows. Errors: EHANDLE, EFORK,
  * ECLOSED, ESTATE (detached), ENOMEM. */
 HIJACK_API int hijack_socket_close(hijack_socket *socket);
 
-/* Resets the connection at once (TCP RST), unsent bytes are lost. CLOSED (EABORTED) follows. Errors: EHANDLE, EFORK,
- * ECLOSED, ENOMEM. */
+/* Resets the connection immediately (TCP RST); unsent bytes are lost. CLOSED (EABORTED) follows. Errors: EHANDLE,
+ * EFORK, ECLOSED, ENOMEM. */
 HIJACK_API int hijack_socket_abort(hijack_socket *socket);
 
 /* Gives the descriptor to the program, after what was sent is written: DETACHED follows with it (or CLOSED, if the peer
- * goes first). It leaves its broadcasters. Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached already), ENOMEM. */
+ * ends the connection first). It leaves its broadcasters. Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached already),
+ * ENOMEM. */
 HIJACK_API int hijack_socket_detach(hijack_socket *socket);
 
-/* An open socket that is a broadcaster's member lives on as such; one that is closing finishes that; any other is
+/* An open socket that is a broadcaster's member lives on as such; a socket that is closing finishes that; any other is
  * aborted. A descriptor in a DETACHED event that was not yet polled is closed. */
 HIJACK_API void hijack_socket_free(hijack_socket *socket);
 
@@ -506,14 +516,14 @@ HIJACK_API void hijack_socket_free(hijack_socket *socket);
  * Errors: EINVAL, EHANDLE, EFORK, ENOMEM. */
 HIJACK_API int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *server);
 
-/* Sets an option of scope "broadcaster" by name. Applies to messages published from here on. Errors: EINVAL, EHANDLE,
+/* Sets an option of scope "broadcaster" by name. Applies to messages published afterwards. Errors: EINVAL, EHANDLE,
  * EFORK, EOPTION, ERANGE. */
 HIJACK_API int hijack_broadcaster_set(hijack_broadcaster *broadcaster, const char *name, size_t name_len,
                                       const char *value, size_t value_len);
 
-/* Makes a stream or socket of the same server a member; one may be a member of many. user_data and position are not
- * served yet: ENOTSUP unless 0 and empty. Errors: EHANDLE, EFORK, ECLOSED, EINVAL (another server's, or a stream with a
- * Content-Length), ESTATE (a member already), ENOTSUP, ENOMEM. */
+/* Makes a stream or socket of the same server a member; it may be a member of several broadcasters. user_data and
+ * position are not served yet: ENOTSUP unless 0 and empty. Errors: EHANDLE, EFORK, ECLOSED, EINVAL (another server's,
+ * or a stream with a Content-Length), ESTATE (a member already), ENOTSUP, ENOMEM. */
 HIJACK_API int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket, uint64_t user_data,
                                       const char *position, size_t position_len);
 
@@ -530,21 +540,22 @@ HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd,
                                         const char *position, size_t position_len);
 
 /* Sends data to every member: as it is to raw and stream members, as one SSE event to SSE members. type:
- * HIJACK_MESSAGE_TEXT or _BINARY, which differ for WebSocket members alone. Never waits. Returns
- * how many members it was addressed to; one that joins through a held route at this very moment may get it uncounted.
+ * HIJACK_MESSAGE_TEXT or _BINARY, which differ for WebSocket members alone. Never waits. Returns how many members it
+ * was addressed to; a member that joins through a held route at this moment may get it uncounted. All members get
+ * concurrent publishes in one order.
  * Errors: EINVAL, EHANDLE, EFORK, ESTATE (the server never started), ESHUTDOWN, ETOOBIG (over 16 MiB), EAGAIN (256 MiB
  * of messages wait for the server's threads; no event follows), ENOMEM. */
 HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, uint32_t type, const char *data, size_t len);
 
-/* The same with SSE fields (as hijack_stream_send_sse; raw members get the data alone) and a key for the overflow
+/* Publishes with SSE fields (as hijack_stream_send_sse; raw members get the data alone) and a key for the overflow
  * policy "latest": an unsent message is replaced by a newer one of the same key. Lengths may be 0; data is always sent.
  * Errors: as publish. */
 HIJACK_API int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, const char *event, size_t event_len,
                                               const char *id, size_t id_len, const char *data, size_t data_len,
                                               const char *key, size_t key_len);
 
-/* Ends every member in order: streams finish, sockets close, each after what was published before. The broadcaster can
- * be used on. Errors: EHANDLE, EFORK, ENOMEM. */
+/* Ends every member gracefully: streams finish, sockets close, each after what was published before. The broadcaster
+ * remains usable. Errors: EHANDLE, EFORK, ENOMEM. */
 HIJACK_API int hijack_broadcaster_close(hijack_broadcaster *broadcaster);
 
 /* Members now. Errors: EHANDLE, EFORK. */
@@ -556,15 +567,15 @@ enum {
     HIJACK_BROADCASTER_STAT_PUBLISHED = 1, /* messages published */
     HIJACK_BROADCASTER_STAT_DELIVERED = 2, /* message copies handed to the kernel or to a backlog */
     HIJACK_BROADCASTER_STAT_DROPPED = 3,   /* message copies dropped by the policy */
-    HIJACK_BROADCASTER_STAT_CLOSED = 4,    /* members closed by the policy */
+    HIJACK_BROADCASTER_STAT_CLOSED = 4,    /* members reset by the policy */
     HIJACK_BROADCASTER_STAT_COUNT = 5
 };
 
 /* Writes the first count values to out and returns how many there are in all. Errors: EINVAL, EHANDLE, EFORK. */
 HIJACK_API int hijack_broadcaster_stats(uint64_t *out, uint32_t count, hijack_broadcaster *broadcaster);
 
-/* Members without a handle stay connected until they leave or the server stops; hijack_broadcaster_close first where
- * that is not wanted. */
+/* Members without a handle stay connected until they leave or the server stops; call hijack_broadcaster_close first if
+ * they should not. */
 HIJACK_API void hijack_broadcaster_free(hijack_broadcaster *broadcaster);
 
 #ifdef __cplusplus

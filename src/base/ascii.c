@@ -1,4 +1,4 @@
-/* The table of byte classes and the small readers on top of it; see ascii.h. No state; any thread. */
+/* The table of byte classes and the small parsers on top of it; see ascii.h. No state; any thread. */
 #include "base/ascii.h"
 
 /* One byte for each byte, 16 a row; the unit test derives each entry from the RFC's sets again. */

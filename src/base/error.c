@@ -16,7 +16,7 @@ static const struct error errors[] = {
 #undef ENTRY
 };
 
-static const struct error *find(int code)
+static const struct error *find_error(int code)
 {
     const int count = (int)(sizeof(errors) / sizeof(errors[0]));
     return code <= 0 && code > -count && errors[-code].name != NULL ? &errors[-code] : NULL;
@@ -26,12 +26,12 @@ const char *hijack_strerror(int code)
 {
     if (code > 0)
         return errors[0].sentence; /* functions that count return positive numbers */
-    const struct error *error = find(code);
+    const struct error *error = find_error(code);
     return error != NULL ? error->sentence : "unknown error code; the library may be newer than the program";
 }
 
 const char *hijack_errname(int code)
 {
-    const struct error *error = find(code > 0 ? 0 : code);
+    const struct error *error = find_error(code > 0 ? 0 : code);
     return error != NULL ? error->name : "HIJACK_UNKNOWN";
 }

@@ -23,7 +23,7 @@ struct hj_object {
     void *handle;               /* constant after hj_handle_new */
     _Atomic uint64_t user_data; /* any thread */
     void (*destroy)(struct hj_object *object);
-    struct hj_object *next_freed; /* in the mailbox that is told of the end of its handle; guarded by that */
+    struct hj_object *next_freed; /* in the list of the mailbox that it was pushed into; guarded by that */
 };
 
 void hj_object_init(struct hj_object *object, enum hj_kind kind, void (*destroy)(struct hj_object *object));

@@ -41,7 +41,7 @@ void hj_chunked_init(struct hj_chunked *chunked, uint64_t max_body_bytes)
     *chunked = (struct hj_chunked){.room = max_body_bytes, .state = SIZE};
 }
 
-static int refuse(const char **problem, int status, const char *why)
+static int refuse_body(const char **problem, int status, const char *why)
 {
     *problem = why;
     return -status;
@@ -55,9 +55,9 @@ static unsigned hex_value(char c)
 static int take_digit(struct hj_chunked *chunked, unsigned digit, const char **problem)
 {
     if (chunked->digits == HJ_CHUNKED_MAX_DIGITS)
-        return refuse(problem, 400, "a chunk size has more than 16 digits");
+        return refuse_body(problem, 400, "a chunk size has more than 16 digits");
     if (digit > chunked->room || chunked->left > (chunked->room - digit) / 16)
-        return refuse(problem, 413, "the body is over the limit (option max_body_bytes)");
+        return refuse_body(problem, 413, "the body is over the limit (option max_body_bytes)");
     chunked->left = chunked->left * 16 + digit;
     ++chunked->digits;
     return 0;
@@ -105,18 +105,18 @@ static int take_size_line(struct hj_chunked *chunked, char c, const char **probl
         if (hj_ascii_is(c, HJ_ASCII_HEX))
             return take_digit(chunked, hex_value(c), problem);
         if (chunked->digits == 0)
-            return refuse(problem, 400, "a chunk does not start with its size in hexadecimal digits");
+            return refuse_body(problem, 400, "a chunk does not start with its size in hexadecimal digits");
         next = after_complete(c, BEFORE_SEMI);
         if (next == REFUSED)
-            return refuse(problem, 400, "a chunk size is not followed by CRLF or an extension");
+            return refuse_body(problem, 400, "a chunk size is not followed by CRLF or an extension");
     } else {
         next = next_in_extension((enum state)chunked->state, c);
         if (next == REFUSED)
-            return refuse(problem, 400, "a chunk extension is not \";name=value\"");
+            return refuse_body(problem, 400, "a chunk extension is not \";name=value\"");
     }
     if (next != SIZE_LF) {
         if (chunked->extension == HJ_CHUNKED_MAX_EXTENSION || chunked->extensions == HJ_CHUNKED_MAX_EXTENSIONS)
-            return refuse(problem, 400, "the chunk extensions are too long");
+            return refuse_body(problem, 400, "the chunk extensions are too long");
         ++chunked->extension;
         ++chunked->extensions;
     }
@@ -128,9 +128,9 @@ static int take_size_line(struct hj_chunked *chunked, char c, const char **probl
 static int take_line_end(struct hj_chunked *chunked, char c, const char **problem)
 {
     if (c != (chunked->state == DATA_CR ? '\r' : '\n'))
-        return refuse(problem, 400,
-                      chunked->state == SIZE_LF ? "a chunk-size line does not end in CRLF"
-                                                : "the bytes of a chunk are not followed by CRLF");
+        return refuse_body(problem, 400,
+                           chunked->state == SIZE_LF ? "a chunk-size line does not end in CRLF"
+                                                     : "the bytes of a chunk are not followed by CRLF");
     if (chunked->state == SIZE_LF) {
         chunked->room -= chunked->left;
         chunked->state = chunked->left != 0 ? DATA : TRAILER;
@@ -147,7 +147,7 @@ static int take_trailer(struct hj_chunked *chunked, char c, const char **problem
 {
     enum state next = REFUSED;
     if (chunked->trailer_len == HJ_CHUNKED_MAX_TRAILERS)
-        return refuse(problem, 431, "the trailer section is too long");
+        return refuse_body(problem, 431, "the trailer section is too long");
     switch (chunked->state) {
     case TRAILER:
         next = c == '\r' ? END_LF : hj_ascii_is(c, HJ_ASCII_TOKEN) ? TRAILER_NAME : REFUSED;
@@ -163,9 +163,9 @@ static int take_trailer(struct hj_chunked *chunked, char c, const char **problem
         break;
     }
     if (next == REFUSED)
-        return refuse(problem, 400, "a trailer line is not \"name: value\" and CRLF");
+        return refuse_body(problem, 400, "a trailer line is not \"name: value\" and CRLF");
     if (chunked->state == TRAILER && next == TRAILER_NAME && chunked->trailer_fields++ == HJ_CHUNKED_MAX_TRAILER_FIELDS)
-        return refuse(problem, 431, "too many trailer fields");
+        return refuse_body(problem, 431, "too many trailer fields");
     ++chunked->trailer_len;
     chunked->state = (uint8_t)next;
     return 0;

@@ -2,7 +2,7 @@
  *
  * What always holds: a head is refused for its first fault in the order request line, line ends, length, headers, and
  * each step looks at bytes that a shorter part of the same data had already, so feeding byte by byte gives the same
- * answer as feeding all at once. */
+ * answer as feeding it whole. */
 #include "codec/head.h"
 
 #include <string.h>
@@ -15,7 +15,7 @@ struct facts {
     bool close, keep_alive, connection_upgrade, has_upgrade, has_transfer_encoding;
 };
 
-static int refuse(struct hj_head *head, int status, const char *problem)
+static int refuse_head(struct hj_head *head, int status, const char *problem)
 {
     head->problem = problem;
     return -status;
@@ -28,10 +28,10 @@ static int parse_method(struct hj_head *head, const char *data, size_t len)
     size_t i = 0;
     while (i < len && hj_ascii_is(data[i], HJ_ASCII_TOKEN)) {
         if (i++ == HJ_HEAD_MAX_METHOD)
-            return refuse(head, 501, "the method is too long");
+            return refuse_head(head, 501, "the method is too long");
     }
     if (i < len && (i == 0 || data[i] != ' '))
-        return refuse(head, 400, "the request does not start with a method");
+        return refuse_head(head, 400, "the request does not start with a method");
     head->method = hj_slice(data, i);
     return 0;
 }
@@ -40,9 +40,9 @@ static int parse_version(struct hj_head *head, const char *at, const char *end)
 {
     if (end - at != 8 || memcmp(at, "HTTP/", 5) != 0 || at[5] < '0' || at[5] > '9' || at[6] != '.' || at[7] < '0' ||
         at[7] > '9')
-        return refuse(head, 400, "the request line does not end in an HTTP version");
+        return refuse_head(head, 400, "the request line does not end in an HTTP version");
     if (at[5] != '1')
-        return refuse(head, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+        return refuse_head(head, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
     head->minor_version = at[7] != '0';
     head->version = at[7] != '0' ? HJ_SLICE("HTTP/1.1") : HJ_SLICE("HTTP/1.0");
     return 0;
@@ -82,13 +82,13 @@ static int parse_absolute_target(struct hj_head *head)
     else if (target.len > 8 && hj_slice_equal_lower(hj_slice(target.base, 8), HJ_SLICE("https://")))
         authority = 8;
     else
-        return refuse(head, 400, "the request target is neither a path nor an http URL");
+        return refuse_head(head, 400, "the request target is neither a path nor an http URL");
     size_t path = authority;
     while (path < target.len && target.base[path] != '/' && target.base[path] != '?')
         ++path;
     if (path == authority || target.base[authority] == ':' ||
         !authority_ok(hj_slice(target.base + authority, path - authority)))
-        return refuse(head, 400, "the host in the request target is malformed");
+        return refuse_head(head, 400, "the host in the request target is malformed");
     if (path < target.len && target.base[path] == '/')
         head->path = hj_slice(target.base + path, target.len - path);
     else
@@ -99,12 +99,12 @@ static int parse_absolute_target(struct hj_head *head)
 static int parse_target(struct hj_head *head)
 {
     if (hj_slice_equal(head->method, HJ_SLICE("CONNECT")))
-        return refuse(head, 501, "CONNECT is not served here");
+        return refuse_head(head, 501, "CONNECT is not served here");
     if (head->target.base[0] == '/') {
         head->path = head->target;
     } else if (hj_slice_equal(head->target, HJ_SLICE("*"))) {
         if (!hj_slice_equal(head->method, HJ_SLICE("OPTIONS")))
-            return refuse(head, 400, "the request target * goes with OPTIONS only");
+            return refuse_head(head, 400, "the request target * goes with OPTIONS only");
         head->path = head->target;
     } else {
         int status = parse_absolute_target(head);
@@ -124,7 +124,7 @@ static int parse_request_line(struct hj_head *head, const char *end)
     while (at < end && hj_ascii_is(*at, HJ_ASCII_TARGET))
         ++at;
     if (at == target || at == end || *at != ' ')
-        return refuse(head, 400, "the request target is missing or has a character that must be %-encoded");
+        return refuse_head(head, 400, "the request target is missing or has a character that must be %-encoded");
     head->target = hj_slice(target, (size_t)(at - target));
     int status = parse_version(head, at + 1, end);
     return status != 0 ? status : parse_target(head);
@@ -133,24 +133,24 @@ static int parse_request_line(struct hj_head *head, const char *end)
 static int parse_transfer_encoding(struct hj_head *head, struct facts *facts, struct hj_slice value)
 {
     if (facts->has_transfer_encoding)
-        return refuse(head, 400, "more than one Transfer-Encoding");
+        return refuse_head(head, 400, "more than one Transfer-Encoding");
     facts->has_transfer_encoding = true;
     if (hj_slice_equal_lower(value, HJ_SLICE("chunked"))) {
         head->chunked = true;
         return 0;
     }
     if (value.len == 0 || !hj_ascii_all(value, HJ_ASCII_TOKEN))
-        return refuse(head, 400, "Transfer-Encoding must be chunked alone");
-    return refuse(head, 501, "only the transfer encoding chunked is understood");
+        return refuse_head(head, 400, "Transfer-Encoding must be chunked alone");
+    return refuse_head(head, 501, "only the transfer encoding chunked is understood");
 }
 
 static int parse_content_length(struct hj_head *head, struct hj_slice value)
 {
     if (head->has_content_length)
-        return refuse(head, 400, "more than one Content-Length");
+        return refuse_head(head, 400, "more than one Content-Length");
     head->has_content_length = true;
     if (!hj_ascii_number(&head->content_length, value))
-        return refuse(head, 400, "Content-Length is not a number");
+        return refuse_head(head, 400, "Content-Length is not a number");
     return 0;
 }
 
@@ -162,22 +162,22 @@ static int parse_connection(struct facts *facts, struct hj_slice value)
     return 0;
 }
 
-/* Looks at the few headers that say how to read the rest; all others pass. */
+/* Looks at the few headers that decide how the rest is read; all others pass. */
 static int interpret(struct hj_head *head, struct facts *facts, struct hj_slice name, struct hj_slice value)
 {
     switch (name.len) {
     case 4:
         if (hj_slice_equal_lower(name, HJ_SLICE("host"))) {
             if (++facts->hosts > 1)
-                return refuse(head, 400, "more than one Host");
+                return refuse_head(head, 400, "more than one Host");
             if (!authority_ok(value))
-                return refuse(head, 400, "Host is malformed");
+                return refuse_head(head, 400, "Host is malformed");
         }
         return 0;
     case 6:
         if (hj_slice_equal_lower(name, HJ_SLICE("expect")) && head->minor_version == 1) {
             if (!hj_slice_equal_lower(value, HJ_SLICE("100-continue")))
-                return refuse(head, 417, "the only expectation understood is 100-continue");
+                return refuse_head(head, 417, "the only expectation understood is 100-continue");
             head->expect_continue = true;
         }
         return 0;
@@ -204,9 +204,9 @@ static int parse_header(struct hj_head *head, struct facts *facts, const char **
     while (hj_ascii_is(*at, HJ_ASCII_TOKEN))
         ++at;
     if (at == name && (*at == ' ' || *at == '\t'))
-        return refuse(head, 400, "a header line starts with white space (folded headers are obsolete)");
+        return refuse_head(head, 400, "a header line starts with white space (folded headers are obsolete)");
     if (at == name || *at != ':')
-        return refuse(head, 400, "a header line is not \"name: value\"");
+        return refuse_head(head, 400, "a header line is not \"name: value\"");
     const char *name_end = at++;
     while (*at == ' ' || *at == '\t')
         ++at;
@@ -214,12 +214,12 @@ static int parse_header(struct hj_head *head, struct facts *facts, const char **
     while (hj_ascii_is(*at, HJ_ASCII_VALUE))
         ++at;
     if (at[0] != '\r' || at[1] != '\n')
-        return refuse(head, 400, "a header value has a control character");
+        return refuse_head(head, 400, "a header value has a control character");
     *cursor = at + 2;
     while (at > value && (at[-1] == ' ' || at[-1] == '\t'))
         --at;
     if (head->header_count == HJ_HEAD_MAX_HEADERS)
-        return refuse(head, 431, "too many headers");
+        return refuse_head(head, 431, "too many headers");
     struct hj_header *header = &head->headers[head->header_count++];
     header->name = hj_slice(name, (size_t)(name_end - name));
     header->value = hj_slice(value, (size_t)(at - value));
@@ -229,11 +229,11 @@ static int parse_header(struct hj_head *head, struct facts *facts, const char **
 static int conclude(struct hj_head *head, const struct facts *facts)
 {
     if (facts->hosts == 0 && head->minor_version == 1)
-        return refuse(head, 400, "Host is missing");
+        return refuse_head(head, 400, "Host is missing");
     if (facts->has_transfer_encoding && head->minor_version == 0)
-        return refuse(head, 400, "Transfer-Encoding does not exist in HTTP/1.0");
+        return refuse_head(head, 400, "Transfer-Encoding does not exist in HTTP/1.0");
     if (facts->has_transfer_encoding && head->has_content_length)
-        return refuse(head, 400, "both Content-Length and Transfer-Encoding");
+        return refuse_head(head, 400, "both Content-Length and Transfer-Encoding");
     const bool has_body = head->chunked || head->content_length != 0;
     head->expect_continue &= has_body;
     /* a request with a body is served as if it had no Upgrade (RFC 9110 section 7.8 allows it): Java's HttpClient and
@@ -276,7 +276,7 @@ static int parse_lines(struct hj_head *head, const char *data, size_t from, size
     int status;
     for (const char *at = known, *lf; at < end && (lf = memchr(at, '\n', (size_t)(end - at))) != NULL; at = lf + 1) {
         if (lf[-1] != '\r')
-            return refuse(head, 400, "a line ends in LF without CR");
+            return refuse_head(head, 400, "a line ends in LF without CR");
         if (headers == NULL)
             headers = find_headers(line, known);
         if (headers == NULL) {
@@ -293,8 +293,8 @@ static int parse_lines(struct hj_head *head, const char *data, size_t from, size
     }
     if (!full)
         return 0;
-    return find_headers(line, end) == NULL ? refuse(head, 414, "the request line is too long")
-                                           : refuse(head, 431, "the request head is too long");
+    return find_headers(line, end) == NULL ? refuse_head(head, 414, "the request line is too long")
+                                           : refuse_head(head, 431, "the request head is too long");
 }
 
 int hj_head_parse(struct hj_head *head, const char *data, size_t len, size_t scanned, size_t max_len)

@@ -125,7 +125,7 @@ struct plan {
     struct hj_fields fields;
 };
 
-static bool is_left_out(const struct hj_response_head *head, const struct plan *plan, struct hj_slice name)
+static bool is_replaced(const struct hj_response_head *head, const struct plan *plan, struct hj_slice name)
 {
     switch (name.len) {
     case 10:
@@ -150,11 +150,11 @@ static void put_headers(struct hj_sink *sink, const struct hj_response_head *hea
     struct hj_slice name, value;
     const char *cursor = head->headers.base, *const end = cursor + head->headers.len;
     for (const char *line = cursor; hj_fields_next(&name, &value, &cursor, end); line = cursor)
-        if (!is_left_out(head, plan, name))
+        if (!is_replaced(head, plan, name))
             hj_sink_put(sink, hj_slice(line, (size_t)(cursor - line)));
 }
 
-static void put_head(struct hj_sink *sink, const struct hj_response_head *head, const struct plan *plan)
+static void put_response_head(struct hj_sink *sink, const struct hj_response_head *head, const struct plan *plan)
 {
     put_status_line(sink, head->status);
     if (head->date.len != 0 && !plan->fields.has_date)
@@ -184,12 +184,12 @@ int hj_response_head_encode(struct hj_buf **out, const struct hj_response_head *
     if (hj_fields_check(&plan.fields, head->headers.base, head->headers.len) != 0)
         return HIJACK_EHEADER;
     struct hj_sink count = {NULL, 0};
-    put_head(&count, head, &plan);
+    put_response_head(&count, head, &plan);
     struct hj_buf *buf = hj_buf_new(count.len);
     if (buf == NULL)
         return HIJACK_ENOMEM;
     struct hj_sink sink = {buf->data, 0};
-    put_head(&sink, head, &plan);
+    put_response_head(&sink, head, &plan);
     *out = buf;
     return 0;
 }

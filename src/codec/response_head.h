@@ -12,7 +12,7 @@
 
 #define HJ_HTTP_DATE_LEN 29
 
-/* What a header block says that the library has to know. */
+/* What the library has to know of a header block. */
 struct hj_fields {
     bool has_content_length, has_connection, connection_close, has_content_type, has_date, has_server,
         has_transfer_encoding;

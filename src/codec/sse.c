@@ -43,7 +43,7 @@ static void put_lines(struct hj_sink *sink, struct hj_slice name, struct hj_slic
     }
 }
 
-static void put_field(struct hj_sink *sink, struct hj_slice name, struct hj_slice value)
+static void put_sse_field(struct hj_sink *sink, struct hj_slice name, struct hj_slice value)
 {
     hj_sink_put(sink, name);
     hj_sink_put(sink, value);
@@ -56,13 +56,13 @@ static void put_event(struct hj_sink *sink, const void *what)
 {
     const struct hj_sse *sse = what;
     if (sse->event.len != 0)
-        put_field(sink, HJ_SLICE("event: "), sse->event);
+        put_sse_field(sink, HJ_SLICE("event: "), sse->event);
     if (sse->id.base != NULL)
-        put_field(sink, sse->id.len != 0 ? HJ_SLICE("id: ") : HJ_SLICE("id:"), sse->id);
+        put_sse_field(sink, sse->id.len != 0 ? HJ_SLICE("id: ") : HJ_SLICE("id:"), sse->id);
     if (sse->retry_ms >= 0) {
         char digits[24];
         int len = snprintf(digits, sizeof(digits), "%" PRId64, sse->retry_ms);
-        put_field(sink, HJ_SLICE("retry: "), hj_slice(digits, (size_t)len));
+        put_sse_field(sink, HJ_SLICE("retry: "), hj_slice(digits, (size_t)len));
     }
     if (sse->has_data)
         put_lines(sink, HJ_SLICE("data:"), sse->data);
@@ -98,7 +98,7 @@ static void put_chunk(struct hj_sink *sink, put_body *body, const void *what, si
     hj_sink_put(sink, HJ_SLICE("\r\n"));
 }
 
-static int encode(struct hj_buf **out, put_body *body, const void *what, bool chunked)
+static int encode_framed(struct hj_buf **out, put_body *body, const void *what, bool chunked)
 {
     struct hj_sink count = {NULL, 0};
     body(&count, what);
@@ -130,19 +130,19 @@ int hj_sse_encode(struct hj_buf **out, const struct hj_sse *sse, bool chunked)
     if (has_byte(sse->event, '\r') || has_byte(sse->event, '\n') || has_byte(sse->id, '\r') ||
         has_byte(sse->id, '\n') || has_byte(sse->id, '\0'))
         return HIJACK_EINVAL;
-    return encode(out, put_event, sse, chunked);
+    return encode_framed(out, put_event, sse, chunked);
 }
 
 int hj_sse_comment_encode(struct hj_buf **out, struct hj_slice text, bool chunked)
 {
-    return encode(out, put_comment, &text, chunked);
+    return encode_framed(out, put_comment, &text, chunked);
 }
 
 int hj_chunk_encode(struct hj_buf **out, struct hj_slice data)
 {
     if (data.len == 0)
         return HIJACK_EINVAL;
-    return encode(out, put_plain, &data, true);
+    return encode_framed(out, put_plain, &data, true);
 }
 
 int hj_chunk_encode_last(struct hj_buf **out, struct hj_slice trailers)

@@ -19,8 +19,8 @@ enum hj_address_kind {
 
 struct hj_address {
     enum hj_address_kind kind;
-    int fd;         /* -1 but for HJ_ADDRESS_FD */
-    char path[108]; /* with a NUL; empty but for HJ_ADDRESS_UNIX */
+    int fd;         /* -1 except for HJ_ADDRESS_FD */
+    char path[108]; /* with a NUL; empty except for HJ_ADDRESS_UNIX */
     struct sockaddr_storage sa;
     socklen_t sa_len;
     bool any; /* "*": the IPv6 wildcard, to be bound with IPV6_V6ONLY off (or 0.0.0.0 where there is no IPv6) */

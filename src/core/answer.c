@@ -13,7 +13,7 @@
 
 #define REQUEST (1u << HJ_KIND_REQUEST)
 
-static int pin(struct hj_request **out, hijack_request *handle, const char *headers, size_t headers_len)
+static int pin_request(struct hj_request **out, hijack_request *handle, const char *headers, size_t headers_len)
 {
     if (headers == NULL && headers_len != 0)
         return HIJACK_EINVAL;
@@ -115,7 +115,7 @@ int hijack_request_respond(hijack_request *handle, uint32_t status, const char *
     struct hj_request *request;
     if (body == NULL && body_len != 0)
         return HIJACK_EINVAL;
-    int rc = pin(&request, handle, headers, headers_len);
+    int rc = pin_request(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;
     rc = respond(request, status, hj_slice(headers, headers_len), hj_slice(body, body_len));
@@ -174,7 +174,7 @@ int hijack_request_stream(hijack_stream **out, hijack_request *handle, uint32_t 
     struct hj_request *request;
     if (out == NULL)
         return HIJACK_EINVAL;
-    int rc = pin(&request, handle, headers, headers_len);
+    int rc = pin_request(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;
     rc = stream(out, request, status, hj_slice(headers, headers_len));
@@ -188,7 +188,7 @@ int hijack_request_sse(hijack_stream **out, hijack_request *handle, const char *
     struct hj_response response;
     if (out == NULL)
         return HIJACK_EINVAL;
-    int rc = pin(&request, handle, headers, headers_len);
+    int rc = pin_request(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;
     rc = check_open_ended(hj_slice(headers, headers_len));
@@ -205,7 +205,7 @@ int hijack_request_hijack(hijack_socket **out, hijack_request *handle)
     struct hj_request *request;
     if (out == NULL)
         return HIJACK_EINVAL;
-    int rc = pin(&request, handle, NULL, 0);
+    int rc = pin_request(&request, handle, NULL, 0);
     if (rc != 0)
         return rc;
     struct hj_response response = {.wire = HJ_WIRE_RAW};
@@ -224,7 +224,7 @@ int hijack_request_hijack_partial(hijack_socket **out, hijack_request *handle, u
     struct hj_fields fields;
     if (out == NULL)
         return HIJACK_EINVAL;
-    int rc = pin(&request, handle, headers, headers_len);
+    int rc = pin_request(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;
     rc = status < 100 || status > 999 ? HIJACK_EINVAL : hj_fields_check(&fields, headers, headers_len);
@@ -238,7 +238,8 @@ int hijack_request_hijack_partial(hijack_socket **out, hijack_request *handle, u
     return rc;
 }
 
-static int hold(struct hj_request *request, uint32_t kind, struct hj_slice headers, struct hj_broadcaster *broadcaster)
+static int hold_request(struct hj_request *request, uint32_t kind, struct hj_slice headers,
+                        struct hj_broadcaster *broadcaster)
 {
     struct hj_response response;
     if (broadcaster->server != request->server || kind == HIJACK_HOLD_SSE_BODY)
@@ -276,12 +277,12 @@ int hijack_request_hold(hijack_request *handle, hijack_broadcaster *broadcaster_
         return HIJACK_EINVAL;
     if (user_data != 0 || first_len != 0 || position_len != 0)
         return HIJACK_ENOTSUP;
-    int rc = pin(&request, handle, headers, headers_len);
+    int rc = pin_request(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;
     rc = hj_broadcaster_pin(&broadcaster, broadcaster_handle);
     if (rc == 0) {
-        rc = hold(request, kind, hj_slice(headers, headers_len), broadcaster);
+        rc = hold_request(request, kind, hj_slice(headers, headers_len), broadcaster);
         hj_handle_unpin(broadcaster_handle);
     }
     hj_handle_unpin(handle);
@@ -301,7 +302,7 @@ static void free_handle(struct hj_request *request)
 void hijack_request_free(hijack_request *handle)
 {
     struct hj_request *request;
-    if (pin(&request, handle, NULL, 0) != 0)
+    if (pin_request(&request, handle, NULL, 0) != 0)
         return;
     free_handle(request);
     hj_handle_unpin(handle);
@@ -319,7 +320,7 @@ int hijack_request_read(hijack_request *handle, uint64_t credit)
     struct hj_request *request;
     if (credit == 0)
         return HIJACK_EINVAL;
-    int rc = pin(&request, handle, NULL, 0);
+    int rc = pin_request(&request, handle, NULL, 0);
     if (rc != 0)
         return rc;
     if (!request->in_pieces)

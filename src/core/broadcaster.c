@@ -16,7 +16,7 @@
 #define CHANNEL (1u << HJ_KIND_STREAM | 1u << HJ_KIND_SOCKET)
 #define MESSAGE_MAX (16u << 20)
 
-static void destroy(struct hj_object *object)
+static void destroy_broadcaster(struct hj_object *object)
 {
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)object;
     free(atomic_load(&broadcaster->shards));
@@ -45,7 +45,7 @@ int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *server_handl
     }
     struct hj_broadcaster_options options;
     hj_options_default(&options, HJ_SCOPE_BROADCASTER);
-    hj_object_init(&broadcaster->object, HJ_KIND_BROADCASTER, destroy);
+    hj_object_init(&broadcaster->object, HJ_KIND_BROADCASTER, destroy_broadcaster);
     pthread_mutex_init(&broadcaster->lock, NULL);
     atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
     atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
@@ -140,7 +140,7 @@ int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_s
     return change_membership(broadcaster, stream_or_socket, remove_member);
 }
 
-static int adopt(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, struct hj_slice headers)
+static int adopt_member(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, struct hj_slice headers)
 {
     struct hj_response response;
     struct hj_fields fields;
@@ -187,7 +187,7 @@ int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, 
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
-    rc = adopt(broadcaster, fd, kind, hj_slice(headers, headers_len));
+    rc = adopt_member(broadcaster, fd, kind, hj_slice(headers, headers_len));
     hj_handle_unpin(handle);
     return rc;
 }

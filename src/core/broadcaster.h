@@ -1,5 +1,5 @@
 /* A broadcaster: the any-thread half. Its members live in shards, one per loop that has any; a shard is its loop's
- * alone (loop/shard.h). */
+ * alone (loop/fanout/shard.h). */
 #ifndef HJ_CORE_BROADCASTER_H
 #define HJ_CORE_BROADCASTER_H
 

@@ -13,7 +13,7 @@
 #include "base/handle.h"
 #include "core/worker.h"
 
-static void destroy(struct hj_object *object)
+static void destroy_channel(struct hj_object *object)
 {
     struct hj_channel *channel = (struct hj_channel *)object;
     hj_channel_drop_descriptor(channel);
@@ -29,7 +29,7 @@ int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_worker 
     struct hj_channel *channel = calloc(1, sizeof(*channel));
     if (channel == NULL)
         return HIJACK_ENOMEM;
-    hj_object_init(&channel->object, kind, destroy);
+    hj_object_init(&channel->object, kind, destroy_channel);
     atomic_store(&channel->object.user_data, user_data);
     if (kind == HJ_KIND_STREAM)
         atomic_init(&channel->room, HJ_NO_LENGTH);

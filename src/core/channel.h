@@ -1,4 +1,4 @@
-/* What streams and sockets share: bytes that the program sends, in order, with a high-water mark. */
+/* What streams and sockets share: bytes that the program sends, with a high-water mark. */
 #ifndef HJ_CORE_CHANNEL_H
 #define HJ_CORE_CHANNEL_H
 
@@ -77,10 +77,10 @@ int hj_channel_post(struct hj_channel *channel, enum hj_op op, uint64_t value);
 int hj_channel_move(struct hj_channel *channel, enum hj_channel_state to, enum hj_channel_state below, enum hj_op op,
                     struct hj_buf *buf);
 
-/* Ends a pinned handle and tells the loop. */
+/* Ends a pinned handle; the loop does the rest. */
 void hj_channel_free_handle(struct hj_channel *channel);
 
-/* Loop: bytes have been written or given up; pushes DRAINED when it is owed. False when out of memory. */
+/* Loop: bytes have been written or given up; pushes DRAINED if an EAGAIN asks for it. False when out of memory. */
 bool hj_channel_release(struct hj_channel *channel, uint64_t len);
 
 /* Closes the descriptor of a DETACHED event that nobody will poll. */

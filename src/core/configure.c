@@ -14,7 +14,7 @@
 #define QUEUE (1u << HJ_KIND_QUEUE)
 
 /* Pins and locks a server that has not started. */
-static int lock_new(struct hj_server **out, hijack_server *handle)
+static int lock_new_server(struct hj_server **out, hijack_server *handle)
 {
     int rc = hj_server_pin(out, handle);
     if (rc != 0)
@@ -27,7 +27,7 @@ static int lock_new(struct hj_server **out, hijack_server *handle)
     return HIJACK_ESTATE;
 }
 
-static int unlock(struct hj_server *server, hijack_server *handle, int rc)
+static int unlock_server(struct hj_server *server, hijack_server *handle, int rc)
 {
     pthread_mutex_unlock(&server->lock);
     hj_handle_unpin(handle);
@@ -39,11 +39,11 @@ int hijack_server_set(hijack_server *handle, const char *name, size_t name_len, 
     struct hj_server *server;
     if ((name == NULL && name_len != 0) || (value == NULL && value_len != 0))
         return HIJACK_EINVAL;
-    int rc = lock_new(&server, handle);
+    int rc = lock_new_server(&server, handle);
     if (rc != 0)
         return rc;
     rc = hj_option_set(&server->options, HJ_SCOPE_SERVER, hj_slice(name, name_len), hj_slice(value, value_len));
-    return unlock(server, handle, rc);
+    return unlock_server(server, handle, rc);
 }
 
 int hijack_server_get(char *out, size_t out_size, hijack_server *handle, const char *name, size_t name_len)
@@ -56,7 +56,7 @@ int hijack_server_get(char *out, size_t out_size, hijack_server *handle, const c
         return rc;
     pthread_mutex_lock(&server->lock);
     rc = hj_option_get(out, out_size, &server->options, HJ_SCOPE_SERVER, hj_slice(name, name_len));
-    return unlock(server, handle, rc);
+    return unlock_server(server, handle, rc);
 }
 
 /* The port of an address, 0 where there is none. */
@@ -105,10 +105,10 @@ int hijack_server_listen(hijack_server *handle, const char *address, size_t addr
     struct hj_server *server;
     if (address == NULL)
         return HIJACK_EINVAL;
-    int rc = lock_new(&server, handle);
+    int rc = lock_new_server(&server, handle);
     if (rc != 0)
         return rc;
-    return unlock(server, handle, add_listener(server, hj_slice(address, address_len)));
+    return unlock_server(server, handle, add_listener(server, hj_slice(address, address_len)));
 }
 
 int hijack_server_address(char *out, size_t out_size, hijack_server *handle, uint32_t index)
@@ -126,18 +126,18 @@ int hijack_server_address(char *out, size_t out_size, hijack_server *handle, uin
         const struct hj_address *address = &server->listeners[index].address;
         rc = hj_address_format(out, out_size, (const struct sockaddr *)&address->sa, address->sa_len);
     }
-    return unlock(server, handle, rc);
+    return unlock_server(server, handle, rc);
 }
 
 int hijack_server_add_queue(hijack_server *handle, hijack_queue *queue_handle)
 {
     struct hj_server *server;
     struct hj_queue *queue;
-    int rc = lock_new(&server, handle);
+    int rc = lock_new_server(&server, handle);
     if (rc != 0)
         return rc;
     if ((rc = hj_handle_pin((struct hj_object **)&queue, queue_handle, QUEUE)) != 0)
-        return unlock(server, handle, rc);
+        return unlock_server(server, handle, rc);
     size_t size = (server->queue_count + 1) * sizeof(struct hj_queue *);
     struct hj_queue **queues = realloc(server->queues, size);
     if (queues == NULL) {
@@ -148,7 +148,7 @@ int hijack_server_add_queue(hijack_server *handle, hijack_queue *queue_handle)
         queues[server->queue_count++] = queue;
     }
     hj_handle_unpin(queue_handle);
-    return unlock(server, handle, rc);
+    return unlock_server(server, handle, rc);
 }
 
 int hijack_server_route(hijack_server *handle, const char *path, size_t path_len, hijack_queue *queue_handle)
@@ -156,18 +156,18 @@ int hijack_server_route(hijack_server *handle, const char *path, size_t path_len
     struct hj_server *server;
     struct hj_queue *queue;
     struct hj_route *route;
-    int rc = lock_new(&server, handle);
+    int rc = lock_new_server(&server, handle);
     if (rc != 0)
         return rc;
     if ((rc = hj_handle_pin((struct hj_object **)&queue, queue_handle, QUEUE)) != 0)
-        return unlock(server, handle, rc);
+        return unlock_server(server, handle, rc);
     rc = hj_route_claim(&route, server, hj_slice(path, path_len));
     if (rc == 0) {
         hj_queue_use(queue);
         route->queue = queue;
     }
     hj_handle_unpin(queue_handle);
-    return unlock(server, handle, rc);
+    return unlock_server(server, handle, rc);
 }
 
 int hijack_server_route_set(hijack_server *handle, const char *path, size_t path_len, const char *name, size_t name_len,
@@ -178,7 +178,7 @@ int hijack_server_route_set(hijack_server *handle, const char *path, size_t path
     struct hj_route_options checked; /* a route is made only for an option that is right */
     if ((name == NULL && name_len != 0) || (value == NULL && value_len != 0))
         return HIJACK_EINVAL;
-    int rc = lock_new(&server, handle);
+    int rc = lock_new_server(&server, handle);
     if (rc != 0)
         return rc;
     const bool prefix = path != NULL && path_len != 0 && path[path_len - 1] == '*';
@@ -187,7 +187,7 @@ int hijack_server_route_set(hijack_server *handle, const char *path, size_t path
         rc = hj_route_make(&route, server, hj_slice(path, path_len - prefix), prefix);
     if (rc == 0)
         rc = hj_option_set(&route->set, HJ_SCOPE_ROUTE, hj_slice(name, name_len), hj_slice(value, value_len));
-    return unlock(server, handle, rc);
+    return unlock_server(server, handle, rc);
 }
 
 /* Tries the head once, so that what cannot be sent is refused here and not at the first request. */
@@ -207,8 +207,8 @@ static int check_hold(struct hj_server *server, uint32_t kind, struct hj_slice h
     return rc;
 }
 
-static int hold(struct hj_server *server, struct hj_slice path, uint32_t kind, struct hj_slice headers,
-                struct hj_broadcaster *broadcaster)
+static int hold_route(struct hj_server *server, struct hj_slice path, uint32_t kind, struct hj_slice headers,
+                      struct hj_broadcaster *broadcaster)
 {
     struct hj_route *route;
     if (broadcaster->server != server)
@@ -237,12 +237,12 @@ int hijack_server_hold(hijack_server *handle, const char *path, size_t path_len,
     struct hj_broadcaster *broadcaster;
     if (headers == NULL && headers_len != 0)
         return HIJACK_EINVAL;
-    int rc = lock_new(&server, handle);
+    int rc = lock_new_server(&server, handle);
     if (rc != 0)
         return rc;
     if ((rc = hj_broadcaster_pin(&broadcaster, broadcaster_handle)) != 0)
-        return unlock(server, handle, rc);
-    rc = hold(server, hj_slice(path, path_len), kind, hj_slice(headers, headers_len), broadcaster);
+        return unlock_server(server, handle, rc);
+    rc = hold_route(server, hj_slice(path, path_len), kind, hj_slice(headers, headers_len), broadcaster);
     hj_handle_unpin(broadcaster_handle);
-    return unlock(server, handle, rc);
+    return unlock_server(server, handle, rc);
 }

@@ -1,4 +1,4 @@
-/* What the library says about itself: version, names of events and statistics, options. Static text only; any thread.
+/* The library's own facts: version, names of events and statistics, options. Static text only; any thread.
  */
 #include "core/library.h"
 

@@ -67,7 +67,7 @@ bool hj_mailbox_push_freed(struct hj_mailbox *mailbox, struct hj_object *object)
     return true;
 }
 
-static struct hj_command *take(struct hj_mailbox *mailbox, struct hj_object **freed, bool close)
+static struct hj_command *take_all(struct hj_mailbox *mailbox, struct hj_object **freed, bool close)
 {
     pthread_mutex_lock(&mailbox->lock);
     struct hj_command *list = mailbox->head;
@@ -81,12 +81,12 @@ static struct hj_command *take(struct hj_mailbox *mailbox, struct hj_object **fr
 
 struct hj_command *hj_mailbox_take(struct hj_mailbox *mailbox, struct hj_object **freed)
 {
-    return take(mailbox, freed, false);
+    return take_all(mailbox, freed, false);
 }
 
 struct hj_command *hj_mailbox_close(struct hj_mailbox *mailbox, struct hj_object **freed)
 {
-    return take(mailbox, freed, true);
+    return take_all(mailbox, freed, true);
 }
 
 bool hj_mailbox_take_resumed(struct hj_mailbox *mailbox)

@@ -7,7 +7,7 @@
  * and the first who then has something for it resets the flag and, having released the lock, writes the descriptor.
  * Once awake the loop resets the flag itself; whatever came meanwhile it finds in the same turn, or when it wants to
  * sleep again. The poller has the descriptor edge-triggered: each write ends one wait, and nobody ever reads. The
- * counter behind it would be full after 2^64 - 2 writes (at ten million a second: 58,000 years); from then on a write
+ * counter behind it would be full after 2^64 - 2 writes (at ten million a second: 58,000 years); after that a write
  * would fail with EAGAIN and wake nobody.
  *
  * The write may come when the loop is awake already, or has ended: hence the descriptor lives as long as the mailbox,
@@ -39,11 +39,11 @@ void hj_mailbox_dispose(struct hj_mailbox *mailbox);
 /* Takes over the command; false, and the command still the caller's, once closed. Any thread. */
 bool hj_mailbox_push(struct hj_mailbox *mailbox, struct hj_command *command);
 
-/* Tells the loop that the object's handle was freed, once; takes no memory, so that it cannot fail for want of it. The
- * loop hears of it after every command that was pushed before. False once closed. Any thread. */
+/* The object's handle was freed: the loop takes it, once, after every command that was pushed before. Takes no memory,
+ * so that it cannot fail for want of it. False once closed. Any thread. */
 bool hj_mailbox_push_freed(struct hj_mailbox *mailbox, struct hj_object *object);
 
-/* Tells the loop that what it waited for is there (room in a queue). Any thread. */
+/* What the loop waited for is there (room in a queue). Any thread. */
 void hj_mailbox_resume(struct hj_mailbox *mailbox);
 
 /* The loop's: */

@@ -30,7 +30,8 @@ void hj_subscriptions_dispose(struct hj_subscriptions *subscriptions)
 }
 
 /* The entry of broadcaster, or count. */
-static uint32_t find(const struct hj_subscriptions *subscriptions, const struct hj_broadcaster *broadcaster)
+static uint32_t find_subscription(const struct hj_subscriptions *subscriptions,
+                                  const struct hj_broadcaster *broadcaster)
 {
     uint32_t i = 0;
     while (i < subscriptions->count && subscriptions->list[i] != broadcaster)
@@ -70,7 +71,7 @@ static int join_locked(struct hj_subscriptions *subscriptions, struct hj_broadca
 {
     if (subscriptions->closed)
         return HIJACK_ECLOSED;
-    if (find(subscriptions, broadcaster) != subscriptions->count)
+    if (find_subscription(subscriptions, broadcaster) != subscriptions->count)
         return HIJACK_ESTATE;
     if (!make_room(subscriptions))
         return HIJACK_ENOMEM;
@@ -105,7 +106,7 @@ int hj_subscriptions_leave(struct hj_subscriptions *subscriptions, struct hj_bro
     int rc = 0;
     pthread_mutex_t *lock = lock_of(subscriptions);
     pthread_mutex_lock(lock);
-    uint32_t i = find(subscriptions, broadcaster);
+    uint32_t i = find_subscription(subscriptions, broadcaster);
     if (subscriptions->closed)
         rc = HIJACK_ECLOSED;
     else if (i == subscriptions->count)
@@ -122,7 +123,7 @@ void hj_subscriptions_forget(struct hj_subscriptions *subscriptions, struct hj_b
 {
     pthread_mutex_t *lock = lock_of(subscriptions);
     pthread_mutex_lock(lock);
-    uint32_t i = find(subscriptions, broadcaster);
+    uint32_t i = find_subscription(subscriptions, broadcaster);
     if (i != subscriptions->count)
         remove_entry(subscriptions, i);
     pthread_mutex_unlock(lock);

@@ -1,5 +1,5 @@
 /* Published messages; see message.h. Any thread: an encoding is put in place with one compare-and-swap, and whoever
- * comes second throws his own away. */
+ * comes second frees its own. */
 #include "core/message.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "codec/sse.h"
 
 /* A field that is not there stays so: an empty id means something, no id does not. */
-static struct hj_slice put(char **cursor, struct hj_slice from)
+static struct hj_slice copy_field(char **cursor, struct hj_slice from)
 {
     struct hj_slice to = {from.base != NULL ? *cursor : NULL, from.len};
     if (from.len != 0)
@@ -18,7 +18,7 @@ static struct hj_slice put(char **cursor, struct hj_slice from)
     return to;
 }
 
-static bool has_byte(struct hj_slice text, char c)
+static bool contains_byte(struct hj_slice text, char c)
 {
     return text.len != 0 && memchr(text.base, c, text.len) != NULL;
 }
@@ -26,8 +26,8 @@ static bool has_byte(struct hj_slice text, char c)
 int hj_message_new(struct hj_message **out, struct hj_slice event, struct hj_slice id, struct hj_slice data,
                    struct hj_slice key)
 {
-    if (has_byte(event, '\r') || has_byte(event, '\n') || has_byte(id, '\r') || has_byte(id, '\n') ||
-        has_byte(id, '\0'))
+    if (contains_byte(event, '\r') || contains_byte(event, '\n') || contains_byte(id, '\r') ||
+        contains_byte(id, '\n') || contains_byte(id, '\0'))
         return HIJACK_EINVAL;
     struct hj_message *message = malloc(sizeof(*message) + event.len + id.len + key.len);
     struct hj_buf *buf = hj_buf_copy(data.base, data.len);
@@ -38,9 +38,9 @@ int hj_message_new(struct hj_message **out, struct hj_slice event, struct hj_sli
     }
     char *cursor = message->fields;
     atomic_init(&message->refs, 1);
-    message->event = put(&cursor, event);
-    message->id = put(&cursor, id);
-    message->key = put(&cursor, key);
+    message->event = copy_field(&cursor, event);
+    message->id = copy_field(&cursor, id);
+    message->key = copy_field(&cursor, key);
     message->data = buf;
     for (int i = 0; i < HJ_WIRE_COUNT; ++i)
         atomic_init(&message->wire[i], NULL);
@@ -64,7 +64,7 @@ void hj_message_unref(struct hj_message *message)
     free(message);
 }
 
-static struct hj_buf *encode(struct hj_message *message, enum hj_wire wire)
+static struct hj_buf *encode_message(struct hj_message *message, enum hj_wire wire)
 {
     struct hj_slice data = {message->data->data, message->data->len};
     struct hj_buf *buf = NULL;
@@ -86,7 +86,7 @@ struct hj_buf *hj_message_encoded(struct hj_message *message, enum hj_wire wire)
     struct hj_buf *buf = atomic_load_explicit(&message->wire[wire], memory_order_acquire);
     if (buf != NULL)
         return buf;
-    struct hj_buf *made = encode(message, wire);
+    struct hj_buf *made = encode_message(message, wire);
     if (made == NULL)
         return NULL;
     if (atomic_compare_exchange_strong_explicit(&message->wire[wire], &buf, made, memory_order_acq_rel,

@@ -1,4 +1,4 @@
-/* All options: one table says name, type, bounds, default and help; parsing and the options page are made from it. */
+/* All options: one table has name, type, bounds, default and help; parsing and the options page are made from it. */
 #ifndef HJ_CORE_OPTION_H
 #define HJ_CORE_OPTION_H
 
@@ -32,7 +32,7 @@ enum hj_option_scope {
     HJ_SCOPE_ROUTE        /* options: struct hj_route_options */
 };
 
-/* The table in option.c says what each one means. */
+/* The table in option.c describes each one. */
 struct hj_server_options {
     uint64_t threads;
     uint64_t listen_backlog;
@@ -65,7 +65,7 @@ struct hj_broadcaster_options {
     uint64_t overflow; /* enum hj_overflow */
 };
 
-/* Each HJ_OPTION_UNSET until it is set; core/route.h says what counts then. */
+/* Each HJ_OPTION_UNSET until it is set; core/route.h describes what counts then. */
 struct hj_route_options {
     uint64_t request_body; /* enum hj_request_body */
     uint64_t max_body_bytes;

@@ -1,4 +1,4 @@
-/* Telling queues once for many events; see outbox.h. Loop thread. */
+/* Signalling queues once for many events; see outbox.h. Loop thread. */
 #include "core/outbox.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ void hj_outbox_dispose(struct hj_outbox *outbox)
     *outbox = (struct hj_outbox){0};
 }
 
-static bool will_tell(const struct hj_outbox *outbox, const struct hj_queue *queue)
+static bool will_signal(const struct hj_outbox *outbox, const struct hj_queue *queue)
 {
     for (uint32_t i = 0; i < outbox->count; ++i)
         if (outbox->queues[i] == queue)
@@ -29,7 +29,7 @@ void hj_outbox_push(struct hj_outbox *outbox, struct hj_queue *queue, struct hj_
 {
     if (!hj_queue_append(queue, event))
         return;
-    if (!will_tell(outbox, queue)) {
+    if (!will_signal(outbox, queue)) {
         if (outbox->count == outbox->capacity) {
             hj_queue_signal(queue);
             return;

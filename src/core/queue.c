@@ -12,7 +12,7 @@
 
 #define QUEUE (1u << HJ_KIND_QUEUE)
 
-static void destroy(struct hj_object *object)
+static void destroy_queue(struct hj_object *object)
 {
     struct hj_queue *queue = (struct hj_queue *)object;
     hj_notify_close(&queue->notify);
@@ -20,7 +20,7 @@ static void destroy(struct hj_object *object)
     free(queue);
 }
 
-static int pin(struct hj_queue **out, hijack_queue *handle)
+static int pin_queue(struct hj_queue **out, hijack_queue *handle)
 {
     return hj_handle_pin((struct hj_object **)out, handle, QUEUE);
 }
@@ -32,7 +32,7 @@ int hijack_queue_new(hijack_queue **out)
     struct hj_queue *queue = calloc(1, sizeof(*queue));
     if (queue == NULL)
         return HIJACK_ENOMEM;
-    hj_object_init(&queue->object, HJ_KIND_QUEUE, destroy);
+    hj_object_init(&queue->object, HJ_KIND_QUEUE, destroy_queue);
     pthread_mutex_init(&queue->lock, NULL);
     hj_options_default(&queue->options, HJ_SCOPE_QUEUE);
     int rc = hj_notify_open(&queue->notify);
@@ -49,7 +49,7 @@ int hijack_queue_set(hijack_queue *handle, const char *name, size_t name_len, co
     struct hj_queue *queue;
     if ((name == NULL && name_len != 0) || (value == NULL && value_len != 0))
         return HIJACK_EINVAL;
-    int rc = pin(&queue, handle);
+    int rc = pin_queue(&queue, handle);
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&queue->lock);
@@ -65,7 +65,7 @@ int hijack_queue_set(hijack_queue *handle, const char *name, size_t name_len, co
 int hijack_queue_fd(hijack_queue *handle)
 {
     struct hj_queue *queue;
-    int rc = pin(&queue, handle);
+    int rc = pin_queue(&queue, handle);
     if (rc != 0)
         return rc;
     int fd = queue->notify.fd;
@@ -124,18 +124,18 @@ void hj_queue_push(struct hj_queue *queue, struct hj_event *event)
 
 bool hj_queue_append(struct hj_queue *queue, struct hj_event *event)
 {
-    bool owed = false;
+    bool unsignalled = false;
     bool wanted = is_wanted(event);
     pthread_mutex_lock(&queue->lock);
     if (wanted && !queue->closed) {
         append_locked(queue, event);
-        owed = !queue->signalled;
+        unsignalled = !queue->signalled;
         event = NULL;
     }
     pthread_mutex_unlock(&queue->lock);
     if (event != NULL)
         hj_event_free(event, false);
-    return owed;
+    return unsignalled;
 }
 
 void hj_queue_signal(struct hj_queue *queue)
@@ -178,7 +178,7 @@ void hj_queue_wait_cancel(struct hj_queue *queue, struct hj_waiter *waiter)
     pthread_mutex_unlock(&queue->lock);
 }
 
-/* Waiters are told at half of the capacity, not at each event. */
+/* Waiters are resumed at half of the capacity, not at each event. */
 static bool has_waiters_locked(const struct hj_queue *queue)
 {
     return queue->waiters != NULL &&
@@ -187,7 +187,7 @@ static bool has_waiters_locked(const struct hj_queue *queue)
 
 /* Resumes the loops that wait, one at a time: once the lock is released, a waiter may wait anew or go, and with it the
  * loop, unless its owner is held. */
-static void tell_waiters(struct hj_queue *queue)
+static void resume_waiters(struct hj_queue *queue)
 {
     for (;;) {
         struct hj_mailbox *mailbox = NULL;
@@ -210,8 +210,8 @@ static void tell_waiters(struct hj_queue *queue)
 }
 
 /* Unlinks up to max events. If there are none the descriptor becomes quiet; woken: it may be readable although the flag
- * says otherwise. A closed queue stays readable, which ends every wait. */
-static struct hj_event *take(struct hj_queue *queue, uint32_t max, bool woken, bool *closed)
+ * is not set. A closed queue stays readable, which ends every wait. */
+static struct hj_event *take_events(struct hj_queue *queue, uint32_t max, bool woken, bool *closed)
 {
     struct hj_event *first = NULL, **link = &first;
     uint64_t taken = 0;
@@ -235,7 +235,7 @@ static struct hj_event *take(struct hj_queue *queue, uint32_t max, bool woken, b
     bool waiters = taken != 0 && has_waiters_locked(queue);
     pthread_mutex_unlock(&queue->lock);
     if (waiters)
-        tell_waiters(queue);
+        resume_waiters(queue);
     return first;
 }
 
@@ -295,7 +295,7 @@ static int poll_events(hijack_event *out, struct hj_queue *queue, uint32_t max, 
     for (;;) {
         /* a batch may consist of events of freed handles alone: then there is more to take, or to wait for */
         bool closed;
-        struct hj_event *list = take(queue, max, woken, &closed);
+        struct hj_event *list = take_events(queue, max, woken, &closed);
         if (closed) {
             free_events(list, false);
             return HIJACK_EHANDLE;
@@ -327,7 +327,7 @@ int hijack_queue_poll(hijack_event *out, hijack_queue *handle, uint32_t max, int
     struct hj_queue *queue;
     if (out == NULL || max == 0)
         return HIJACK_EINVAL;
-    int rc = pin(&queue, handle);
+    int rc = pin_queue(&queue, handle);
     if (rc != 0)
         return rc;
     if (atomic_exchange(&queue->polling, true)) {
@@ -343,7 +343,7 @@ int hijack_queue_poll(hijack_event *out, hijack_queue *handle, uint32_t max, int
 int hijack_queue_wake(hijack_queue *handle)
 {
     struct hj_queue *queue;
-    int rc = pin(&queue, handle);
+    int rc = pin_queue(&queue, handle);
     if (rc != 0)
         return rc;
     bool signal = false;
@@ -370,7 +370,7 @@ int hijack_queue_wake(hijack_queue *handle)
     return rc;
 }
 
-/* Events hold objects, which hold the queue: a queue that is freed lets go of its events, or the ring would keep itself
+/* Events hold objects, which hold the queue: a queue that is freed drops its events, or the ring would keep itself
  * alive. A thread that polls meanwhile, which the header forbids, is woken and leaves its payloads to nobody. */
 static void close_queue(struct hj_queue *queue)
 {
@@ -383,13 +383,13 @@ static void close_queue(struct hj_queue *queue)
         free_events(queue->delivered, true);
         queue->delivered = NULL;
     }
-    free_events(take(queue, INT32_MAX, false, &closed), false);
+    free_events(take_events(queue, INT32_MAX, false, &closed), false);
 }
 
 void hijack_queue_free(hijack_queue *handle)
 {
     struct hj_queue *queue;
-    if (pin(&queue, handle) != 0)
+    if (pin_queue(&queue, handle) != 0)
         return;
     if (hj_handle_kill(handle))
         close_queue(queue);

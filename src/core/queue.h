@@ -11,7 +11,7 @@
  *
  * The write comes after the lock is released, so that the poller it wakes does not run into that lock. It may come
  * late: when its event was taken already, and the flag reset. Then it wakes a poll that finds nothing, which therefore
- * reads the descriptor whatever the flag says. One write thus costs at most one wake-up that finds nothing.
+ * reads the descriptor whatever the flag is. One write thus costs at most one wake-up that finds nothing.
  *
  * Nor can that write meet a closed descriptor, or another file under its number: the descriptor is closed with the last
  * reference, and whoever pushes holds one until the push returns: its own, its pin, or that of a request, channel or
@@ -34,12 +34,12 @@ struct hj_waiter {
     struct hj_waiter *next;
     bool waiting;
     struct hj_mailbox *mailbox; /* of the loop that waits, which is resumed; constant */
-    struct hj_object *owner;    /* what keeps the mailbox alive: a reference while the loop is told; constant */
+    struct hj_object *owner;    /* what keeps the mailbox alive: a reference while the loop is resumed; constant */
 };
 
 struct hj_queue {
     struct hj_object object;
-    struct hj_queue_options options; /* guarded by lock until a server uses it, constant from then on */
+    struct hj_queue_options options; /* guarded by lock until a server uses it, constant afterwards */
     _Atomic bool in_use;             /* a server delivers to it */
     _Atomic bool polling;            /* one poll at a time */
     _Atomic uint64_t count;          /* events in the list; written under the lock */
@@ -53,17 +53,17 @@ struct hj_queue {
     struct hj_event *delivered;   /* of the last poll; owned by whoever set polling */
 };
 
-/* A server takes it: a reference for the server, and its options are constant from here on. Any thread. */
+/* A server takes it: a reference for the server, and its options are constant afterwards. Any thread. */
 void hj_queue_use(struct hj_queue *queue);
 
 /* Takes over the event and wakes the poller. An event that nobody can get any more, because its handle or the queue was
  * freed, is dropped. The caller holds the queue, and what the event is about. Any thread. */
 void hj_queue_push(struct hj_queue *queue, struct hj_event *event);
 
-/* The same without waking anybody: true if the caller owes the queue a signal. For loops, see outbox.h. */
+/* The same without waking anybody: true if the caller must signal the queue later. For loops, see outbox.h. */
 bool hj_queue_append(struct hj_queue *queue, struct hj_event *event);
 
-/* Wakes the poller, if there is an event of which nobody has told it. Any thread. */
+/* Wakes the poller, if there is an event for which nobody has signalled. Any thread. */
 void hj_queue_signal(struct hj_queue *queue);
 
 /* Whether loops should stop reading for it. Any thread; momentary. */

@@ -11,7 +11,7 @@
 #define REQUEST (1u << HJ_KIND_REQUEST)
 #define SCHEME "http"
 
-static void destroy(struct hj_object *object)
+static void destroy_request(struct hj_object *object)
 {
     struct hj_request *request = (struct hj_request *)object;
     hj_buf_unref(request->buf);
@@ -21,17 +21,17 @@ static void destroy(struct hj_object *object)
     free(request);
 }
 
-static char *put(char *cursor, struct hj_slice text)
+static char *put_bytes(char *cursor, struct hj_slice text)
 {
     if (text.len != 0)
         memcpy(cursor, text.base, text.len);
     return cursor + text.len;
 }
 
-static char *put_field(struct hj_slice *where, char *cursor, struct hj_slice text, char after)
+static char *put_word(struct hj_slice *where, char *cursor, struct hj_slice text, char after)
 {
     *where = hj_slice(cursor, text.len);
-    cursor = put(cursor, text);
+    cursor = put_bytes(cursor, text);
     *cursor = after;
     return cursor + 1;
 }
@@ -48,22 +48,22 @@ static struct hj_buf *flatten(struct hj_request *request, const struct hj_head *
     if (buf == NULL)
         return NULL;
     char *cursor = buf->data;
-    cursor = put_field(&request->method, cursor, head->method, ' ');
-    cursor = put_field(&request->target, cursor, head->target, ' ');
-    cursor = put_field(&request->version, cursor, head->version, ' ');
-    cursor = put_field(&request->peer, cursor, peer, ' ');
-    cursor = put(cursor, HJ_SLICE(SCHEME "\r\n"));
+    cursor = put_word(&request->method, cursor, head->method, ' ');
+    cursor = put_word(&request->target, cursor, head->target, ' ');
+    cursor = put_word(&request->version, cursor, head->version, ' ');
+    cursor = put_word(&request->peer, cursor, peer, ' ');
+    cursor = put_bytes(cursor, HJ_SLICE(SCHEME "\r\n"));
     request->headers.base = cursor;
     for (size_t i = 0; i < head->header_count; ++i) {
         const struct hj_header *header = &head->headers[i];
         for (size_t j = 0; j < header->name.len; ++j)
             *cursor++ = hj_lower(header->name.base[j]);
-        cursor = put(cursor, HJ_SLICE(": "));
-        cursor = put(cursor, header->value);
-        cursor = put(cursor, HJ_SLICE("\r\n"));
+        cursor = put_bytes(cursor, HJ_SLICE(": "));
+        cursor = put_bytes(cursor, header->value);
+        cursor = put_bytes(cursor, HJ_SLICE("\r\n"));
     }
     request->headers.len = (size_t)(cursor - request->headers.base);
-    cursor = put(cursor, HJ_SLICE("\r\n"));
+    cursor = put_bytes(cursor, HJ_SLICE("\r\n"));
     request->body = hj_slice(cursor, body_len);
     return buf;
 }
@@ -74,7 +74,7 @@ int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_
     struct hj_request *request = calloc(1, sizeof(*request));
     if (request == NULL)
         return HIJACK_ENOMEM;
-    hj_object_init(&request->object, HJ_KIND_REQUEST, destroy);
+    hj_object_init(&request->object, HJ_KIND_REQUEST, destroy_request);
     atomic_store(&request->object.user_data, atomic_load(&server->object.user_data));
     hj_object_ref(&server->object);
     request->server = server;

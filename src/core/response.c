@@ -10,7 +10,7 @@
 /* the last line keeps nginx, where it stands in front, from collecting the events */
 #define SSE_LINES "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
 
-static int encode(struct hj_response *out, struct hj_response_head *head, const struct hj_server_options *options)
+static int encode_head(struct hj_response *out, struct hj_response_head *head, const struct hj_server_options *options)
 {
     char date[HJ_HTTP_DATE_LEN];
     hj_http_date(date, time(NULL));
@@ -33,7 +33,7 @@ static int encode_open_ended(struct hj_response *out, struct hj_response_head *h
     head->chunked = client.minor_version >= 1;
     out->keep_alive = head->chunked && client.keep_alive;
     head->connection = connection_line(client, !head->chunked);
-    return encode(out, head, options);
+    return encode_head(out, head, options);
 }
 
 int hj_response_sse(struct hj_response *out, struct hj_slice headers, struct hj_client client,
@@ -106,7 +106,7 @@ int hj_response_stream(struct hj_response *out, unsigned status, struct hj_slice
         head.length = fields->content_length;
         head.connection = connection_line(client, false);
         response.keep_alive = client.keep_alive;
-        rc = encode(&response, &head, options);
+        rc = encode_head(&response, &head, options);
     } else {
         rc = encode_open_ended(&response, &head, client, options);
     }
@@ -130,7 +130,7 @@ int hj_response_whole(struct hj_buf **out, bool *keep_alive, unsigned status, st
         .length = fields->has_content_length ? fields->content_length : body.len,
         .connection = connection_line(client, false),
     };
-    int rc = encode(&response, &head, options);
+    int rc = encode_head(&response, &head, options);
     if (rc != 0)
         return rc;
     *keep_alive = client.keep_alive;
@@ -156,7 +156,7 @@ int hj_response_hijack(struct hj_response *out, unsigned status, struct hj_slice
         .headers = headers,
         .connection = fields->has_connection ? HJ_CONNECTION_AS_GIVEN : HJ_CONNECTION_CLOSE,
     };
-    int rc = encode(&response, &head, options);
+    int rc = encode_head(&response, &head, options);
     if (rc == 0)
         *out = response;
     return rc;

@@ -24,8 +24,7 @@ struct hj_response {
 };
 
 /* For a member (HIJACK_HOLD_*). headers are checked. 0, HIJACK_EINVAL (no such kind; headers where no head is written),
- * ENOTSUP (a kind that is not served yet)
- * or HIJACK_ENOMEM. */
+ * ENOTSUP (a kind that is not served yet) or HIJACK_ENOMEM. */
 int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice headers, struct hj_client client,
                      const struct hj_server_options *options);
 

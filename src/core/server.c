@@ -17,7 +17,7 @@
 #define SERVER (1u << HJ_KIND_SERVER)
 #define QUEUE (1u << HJ_KIND_QUEUE)
 
-/* Routes hold broadcasters, which hold their server: letting go of the routes breaks the ring. */
+/* Routes hold broadcasters, which hold their server: releasing the routes breaks the ring. */
 static void release_routes(struct hj_server *server)
 {
     for (uint32_t i = 0; i < server->route_count; ++i) {
@@ -34,7 +34,7 @@ static void release_routes(struct hj_server *server)
     server->route_count = 0;
 }
 
-static void destroy(struct hj_object *object)
+static void destroy_server(struct hj_object *object)
 {
     struct hj_server *server = (struct hj_server *)object;
     for (uint32_t i = 0; i < server->listener_count; ++i)
@@ -61,7 +61,7 @@ static int new_server(struct hj_server **out, struct hj_queue *queue)
     struct hj_server *server = calloc(1, sizeof(*server));
     if (server == NULL)
         return HIJACK_ENOMEM;
-    hj_object_init(&server->object, HJ_KIND_SERVER, destroy);
+    hj_object_init(&server->object, HJ_KIND_SERVER, destroy_server);
     pthread_mutex_init(&server->lock, NULL);
     pthread_mutex_init(&server->join_lock, NULL);
     hj_options_default(&server->options, HJ_SCOPE_SERVER);
@@ -156,7 +156,7 @@ static void detach_threads(struct hj_server *server)
         pthread_detach(server->workers[i]->thread);
 }
 
-static int stop(struct hj_server *server)
+static int stop_server(struct hj_server *server)
 {
     if (atomic_load(&server->state) == HJ_SERVER_NEW)
         return HIJACK_ESTATE;
@@ -175,7 +175,7 @@ int hijack_server_stop(hijack_server *handle)
     int rc = hj_server_pin(&server, handle);
     if (rc != 0)
         return rc;
-    rc = stop(server);
+    rc = stop_server(server);
     hj_handle_unpin(handle);
     return rc;
 }
@@ -190,8 +190,8 @@ void hj_server_stopped(struct hj_server *server)
     hj_queue_push(server->queues[0], &server->last);
 }
 
-/* The program has done with it: a running server ends by itself, one that never ran will not. */
-static void let_go(struct hj_server *server)
+/* The handle was freed: a running server ends by itself, one that never ran will not. */
+static void abandon(struct hj_server *server)
 {
     pthread_mutex_lock(&server->lock); /* a start under way comes first */
     if (atomic_exchange(&server->threads_left, false)) {
@@ -210,7 +210,7 @@ void hijack_server_free(hijack_server *handle)
     if (hj_server_pin(&server, handle) != 0)
         return;
     if (hj_handle_kill(handle))
-        let_go(server);
+        abandon(server);
     hj_handle_unpin(handle);
 }
 
@@ -258,7 +258,7 @@ int hj_server_check_adopting(struct hj_server *server, int fd)
     return hj_socket_is_connected(fd) ? 0 : HIJACK_ENOTSOCK;
 }
 
-static int adopt(struct hj_channel **out, struct hj_server *server, int fd, struct hj_slice unread)
+static int adopt_socket(struct hj_channel **out, struct hj_server *server, int fd, struct hj_slice unread)
 {
     if (server->queue_count == 0)
         return HIJACK_ESTATE;
@@ -298,7 +298,7 @@ int hijack_server_adopt(hijack_socket **out, hijack_server *handle, int fd, cons
     int rc = hj_server_pin(&server, handle);
     if (rc != 0)
         return rc;
-    rc = adopt(&channel, server, fd, hj_slice(unread, unread_len));
+    rc = adopt_socket(&channel, server, fd, hj_slice(unread, unread_len));
     if (rc == 0)
         hj_channel_give(out, channel);
     hj_handle_unpin(handle);
@@ -306,7 +306,7 @@ int hijack_server_adopt(hijack_socket **out, hijack_server *handle, int fd, cons
 }
 
 /* A request with this head, which is not read from a connection of ours. */
-static int make_request(struct hj_request **out, struct hj_server *server, int fd, struct hj_slice text)
+static int make_adopted_request(struct hj_request **out, struct hj_server *server, int fd, struct hj_slice text)
 {
     struct hj_head head;
     char peer[HJ_ADDRESS_TEXT_SIZE];
@@ -327,7 +327,7 @@ static int adopt_request(struct hj_request **out, struct hj_server *server, int 
                          struct hj_slice unread)
 {
     struct hj_request *request;
-    int rc = make_request(&request, server, fd, head);
+    int rc = make_adopted_request(&request, server, fd, head);
     if (rc != 0)
         return rc;
     request->delivered = true; /* the program has it without an event */

@@ -36,14 +36,14 @@ struct hj_listener {
     int fd;                          /* -1 when closed */
 };
 
-/* Constant once started, but for the atomics and where said otherwise. Before, guarded by lock. */
+/* Constant once started, except the atomics and what is marked otherwise. Before, guarded by lock. */
 struct hj_server {
     struct hj_object object;
     pthread_mutex_t lock;      /* configuration and start; taken by no loop */
     pthread_mutex_t join_lock; /* held by the one who waits for the threads' end */
     _Atomic int state;         /* enum hj_server_state */
     struct hj_server_options options;
-    struct hj_queue **queues; /* references; dealt out in turn; [0] gets the server's own events */
+    struct hj_queue **queues; /* references; assigned in turn; [0] gets the server's own events */
     uint32_t queue_count;     /* 0: held routes only */
     struct hj_route *routes;
     uint32_t route_count;                   /* 0 once stopped */
@@ -78,8 +78,8 @@ int hj_server_check_running(struct hj_server *server);
 /* Called by the loop that ended last. */
 void hj_server_stopped(struct hj_server *server);
 
-/* Whether the server takes this descriptor now: 0, HIJACK_ESTATE,
- * ESHUTDOWN, ELIMIT, ENOTSOCK (not a connected stream socket). */
+/* Whether the server takes this descriptor now: 0, HIJACK_ESTATE, ESHUTDOWN, ELIMIT, ENOTSOCK (not a connected stream
+ * socket). */
 int hj_server_check_adopting(struct hj_server *server, int fd);
 
 #endif

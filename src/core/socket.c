@@ -6,7 +6,7 @@
 
 #define SOCKET (1u << HJ_KIND_SOCKET)
 
-static int pin(struct hj_channel **out, hijack_socket *handle)
+static int pin_socket(struct hj_channel **out, hijack_socket *handle)
 {
     return hj_handle_pin((struct hj_object **)out, handle, SOCKET);
 }
@@ -16,7 +16,7 @@ int hijack_socket_read(hijack_socket *handle, uint64_t credit)
     struct hj_channel *socket;
     if (credit == 0)
         return HIJACK_EINVAL;
-    int rc = pin(&socket, handle);
+    int rc = pin_socket(&socket, handle);
     if (rc != 0)
         return rc;
     int state = atomic_load(&socket->state);
@@ -35,7 +35,7 @@ int hijack_socket_send(hijack_socket *handle, const char *data, size_t len)
     struct hj_channel *socket;
     if ((data == NULL && len != 0) || len > INT32_MAX)
         return HIJACK_EINVAL;
-    int rc = pin(&socket, handle);
+    int rc = pin_socket(&socket, handle);
     if (rc != 0)
         return rc;
     rc = hj_channel_reserve(socket, len);
@@ -45,10 +45,10 @@ int hijack_socket_send(hijack_socket *handle, const char *data, size_t len)
     return rc;
 }
 
-static int move(hijack_socket *handle, enum hj_channel_state to, enum hj_channel_state below, enum hj_op op)
+static int move_socket(hijack_socket *handle, enum hj_channel_state to, enum hj_channel_state below, enum hj_op op)
 {
     struct hj_channel *socket;
-    int rc = pin(&socket, handle);
+    int rc = pin_socket(&socket, handle);
     if (rc != 0)
         return rc;
     rc = hj_channel_move(socket, to, below, op, NULL);
@@ -58,28 +58,28 @@ static int move(hijack_socket *handle, enum hj_channel_state to, enum hj_channel
 
 int hijack_socket_shutdown(hijack_socket *handle)
 {
-    return move(handle, HJ_CHANNEL_ENDED, HJ_CHANNEL_ENDED, HJ_OP_SHUTDOWN);
+    return move_socket(handle, HJ_CHANNEL_ENDED, HJ_CHANNEL_ENDED, HJ_OP_SHUTDOWN);
 }
 
 int hijack_socket_close(hijack_socket *handle)
 {
-    return move(handle, HJ_CHANNEL_CLOSING, HJ_CHANNEL_CLOSING, HJ_OP_CLOSE);
+    return move_socket(handle, HJ_CHANNEL_CLOSING, HJ_CHANNEL_CLOSING, HJ_OP_CLOSE);
 }
 
 int hijack_socket_abort(hijack_socket *handle)
 {
-    return move(handle, HJ_CHANNEL_GONE, HJ_CHANNEL_GONE, HJ_OP_ABORT);
+    return move_socket(handle, HJ_CHANNEL_GONE, HJ_CHANNEL_GONE, HJ_OP_ABORT);
 }
 
 int hijack_socket_detach(hijack_socket *handle)
 {
-    return move(handle, HJ_CHANNEL_DETACHED, HJ_CHANNEL_CLOSING, HJ_OP_DETACH);
+    return move_socket(handle, HJ_CHANNEL_DETACHED, HJ_CHANNEL_CLOSING, HJ_OP_DETACH);
 }
 
 void hijack_socket_free(hijack_socket *handle)
 {
     struct hj_channel *socket;
-    if (pin(&socket, handle) != 0)
+    if (pin_socket(&socket, handle) != 0)
         return;
     hj_channel_free_handle(socket);
     hj_handle_unpin(handle);

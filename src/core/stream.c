@@ -8,7 +8,7 @@
 
 #define STREAM (1u << HJ_KIND_STREAM)
 
-static int pin(struct hj_channel **out, hijack_stream *handle)
+static int pin_stream(struct hj_channel **out, hijack_stream *handle)
 {
     return hj_handle_pin((struct hj_object **)out, handle, STREAM);
 }
@@ -40,7 +40,7 @@ int hijack_stream_send(hijack_stream *handle, const char *data, size_t len)
     struct hj_channel *stream;
     if ((data == NULL && len != 0) || len > INT32_MAX)
         return HIJACK_EINVAL;
-    int rc = pin(&stream, handle);
+    int rc = pin_stream(&stream, handle);
     if (rc != 0)
         return rc;
     if (len != 0)
@@ -58,7 +58,7 @@ int hijack_stream_send_sse(hijack_stream *handle, const char *event, size_t even
     if ((event == NULL && event_len != 0) || (id == NULL && id_len != 0) || (data == NULL && data_len != 0) ||
         data_len > INT32_MAX)
         return HIJACK_EINVAL;
-    int rc = pin(&stream, handle);
+    int rc = pin_stream(&stream, handle);
     if (rc != 0)
         return rc;
     struct hj_sse sse = {.event = hj_slice(event, event_len),
@@ -79,7 +79,7 @@ int hijack_stream_send_comment(hijack_stream *handle, const char *text, size_t l
     struct hj_channel *stream;
     if ((text == NULL && len != 0) || len > INT32_MAX)
         return HIJACK_EINVAL;
-    int rc = pin(&stream, handle);
+    int rc = pin_stream(&stream, handle);
     if (rc != 0)
         return rc;
     struct hj_buf *buf;
@@ -90,7 +90,7 @@ int hijack_stream_send_comment(hijack_stream *handle, const char *text, size_t l
     return rc;
 }
 
-/* The end of a chunked body, or NULL where there is nothing to say: *out then stays NULL. */
+/* The end of a chunked body, or nothing if there are no trailers: *out then stays NULL. */
 static int encode_trailers(struct hj_buf **out, const struct hj_channel *stream, struct hj_slice trailers)
 {
     struct hj_fields fields;
@@ -108,7 +108,7 @@ int hijack_stream_finish(hijack_stream *handle, const char *trailers, size_t tra
     struct hj_buf *last = NULL;
     if (trailers == NULL && trailers_len != 0)
         return HIJACK_EINVAL;
-    int rc = pin(&stream, handle);
+    int rc = pin_stream(&stream, handle);
     if (rc != 0)
         return rc;
     uint64_t room = atomic_load(&stream->room);
@@ -125,7 +125,7 @@ int hijack_stream_finish(hijack_stream *handle, const char *trailers, size_t tra
 int hijack_stream_abort(hijack_stream *handle)
 {
     struct hj_channel *stream;
-    int rc = pin(&stream, handle);
+    int rc = pin_stream(&stream, handle);
     if (rc != 0)
         return rc;
     rc = hj_channel_move(stream, HJ_CHANNEL_GONE, HJ_CHANNEL_GONE, HJ_OP_ABORT, NULL);
@@ -136,7 +136,7 @@ int hijack_stream_abort(hijack_stream *handle)
 void hijack_stream_free(hijack_stream *handle)
 {
     struct hj_channel *stream;
-    if (pin(&stream, handle) != 0)
+    if (pin_stream(&stream, handle) != 0)
         return;
     hj_channel_free_handle(stream);
     hj_handle_unpin(handle);

@@ -48,7 +48,7 @@ enum {
     HJ_CONN_HUNG_UP = 4096,      /* HANGUP was pushed */
     HJ_CONN_READY = 8192,        /* in the list of those that have the next request in their input */
     HJ_CONN_WAS_COUNTED = 16384, /* its end is in the statistics already */
-    HJ_CONN_WATCHED = 32768      /* in the list of delivery.h; where this gets lost it may be there twice: no harm */
+    HJ_CONN_WATCHED = 32768 /* in the list of delivery.h; if this gets lost it may be there twice, which does no harm */
 };
 
 /* Bytes read and not yet used: part of a head, what followed a head, what an adopter handed over. */
@@ -103,10 +103,10 @@ void hj_conn_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned i
 /* It no longer waits for room in a queue. */
 void hj_conn_unstall(struct hj_loop *loop, struct hj_conn *conn);
 
-/* Lets go of the request, after its last event (status). */
+/* Releases the request, after its last event (status). */
 void hj_conn_end_request(struct hj_conn *conn, int status);
 
-/* Lets go of request and channel, after their last events (status), and of all memberships. Not during a fan-out. */
+/* Releases request and channel, after their last events (status), and all memberships. Not during a fan-out. */
 void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status);
 
 void hj_conn_drop_backlog(struct hj_loop *loop, struct hj_conn *conn);

@@ -17,7 +17,7 @@
 /* The stall timeout of a connection that the program has ended, where there is no other. */
 #define LEAVING_MS 300000
 
-static uint32_t shorter(uint64_t a, uint64_t b)
+static uint32_t shorter_limit(uint64_t a, uint64_t b)
 {
     return (uint32_t)(a == 0 || (b != 0 && b < a) ? b : a);
 }
@@ -25,7 +25,7 @@ static uint32_t shorter(uint64_t a, uint64_t b)
 void hj_delivery_init(struct hj_loop *loop)
 {
     const struct hj_server_options *options = &loop->server->options;
-    uint32_t shortest = shorter(options->ack_timeout_ms, options->stall_timeout_ms);
+    uint32_t shortest = shorter_limit(options->ack_timeout_ms, options->stall_timeout_ms);
     loop->deliveries.period_ms = (shortest == 0 ? LEAVING_MS : shortest) / TURNS + 1;
 }
 

@@ -1,5 +1,5 @@
-/* Peers that do not take what was written to them: who acknowledges nothing (ack_timeout_ms) is dead, who takes nothing
- * for much longer (stall_timeout_ms) is given up. Loop thread. */
+/* Peers that do not take what was written to them: one that acknowledges nothing (ack_timeout_ms) is dead, one that
+ * takes nothing for much longer (stall_timeout_ms) is given up. Loop thread. */
 #ifndef HJ_LOOP_DELIVERY_H
 #define HJ_LOOP_DELIVERY_H
 
@@ -27,7 +27,7 @@ struct hj_deliveries {
 /* Before the loop turns for the first time. */
 void hj_delivery_init(struct hj_loop *loop);
 
-/* Looks at those whose turn has come since the last look, and closes who must go. */
+/* Looks at those whose turn has come since the last look, and closes those that take nothing. */
 void hj_delivery_look(struct hj_loop *loop);
 
 #endif

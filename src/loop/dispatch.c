@@ -1,8 +1,8 @@
 /* What each command and event leads to; see dispatch.h. Loop thread.
  *
  * Commands take effect one after the other. Only neighbours of the same kind for the same connection or broadcaster are
- * put together, so that nothing overtakes anything. What writes to all members of a broadcaster first tells the queues,
- * so that no event waits behind a write run. */
+ * put together, so that nothing overtakes anything. What writes to all members of a broadcaster first signals the
+ * queues, so that no event waits behind a write run. */
 #include "loop/dispatch.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@
 #include "loop/io/writer.h"
 
 /* The connection of a command's channel; NULL if it is closed or about to be. */
-static struct hj_conn *conn_of(const struct hj_object *object)
+static struct hj_conn *open_conn_of(const struct hj_object *object)
 {
     struct hj_conn *conn = ((const struct hj_channel *)object)->conn;
     return conn != NULL && hj_conn_is_open(conn) ? conn : NULL;
@@ -31,7 +31,7 @@ static struct hj_conn *conn_of(const struct hj_object *object)
 static struct hj_command *run_sends(struct hj_loop *loop, struct hj_command *first)
 {
     struct hj_buf *bufs[HJ_TRANSPORT_BUFS];
-    struct hj_conn *conn = conn_of(first->object);
+    struct hj_conn *conn = open_conn_of(first->object);
     struct hj_command *command = first;
     int count = 0;
     while (command != NULL && command->op == HJ_OP_SEND && command->object == first->object &&
@@ -67,14 +67,14 @@ static void run_read(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->object;
     channel->credit = command->value > UINT64_MAX - channel->credit ? UINT64_MAX : channel->credit + command->value;
-    if (conn_of(&channel->object) != NULL)
+    if (open_conn_of(&channel->object) != NULL)
         hj_socket_input_update(loop, channel->conn);
 }
 
 /* Marks what is to happen once everything is written, and does it if nothing waits. */
 static void run_ending(struct hj_loop *loop, struct hj_command *command, unsigned flag)
 {
-    struct hj_conn *conn = conn_of(command->object);
+    struct hj_conn *conn = open_conn_of(command->object);
     if (conn == NULL)
         return;
     hj_shard_remove_all(loop, conn);
@@ -85,19 +85,19 @@ static void run_ending(struct hj_loop *loop, struct hj_command *command, unsigne
 
 static void run_finish(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = conn_of(command->object);
+    struct hj_conn *conn = open_conn_of(command->object);
     if (conn != NULL)
         hj_ending_finish(loop, conn, command->buf);
 }
 
 static void run_abort(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = conn_of(command->object);
+    struct hj_conn *conn = open_conn_of(command->object);
     if (conn != NULL)
         hj_conn_close(loop, conn, HIJACK_EABORTED);
 }
 
-/* The program has let go of a member: from here on its broadcasters keep it, and count it. */
+/* The program has freed the handle of a member: afterwards its broadcasters keep it, and count it. */
 static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_channel *channel = conn->channel;
@@ -116,7 +116,7 @@ static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
 
 static void free_channel(struct hj_loop *loop, struct hj_channel *channel)
 {
-    struct hj_conn *conn = conn_of(&channel->object);
+    struct hj_conn *conn = open_conn_of(&channel->object);
     hj_channel_drop_descriptor(channel);
     if (conn == NULL || (conn->flags & HJ_CONN_ENDING) != 0)
         return;
@@ -134,7 +134,7 @@ static void free_channel(struct hj_loop *loop, struct hj_channel *channel)
 static void run_add(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->other;
-    struct hj_conn *conn = conn_of(&channel->object);
+    struct hj_conn *conn = open_conn_of(&channel->object);
     const unsigned leaving = HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING | HJ_CONN_DISCARD;
     if (conn == NULL || (conn->flags & leaving) != 0) {
         hj_subscriptions_forget(&channel->subscriptions, (struct hj_broadcaster *)command->object);
@@ -146,7 +146,7 @@ static void run_add(struct hj_loop *loop, struct hj_command *command)
 
 static void run_remove(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = conn_of(command->other);
+    struct hj_conn *conn = open_conn_of(command->other);
     if (conn != NULL)
         hj_shard_remove(loop, (struct hj_broadcaster *)command->object, conn);
 }

@@ -40,7 +40,7 @@ void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
     loop->sweep_at_ms = loop->now_ms;
 }
 
-/* Held members never finish by themselves. If all went at once, all would come back at once, to another server. */
+/* Held members never finish by themselves. If all were closed at one moment, all would reconnect at one moment. */
 static void close_share(struct hj_loop *loop)
 {
     uint64_t span = loop->drain_deadline_ms - loop->drain_start_ms;

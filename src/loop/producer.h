@@ -13,7 +13,7 @@ uint32_t hj_producer_count(const struct hj_loop *loop);
  * at again when it has. */
 bool hj_producer_has_room(struct hj_loop *loop, struct hj_conn *conn, struct hj_queue *queue);
 
-/* The loop ends: no queue tells it of room any more. */
+/* The loop ends: no queue resumes it any more. */
 void hj_producer_cancel(struct hj_loop *loop);
 
 #endif

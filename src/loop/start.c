@@ -84,7 +84,7 @@ static int new_loop(struct hj_loop **out, struct hj_server *server, uint32_t ind
     loop->worker.server = server;
     loop->start_ms = loop->now_ms = hj_clock_ms();
     loop->poller.fd = -1;
-    *out = loop; /* freed with the server's other loops from here on */
+    *out = loop; /* freed with the server's other loops afterwards */
     int rc = hj_mailbox_open(&loop->worker.mailbox);
     if (rc == 0)
         rc = hj_poller_open(&loop->poller);

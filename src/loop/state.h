@@ -41,8 +41,7 @@ struct hj_acceptor {
     bool paused; /* out of the poller */
 };
 
-/* What a loop has to do with one queue: how it is told that there is room again, and the requests that wait for that.
- */
+/* A loop's side of one queue: how it is resumed when there is room again, and the requests that wait for that. */
 struct hj_producer {
     struct hj_waiter waiter;
     struct hj_request *parked_head, *parked_tail; /* references */
@@ -51,7 +50,7 @@ struct hj_producer {
 struct hj_loop {
     struct hj_worker worker;  /* what core sees; first */
     struct hj_server *server; /* owns the loop; the thread holds a reference */
-    /* from here on the loop thread's alone */
+    /* all that follows is the loop thread's alone */
     struct hj_poller poller;
     struct hj_table table;
     struct hj_member_table members;

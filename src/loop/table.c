@@ -7,7 +7,7 @@
 #include "loop/conn.h"
 
 /* Makes room for one more chunk of entries; false when out of memory. */
-static bool grow(void ***chunks, uint32_t *count, size_t entry_size)
+static bool grow_table(void ***chunks, uint32_t *count, size_t entry_size)
 {
     void **more = realloc(*chunks, (*count + 1) * sizeof(void *));
     if (more == NULL)
@@ -42,7 +42,7 @@ struct hj_conn *hj_table_take(struct hj_table *table)
         if (table->used == 0)
             table->used = 1;
         if (table->used >> HJ_TABLE_CHUNK_BITS >= table->chunk_count &&
-            !grow((void ***)&table->chunks, &table->chunk_count, sizeof(struct hj_conn)))
+            !grow_table((void ***)&table->chunks, &table->chunk_count, sizeof(struct hj_conn)))
             return NULL;
         uint32_t index = table->used++;
         conn = hj_table_at(table, index);
@@ -86,7 +86,7 @@ uint32_t hj_member_table_take(struct hj_member_table *table)
     if (table->used == 0)
         table->used = 1;
     if (table->used >> HJ_TABLE_CHUNK_BITS >= table->chunk_count &&
-        !grow((void ***)&table->chunks, &table->chunk_count, sizeof(struct hj_membership)))
+        !grow_table((void ***)&table->chunks, &table->chunk_count, sizeof(struct hj_membership)))
         return 0;
     return table->used++;
 }

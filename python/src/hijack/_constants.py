@@ -1,8 +1,8 @@
 """Made by bindings/generate from include/hijack/hijack.h. Do not edit."""
 from typing import Final
 
-VERSION: Final = "0.1.0"
-VERSION_NUMBER: Final = 0x000100
+VERSION: Final = "0.2.0"
+VERSION_NUMBER: Final = 0x000200
 
 #: hijack_event as the module struct reads it
 EVENT_FORMAT: Final = "=QQQQIi"

@@ -65,7 +65,7 @@ class HandleError(HijackError, RuntimeError):
 
 
 class ClosedError(HijackError, ConnectionError):
-    """HIJACK_ECLOSED: the connection has gone, or was closed or finished by the program"""
+    """HIJACK_ECLOSED: the connection is closed, or the program has closed or finished it"""
 
     code = -3
     symbol = "HIJACK_ECLOSED"
@@ -176,7 +176,7 @@ class LimitError(HijackError, OSError):
 
 
 class TimedOutError(HijackError, TimeoutError):
-    """HIJACK_ETIMEDOUT: idle or head timeout, or the peer stopped acknowledging"""
+    """HIJACK_ETIMEDOUT: head, request or idle timeout, or the peer acknowledges or takes nothing"""
 
     code = -18
     symbol = "HIJACK_ETIMEDOUT"
@@ -192,7 +192,7 @@ class ResetError(HijackError, ConnectionResetError):
 
 
 class SlowError(HijackError, ConnectionError):
-    """HIJACK_ESLOW: a member could not keep up and its broadcaster's policy is to close"""
+    """HIJACK_ESLOW: a member could not keep up, and its broadcaster's policy is to close"""
 
     code = -20
     symbol = "HIJACK_ESLOW"
@@ -239,7 +239,7 @@ class NotSupportedError(HijackError, OSError):
 
 
 class ProtocolError(HijackError, ConnectionError):
-    """HIJACK_EPROTOCOL: the peer broke the protocol's rules"""
+    """HIJACK_EPROTOCOL: the peer broke the protocol's rules (a chunked body, say)"""
 
     code = -26
     symbol = "HIJACK_EPROTOCOL"

@@ -3,11 +3,11 @@
 # Made by bindings/generate from include/hijack/hijack.h. Do not edit.
 module Hijack
   # The library's version that this package was made for.
-  VERSION = '0.1.0'
+  VERSION = '0.2.0'
 
   # The C functions as they are, without hijack_; handles are Integers.
   module C
-    VERSION_NUMBER = 0x000100
+    VERSION_NUMBER = 0x000200
 
     EVENT_NONE = 0
     EVENT_REQUEST = 1
@@ -220,7 +220,7 @@ module Hijack
     NAME = 'HIJACK_EHANDLE'
   end
 
-  # HIJACK_ECLOSED: the connection has gone, or was closed or finished by the program
+  # HIJACK_ECLOSED: the connection is closed, or the program has closed or finished it
   class ClosedError < ::IOError
     include Error
     CODE = -3
@@ -325,7 +325,7 @@ module Hijack
     NAME = 'HIJACK_ELIMIT'
   end
 
-  # HIJACK_ETIMEDOUT: idle or head timeout, or the peer stopped acknowledging
+  # HIJACK_ETIMEDOUT: head, request or idle timeout, or the peer acknowledges or takes nothing
   class TimedOutError < ::Errno::ETIMEDOUT
     include Error
     CODE = -18
@@ -339,7 +339,7 @@ module Hijack
     NAME = 'HIJACK_ERESET'
   end
 
-  # HIJACK_ESLOW: a member could not keep up and its broadcaster's policy is to close
+  # HIJACK_ESLOW: a member could not keep up, and its broadcaster's policy is to close
   class SlowError < ::IOError
     include Error
     CODE = -20
@@ -381,7 +381,7 @@ module Hijack
     NAME = 'HIJACK_ENOTSUP'
   end
 
-  # HIJACK_EPROTOCOL: the peer broke the protocol's rules
+  # HIJACK_EPROTOCOL: the peer broke the protocol's rules (a chunked body, say)
   class ProtocolError < ::Errno::EPROTO
     include Error
     CODE = -26

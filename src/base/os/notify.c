@@ -1,4 +1,4 @@
-/* The wake-up descriptor: eventfd. The only file that knows it, so that another system can bring its own. Any thread.
+/* The wake-up descriptor: eventfd. The only file that names it, so that another system can bring its own. Any thread.
  */
 #include "base/os/notify.h"
 

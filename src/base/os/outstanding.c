@@ -38,7 +38,7 @@ void hj_outstanding_read(struct hj_outstanding *out, int fd)
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
         len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked))
         return; /* a unix socket */
-    /* A kernel that does not tell the window (before 5.4) has the bytes of a shut one unsent, not unacknowledged. */
+    /* A kernel that does not report the window (before 5.4) has the bytes of a shut one unsent, not unacknowledged. */
     bool shut = info.tcpi_unacked == 0 || (len > offsetof(struct tcp_info, tcpi_snd_wnd) && info.tcpi_snd_wnd == 0);
     out->taken = (uint32_t)info.tcpi_bytes_acked;
     out->unanswered = !shut;

@@ -1,4 +1,4 @@
-/* What the operating system still has of the bytes that were written to a socket, and what it knows of the peer that
+/* What the operating system still has of the bytes that were written to a socket, and what it has seen of the peer that
  * shall take them. Any thread. */
 #ifndef HJ_BASE_OS_OUTSTANDING_H
 #define HJ_BASE_OS_OUTSTANDING_H

@@ -55,10 +55,11 @@ int hj_poller_wait(struct hj_poller *poller, struct hj_poll_event *out, int time
     struct epoll_event events[HJ_POLL_BATCH];
     int n = epoll_wait(poller->fd, events, HJ_POLL_BATCH, timeout_ms);
     for (int i = 0; i < n; ++i) {
-        uint32_t told = events[i].events;
+        uint32_t reported = events[i].events;
         out[i].data = events[i].data.u64;
-        out[i].events = (told & EPOLLIN ? HJ_POLL_IN : 0u) | (told & EPOLLOUT ? HJ_POLL_OUT : 0u) |
-                        (told & EPOLLRDHUP ? HJ_POLL_PEER : 0u) | (told & (EPOLLERR | EPOLLHUP) ? HJ_POLL_GONE : 0u);
+        out[i].events = (reported & EPOLLIN ? HJ_POLL_IN : 0u) | (reported & EPOLLOUT ? HJ_POLL_OUT : 0u) |
+                        (reported & EPOLLRDHUP ? HJ_POLL_PEER : 0u) |
+                        (reported & (EPOLLERR | EPOLLHUP) ? HJ_POLL_GONE : 0u);
     }
     return n < 0 ? 0 : n;
 }

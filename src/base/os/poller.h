@@ -1,4 +1,4 @@
-/* Readiness of many descriptors. The only file that knows epoll, so that kqueue can follow. */
+/* Readiness of many descriptors. The only file that names epoll, so that kqueue can follow. */
 #ifndef HJ_BASE_OS_POLLER_H
 #define HJ_BASE_OS_POLLER_H
 
@@ -8,11 +8,11 @@
 enum {
     HJ_POLL_IN = 1,
     HJ_POLL_OUT = 2,
-    HJ_POLL_PEER = 4, /* the peer has sent its FIN; wanted or not, a dead connection is always told */
-    HJ_POLL_GONE = 8, /* told only: reset, failed, or both sides shut */
+    HJ_POLL_PEER = 4, /* the peer has sent its FIN */
+    HJ_POLL_GONE = 8, /* reset, failed, or both sides shut; reported whether wanted or not */
     HJ_POLL_ALL = 15,
     HJ_POLL_EXCLUSIVE = 16, /* wanted only: wake one of the loops that wait for this descriptor */
-    HJ_POLL_EDGE = 32       /* wanted only: told once for each change, not for as long as it lasts */
+    HJ_POLL_EDGE = 32       /* wanted only: reported once for each change, not for as long as it lasts */
 };
 
 struct hj_poller {

@@ -11,7 +11,7 @@
 
 void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message **messages, int count);
 
-/* Ends every member in order. */
+/* Ends every member gracefully. */
 void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster);
 
 #endif

@@ -1,7 +1,7 @@
 /* Memberships; see shard.h. Loop thread.
  *
- * A shard knows its members as indexes, and a member knows its place in each of its shards, so that joining and leaving
- * cost the same whatever the size: the last member takes the place of the one that leaves. */
+ * A shard has its members as indexes, and a membership has its position in the shard, so that joining and leaving cost
+ * the same whatever the size: the last member takes the place of the one that leaves. */
 #include "loop/fanout/shard.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "loop/conn.h"
 
 /* The broadcaster's slot for this loop; NULL when out of memory. */
-static struct hj_shard **slot_of(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool make)
+static struct hj_shard **shard_slot(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool make)
 {
     struct hj_shard **shards = atomic_load_explicit(&broadcaster->shards, memory_order_acquire);
     if (shards == NULL && make) {
@@ -28,13 +28,13 @@ static struct hj_shard **slot_of(struct hj_loop *loop, struct hj_broadcaster *br
 
 struct hj_shard *hj_shard_of(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
 {
-    struct hj_shard **slot = slot_of(loop, broadcaster, false);
+    struct hj_shard **slot = shard_slot(loop, broadcaster, false);
     return slot == NULL ? NULL : *slot;
 }
 
 static struct hj_shard *make_shard(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
 {
-    struct hj_shard **slot = slot_of(loop, broadcaster, true);
+    struct hj_shard **slot = shard_slot(loop, broadcaster, true);
     if (slot == NULL || *slot != NULL)
         return slot == NULL ? NULL : *slot;
     struct hj_shard *shard = calloc(1, sizeof(*shard));
@@ -51,14 +51,14 @@ static void drop_if_empty(struct hj_loop *loop, struct hj_shard *shard)
     if (shard->count != 0)
         return;
     struct hj_broadcaster *broadcaster = shard->broadcaster;
-    *slot_of(loop, broadcaster, false) = NULL;
+    *shard_slot(loop, broadcaster, false) = NULL;
     free(shard->members);
     free(shard);
     hj_object_unref(&broadcaster->object);
 }
 
 /* The link that leads to conn's membership in shard, or to the end of its list. */
-static uint32_t *find(struct hj_loop *loop, struct hj_conn *conn, const struct hj_shard *shard)
+static uint32_t *find_membership(struct hj_loop *loop, struct hj_conn *conn, const struct hj_shard *shard)
 {
     uint32_t *link = &conn->memberships;
     while (*link != 0) {
@@ -134,7 +134,7 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
     struct hj_shard *shard = make_shard(loop, broadcaster);
     if (shard == NULL)
         return false;
-    if (*find(loop, conn, shard) != 0)
+    if (*find_membership(loop, conn, shard) != 0)
         return true;
     uint32_t index = hj_member_table_take(&loop->members);
     if (index == 0 || !append(shard, conn)) {
@@ -164,7 +164,7 @@ static void remove_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t *link
     struct hj_member moved = shard->members[--shard->count];
     if (position != shard->count) {
         shard->members[position] = moved;
-        uint32_t moved_index = *find(loop, hj_table_at(&loop->table, moved.conn), shard);
+        uint32_t moved_index = *find_membership(loop, hj_table_at(&loop->table, moved.conn), shard);
         hj_member_table_at(&loop->members, moved_index)->position = position;
     }
     hj_loop_uncount(loop, HIJACK_STAT_MEMBERSHIPS, 1);
@@ -176,7 +176,7 @@ void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, s
     struct hj_shard *shard = hj_shard_of(loop, broadcaster);
     if (shard == NULL)
         return;
-    uint32_t *link = find(loop, conn, shard);
+    uint32_t *link = find_membership(loop, conn, shard);
     if (*link != 0)
         remove_at(loop, conn, link);
 }

@@ -1,4 +1,4 @@
-/* Orderly ends; see ending.h. Loop thread. */
+/* Graceful ends; see ending.h. Loop thread. */
 #include "loop/held/ending.h"
 
 #include "loop/fanout/shard.h"

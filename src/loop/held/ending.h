@@ -7,8 +7,8 @@
 /* Does what the flags ask for if nothing waits to be written. */
 void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn);
 
-/* Asks for an end: HJ_CONN_ENDING, _SHUTTING or _DETACHING. It comes at once if nothing waits to be written; else the
- * peer has so long to take the rest as it may be silent. */
+/* Asks for an end: HJ_CONN_ENDING, _SHUTTING or _DETACHING. It comes immediately if nothing waits to be written; else
+ * the peer may take as long for the rest as it may be silent. */
 void hj_ending_begin(struct hj_loop *loop, struct hj_conn *conn, unsigned flag);
 
 /* Ends the body of a STREAM or HELD connection: the last chunk (last, or NULL: the usual one), then keep-alive or

@@ -45,8 +45,8 @@ static struct hj_held_head *route_head(struct hj_loop *loop, const struct hj_rou
 }
 
 /* Makes an open connection a member, counted already, that nobody has a handle of. */
-static bool hold(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster, uint64_t how,
-                 struct hj_buf *head)
+static bool hold_conn(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster, uint64_t how,
+                      struct hj_buf *head)
 {
     hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
     conn->wire = how & HJ_HOLD_WIRE;
@@ -97,11 +97,12 @@ void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
         return;
     }
     hj_membership_begin(route->broadcaster, &loop->worker);
-    hold(loop, conn, route->broadcaster, head->how[form], head->head[form]);
+    hold_conn(loop, conn, route->broadcaster, head->how[form], head->head[form]);
 }
 
-/* Gives a request's connection to the channel that it becomes; NULL, and the channel ended, if it has gone. */
-static struct hj_conn *become_channel(struct hj_loop *loop, struct hj_command *command)
+/* Gives a request's connection to the channel that it becomes; NULL, and the channel ended, if the connection is
+ * closed. */
+static struct hj_conn *attach_channel(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->other;
     struct hj_request *request = (struct hj_request *)command->object;
@@ -121,14 +122,14 @@ static struct hj_conn *become_channel(struct hj_loop *loop, struct hj_command *c
 
 void hj_holding_stream(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = become_channel(loop, command);
+    struct hj_conn *conn = attach_channel(loop, command);
     if (conn != NULL)
         hj_writer_send(loop, conn, command->buf, false);
 }
 
 void hj_holding_hijack(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = become_channel(loop, command);
+    struct hj_conn *conn = attach_channel(loop, command);
     if (conn != NULL && (command->buf == NULL || hj_writer_send(loop, conn, command->buf, false)))
         hj_socket_input_update(loop, conn);
 }
@@ -144,14 +145,14 @@ void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
         return;
     }
     if (!request->is_head) {
-        hold(loop, conn, broadcaster, command->value, command->buf);
+        hold_conn(loop, conn, broadcaster, command->value, command->buf);
         return;
     }
     send_head_alone(loop, conn, command->buf, (command->value & HJ_HOLD_KEEP_ALIVE) != 0);
 }
 
 /* Puts an adopted descriptor into the table. NULL, and the descriptor closed, if it cannot be held. */
-static struct hj_conn *adopt(struct hj_loop *loop, int fd)
+static struct hj_conn *open_adopted(struct hj_loop *loop, int fd)
 {
     struct hj_conn *conn = loop->stopping ? NULL : hj_conn_open(loop, fd, HJ_CONN_HELD);
     if (conn == NULL) {
@@ -170,7 +171,7 @@ static struct hj_conn *adopt(struct hj_loop *loop, int fd)
 void hj_holding_adopt(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->object;
-    struct hj_conn *conn = adopt(loop, command->fd);
+    struct hj_conn *conn = open_adopted(loop, command->fd);
     if (conn == NULL) {
         hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM);
         return;
@@ -186,9 +187,9 @@ void hj_holding_adopt(struct hj_loop *loop, struct hj_command *command)
 void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
-    struct hj_conn *conn = adopt(loop, command->fd);
+    struct hj_conn *conn = open_adopted(loop, command->fd);
     if (conn != NULL)
-        hold(loop, conn, broadcaster, command->value, command->buf);
+        hold_conn(loop, conn, broadcaster, command->value, command->buf);
     else
         hj_membership_end(broadcaster);
 }
@@ -196,7 +197,7 @@ void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)
 void hj_holding_adopt_request(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_request *request = (struct hj_request *)command->object;
-    struct hj_conn *conn = adopt(loop, command->fd);
+    struct hj_conn *conn = open_adopted(loop, command->fd);
     if (conn == NULL) {
         hj_request_end(request, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM);
         return;

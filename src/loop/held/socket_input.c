@@ -88,7 +88,7 @@ static bool read_some(struct hj_loop *loop, struct hj_conn *conn)
 {
     uint64_t len = may_read(loop, conn->channel);
     if (len == 0) {
-        /* after a reset nobody will tell of it again, and who gives no credit would never learn */
+        /* a reset is reported once, and a program that gives no credit would never get CLOSED */
         if ((conn->flags & HJ_CONN_RESET) != 0 || at_end(conn))
             saw_eof(loop, conn);
         return false;

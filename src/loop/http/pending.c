@@ -55,7 +55,7 @@ static void deliver_request(struct hj_loop *loop, struct hj_request *request)
         hj_conn_hang_up(loop, request->conn);
 }
 
-/* Whether the queue is full; then the loop is told when it is not. */
+/* Whether the queue is full; then the loop is resumed when it has room. */
 static bool must_wait(struct hj_producer *producer, struct hj_queue *queue)
 {
     return hj_queue_full(queue) && hj_queue_wait(queue, &producer->waiter);

@@ -7,9 +7,9 @@
 #include "core/request.h"
 #include "loop/conn.h"
 
-/* Makes the request of this head known to the program: when it is whole, or at once with its body in pieces, and when
- * its queue has room; or answers it. rest: what was read behind the head. Returns how many bytes of it were taken; the
- * others must be kept as the connection's input. */
+/* Makes the request of this head known to the program: when it is whole, or immediately with its body in pieces, and
+ * when its queue has room; or answers it. rest: what was read behind the head. Returns how many bytes of it were taken;
+ * the others must be kept as the connection's input. */
 size_t hj_pending_begin(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route,
                         const struct hj_head *head, struct hj_slice rest);
 

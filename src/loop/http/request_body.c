@@ -194,7 +194,7 @@ static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *d
     return n != 0 && goes_on(conn) && !body->complete && !body->given_up;
 }
 
-static size_t feed(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
+static size_t feed_body(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
 {
     size_t used = 0;
     if (!conn->request->read->is_chunked)
@@ -208,7 +208,7 @@ size_t hj_request_body_feed(struct hj_loop *loop, struct hj_conn *conn, const ch
 {
     if (len != 0)
         conn->request->read->wants_continue = false;
-    return feed(loop, conn, data, len);
+    return feed_body(loop, conn, data, len);
 }
 
 static void send_continue(struct hj_loop *loop, struct hj_conn *conn)
@@ -224,7 +224,7 @@ static void send_continue(struct hj_loop *loop, struct hj_conn *conn)
 static bool feed_input(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_input *input = conn->input;
-    size_t n = feed(loop, conn, input->data + input->start, input->len);
+    size_t n = feed_body(loop, conn, input->data + input->start, input->len);
     if (conn->input != input)
         return false; /* refused, and dropped with the rest */
     input->start += (uint32_t)n;
@@ -269,7 +269,7 @@ static ssize_t read_piece(struct hj_loop *loop, struct hj_conn *conn)
     ssize_t n = hj_transport_read(loop, conn, loop->scratch, (size_t)len);
     if (n <= 0)
         return n;
-    size_t used = conn->input == NULL ? feed(loop, conn, loop->scratch, (size_t)n) : 0;
+    size_t used = conn->input == NULL ? feed_body(loop, conn, loop->scratch, (size_t)n) : 0;
     if (hj_conn_is_open(conn) && conn->kind != HJ_CONN_LINGERING &&
         !hj_conn_keep_input(conn, loop->scratch + used, (size_t)n - used))
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
@@ -340,7 +340,7 @@ void hj_request_body_add_credit(struct hj_loop *loop, struct hj_conn *conn, uint
 {
     struct hj_body_reader *body = conn->request->read;
     if (body->credit == 0)
-        conn->in_ms = hj_loop_time(loop); /* from here on silence is the peer's */
+        conn->in_ms = hj_loop_time(loop); /* afterwards silence is the peer's */
     body->credit = credit > UINT64_MAX - body->credit ? UINT64_MAX : body->credit + credit;
 }
 

@@ -1,5 +1,4 @@
-/* Bodies of requests: read whole before the program hears of the request, or brought to it in pieces, by credit. Loop
- * thread.
+/* Bodies of requests: read whole before the REQUEST event, or delivered in pieces, by credit. Loop thread.
  *
  * Framing is by Content-Length or chunked (RFC 9112 section 6); what follows the body stays in the connection's input.
  */
@@ -10,7 +9,7 @@
 #include "core/request.h"
 #include "loop/conn.h"
 
-/* Whether the head says that a body follows. */
+/* Whether a body follows this head. */
 static inline bool hj_request_body_follows(const struct hj_head *head)
 {
     return head->chunked || head->content_length != 0;

@@ -52,7 +52,7 @@ int hj_acceptor_open(struct hj_loop *loop)
         acceptor->owned = fd != -1;
         acceptor->fd = fd != -1 ? fd : server->listeners[i].fd;
         ++loop->acceptor_count;
-        int rc = poll_acceptor(loop, i); /* tried now, so that the start can say so */
+        int rc = poll_acceptor(loop, i); /* tried now, so that the start can return the error */
         if (rc != 0)
             return rc;
         hj_poller_remove(&loop->poller, acceptor->fd);

@@ -34,7 +34,7 @@ void hj_backlog_free(struct hj_backlog *backlog)
     free(backlog);
 }
 
-static bool grow(struct hj_backlog *backlog)
+static bool grow_ring(struct hj_backlog *backlog)
 {
     uint32_t capacity = backlog->capacity == 0 ? 4 : backlog->capacity * 2;
     struct hj_backlog_item *items = malloc(capacity * sizeof(*items));
@@ -52,7 +52,7 @@ static bool grow(struct hj_backlog *backlog)
 bool hj_backlog_append(struct hj_backlog *backlog, struct hj_buf *buf, struct hj_message *message, bool counted,
                        uint32_t offset)
 {
-    if (backlog->count == backlog->capacity && !grow(backlog))
+    if (backlog->count == backlog->capacity && !grow_ring(backlog))
         return false;
     *item_at(backlog, backlog->count) = (struct hj_backlog_item){
         .buf = hj_buf_ref(buf),
@@ -71,10 +71,10 @@ bool hj_backlog_append(struct hj_backlog *backlog, struct hj_buf *buf, struct hj
 /* Takes out the i-th item, which is not half written. */
 static void remove_item(struct hj_backlog *backlog, uint32_t i)
 {
-    struct hj_backlog_item gone = *item_at(backlog, i);
-    backlog->bytes -= gone.buf->len;
-    if (gone.message != NULL)
-        backlog->published_bytes -= gone.buf->len;
+    struct hj_backlog_item dropped = *item_at(backlog, i);
+    backlog->bytes -= dropped.buf->len;
+    if (dropped.message != NULL)
+        backlog->published_bytes -= dropped.buf->len;
     if (i < backlog->count / 2) { /* the shorter side moves: what gives way is mostly the oldest */
         for (; i != 0; --i)
             *item_at(backlog, i) = *item_at(backlog, i - 1);
@@ -84,7 +84,7 @@ static void remove_item(struct hj_backlog *backlog, uint32_t i)
             *item_at(backlog, i) = *item_at(backlog, i + 1);
     }
     --backlog->count;
-    release(&gone);
+    release(&dropped);
 }
 
 /* The first published message that nothing has been written of; count if there is none. */

@@ -1,4 +1,4 @@
-/* What a peer that cannot keep up has not been sent yet: references to shared bytes, in order.
+/* What a peer that cannot keep up has not been sent yet: references to shared bytes, oldest first.
  *
  * Two sorts of items: the program's own bytes of this connection (bounded by the high-water mark, never dropped), and
  * published messages (bounded by the broadcaster's policy). The first item may be half written and then stays. No I/O

@@ -124,12 +124,12 @@ int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn)
 void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, bool reset)
 {
     /* out of the poller before the close: a forked child may hold a copy of the descriptor, and the poller would go on
-     * telling of it */
+     * reporting it */
     int fd = hj_transport_export(loop, conn);
     if (fd == -1)
         return; /* given away */
     /* the peer shall see the end now, even if a forked child holds a copy: the mere close would then do nothing.
-     * Dissolving the association sends a reset (tcp(7)); a unix socket knows no such thing. */
+     * Dissolving the association sends a reset (tcp(7)); a unix socket has no reset. */
     struct sockaddr none = {.sa_family = AF_UNSPEC};
     if (!reset || connect(fd, &none, sizeof(none)) != 0)
         shutdown(fd, SHUT_RDWR);

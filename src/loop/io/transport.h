@@ -1,8 +1,8 @@
-/* How a connection's bytes travel: the one place that knows, by a tag in the connection's entry. Loop thread.
+/* How a connection's bytes travel: decided here alone, by a tag in the connection's entry. Loop thread.
  *
  * Nothing outside loop/io calls send, recv, shutdown or close on a connection. Results are values: a number of bytes, 0
- * for "not now", or a HIJACK_E* that says why the connection is dead (HIJACK_ECLOSED from a read: the peer's end, in
- * order). */
+ * for "not now", or a HIJACK_E* that says why the connection is dead (HIJACK_ECLOSED from a read: the peer's graceful
+ * end). */
 #ifndef HJ_LOOP_IO_TRANSPORT_H
 #define HJ_LOOP_IO_TRANSPORT_H
 
@@ -48,7 +48,7 @@ struct hj_slice hj_transport_peer(char *out, size_t size, const struct hj_conn *
 /* Gives the connection away as a descriptor that nothing here refers to any more. */
 int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn);
 
-/* A descriptor's write for the fan-out, which knows that the member is PLAIN: as hj_transport_write. */
+/* A descriptor's write for the fan-out, of a member that is PLAIN: as hj_transport_write. */
 ssize_t hj_transport_write_fd(int fd, const char *data, size_t len);
 
 #endif
