@@ -83,7 +83,10 @@ struct listening {
 static int set_up(void **state)
 {
     struct listening *it = calloc(1, sizeof(*it));
-    socket_error = bind_error = epoll_error = epoll_refusals = epoll_good = 0;
+    socket_error = bind_error = 0;
+    epoll_error = 0;
+    epoll_refusals = 0;
+    epoll_good = 0;
     snprintf(it->path, sizeof(it->path), "/tmp/hijack-unit-%d.sock", (int)getpid());
     snprintf(it->address, sizeof(it->address), "unix:%s", it->path);
     unlink(it->path);
