@@ -248,7 +248,7 @@ static int conclude(struct hj_head *head, const struct facts *facts)
 static int parse_headers(struct hj_head *head, const char *at, const char *end)
 {
     struct facts facts = {0};
-    head->chunked = head->has_content_length = head->expect_continue = false;
+    head->http2 = head->chunked = head->has_content_length = head->expect_continue = false;
     head->content_length = 0;
     head->header_count = 0;
     while (at < end) {

@@ -22,8 +22,9 @@ struct hj_header {
 struct hj_head {
     const char *problem; /* after a refusal: a short reason for people; static; NULL otherwise */
     struct hj_slice method, target;
-    struct hj_slice version; /* "HTTP/1.0" or "HTTP/1.1"; static */
+    struct hj_slice version; /* "HTTP/1.0" or "HTTP/1.1"; static. "HTTP/2" with http2 */
     struct hj_slice path;    /* target up to '?'; of absolute-form targets what follows the authority */
+    bool http2;              /* false; true is for who fills in the head of an HTTP/2 request */
     unsigned minor_version;  /* 0 or 1; HTTP/1.2 to 1.9 are read as 1.1 (RFC 9110 section 2.5) */
     bool keep_alive;         /* 1.1: unless "Connection: close"; 1.0: only with "keep-alive" */
     bool chunked, has_content_length;

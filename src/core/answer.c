@@ -60,9 +60,11 @@ static bool has_body(const struct hj_request *request, uint32_t status)
     return !request->is_head && status != 204 && status != 205 && status != 304;
 }
 
-/* Whether the connection can be given away: not while the rest of a request is on it. */
-static int check_body_ended(struct hj_request *request)
+/* Whether the connection can be given away: not while the rest of a request is on it, and never a stream of HTTP/2. */
+static int check_own_connection(struct hj_request *request)
 {
+    if (request->client.http2)
+        return HIJACK_ENOTSUP;
     return atomic_load(&request->has_body) ? HIJACK_ESTATE : 0;
 }
 
@@ -209,7 +211,7 @@ int hijack_request_hijack(hijack_socket **out, hijack_request *handle)
     if (rc != 0)
         return rc;
     struct hj_response response = {.wire = HJ_WIRE_RAW};
-    rc = check_body_ended(request);
+    rc = check_own_connection(request);
     if (rc == 0)
         rc = become_channel(out, request, HJ_KIND_SOCKET, HJ_OP_HIJACK, &response, true, HJ_NO_LENGTH);
     hj_handle_unpin(handle);
@@ -229,7 +231,7 @@ int hijack_request_hijack_partial(hijack_socket **out, hijack_request *handle, u
         return rc;
     rc = status < 100 || status > 999 ? HIJACK_EINVAL : hj_fields_check(&fields, headers, headers_len);
     if (rc == 0)
-        rc = check_body_ended(request);
+        rc = check_own_connection(request);
     if (rc == 0)
         rc = hj_response_hijack(&response, status, hj_slice(headers, headers_len), &fields, &request->server->options);
     if (rc == 0)
@@ -246,7 +248,7 @@ static int hold_request(struct hj_request *request, uint32_t kind, struct hj_sli
         return HIJACK_EINVAL;
     int rc = check_open_ended(headers);
     if (rc == 0)
-        rc = check_body_ended(request);
+        rc = atomic_load(&request->has_body) ? HIJACK_ESTATE : 0;
     if (rc == 0)
         rc = hj_response_hold(&response, kind, headers, client_of(request), &request->server->options);
     if (rc != 0)

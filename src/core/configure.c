@@ -201,7 +201,8 @@ static int check_hold(struct hj_server *server, uint32_t kind, struct hj_slice h
     if (rc == 0 && (fields.has_content_length || fields.has_transfer_encoding))
         rc = HIJACK_EHEADER;
     if (rc == 0)
-        rc = hj_response_hold(&response, kind, headers, (struct hj_client){1, true}, &server->options);
+        rc = hj_response_hold(&response, kind, headers, (struct hj_client){.minor_version = 1, .keep_alive = true},
+                              &server->options);
     if (rc == 0)
         hj_buf_unref(response.head);
     return rc;

@@ -49,6 +49,8 @@
     CHOICE(server, request_body, bodies, whole,                                                                        \
            "whole: a request is delivered with its body; pieces: it is delivered after its head, and the program "     \
            "reads the body in pieces")                                                                                 \
+    CHOICE(server, http2, switches, off,                                                                               \
+           "on: connections that begin with the preface of HTTP/2 are served with it (docs/http2.md)")                 \
     MODE(                                                                                                              \
         server, unix_mode, umask,                                                                                      \
         "rights of the file of a unix socket, as 0660; umask: what the process' umask leaves; takes effect at listen") \
@@ -99,6 +101,12 @@ static const struct hj_slice overflows[] = {
 static const struct hj_slice bodies[] = {
     {"whole", 5},
     {"pieces", 6},
+};
+
+/* In the order of enum hj_switch. */
+static const struct hj_slice switches[] = {
+    {"off", 3},
+    {"on", 2},
 };
 
 /* Options of a route that have their place in the API and no effect yet: they are refused, not ignored. */
@@ -215,6 +223,10 @@ void hj_options_default(void *options, enum hj_option_scope scope)
 int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice name, struct hj_slice value)
 {
     const struct option *option = find(scope, name);
+#if !HIJACK_HTTP2
+    if (option != NULL && option->choices == switches && hj_slice_equal(value, switches[HJ_SWITCH_ON]))
+        return HIJACK_ENOTSUP; /* built without it */
+#endif
     if (option != NULL)
         return set(options, option, value);
     for (size_t i = 0; scope == HJ_SCOPE_ROUTE && i < sizeof(routes_planned) / sizeof(routes_planned[0]); ++i)

@@ -18,6 +18,11 @@ enum hj_request_body {
     HJ_BODY_PIECES /* in DATA events, within the credit that the program gives */
 };
 
+enum hj_switch {
+    HJ_SWITCH_OFF,
+    HJ_SWITCH_ON
+};
+
 enum hj_overflow {
     HJ_OVERFLOW_CLOSE,
     HJ_OVERFLOW_DROP_NEWEST,
@@ -52,6 +57,7 @@ struct hj_server_options {
     uint64_t send_buffer_bytes;
     uint64_t read_chunk_bytes;
     uint64_t request_body; /* enum hj_request_body */
+    uint64_t http2;        /* enum hj_switch */
     uint64_t unix_mode;    /* rights of a socket file, or HJ_OPTION_UNSET */
     char server_name[HJ_SERVER_NAME_SIZE];
 };
@@ -75,7 +81,7 @@ void hj_options_default(void *options, enum hj_option_scope scope);
 
 /* Sets one option from text. Numbers are decimal digits; sizes may end in k or m (1024, 1024 * 1024); a mode is four
  * octal digits, the first of them 0. Returns 0, HIJACK_EOPTION, HIJACK_ERANGE or HIJACK_ENOTSUP (planned, and not
- * served yet); options are then untouched. */
+ * served yet; or left out of this build); options are then untouched. */
 int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice name, struct hj_slice value);
 
 /* Writes the value as text, in the form that set takes, and a NUL; returns its length, HIJACK_EOPTION or

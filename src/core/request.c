@@ -81,7 +81,7 @@ int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_
     hj_object_ref(&queue->object);
     request->queue = queue;
     request->worker = worker;
-    request->client = (struct hj_client){head->minor_version, head->keep_alive};
+    request->client = (struct hj_client){head->minor_version, head->keep_alive, head->http2};
     request->is_head = hj_slice_equal(head->method, HJ_SLICE("HEAD"));
     request->buf = flatten(request, head, peer, body_len);
     int rc = request->buf == NULL ? HIJACK_ENOMEM : hj_handle_new(&request->object);

@@ -30,7 +30,7 @@ static enum hj_connection connection_line(struct hj_client client, bool until_cl
 static int encode_open_ended(struct hj_response *out, struct hj_response_head *head, struct hj_client client,
                              const struct hj_server_options *options)
 {
-    head->chunked = client.minor_version >= 1;
+    head->chunked = client.minor_version >= 1 && !client.http2;
     out->keep_alive = head->chunked && client.keep_alive;
     head->connection = connection_line(client, !head->chunked);
     return encode_head(out, head, options);
@@ -69,6 +69,8 @@ int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice hea
     switch (kind) {
     case HIJACK_HOLD_RAW:
     case HIJACK_HOLD_SSE_BODY:
+        if (client.http2)
+            return HIJACK_ENOTSUP;
         if (headers.len != 0)
             return HIJACK_EINVAL;
         response.wire = kind == HIJACK_HOLD_RAW ? HJ_WIRE_RAW : HJ_WIRE_SSE;

@@ -14,9 +14,12 @@
 /* The other end, as far as it decides about framing. */
 struct hj_client {
     unsigned minor_version;
-    bool keep_alive; /* it would go on after the response */
+    bool keep_alive; /* it would go on after the response; false with HTTP/2, where no response ends the connection */
+    bool http2;      /* a stream of its own frames the body */
 };
 
+/* Heads have the form of HTTP/1 also for HTTP/2: the transport reads status and fields out of them, and leaves out what
+ * frames the body or is about the connection. */
 struct hj_response {
     struct hj_buf *head; /* NULL: nothing is written; the maker's caller owns it */
     enum hj_wire wire;

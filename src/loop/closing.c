@@ -12,8 +12,10 @@ void hj_closing_run(struct hj_loop *loop)
         int reason = (int)conn->out_ms;
         loop->closing = conn->in_ms;
         hj_conn_leave(loop, conn, reason);
-        hj_transport_close(loop, conn, reason == HIJACK_EABORTED || reason == HIJACK_ESLOW);
+        bool is_connection = conn->transport == HJ_TRANSPORT_PLAIN;
+        hj_transport_close(loop, conn, reason);
         hj_conn_forget(loop, conn);
-        hj_acceptor_connection_closed(loop);
+        if (is_connection)
+            hj_acceptor_connection_closed(loop);
     }
 }

@@ -11,9 +11,10 @@
 _Static_assert(sizeof(struct hj_conn) == 64, "an entry is one line of the cache");
 
 static const uint32_t kind_stat[HJ_CONN_KINDS] = {
-    [HJ_CONN_HEAD] = HIJACK_STAT_READING,   [HJ_CONN_BODY] = HIJACK_STAT_HTTP,
-    [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,   [HJ_CONN_HELD] = HIJACK_STAT_HELD,
-    [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS, [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
+    [HJ_CONN_HEAD] = HIJACK_STAT_READING,   [HJ_CONN_PREFACE] = HIJACK_STAT_READING,
+    [HJ_CONN_BODY] = HIJACK_STAT_HTTP,      [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,
+    [HJ_CONN_HELD] = HIJACK_STAT_HELD,      [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS,
+    [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
 };
 
 static void count_kind(struct hj_loop *loop, unsigned kind, uint64_t n)
@@ -35,6 +36,22 @@ struct hj_conn *hj_conn_open(struct hj_loop *loop, int fd, enum hj_conn_kind kin
     conn->fd = fd;
     conn->kind = (uint8_t)kind;
     count_kind(loop, kind, 1);
+    conn->in_ms = conn->out_ms = hj_loop_time(loop);
+    return conn;
+}
+
+struct hj_conn *hj_conn_open_layered(struct hj_loop *loop, enum hj_conn_transport transport, void *layer)
+{
+    struct hj_conn *conn = hj_table_take(&loop->table);
+    if (conn == NULL)
+        return NULL;
+    if (!hj_table_set_layer(&loop->table, conn->index, layer)) {
+        hj_table_give(&loop->table, conn);
+        return NULL;
+    }
+    conn->transport = (uint8_t)(transport & 15);
+    conn->kind = HJ_CONN_HEAD;
+    count_kind(loop, HJ_CONN_HEAD, 1);
     conn->in_ms = conn->out_ms = hj_loop_time(loop);
     return conn;
 }
@@ -109,12 +126,9 @@ void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status)
     hj_object_unref(&channel->object);
 }
 
-static void count_closed(struct hj_loop *loop, struct hj_conn *conn, int reason)
+void hj_conn_count_closed(struct hj_loop *loop, int reason)
 {
     uint32_t stat;
-    if ((conn->flags & HJ_CONN_WAS_COUNTED) != 0)
-        return;
-    conn->flags |= HJ_CONN_WAS_COUNTED;
     switch (reason) {
     case 0:
         stat = HIJACK_STAT_CLOSED_OK;
@@ -138,6 +152,15 @@ static void count_closed(struct hj_loop *loop, struct hj_conn *conn, int reason)
     hj_loop_count(loop, stat, 1);
 }
 
+/* Once. What is carried by a layer is no connection of its own. */
+static void count_closed(struct hj_loop *loop, struct hj_conn *conn, int reason)
+{
+    if ((conn->flags & HJ_CONN_WAS_COUNTED) != 0 || conn->transport != HJ_TRANSPORT_PLAIN)
+        return;
+    conn->flags |= HJ_CONN_WAS_COUNTED;
+    hj_conn_count_closed(loop, reason);
+}
+
 void hj_conn_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
 {
     if (!hj_conn_is_open(conn))
@@ -153,7 +176,7 @@ void hj_conn_close_gracefully(struct hj_loop *loop, struct hj_conn *conn, int re
 {
     if (!hj_conn_is_open(conn))
         return;
-    if (!linger && !hj_transport_has_unread(conn)) {
+    if (hj_transport_finish(loop, conn) || (!linger && !hj_transport_has_unread(conn))) {
         hj_conn_close(loop, conn, reason);
         return;
     }
@@ -175,6 +198,7 @@ void hj_conn_forget(struct hj_loop *loop, struct hj_conn *conn)
     hj_conn_drop_backlog(loop, conn);
     hj_conn_unstall(loop, conn);
     count_kind(loop, conn->kind, (uint64_t)-1);
+    hj_table_set_layer(&loop->table, conn->index, NULL);
     hj_table_give(&loop->table, conn);
 }
 

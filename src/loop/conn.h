@@ -17,6 +17,7 @@
 enum hj_conn_kind {
     HJ_CONN_FREE,
     HJ_CONN_HEAD,      /* a request head is awaited */
+    HJ_CONN_PREFACE,   /* the preface of HTTP/2 came, and is in the input: handed over in this turn */
     HJ_CONN_BODY,      /* a request's body is read, of which the program hears when it is whole */
     HJ_CONN_PENDING,   /* a request awaits its answer, or the end of its body */
     HJ_CONN_HELD,      /* a member, without a handle */
@@ -29,7 +30,7 @@ enum hj_conn_kind {
 
 enum hj_conn_transport {
     HJ_TRANSPORT_PLAIN, /* fd */
-    HJ_TRANSPORT_HTTP2  /* a stream of an HTTP/2 connection (http/http2.h) */
+    HJ_TRANSPORT_HTTP2  /* the entry's layer is a stream of an HTTP/2 connection (http2/http2.h) */
 };
 
 enum {
@@ -83,6 +84,10 @@ struct hj_conn {
 /* Puts a descriptor into the table and the poller. NULL, and the descriptor still the caller's, when out of memory. */
 struct hj_conn *hj_conn_open(struct hj_loop *loop, int fd, enum hj_conn_kind kind);
 
+/* The same for a request that has no descriptor: layer carries its bytes. A HEAD entry of which the caller knows the
+ * head. NULL when out of memory. */
+struct hj_conn *hj_conn_open_layered(struct hj_loop *loop, enum hj_conn_transport transport, void *layer);
+
 /* The entry an event was meant for; NULL if there is none. */
 struct hj_conn *hj_conn_find(struct hj_loop *loop, uint64_t data);
 
@@ -111,6 +116,9 @@ void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status);
 
 void hj_conn_drop_backlog(struct hj_loop *loop, struct hj_conn *conn);
 void hj_conn_drop_input(struct hj_conn *conn);
+
+/* A connection ended for this reason: into the statistics. */
+void hj_conn_count_closed(struct hj_loop *loop, int reason);
 
 /* Marks it to be closed at the end of the turn. reason: 0, or why as HIJACK_E*, for statistics and the last event; the
  * first one counts. ABORTED and ESLOW send a reset. */

@@ -18,6 +18,7 @@
 #include "loop/http/pending.h"
 #include "loop/http/request_body.h"
 #include "loop/http/request_head.h"
+#include "loop/http2/http2.h"
 #include "loop/io/acceptor.h"
 #include "loop/io/writer.h"
 
@@ -273,6 +274,7 @@ static void dispatch_input(struct hj_loop *loop, struct hj_conn *conn, unsigned 
     case HJ_CONN_PENDING:
         hj_pending_watch(loop, conn, events);
         break;
+    case HJ_CONN_PREFACE:
     case HJ_CONN_FREE:
     case HJ_CONN_CLOSING:
     case HJ_CONN_KINDS:
@@ -282,8 +284,8 @@ static void dispatch_input(struct hj_loop *loop, struct hj_conn *conn, unsigned 
 
 void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
 {
-    if (event->data == HJ_POLL_DATA_MAILBOX)
-        return; /* the loop looks at its commands in each turn */
+    if (event->data == HJ_POLL_DATA_MAILBOX || event->data == HJ_POLL_DATA_HTTP2)
+        return; /* the loop looks at its commands, and lets HTTP/2 work, in each turn */
     if (event->data > HJ_POLL_DATA_LISTENER - 1024) {
         uint32_t index = (uint32_t)(HJ_POLL_DATA_LISTENER - event->data);
         if (index < loop->acceptor_count)
@@ -329,6 +331,8 @@ void hj_dispatch_ready(struct hj_loop *loop)
         conn->flags &= (uint16_t)~HJ_CONN_READY;
         if (conn->kind == HJ_CONN_HEAD)
             hj_request_head_process(loop, conn);
+        else if (conn->kind == HJ_CONN_PREFACE && conn->input != NULL)
+            hj_http2_begin(loop, conn);
     }
     if (count == 0)
         return;

@@ -7,6 +7,7 @@
 #include "loop/http/pending.h"
 #include "loop/http/refusal.h"
 #include "loop/http/request_head.h"
+#include "loop/http2/http2.h"
 #include "loop/io/acceptor.h"
 
 /* What has arrived is served. A new connection is about to send its request and has until its deadline; one that waits
@@ -37,6 +38,7 @@ void hj_drain_begin(struct hj_loop *loop, uint64_t deadline_ms)
         else if (conn->kind == HJ_CONN_HEAD && conn->input == NULL)
             take_last_request(loop, conn);
     }
+    hj_http2_drain(loop);
     loop->sweep_at_ms = loop->now_ms;
 }
 
@@ -65,7 +67,7 @@ void hj_drain_step(struct hj_loop *loop)
 
 bool hj_drain_done(const struct hj_loop *loop)
 {
-    return loop->draining && loop->table.live == 0;
+    return loop->draining && loop->table.live == 0 && !hj_http2_is_busy(loop);
 }
 
 void hj_drain_abandon(struct hj_loop *loop)
@@ -83,5 +85,6 @@ void hj_drain_abandon(struct hj_loop *loop)
         hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);
     }
     hj_closing_run(loop);
+    hj_http2_close(loop);
     hj_pending_abandon(loop);
 }

@@ -6,13 +6,14 @@
 #include "loop/dispatch.h"
 #include "loop/drain.h"
 #include "loop/http/pending.h"
+#include "loop/http2/http2.h"
 #include "loop/producer.h"
 #include "loop/sweep.h"
 
 /* Waits for whatever comes first: an event, a command, the next sweep. */
 static int wait_events(struct hj_loop *loop, struct hj_poll_event *events)
 {
-    int timeout = loop->ready_count != 0 ? 0 : hj_sweep_wait(loop);
+    int timeout = loop->ready_count != 0 ? 0 : hj_http2_wait(loop, hj_sweep_wait(loop));
     if (timeout == 0 || !hj_mailbox_sleep(&loop->worker.mailbox))
         return hj_poller_wait(&loop->poller, events, 0);
     int count = hj_poller_wait(&loop->poller, events, timeout);
@@ -44,9 +45,12 @@ static void turn(struct hj_loop *loop)
     for (int i = 0; i < count; ++i)
         hj_dispatch_event(loop, &events[i]);
     hj_dispatch_ready(loop);
+    hj_http2_run(loop);
     hj_outbox_flush(&loop->worker.outbox); /* the sweep may write to every connection */
     hj_sweep(loop);
     hj_closing_run(loop);
+    if (hj_http2_flush(loop))
+        hj_closing_run(loop);
     hj_outbox_flush(&loop->worker.outbox);
 }
 

@@ -55,7 +55,7 @@ static void free_loop(struct hj_loop *loop)
         if (loop->acceptors[i].owned && loop->acceptors[i].fd != -1)
             close(loop->acceptors[i].fd);
     for (uint32_t i = 0; loop->held_heads != NULL && i < loop->server->route_limit; ++i)
-        for (int form = 0; form < 3; ++form)
+        for (int form = 0; form < HJ_HELD_FORMS; ++form)
             hj_buf_unref(loop->held_heads[i].head[form]);
     free(loop->held_heads);
     free(loop->producers);

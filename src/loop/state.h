@@ -18,20 +18,22 @@
 #include "loop/delivery.h"
 #include "loop/table.h"
 
-struct hj_http;
+struct hj_http2;
 struct hj_conn;
 
 #define HJ_SCRATCH_SIZE 65536 /* the most that is read at once */
 
 /* Poller data that are no table entry. */
 #define HJ_POLL_DATA_MAILBOX UINT64_MAX
+#define HJ_POLL_DATA_HTTP2 (UINT64_MAX - 1)
 #define HJ_POLL_DATA_LISTENER (UINT64_MAX - 1024) /* minus the listener's index */
 
 /* The encoded head of a held route, good for one second. */
+#define HJ_HELD_FORMS 4 /* HTTP/1.0; 1.1; 1.1 with Connection: close; HTTP/2 */
 struct hj_held_head {
     time_t second;
-    struct hj_buf *head[3]; /* for HTTP/1.0; 1.1; 1.1 with Connection: close */
-    uint16_t how[3];        /* HJ_HOLD_* */
+    struct hj_buf *head[HJ_HELD_FORMS];
+    uint16_t how[HJ_HELD_FORMS]; /* HJ_HOLD_* */
 };
 
 /* A listening socket of this loop. */
@@ -54,7 +56,7 @@ struct hj_loop {
     struct hj_poller poller;
     struct hj_table table;
     struct hj_member_table members;
-    struct hj_http *http;
+    struct hj_http2 *http2;    /* NULL until the first HTTP/2 connection */
     uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
     uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
     uint32_t sweep_every_ms;

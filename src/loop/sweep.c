@@ -12,6 +12,7 @@
 #include "loop/fanout/shard.h"
 #include "loop/http/refusal.h"
 #include "loop/http/request_body.h"
+#include "loop/http2/http2.h"
 #include "loop/io/acceptor.h"
 #include "loop/io/writer.h"
 
@@ -53,7 +54,8 @@ static uint64_t interval(const struct hj_loop *loop)
 
 int hj_sweep_wait(struct hj_loop *loop)
 {
-    if (loop->table.live == 0 && !(loop->accept_paused && loop->may_accept) && !loop->draining) {
+    if (loop->table.live == 0 && !hj_http2_is_busy(loop) && !(loop->accept_paused && loop->may_accept) &&
+        !loop->draining) {
         loop->sweep_at_ms = 0;
         return -1;
     }
@@ -115,6 +117,7 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
         return;
     }
     hj_shard_refresh(loop, conn);
+    hj_transport_refresh(loop, conn);
     bool leaving = (conn->flags & (HJ_CONN_ENDING | HJ_CONN_DETACHING)) != 0;
     if (conn->kind == HJ_CONN_PENDING && !leaving)
         return; /* it is the program that takes its time */
@@ -140,6 +143,7 @@ void hj_sweep(struct hj_loop *loop)
     hj_delivery_look(loop);
     if (atomic_exchange_explicit(&loop->server->crowded, false, memory_order_relaxed))
         hj_acceptor_make_room(loop);
+    hj_http2_sweep(loop);
     hj_acceptor_resume(loop);
     if (loop->draining)
         hj_drain_step(loop);

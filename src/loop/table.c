@@ -65,8 +65,44 @@ void hj_table_give(struct hj_table *table, struct hj_conn *conn)
     --table->live;
 }
 
+/* The layers beside the entry's chunk; NULL when out of memory. */
+static void **make_layers(struct hj_table *table, uint32_t chunk)
+{
+    if (chunk >= table->layer_count) {
+        void ***more = realloc(table->layers, table->chunk_count * sizeof(*more));
+        if (more == NULL)
+            return NULL;
+        memset(more + table->layer_count, 0, (table->chunk_count - table->layer_count) * sizeof(*more));
+        table->layers = more;
+        table->layer_count = table->chunk_count;
+    }
+    if (table->layers[chunk] == NULL)
+        table->layers[chunk] = calloc(HJ_TABLE_CHUNK, sizeof(void *));
+    return table->layers[chunk];
+}
+
+bool hj_table_set_layer(struct hj_table *table, uint32_t index, void *layer)
+{
+    if (layer == NULL && hj_table_layer(table, index) == NULL)
+        return true;
+    void **layers = make_layers(table, index >> HJ_TABLE_CHUNK_BITS);
+    if (layers == NULL)
+        return false;
+    layers[index & (HJ_TABLE_CHUNK - 1)] = layer;
+    return true;
+}
+
+void *hj_table_layer(const struct hj_table *table, uint32_t index)
+{
+    uint32_t chunk = index >> HJ_TABLE_CHUNK_BITS;
+    return chunk >= table->layer_count || table->layers[chunk] == NULL
+               ? NULL
+               : table->layers[chunk][index & (HJ_TABLE_CHUNK - 1)];
+}
+
 void hj_table_dispose(struct hj_table *table)
 {
+    dispose((void **)table->layers, table->layer_count);
     dispose((void **)table->chunks, table->chunk_count);
     *table = (struct hj_table){0};
 }

@@ -14,6 +14,8 @@ struct hj_shard;
 /* Entry 0 of both is never given out. Chunks are never moved, and freed with the table. */
 struct hj_table {
     struct hj_conn **chunks;
+    void ***layers;       /* a chunk of pointers beside each chunk of entries; NULL until one of them has a layer */
+    uint32_t layer_count; /* in layers */
     uint32_t chunk_count;
     uint32_t used; /* entries ever given out */
     uint32_t free; /* first free entry; 0: none */
@@ -37,6 +39,12 @@ struct hj_member_table {
 struct hj_conn *hj_table_take(struct hj_table *table);
 void hj_table_give(struct hj_table *table, struct hj_conn *conn);
 struct hj_conn *hj_table_at(const struct hj_table *table, uint32_t index);
+
+/* What carries the bytes of an entry that is not a plain descriptor; NULL at first. A table without such entries has no
+ * memory for it. False when out of memory; setting NULL always succeeds. */
+bool hj_table_set_layer(struct hj_table *table, uint32_t index, void *layer);
+void *hj_table_layer(const struct hj_table *table, uint32_t index);
+
 void hj_table_dispose(struct hj_table *table);
 
 uint32_t hj_member_table_take(struct hj_member_table *table); /* 0 when out of memory */

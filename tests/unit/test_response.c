@@ -290,7 +290,9 @@ static void sse_closes_when_asked_to(void **state)
     (void)state;
     static const char line[] = "Connection: close\r\n";
     struct hj_response response;
-    CODE(hj_response_sse(&response, hj_slice(line, sizeof(line) - 1), (struct hj_client){1, true}, &options), 0);
+    CODE(hj_response_sse(&response, hj_slice(line, sizeof(line) - 1),
+                         (struct hj_client){.minor_version = 1, .keep_alive = true}, &options),
+         0);
     bool says = memmem(response.head->data, response.head->len, line, sizeof(line) - 1) != NULL;
     hj_buf_unref(response.head);
     assert_false(response.keep_alive);

@@ -28,6 +28,7 @@ static void end_response(struct hj_loop *loop, struct hj_conn *conn)
 {
     bool stays = (conn->flags & HJ_CONN_KEEP_ALIVE) != 0 && !loop->draining && !loop->stopping;
     if (hj_request_body_is_open(conn) && (stays || !hj_request_body_is_discarded(conn))) {
+        hj_transport_finish(loop, conn);
         hj_conn_set_kind(loop, conn, HJ_CONN_PENDING); /* until the body has ended too */
         hj_request_body_poll(loop, conn);
         return;

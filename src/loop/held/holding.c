@@ -13,6 +13,7 @@
 #include "loop/held/ending.h"
 #include "loop/held/socket_input.h"
 #include "loop/http/pending.h"
+#include "loop/http/refusal.h"
 #include "loop/http/request_body.h"
 #include "loop/io/acceptor.h"
 #include "loop/io/writer.h"
@@ -23,9 +24,9 @@ static struct hj_held_head *route_head(struct hj_loop *loop, const struct hj_rou
 {
     struct hj_held_head *cached = &loop->held_heads[route - loop->server->routes];
     time_t now = time(NULL);
-    *form = client.minor_version == 0 ? 0 : client.keep_alive ? 1 : 2;
+    *form = client.http2 ? 3 : client.minor_version == 0 ? 0 : client.keep_alive ? 1 : 2;
     if (cached->second != now) {
-        for (int i = 0; i < 3; ++i) {
+        for (int i = 0; i < HJ_HELD_FORMS; ++i) {
             hj_buf_unref(cached->head[i]);
             cached->head[i] = NULL;
         }
@@ -87,6 +88,10 @@ void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
                       bool is_head)
 {
     unsigned form;
+    if (client.http2 && route->kind == HIJACK_HOLD_RAW) {
+        hj_refusal_send(loop, conn, 505, "this path takes over the connection, which needs HTTP/1.1");
+        return;
+    }
     struct hj_held_head *head = route_head(loop, route, client, &form);
     if (head == NULL) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);

@@ -87,7 +87,7 @@ static size_t answer_not_found(struct hj_loop *loop, struct hj_conn *conn, const
     struct hj_buf *response;
     bool keep_alive;
     struct hj_fields none = {0};
-    struct hj_client client = {head->minor_version, head->keep_alive};
+    struct hj_client client = {head->minor_version, head->keep_alive, head->http2};
     hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
     if (head->chunked || head->content_length > rest.len) { /* nobody would read it */
         hj_refusal_send(loop, conn, 404, "nothing is served here");
@@ -111,8 +111,8 @@ static bool make_request(struct hj_loop *loop, struct hj_conn *conn, struct hj_q
     char peer[HJ_ADDRESS_TEXT_SIZE];
     struct hj_request *request;
     size_t room = in_pieces || head->chunked ? 0 : (size_t)head->content_length;
-    if (hj_request_new(&request, loop->server, &loop->worker, queue, head, hj_transport_peer(peer, sizeof(peer), conn),
-                       room) != 0)
+    if (hj_request_new(&request, loop->server, &loop->worker, queue, head,
+                       hj_transport_peer(loop, peer, sizeof(peer), conn), room) != 0)
         return false;
     request->in_pieces = in_pieces;
     request->listener = conn->listener;

@@ -15,6 +15,8 @@
 #include "loop/http/refusal.h"
 #include "loop/io/transport.h"
 
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" /* RFC 9113 section 3.4 */
+#define PREFACE_LEN (sizeof(PREFACE) - 1)
 #define REQUESTS_MAX 32 /* of one connection in one turn, so that everybody else has theirs */
 
 /* Whether the connection goes on to the next head in what it has sent already. */
@@ -23,21 +25,44 @@ static bool wants_head(const struct hj_conn *conn)
     return conn->kind == HJ_CONN_HEAD;
 }
 
+size_t hj_request_head_serve(struct hj_loop *loop, struct hj_conn *conn, const struct hj_head *head,
+                             struct hj_slice rest)
+{
+    const struct hj_route *route = hj_route_find(loop->server, head->path);
+    if (!hj_holding_takes(route, head))
+        return hj_pending_begin(loop, conn, route, head, rest);
+    struct hj_client client = {head->minor_version, head->keep_alive, head->http2};
+    hj_holding_route(loop, conn, route, client, hj_slice_equal(head->method, HJ_SLICE("HEAD")));
+    return 0;
+}
+
+/* Whether these first bytes of a connection begin with the preface of HTTP/2, as far as they go. */
+static bool is_preface(const struct hj_loop *loop, const struct hj_conn *conn, const char *data, size_t len)
+{
+    size_t known = len < PREFACE_LEN ? len : PREFACE_LEN;
+    return loop->server->options.http2 == HJ_SWITCH_ON && (conn->flags & HJ_CONN_REUSED) == 0 &&
+           memcmp(data, PREFACE, known) == 0;
+}
+
 /* Looks at one request in data; returns how many bytes of it are done with. 0: the head is not complete, or refused. */
 static size_t take_request(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len, size_t scanned)
 {
     struct hj_head head;
+    if (is_preface(loop, conn, data, len)) {
+        if (len >= PREFACE_LEN) {
+            hj_conn_set_kind(loop, conn, HJ_CONN_PREFACE);
+            hj_conn_make_ready(loop, conn);
+        }
+        return 0;
+    }
+    if (scanned < PREFACE_LEN)
+        scanned = 0; /* it may have looked like a preface, and was not searched */
     int n = hj_head_parse(&head, data, len, scanned, loop->server->options.max_head_bytes);
     if (n < 0)
         hj_refusal_send(loop, conn, (unsigned)-n, head.problem);
     if (n <= 0)
         return 0;
-    const struct hj_route *route = hj_route_find(loop->server, head.path);
-    if (!hj_holding_takes(route, &head))
-        return (size_t)n + hj_pending_begin(loop, conn, route, &head, hj_slice(data + n, len - (size_t)n));
-    struct hj_client client = {head.minor_version, head.keep_alive};
-    hj_holding_route(loop, conn, route, client, hj_slice_equal(head.method, HJ_SLICE("HEAD")));
-    return (size_t)n;
+    return (size_t)n + hj_request_head_serve(loop, conn, &head, hj_slice(data + n, len - (size_t)n));
 }
 
 /* Works through the requests in data, as long as each is followed by the next; returns how many bytes are done with.

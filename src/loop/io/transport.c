@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/address.h"
+#include "loop/http2/stream.h"
 
 static int reason_of(int error)
 {
@@ -59,7 +60,8 @@ static ssize_t write_plain(int fd, struct hj_buf *const *bufs, int count, size_t
 ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
                            size_t offset)
 {
-    (void)loop;
+    if (conn->transport == HJ_TRANSPORT_HTTP2)
+        return hj_stream_write(loop, conn, bufs, count, offset);
     if (count == 1)
         return hj_transport_write_fd(conn->fd, bufs[0]->data + offset, bufs[0]->len - offset);
     return write_plain(conn->fd, bufs, count, offset);
@@ -67,6 +69,8 @@ ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj
 
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
 {
+    if (conn->transport == HJ_TRANSPORT_HTTP2)
+        return 0; /* all that belongs to it came with its request */
     ssize_t n = recv(conn->fd, data, len, MSG_DONTWAIT);
     if (n > 0) {
         hj_loop_count(loop, HIJACK_STAT_BYTES_IN, (uint64_t)n);
@@ -80,7 +84,7 @@ ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data
 bool hj_transport_has_unread(const struct hj_conn *conn)
 {
     int unread = 0;
-    return ioctl(conn->fd, FIONREAD, &unread) == 0 && unread != 0;
+    return conn->transport == HJ_TRANSPORT_PLAIN && ioctl(conn->fd, FIONREAD, &unread) == 0 && unread != 0;
 }
 
 int hj_transport_error(const struct hj_conn *conn)
@@ -96,12 +100,27 @@ void hj_transport_shutdown(struct hj_conn *conn)
     shutdown(conn->fd, SHUT_WR);
 }
 
+bool hj_transport_finish(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (conn->transport == HJ_TRANSPORT_PLAIN)
+        return false;
+    hj_stream_finish(loop, conn);
+    return true;
+}
+
+void hj_transport_refresh(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (conn->transport == HJ_TRANSPORT_HTTP2)
+        hj_stream_refresh(loop, conn);
+}
+
 bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest)
 {
     if (conn->interest == interest || (conn->flags & HJ_CONN_UNPOLLED) != 0)
         return true;
     conn->interest = interest & HJ_POLL_ALL;
-    return hj_poller_change(&loop->poller, conn->fd, interest, conn->index);
+    return conn->transport != HJ_TRANSPORT_PLAIN ||
+           hj_poller_change(&loop->poller, conn->fd, interest, conn->index);
 }
 
 void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn)
@@ -121,8 +140,13 @@ int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn)
     return fd;
 }
 
-void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, bool reset)
+void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
 {
+    bool reset = reason == HIJACK_EABORTED || reason == HIJACK_ESLOW;
+    if (conn->transport == HJ_TRANSPORT_HTTP2) {
+        hj_stream_close(loop, conn, reason);
+        return;
+    }
     /* out of the poller before the close: a forked child may hold a copy of the descriptor, and the poller would go on
      * reporting it */
     int fd = hj_transport_export(loop, conn);
@@ -136,10 +160,11 @@ void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, bool reset)
     close(fd);
 }
 
-struct hj_slice hj_transport_peer(char *out, size_t size, const struct hj_conn *conn)
+struct hj_slice hj_transport_peer(struct hj_loop *loop, char *out, size_t size, const struct hj_conn *conn)
 {
     if (conn->peer_port == 0)
-        return hj_address_of_peer(out, size, conn->fd);
+        return hj_address_of_peer(out, size,
+                                  conn->transport == HJ_TRANSPORT_PLAIN ? conn->fd : hj_stream_descriptor(loop, conn));
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = conn->peer_port, .sin_addr = {conn->peer_ip}};
     int n = hj_address_format(out, size, (const struct sockaddr *)&v4, sizeof(v4));
     return hj_slice(out, n < 0 ? 0 : (size_t)n);

@@ -32,9 +32,16 @@ int hj_transport_error(const struct hj_conn *conn);
 /* No more bytes from us: FIN. */
 void hj_transport_shutdown(struct hj_conn *conn);
 
-/* Ends both directions; reset: the peer sees a reset, and what was not sent yet is thrown away. The entry has no
- * connection any more. */
-void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, bool reset);
+/* The response is complete, and the entry will be closed: where the transport can tell the peer so and still deliver
+ * what was written before, it does both, and true is returned. False: TCP, where it takes a lingering close. */
+bool hj_transport_finish(struct hj_loop *loop, struct hj_conn *conn);
+
+/* Ends both directions for this reason: after EABORTED and ESLOW the peer sees a reset, and what was not sent yet is
+ * thrown away; an HTTP/2 stream is reset unless it was finished. The entry has no connection any more. */
+void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, int reason);
+
+/* Brings out_ms up to what the transport has sent since by itself. */
+void hj_transport_refresh(struct hj_loop *loop, struct hj_conn *conn);
 
 /* Tells the poller what to tell of this connection: HJ_POLL_*. False if it refuses (hj_conn_set_interest). */
 bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest);
@@ -43,9 +50,9 @@ bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsig
 void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn);
 
 /* The peer's address as text, in out or static memory. */
-struct hj_slice hj_transport_peer(char *out, size_t size, const struct hj_conn *conn);
+struct hj_slice hj_transport_peer(struct hj_loop *loop, char *out, size_t size, const struct hj_conn *conn);
 
-/* Gives the connection away as a descriptor that nothing here refers to any more. */
+/* Gives the connection away as a descriptor that nothing here refers to any more. PLAIN only. */
 int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn);
 
 /* A descriptor's write for the fan-out, of a member that is PLAIN: as hj_transport_write. */

@@ -1,0 +1,199 @@
+/* Everything that depends on the version of libh2o: 2.2.5 here. Loop thread; only this folder includes it.
+ *
+ * What 2.2.5 lacks, and how it is made up for:
+ * - No filter in front of its frames, no reset of a stream, no GOAWAY for one connection: h2o/http2_internal.h is
+ * shipped with the whole struct of a connection, whose _read_expect is called once for every frame. The asserts below
+ * hold it to the layout that was tested.
+ * - The pool of a request keeps 4 KiB for a held stream, of which nothing is needed once the response head is encoded.
+ * - A Date of its own in every response; the program's must win.
+ * - h2o_evloop_destroy leaves the epoll descriptor open, and the recycling lists of a thread are never freed. The
+ *   descriptor is the field behind the public part of the loop; it is used only after a check that it is an epoll. */
+#ifndef HJ_LOOP_HTTP2_COMPAT_H
+#define HJ_LOOP_HTTP2_COMPAT_H
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+/* in this order: the headers do not include what they need */
+/* clang-format off */
+#include <h2o.h>
+#include <h2o/http2.h>
+#include <h2o/http2_internal.h>
+/* clang-format on */
+#pragma GCC diagnostic pop
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#if H2O_VERSION_MAJOR != 2 || H2O_VERSION_MINOR != 2 || H2O_VERSION_PATCH != 5
+#error "libh2o 2.2.5 is needed for HTTP/2; -DHIJACK_HTTP2=OFF builds the library without it"
+#endif
+#if UINTPTR_MAX == UINT64_MAX
+_Static_assert(sizeof(h2o_req_t) == 608 && sizeof(h2o_http2_stream_t) == 880 && sizeof(h2o_http2_conn_t) == 472 &&
+                   offsetof(h2o_http2_stream_t, req) == 272,
+               "this libh2o has other structs than the one that was tested; -DHIJACK_HTTP2=OFF builds without it");
+#endif
+
+typedef ssize_t (*hj_compat_expect)(h2o_http2_conn_t *conn, const uint8_t *src, size_t len, const char **problem);
+
+static inline h2o_http2_stream_t *hj_compat_stream_of(h2o_req_t *req)
+{
+    return H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
+}
+
+/* libh2o ends the process when it finds no descriptor for its epoll instance and its pipe: whether they are there. */
+static inline bool hj_compat_has_descriptors(int any_fd)
+{
+    int fds[4];
+    bool all = true;
+    for (int i = 0; i < 4; ++i)
+        all &= (fds[i] = fcntl(any_fd, F_DUPFD_CLOEXEC, 0)) != -1;
+    for (int i = 0; i < 4; ++i)
+        if (fds[i] != -1)
+            close(fds[i]);
+    return all;
+}
+
+/* other_fd: a descriptor that can be watched, and that this loop does not. -1: not found. */
+static inline int hj_compat_epoll_fd(h2o_loop_t *loop, int other_fd)
+{
+    int fd;
+    memcpy(&fd, loop + 1, sizeof(fd));
+    return epoll_ctl(fd, EPOLL_CTL_DEL, other_fd, NULL) == -1 && errno == ENOENT ? fd : -1;
+}
+
+/* Whether it must run although its epoll descriptor is silent. */
+static inline bool hj_compat_has_work(h2o_loop_t *loop)
+{
+    return loop->_statechanged.head != NULL || loop->_pending_as_client != NULL || loop->_pending_as_server != NULL;
+}
+
+/* Milliseconds until its next timer is due, at most limit. */
+static inline int hj_compat_timer_wait(h2o_loop_t *loop, int limit)
+{
+    struct timeval now;
+    uint64_t wake_at = h2o_timeout_get_wake_at(&loop->_timeouts);
+    if (wake_at == UINT64_MAX)
+        return limit;
+    gettimeofday(&now, NULL); /* its clock */
+    uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000;
+    if (wake_at <= now_ms)
+        return 0;
+    return limit < 0 || wake_at - now_ms < (uint64_t)limit ? (int)(wake_at - now_ms) : limit;
+}
+
+/* h2o_multithread_destroy_queue forgets to free the queue itself. */
+static inline void hj_compat_context_dispose(h2o_context_t *context)
+{
+    h2o_multithread_queue_t *queue = context->queue;
+    h2o_context_dispose(context);
+    free(queue);
+}
+
+/* The prototype of a connection's write buffers: one for each thread, and static where it is defined. Of a connection
+ * that has written nothing. */
+static inline h2o_buffer_prototype_t *hj_compat_write_prototype(h2o_http2_conn_t *conn)
+{
+    return H2O_STRUCT_FROM_MEMBER(h2o_buffer_prototype_t, _initial_buf, conn->_write.buf);
+}
+
+struct hj_compat_chunk {
+    struct hj_compat_chunk *next;
+};
+
+static inline void hj_compat_free_chunks(void *first)
+{
+    for (struct hj_compat_chunk *chunk = first, *next; chunk != NULL; chunk = next) {
+        next = chunk->next;
+        free(chunk);
+    }
+}
+
+static inline void hj_compat_free_recycled(h2o_mem_recycle_t *recycled)
+{
+    hj_compat_free_chunks(recycled->_link);
+    recycled->_link = NULL;
+    recycled->cnt = 0;
+}
+
+/* The most that h2o_mem_alloc_pool's recycling list holds in 2.2.5. */
+#define HJ_COMPAT_RECYCLED_CHUNKS 16
+
+/* Frees what libh2o keeps for the thread that calls it, at the thread's end. write_prototype may be NULL. */
+static inline void hj_compat_free_thread_memory(h2o_buffer_prototype_t *write_prototype)
+{
+    h2o_mem_pool_t pool;
+    h2o_mem_init_pool(&pool);
+    for (int i = 0; i < HJ_COMPAT_RECYCLED_CHUNKS; ++i)
+        for (int j = 0; j < 4; ++j)
+            h2o_mem_alloc_pool(&pool, 1008); /* just under what is allocated by itself: four to a chunk */
+    hj_compat_free_chunks(pool.chunks);
+    hj_compat_free_recycled(&h2o_socket_buffer_prototype.allocator);
+    if (write_prototype != NULL)
+        hj_compat_free_recycled(&write_prototype->allocator);
+}
+
+/* Bodies over 32 MiB would go to a file in /tmp. */
+static inline void hj_compat_keep_bodies_in_memory(void)
+{
+    h2o_socket_buffer_prototype.mmap_settings = NULL;
+}
+
+/* The text that the next response heads get as their Date, good while libh2o's clock stands still. */
+static inline char *hj_compat_date(h2o_context_t *context)
+{
+    h2o_get_timestamp(context, NULL, NULL);
+    return context->_timestamp_cache.value->rfc1123;
+}
+
+/* Gives back the memory of a request whose response head is encoded. Nothing of libh2o reads it any more but for _data,
+ * which must be the caller's by now. */
+static inline void hj_compat_trim(h2o_req_t *req)
+{
+    h2o_iovec_t none = {NULL, 0};
+    h2o_mem_clear_pool(&req->pool);
+    req->input.method = req->input.path = req->input.authority = none;
+    req->method = req->path = req->path_normalized = req->authority = none;
+    req->query_at = req->input.query_at = SIZE_MAX;
+    req->norm_indexes = NULL;
+    memset(&req->headers, 0, sizeof(req->headers));
+    memset(&req->res.headers, 0, sizeof(req->res.headers));
+    memset(&req->res.original.headers, 0, sizeof(req->res.original.headers));
+    memset(&req->env, 0, sizeof(req->env));
+    memset(&req->error_logs, 0, sizeof(req->error_logs));
+}
+
+/* RST_STREAM for a stream that libh2o has not closed, which it is then. code: positive. */
+static inline void hj_compat_reset(h2o_req_t *req, int code)
+{
+    h2o_http2_stream_t *stream = hj_compat_stream_of(req);
+    h2o_http2_conn_t *conn = (h2o_http2_conn_t *)req->conn;
+    h2o_http2__encode_rst_stream_frame(&conn->_write.buf, stream->stream_id, code);
+    h2o_http2_conn_request_write(conn);
+    h2o_http2_stream_reset(conn, stream);
+}
+
+/* The stream's request goes to the handler although its body has not ended. */
+static inline void hj_compat_hand_over_early(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
+{
+    h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_REQ_PENDING);
+    h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_SEND_HEADERS);
+    h2o_process_request(&stream->req);
+}
+
+/* A peer that keeps a smaller table than libh2o's encoder takes for granted: nothing is indexed any more. */
+static inline void hj_compat_stop_indexing(h2o_http2_conn_t *conn)
+{
+    h2o_hpack_header_table_t *table = &conn->_output_header_table;
+    h2o_hpack_dispose_header_table(table);
+    memset(table, 0, sizeof(*table));
+}
+
+#endif

@@ -1,0 +1,201 @@
+/* libh2o's loop inside ours; see http2.h. Loop thread.
+ *
+ * libh2o's epoll descriptor is watched by our poller, and its timers bound our wait; it never waits itself. Nothing is
+ * handed to it while it runs: what the program and the fan-out write in a turn is collected in the streams and goes to
+ * libh2o at the end of the turn, in one piece with the end of the response. */
+#include "loop/http2/http2.h"
+
+#include <sys/socket.h>
+
+#include "core/route.h"
+#include "loop/held/ending.h"
+#include "loop/http2/request.h"
+#include "loop/http2/session.h"
+#include "loop/http2/stream.h"
+#include "loop/io/transport.h"
+#include "loop/io/writer.h"
+
+#define RUNS_MAX 4 /* in one go, until it has settled */
+#define CLOSE_RUNS_MAX 200
+#define CLOSE_RUN_MS 10
+/* Longer than any deadline: those are ours (hj_http2_sweep). */
+#define NEVER_MS (UINT64_C(86400000) * 365)
+
+static void configure_path(h2o_pathconf_t *path)
+{
+    path->error_log.emit_request_errors = 0; /* or it writes to stderr */
+    h2o_create_handler(path, sizeof(h2o_handler_t))->on_req = hj_http2_request;
+}
+
+static void configure(struct hj_http2 *http2)
+{
+    const struct hj_server *server = http2->owner->server;
+    http2->max_body_bytes = server->options.max_body_bytes;
+    for (uint32_t i = 0; i < server->route_count; ++i)
+        if (server->routes[i].options.max_body_bytes > http2->max_body_bytes)
+            http2->max_body_bytes = server->routes[i].options.max_body_bytes;
+    h2o_config_init(&http2->config);
+    http2->config.server_name = h2o_iovec_init(NULL, 0);
+    http2->config.max_request_entity_size = SIZE_MAX / 2; /* the session counts */
+    http2->config.http2.idle_timeout = NEVER_MS;
+    http2->config.http2.max_concurrent_requests_per_connection = 1000; /* over what it announces: nothing waits there */
+    h2o_hostconf_t *host = h2o_config_register_host(&http2->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    configure_path(h2o_config_register_path(host, "/", 0));
+    configure_path(&host->fallback_path);
+}
+
+static void run(struct hj_http2 *http2)
+{
+    int runs = 0;
+    do
+        h2o_evloop_run(http2->loop, 0);
+    while (hj_compat_has_work(http2->loop) && ++runs < RUNS_MAX);
+}
+
+static void dispose(struct hj_loop *loop)
+{
+    struct hj_http2 *http2 = loop->http2;
+    if (http2->epoll_fd != -1)
+        hj_poller_remove(&loop->poller, http2->epoll_fd);
+    hj_compat_context_dispose(&http2->context);
+    h2o_evloop_run(http2->loop, 0);
+    h2o_evloop_destroy(http2->loop);
+    if (http2->epoll_fd != -1)
+        close(http2->epoll_fd);
+    h2o_config_dispose(&http2->config);
+    hj_compat_free_thread_memory(http2->write_prototype);
+    free(http2);
+    loop->http2 = NULL;
+}
+
+/* At the first connection of a loop. False where there is no memory or no descriptor for it. */
+static bool open_once(struct hj_loop *loop)
+{
+    if (loop->http2 != NULL)
+        return true;
+    struct hj_http2 *http2 = hj_compat_has_descriptors(loop->poller.fd) ? calloc(1, sizeof(*http2)) : NULL;
+    if (http2 == NULL)
+        return false;
+    http2->owner = loop;
+    loop->http2 = http2;
+    hj_compat_keep_bodies_in_memory();
+    http2->loop = h2o_evloop_create();
+    configure(http2);
+    h2o_context_init(&http2->context, http2->loop, &http2->config);
+    http2->accept = (h2o_accept_ctx_t){.ctx = &http2->context, .hosts = http2->config.hosts};
+    http2->epoll_fd = hj_compat_epoll_fd(http2->loop, loop->poller.fd);
+    if (http2->epoll_fd != -1 && hj_poller_add(&loop->poller, http2->epoll_fd, HJ_POLL_IN, HJ_POLL_DATA_HTTP2))
+        return true;
+    dispose(loop);
+    return false;
+}
+
+void hj_http2_begin(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (!open_once(loop)) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return;
+    }
+    int fd = hj_transport_export(loop, conn);
+    /* the entry ends, and the connection goes on, counted as before */
+    atomic_fetch_add(&loop->server->connections, 1);
+    hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
+    conn->flags |= HJ_CONN_WAS_COUNTED;
+    if (loop->http2->sessions == NULL)
+        h2o_evloop_run(loop->http2->loop, 0); /* it has not run for a while, and its clock with it */
+    hj_session_open(loop->http2, conn, fd, conn->input->data + conn->input->start, conn->input->len);
+    hj_conn_close(loop, conn, 0);
+    if (loop->draining)
+        hj_http2_drain(loop);
+}
+
+bool hj_http2_is_busy(const struct hj_loop *loop)
+{
+    return loop->http2 != NULL && loop->http2->sessions != NULL;
+}
+
+int hj_http2_wait(struct hj_loop *loop, int timeout_ms)
+{
+    struct hj_http2 *http2 = loop->http2;
+    if (http2 == NULL)
+        return timeout_ms;
+    if (http2->dirty != NULL || hj_compat_has_work(http2->loop))
+        return 0;
+    return hj_compat_timer_wait(http2->loop, timeout_ms);
+}
+
+void hj_http2_run(struct hj_loop *loop)
+{
+    if (loop->http2 != NULL)
+        run(loop->http2);
+}
+
+/* What the end of a turn finds of a stream that was written to, or that libh2o told something of. */
+static void settle(struct hj_loop *loop, struct hj_http2_stream *stream)
+{
+    struct hj_conn *conn = stream->entry == 0 ? NULL : hj_table_at(&loop->table, stream->entry);
+    if (conn != NULL && hj_conn_is_open(conn)) {
+        if (stream->req == NULL && stream->why_gone != 0)
+            hj_conn_close(loop, conn, stream->why_gone);
+        else if (!stream->in_flight && !stream->finish && stream->piece_count == 0 && hj_writer_flush(loop, conn))
+            hj_ending_settle(loop, conn);
+    }
+    hj_stream_send(stream);
+    stream->dirty = false;
+    hj_stream_release(stream);
+}
+
+bool hj_http2_flush(struct hj_loop *loop)
+{
+    struct hj_http2 *http2 = loop->http2;
+    if (http2 == NULL)
+        return false;
+    struct hj_http2_stream *stream = http2->dirty;
+    if (stream == NULL && !hj_compat_has_work(http2->loop) && hj_compat_timer_wait(http2->loop, 1) != 0)
+        return false;
+    http2->dirty = NULL;
+    while (stream != NULL) {
+        struct hj_http2_stream *next = stream->next_dirty;
+        settle(loop, stream); /* may free it */
+        stream = next;
+    }
+    run(http2);
+    return true;
+}
+
+void hj_http2_sweep(struct hj_loop *loop)
+{
+    struct hj_session *next = loop->http2 == NULL ? NULL : loop->http2->sessions;
+    for (struct hj_session *session = next; session != NULL; session = next) {
+        next = session->next;
+        hj_session_sweep(session, hj_loop_time(loop));
+    }
+}
+
+void hj_http2_drain(struct hj_loop *loop)
+{
+    for (struct hj_session *session = loop->http2 == NULL ? NULL : loop->http2->sessions; session != NULL;
+         session = session->next)
+        hj_session_go_away(session);
+}
+
+void hj_http2_close(struct hj_loop *loop)
+{
+    struct hj_http2 *http2 = loop->http2;
+    if (http2 == NULL)
+        return;
+    hj_http2_flush(loop); /* the ends of what was held */
+    for (struct hj_session *session = http2->sessions; session != NULL; session = session->next)
+        hj_session_end(session, -H2O_HTTP2_ERROR_NONE, HIJACK_ESHUTDOWN);
+    run(http2);
+    for (struct hj_session *session = http2->sessions; session != NULL; session = session->next)
+        shutdown(h2o_socket_get_fd(session->sock), SHUT_RDWR); /* it now fails to read or write, and closes */
+    for (int i = 0; http2->sessions != NULL && i < CLOSE_RUNS_MAX; ++i)
+        h2o_evloop_run(http2->loop, CLOSE_RUN_MS);
+    for (struct hj_http2_stream *stream = http2->dirty, *next; stream != NULL; stream = next) {
+        next = stream->next_dirty;
+        stream->dirty = false;
+        hj_stream_release(stream);
+    }
+    dispose(loop);
+}

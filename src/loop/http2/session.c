@@ -1,0 +1,303 @@
+/* HTTP/2 connections: from the preface to their end, and what is looked at in front of libh2o. Loop thread.
+ *
+ * Each frame passes read_frame before libh2o sees it. libh2o closes its connections by itself; on_close is the one
+ * place where ours end, after all their streams. */
+#include "loop/http2/session.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "loop/http2/stream.h"
+#include "loop/io/acceptor.h"
+
+enum frame_type {
+    FRAME_DATA = H2O_HTTP2_FRAME_TYPE_DATA,
+    FRAME_HEADERS = H2O_HTTP2_FRAME_TYPE_HEADERS,
+    FRAME_RST_STREAM = H2O_HTTP2_FRAME_TYPE_RST_STREAM,
+    FRAME_SETTINGS = H2O_HTTP2_FRAME_TYPE_SETTINGS,
+    FRAME_LAST_KNOWN = H2O_HTTP2_FRAME_TYPE_CONTINUATION
+};
+
+#define DEFAULT_TABLE_SIZE 4096
+#define DISCARD_MAX (256u << 10) /* of a body that is over the limit */
+#define LAST_STREAM_ID 0x7fffffff
+#define LEAVING_MS 60000 /* for the end of a response that nobody takes, without stall_timeout_ms */
+
+struct frame {
+    size_t len; /* of the payload */
+    uint8_t type, flags;
+    uint32_t stream_id;
+    const uint8_t *payload;
+};
+
+static h2o_http2_conn_t *conn_of(const struct hj_session *session)
+{
+    return session->sock->data;
+}
+
+/* Takes what libh2o would have counted as received back into the peer's window. */
+static void give_window(h2o_http2_conn_t *conn, const struct frame *frame)
+{
+    if (frame->len == 0)
+        return;
+    h2o_http2_encode_window_update_frame(&conn->_write.buf, 0, (int32_t)frame->len);
+    h2o_http2_conn_request_write(conn);
+}
+
+static struct hj_discarded *find_discarded(struct hj_session *session, uint32_t stream_id)
+{
+    for (int i = 0; i < HJ_DISCARDED; ++i)
+        if (session->discarded[i].stream_id == stream_id)
+            return &session->discarded[i];
+    return NULL;
+}
+
+/* What follows of a body that is over the limit. Some of it is let pass, since clients that are told to stop before
+ * they have read the response may not read it at all. */
+static void discard(struct hj_discarded *discarded, h2o_http2_conn_t *conn, const struct frame *frame)
+{
+    give_window(conn, frame);
+    discarded->bytes += frame->len;
+    bool ended = (frame->flags & H2O_HTTP2_FRAME_FLAG_END_STREAM) != 0;
+    /* not before the response is on its way (RFC 9113 section 8.1) */
+    bool stop = !ended && discarded->bytes > DISCARD_MAX && h2o_http2_conn_get_stream(conn, frame->stream_id) == NULL;
+    if (stop)
+        h2o_http2__encode_rst_stream_frame(&conn->_write.buf, frame->stream_id, -H2O_HTTP2_ERROR_NONE);
+    if (stop || ended)
+        discarded->stream_id = 0;
+}
+
+/* Bytes of the body in the frame. */
+static size_t payload_len(const struct frame *frame)
+{
+    if ((frame->flags & H2O_HTTP2_FRAME_FLAG_PADDED) == 0 || frame->len == 0)
+        return frame->len;
+    return frame->len > frame->payload[0] + 1u ? frame->len - frame->payload[0] - 1u : 0;
+}
+
+/* True if the body is over the limit, or was before. */
+static bool is_too_long(struct hj_session *session, h2o_http2_conn_t *conn, const struct frame *frame)
+{
+    uint64_t limit = session->loop->http2->max_body_bytes;
+    struct hj_discarded *discarded = find_discarded(session, frame->stream_id);
+    if (discarded != NULL) {
+        discard(discarded, conn, frame);
+        return true;
+    }
+    h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(conn, frame->stream_id);
+    if (stream == NULL || stream->state != H2O_HTTP2_STREAM_STATE_RECV_BODY)
+        return false;
+    bool announced = stream->_expected_content_length != SIZE_MAX && stream->_expected_content_length > limit;
+    if (!announced && stream->_req_body->size + payload_len(frame) <= limit)
+        return false;
+    discarded = &session->discarded[session->next_discarded++ % HJ_DISCARDED];
+    *discarded = (struct hj_discarded){.stream_id = frame->stream_id};
+    discard(discarded, conn, frame);
+    session->early = true;
+    hj_compat_hand_over_early(conn, stream);
+    session->early = false;
+    return true;
+}
+
+/* libh2o does not look at the size of the peer's table for our header fields. */
+static void read_settings(h2o_http2_conn_t *conn, const struct frame *frame)
+{
+    for (size_t i = 0; frame->flags == 0 && i + 6 <= frame->len; i += 6)
+        if (h2o_http2_decode16u(frame->payload + i) == H2O_HTTP2_SETTINGS_HEADER_TABLE_SIZE &&
+            h2o_http2_decode32u(frame->payload + i + 2) < DEFAULT_TABLE_SIZE)
+            hj_compat_stop_indexing(conn);
+}
+
+/* True if libh2o must not see the frame. */
+static bool filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct frame *frame)
+{
+    /* here is the place to count what a peer may do in a time, and to refuse more of it */
+    switch (frame->type) {
+    case FRAME_DATA:
+        return frame->stream_id != 0 && is_too_long(session, conn, frame);
+    case FRAME_HEADERS:
+        if (!session->requested)
+            session->idle_ms = hj_loop_time(session->loop);
+        session->requested = true;
+        return false;
+    case FRAME_SETTINGS:
+        read_settings(conn, frame);
+        return false;
+    default:
+        return frame->type > FRAME_LAST_KNOWN; /* libh2o would write to stderr */
+    }
+}
+
+/* A whole frame of a permitted size, where libh2o reads one. */
+static bool parse_frame(struct frame *out, const h2o_http2_conn_t *conn, const uint8_t *src, size_t len)
+{
+    if (len < H2O_HTTP2_FRAME_HEADER_SIZE || conn->_headers_unparsed != NULL)
+        return false;
+    out->len = h2o_http2_decode24u(src);
+    out->type = src[3];
+    out->flags = src[4];
+    out->stream_id = h2o_http2_decode32u(src + 5) & LAST_STREAM_ID;
+    out->payload = src + H2O_HTTP2_FRAME_HEADER_SIZE;
+    return out->len <= H2O_HTTP2_SETTINGS_HOST.max_frame_size && out->len <= len - H2O_HTTP2_FRAME_HEADER_SIZE;
+}
+
+static ssize_t read_frame(h2o_http2_conn_t *conn, const uint8_t *src, size_t len, const char **problem)
+{
+    struct hj_session *session = conn->sock->on_close.data;
+    struct frame frame;
+    bool whole = parse_frame(&frame, conn, src, len);
+    session->frame = whole ? frame.type : HJ_NO_FRAME;
+    bool filtered = whole && filter_frame(session, conn, &frame);
+    ssize_t used = (ssize_t)(H2O_HTTP2_FRAME_HEADER_SIZE + (whole ? frame.len : 0));
+    if (!filtered)
+        used = session->inner(conn, src, len, problem);
+    session->frame = HJ_NO_FRAME;
+    if (used < 0 && used != H2O_HTTP2_ERROR_INCOMPLETE)
+        session->reason = HIJACK_EPROTOCOL;
+    if (conn->_read_expect != read_frame) { /* it has gone on to read another kind of frames */
+        session->inner = conn->_read_expect;
+        conn->_read_expect = read_frame;
+    }
+    return used;
+}
+
+/* The preface is no frame. */
+static ssize_t read_preface(h2o_http2_conn_t *conn, const uint8_t *src, size_t len, const char **problem)
+{
+    struct hj_session *session = conn->sock->on_close.data;
+    ssize_t used = session->inner(conn, src, len, problem);
+    if (conn->_read_expect != read_preface) {
+        session->inner = conn->_read_expect;
+        conn->_read_expect = read_frame;
+    }
+    return used;
+}
+
+/* libh2o has closed the connection, and before it all streams. */
+static void on_close(void *data)
+{
+    struct hj_session *session = data;
+    struct hj_loop *loop = session->loop;
+    if ((*session->link = session->next) != NULL)
+        session->next->link = session->link;
+    hj_conn_count_closed(loop, session->reason);
+    hj_acceptor_connection_closed(loop);
+    free(session);
+}
+
+/* Reads what the peer had sent before libh2o had the connection. */
+static void feed(struct hj_session *session, const char *data, size_t len)
+{
+    h2o_iovec_t room = h2o_buffer_reserve(&session->sock->input, len);
+    if (room.base == NULL) {
+        hj_session_end(session, -H2O_HTTP2_ERROR_INTERNAL, HIJACK_ENOMEM);
+        return;
+    }
+    memcpy(room.base, data, len);
+    session->sock->input->size += len;
+    session->sock->_cb.read(session->sock, NULL);
+}
+
+void hj_session_open(struct hj_http2 *http2, const struct hj_conn *entry, int fd, const char *data, size_t len)
+{
+    struct hj_loop *loop = http2->owner;
+    struct hj_session *session = calloc(1, sizeof(*session));
+    if (session == NULL) {
+        close(fd);
+        hj_conn_count_closed(loop, HIJACK_ENOMEM);
+        hj_acceptor_connection_closed(loop);
+        return;
+    }
+    *session = (struct hj_session){
+        .loop = loop,
+        .idle_ms = entry->in_ms,
+        .peer_ip = entry->peer_ip,
+        .peer_port = entry->peer_port,
+        .queue = entry->queue,
+        .frame = HJ_NO_FRAME,
+        .next = http2->sessions,
+        .link = &http2->sessions,
+    };
+    if (session->next != NULL)
+        session->next->link = &session->next;
+    http2->sessions = session;
+    session->sock = h2o_evloop_socket_create(http2->loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
+    struct timeval now = *h2o_get_timestamp(&http2->context, NULL, NULL);
+    h2o_http2_accept(&http2->accept, session->sock, now); /* its input is empty, so that it only prepares */
+    session->sock->on_close.cb = on_close;
+    session->sock->on_close.data = session;
+    h2o_http2_conn_t *conn = conn_of(session);
+    if (http2->write_prototype == NULL)
+        http2->write_prototype = hj_compat_write_prototype(conn);
+    session->inner = conn->_read_expect;
+    conn->_read_expect = read_preface;
+    feed(session, data, len);
+}
+
+void hj_session_go_away(struct hj_session *session)
+{
+    h2o_http2_conn_t *conn = conn_of(session);
+    if (session->told || conn->state != H2O_HTTP2_CONN_STATE_OPEN)
+        return;
+    session->told = true;
+    /* the last id is not final: what is on its way is still served (RFC 9113 section 6.8) */
+    h2o_http2_encode_goaway_frame(&conn->_write.buf, LAST_STREAM_ID, -H2O_HTTP2_ERROR_NONE, h2o_iovec_init(NULL, 0));
+    h2o_http2_conn_request_write(conn);
+}
+
+void hj_session_end(struct hj_session *session, int code, int reason)
+{
+    h2o_http2_conn_t *conn = conn_of(session);
+    if (session->ending)
+        return;
+    session->ending = true;
+    if (session->reason == 0)
+        session->reason = reason;
+    if (conn->state == H2O_HTTP2_CONN_STATE_OPEN) {
+        h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open, code, h2o_iovec_init(NULL, 0));
+        h2o_http2_conn_request_write(conn);
+    }
+    /* not HALF_CLOSED, in which it can lose the end of a response and loop for ever over a CONTINUATION */
+    conn->state = H2O_HTTP2_CONN_STATE_IS_CLOSING;
+    if (conn->_write.buf_in_flight != NULL)
+        shutdown(h2o_socket_get_fd(session->sock), SHUT_RDWR); /* who does not read is not waited for */
+}
+
+/* A stream of which the peer takes nothing. */
+static void give_up(struct hj_session *session, struct hj_http2_stream *stream)
+{
+    struct hj_loop *loop = session->loop;
+    if (stream->entry != 0)
+        hj_conn_close(loop, hj_table_at(&loop->table, stream->entry), HIJACK_ETIMEDOUT);
+    else
+        hj_stream_reset(stream, -H2O_HTTP2_ERROR_CANCEL);
+}
+
+static void sweep_streams(struct hj_session *session, uint32_t now)
+{
+    struct hj_loop *loop = session->loop;
+    uint64_t limit = loop->server->options.stall_timeout_ms;
+    struct hj_http2_stream *next = session->streams;
+    for (struct hj_http2_stream *stream = next; stream != NULL; stream = next) {
+        next = stream->next;
+        const struct hj_conn *conn = stream->entry == 0 ? NULL : hj_table_at(&loop->table, stream->entry);
+        bool leaving = conn == NULL || (conn->flags & HJ_CONN_ENDING) != 0;
+        uint64_t patience = limit == 0 && leaving ? LEAVING_MS : limit;
+        if (hj_stream_stalled_for(stream, now) >= patience && patience != 0)
+            give_up(session, stream);
+    }
+}
+
+void hj_session_sweep(struct hj_session *session, uint32_t now)
+{
+    const struct hj_server_options *options = &session->loop->server->options;
+    const h2o_http2_conn_t *conn = conn_of(session);
+    sweep_streams(session, now);
+    if (session->streams != NULL)
+        return;
+    uint64_t limit = session->requested ? options->request_timeout_ms : options->head_timeout_ms;
+    if (now - session->idle_ms >= limit)
+        hj_session_end(session, -H2O_HTTP2_ERROR_NONE, session->requested ? 0 : HIJACK_ETIMEDOUT);
+    else if (session->loop->draining && conn->num_streams.pull.open == 0 && conn->_write.buf_in_flight == NULL)
+        hj_session_end(session, -H2O_HTTP2_ERROR_NONE, 0);
+}

@@ -1,0 +1,19 @@
+/* HTTP/2 connections: from the preface to their end. Loop thread. */
+#ifndef HJ_LOOP_HTTP2_SESSION_H
+#define HJ_LOOP_HTTP2_SESSION_H
+
+#include "loop/http2/state.h"
+
+/* Takes over fd, the descriptor of entry, with the bytes that were read from it. */
+void hj_session_open(struct hj_http2 *http2, const struct hj_conn *entry, int fd, const char *data, size_t len);
+
+/* Tells the peer that no new requests are wanted. */
+void hj_session_go_away(struct hj_session *session);
+
+/* Ends it: code of the GOAWAY (positive), reason as hj_conn_close. libh2o closes it when it runs. */
+void hj_session_end(struct hj_session *session, int code, int reason);
+
+/* Looks at its deadlines. */
+void hj_session_sweep(struct hj_session *session, uint32_t now);
+
+#endif

@@ -1,0 +1,89 @@
+/* What the files of this folder share: a loop's side of libh2o, its connections, and their streams. Loop thread. */
+#ifndef HJ_LOOP_HTTP2_STATE_H
+#define HJ_LOOP_HTTP2_STATE_H
+
+#include "base/buf.h"
+#include "loop/conn.h"
+#include "loop/http2/compat.h"
+
+struct hj_session;
+
+#define HJ_NO_FRAME (-1)
+#define HJ_DISCARDED 4      /* bodies of a connection that are thrown away at once */
+#define HJ_STREAM_PIECES 16 /* buffers that one h2o_send takes */
+
+/* Buffers on their way: references, and what of them is to be sent. */
+struct hj_stream_pieces {
+    h2o_iovec_t left[HJ_STREAM_PIECES]; /* libh2o's working copy */
+    struct hj_buf *bufs[HJ_STREAM_PIECES];
+    h2o_iovec_t parts[HJ_STREAM_PIECES];
+};
+
+/* A request and its response: the layer of a table entry until that is closed, and libh2o's generator until the stream
+ * is. Freed when neither is left. */
+struct hj_http2_stream {
+    h2o_generator_t generator;  /* first */
+    h2o_req_t *req;             /* NULL: libh2o has closed the stream */
+    struct hj_session *session; /* NULL likewise */
+    struct hj_loop *loop;
+    int why_gone;                         /* why libh2o has closed it; 0: after its last byte */
+    struct hj_http2_stream *next, **link; /* in the session */
+    struct hj_http2_stream *next_dirty;   /* in the loop's list, with dirty */
+    struct hj_buf *head;                  /* the response head, before it is sent; a reference */
+    struct hj_buf *one;                   /* the only piece; a reference */
+    h2o_iovec_t one_part, one_left;
+    struct hj_stream_pieces *pieces; /* instead, for more than one */
+    uint64_t bytes_sent;             /* as libh2o had it at the last look */
+    uint32_t entry;                  /* index in the table; 0: closed there */
+    uint32_t moved_ms;               /* when bytes_sent was seen to change; loop time */
+    uint32_t piece_count, piece_bytes;
+    uint32_t head_len;
+    bool dirty;
+    bool has_head;  /* the response head was written */
+    bool in_flight; /* libh2o has the pieces */
+    bool finish;    /* END_STREAM follows what was written */
+    bool finished;  /* ... and libh2o has it */
+    bool trimmed;
+};
+
+/* A request that was answered although its body goes on. */
+struct hj_discarded {
+    uint32_t stream_id; /* 0: none */
+    size_t bytes;       /* thrown away so far */
+};
+
+/* A connection. */
+struct hj_session {
+    struct hj_session *next, **link;
+    struct hj_loop *loop;
+    h2o_socket_t *sock;
+    hj_compat_expect inner; /* libh2o's reader of frames */
+    struct hj_http2_stream *streams;
+    struct hj_discarded discarded[HJ_DISCARDED];
+    uint8_t next_discarded; /* the one that gives way */
+    uint32_t idle_ms;       /* since when it has no streams; loop time */
+    uint32_t peer_ip;       /* as in the entry of a plain connection */
+    uint16_t peer_port;
+    uint8_t queue;
+    int reason;     /* why it ends; 0: not known, or in order */
+    int frame;      /* type of the frame that libh2o is looking at; -1: none */
+    bool requested; /* it has begun a request */
+    bool told;      /* GOAWAY was sent */
+    bool ending;
+    bool early; /* the request that libh2o hands over has a body over the limit, which has not ended */
+};
+
+struct hj_http2 {
+    struct hj_loop *owner;
+    h2o_loop_t *loop;
+    int epoll_fd;
+    h2o_globalconf_t config;
+    h2o_context_t context;
+    h2o_accept_ctx_t accept;
+    h2o_buffer_prototype_t *write_prototype;
+    struct hj_session *sessions;
+    struct hj_http2_stream *dirty;
+    uint64_t max_body_bytes; /* the largest limit that any route has */
+};
+
+#endif

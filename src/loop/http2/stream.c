@@ -1,0 +1,298 @@
+/* Responses over HTTP/2; see stream.h. Loop thread.
+ *
+ * libh2o takes one h2o_send at a time and tells when it has written it; until then a write answers "not now". Its
+ * h2o_req_t has our generator from the first moment on, also while it has no response and after its last byte, so that
+ * on_stop tells of every end of a stream. Both callbacks only note what happened: libh2o is running, and what follows
+ * from it comes after. */
+#include "loop/http2/stream.h"
+
+#include <poll.h>
+#include <string.h>
+
+#include "codec/response_head.h"
+#include "loop/http2/state.h"
+
+#define DATE_LEN H2O_TIMESTR_RFC1123_LEN
+#define PIECES HJ_STREAM_PIECES
+#define SEND_MAX (64u << 10) /* bytes over which one h2o_send takes no further buffer */
+
+static struct hj_http2_stream *layer_of(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    return hj_table_layer(&loop->table, conn->index);
+}
+
+/* It has something to send, or something has happened to it, which the end of the turn looks at. */
+static void touch(struct hj_http2_stream *stream)
+{
+    struct hj_http2 *http2 = stream->loop->http2;
+    if (stream->dirty)
+        return;
+    stream->dirty = true;
+    stream->next_dirty = http2->dirty;
+    http2->dirty = stream;
+}
+
+static void drop_pieces(struct hj_http2_stream *stream)
+{
+    hj_buf_unref(stream->one);
+    stream->one = NULL;
+    for (uint32_t i = 0; stream->pieces != NULL && i < stream->piece_count; ++i)
+        hj_buf_unref(stream->pieces->bufs[i]);
+    free(stream->pieces);
+    stream->pieces = NULL;
+    stream->piece_count = stream->piece_bytes = 0;
+}
+
+/* libh2o has closed the stream, or is about to. */
+static void leave_session(struct hj_http2_stream *stream)
+{
+    struct hj_session *session = stream->session;
+    if ((*stream->link = stream->next) != NULL)
+        stream->next->link = stream->link;
+    if (session->streams == NULL)
+        session->idle_ms = hj_loop_time(stream->loop);
+    stream->session = NULL;
+    stream->req = NULL;
+    drop_pieces(stream);
+    hj_buf_unref(stream->head);
+    stream->head = NULL;
+}
+
+/* Frees what neither the table nor libh2o nor the list of those that have something to send refers to. */
+void hj_stream_release(struct hj_http2_stream *stream)
+{
+    if (stream->entry == 0 && stream->req == NULL && !stream->dirty)
+        free(stream);
+}
+
+/* Why libh2o closes the stream. */
+static int why_gone(const struct hj_session *session)
+{
+    struct pollfd fd = {.fd = h2o_socket_get_fd(session->sock)};
+    if (session->frame == H2O_HTTP2_FRAME_TYPE_RST_STREAM)
+        return HIJACK_ERESET;
+    if (session->reason != 0)
+        return session->reason;
+    if (session->frame != HJ_NO_FRAME)
+        return HIJACK_EPROTOCOL;
+    /* after a reset both directions are shut */
+    return poll(&fd, 1, 0) == 1 && (fd.revents & POLLHUP) != 0 ? HIJACK_ERESET : HIJACK_ECLOSED;
+}
+
+static void on_stop(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct hj_http2_stream *stream = (struct hj_http2_stream *)generator;
+    struct hj_session *session = stream->session;
+    (void)req;
+    stream->why_gone = stream->finished ? 0 : why_gone(session);
+    leave_session(stream);
+    touch(stream);
+}
+
+/* libh2o has written what it had. */
+static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct hj_http2_stream *stream = (struct hj_http2_stream *)generator;
+    (void)req;
+    stream->in_flight = false;
+    drop_pieces(stream);
+    touch(stream);
+}
+
+void hj_stream_reset(struct hj_http2_stream *stream, int code)
+{
+    h2o_req_t *req = stream->req;
+    req->_generator = NULL; /* no on_stop */
+    memset(&hj_compat_stream_of(req)->_data, 0, sizeof(hj_compat_stream_of(req)->_data));
+    leave_session(stream);
+    hj_compat_reset(req, code);
+    hj_stream_release(stream);
+}
+
+struct hj_http2_stream *hj_stream_open(struct hj_session *session, h2o_req_t *req)
+{
+    struct hj_http2_stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL)
+        return NULL;
+    stream->generator = (h2o_generator_t){on_proceed, on_stop};
+    stream->loop = session->loop;
+    stream->session = session;
+    stream->req = req;
+    req->_generator = &stream->generator;
+    stream->moved_ms = hj_loop_time(session->loop);
+    stream->link = &session->streams;
+    if ((stream->next = session->streams) != NULL)
+        stream->next->link = &stream->next;
+    session->streams = stream;
+    return stream;
+}
+
+/* The head is what an HTTP/1 client would get. Returns its length, with the empty line; 0 if it is none. */
+static uint32_t find_head_end(const struct hj_buf *buf)
+{
+    const char *end = memmem(buf->data, buf->len, "\r\n\r\n", 4);
+    return end == NULL ? 0 : (uint32_t)(end - buf->data) + 4;
+}
+
+/* Keeps a part of buf as what is sent next; false where it must wait. */
+static bool add_piece(struct hj_http2_stream *stream, struct hj_buf *buf, size_t offset)
+{
+    h2o_iovec_t part = h2o_iovec_init(buf->data + offset, buf->len - offset);
+    if (stream->piece_count == PIECES || (stream->piece_count != 0 && stream->piece_bytes >= SEND_MAX))
+        return false;
+    if (stream->piece_count == 0) {
+        stream->one = hj_buf_ref(buf);
+        stream->one_part = part;
+    } else {
+        if (stream->pieces == NULL) {
+            if ((stream->pieces = calloc(1, sizeof(*stream->pieces))) == NULL)
+                return false;
+            stream->pieces->bufs[0] = stream->one;
+            stream->pieces->parts[0] = stream->one_part;
+            stream->one = NULL;
+        }
+        stream->pieces->bufs[stream->piece_count] = hj_buf_ref(buf);
+        stream->pieces->parts[stream->piece_count] = part;
+    }
+    ++stream->piece_count;
+    stream->piece_bytes =
+        part.len < UINT32_MAX - stream->piece_bytes ? stream->piece_bytes + (uint32_t)part.len : UINT32_MAX;
+    return true;
+}
+
+ssize_t hj_stream_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
+                        size_t offset)
+{
+    struct hj_http2_stream *stream = layer_of(loop, conn);
+    ssize_t taken = 0;
+    if (stream->req == NULL)
+        return stream->why_gone != 0 ? stream->why_gone : HIJACK_ECLOSED;
+    if (stream->in_flight || stream->finish)
+        return 0;
+    for (int i = 0; i < count; ++i, offset = 0) {
+        size_t skip = offset;
+        if (!stream->has_head) {
+            stream->has_head = true;
+            stream->head = hj_buf_ref(bufs[i]);
+            skip = stream->head_len = find_head_end(bufs[i]);
+        }
+        if (skip < bufs[i]->len && !add_piece(stream, bufs[i], skip)) {
+            taken += (ssize_t)(skip - offset);
+            break;
+        }
+        taken += (ssize_t)(bufs[i]->len - offset);
+    }
+    touch(stream);
+    return taken;
+}
+
+void hj_stream_finish(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_http2_stream *stream = layer_of(loop, conn);
+    if (stream->req == NULL || stream->finish)
+        return;
+    stream->finish = true;
+    if (!stream->in_flight)
+        touch(stream);
+}
+
+void hj_stream_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
+{
+    struct hj_http2_stream *stream = layer_of(loop, conn);
+    stream->entry = 0;
+    if (stream->req == NULL)
+        hj_stream_release(stream);
+    else if (!stream->finish)
+        hj_stream_reset(stream, reason == HIJACK_ESLOW ? -H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM : -H2O_HTTP2_ERROR_CANCEL);
+}
+
+void hj_stream_refresh(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_http2_stream *stream = layer_of(loop, conn);
+    if (stream->req == NULL || stream->req->bytes_sent == stream->bytes_sent)
+        return;
+    stream->bytes_sent = stream->req->bytes_sent;
+    conn->out_ms = hj_loop_time(loop);
+}
+
+int hj_stream_descriptor(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    struct hj_http2_stream *stream = layer_of(loop, conn);
+    return stream->session == NULL ? -1 : h2o_socket_get_fd(stream->session->sock);
+}
+
+uint32_t hj_stream_stalled_for(struct hj_http2_stream *stream, uint32_t now)
+{
+    if (stream->req->bytes_sent != stream->bytes_sent || !stream->in_flight) {
+        stream->bytes_sent = stream->req->bytes_sent;
+        stream->moved_ms = now;
+    }
+    return now - stream->moved_ms;
+}
+
+/* Names that HTTP/2 has no use for: they are about a connection of HTTP/1. */
+static bool is_left_out(struct hj_slice name)
+{
+    return hj_slice_equal_lower(name, HJ_SLICE("connection")) || hj_slice_equal_lower(name, HJ_SLICE("keep-alive")) ||
+           hj_slice_equal_lower(name, HJ_SLICE("proxy-connection")) ||
+           hj_slice_equal_lower(name, HJ_SLICE("transfer-encoding")) || hj_slice_equal_lower(name, HJ_SLICE("upgrade"));
+}
+
+static void add_field(struct hj_http2_stream *stream, struct hj_slice name, struct hj_slice value)
+{
+    h2o_req_t *req = stream->req;
+    if (is_left_out(name))
+        return;
+    if (hj_slice_equal_lower(name, HJ_SLICE("date"))) {
+        if (value.len == DATE_LEN)
+            memcpy(hj_compat_date(&stream->loop->http2->context), value.base, DATE_LEN);
+        return; /* libh2o writes it */
+    }
+    h2o_iovec_t copy = h2o_strdup(&req->pool, name.base, name.len);
+    h2o_strtolower(copy.base, copy.len);
+    h2o_add_header_by_str(&req->pool, &req->res.headers, copy.base, copy.len, 1, NULL, value.base, value.len);
+}
+
+/* Gives the head to libh2o; its values are referred to until it is encoded. */
+static void start_response(struct hj_http2_stream *stream)
+{
+    h2o_req_t *req = stream->req;
+    const char *head = stream->head->data, *const end = head + stream->head_len - 2; /* without the empty line */
+    struct hj_slice name, value;
+    req->res.status = (head[9] - '0') * 100 + (head[10] - '0') * 10 + (head[11] - '0');
+    req->res.reason = "";
+    const char *cursor = (const char *)memchr(head, '\n', stream->head_len) + 1;
+    while (cursor < end && hj_fields_next(&name, &value, &cursor, end))
+        add_field(stream, name, value);
+    req->_generator = NULL;
+    h2o_start_response(req, &stream->generator);
+}
+
+void hj_stream_send(struct hj_http2_stream *stream)
+{
+    h2o_req_t *req = stream->req;
+    if (req == NULL || stream->in_flight || stream->finished || !stream->has_head)
+        return;
+    if (stream->head == NULL && stream->piece_count == 0 && !stream->finish)
+        return;
+    bool first = stream->head != NULL;
+    if (first)
+        start_response(stream);
+    h2o_http2_stream_t *inner = hj_compat_stream_of(req);
+    const h2o_iovec_t *parts = stream->pieces != NULL ? stream->pieces->parts : &stream->one_part;
+    h2o_iovec_t bufs[PIECES];
+    memcpy(bufs, parts, stream->piece_count * sizeof(*bufs));
+    inner->_data.entries = stream->pieces != NULL ? stream->pieces->left : &stream->one_left;
+    inner->_data.capacity = stream->pieces != NULL ? PIECES : 1;
+    stream->in_flight = true;
+    stream->finished = stream->finish;
+    stream->moved_ms = hj_loop_time(stream->loop);
+    h2o_send(req, bufs, stream->piece_count, stream->finish ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+    req->_generator = &stream->generator; /* also after the last byte: on_stop tells of the end */
+    if (first) {
+        hj_buf_unref(stream->head);
+        stream->head = NULL;
+        if (!stream->finished)
+            hj_compat_trim(req);
+    }
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A server with HTTP/2 for clients from elsewhere (h2spec, nghttp, h2load, curl): "hello" for every path, the body back
+ * for a POST, /events held, /publish?N sends N messages to it. Prints its port, and ends at the end of its input.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <hijack/hijack.h>
+
+static hijack_broadcaster *broadcaster;
+
+static void check(int rc, const char *what)
+{
+    if (rc >= 0)
+        return;
+    fprintf(stderr, "%s: %s\n", what, hijack_strerror(rc));
+    exit(1);
+}
+
+static void publish(const char *target, size_t len)
+{
+    char text[32] = "";
+    static const char path[] = "/publish?";
+    if (len < sizeof(path) || len - sizeof(path) + 1 >= sizeof(text) || memcmp(target, path, sizeof(path) - 1) != 0)
+        return;
+    memcpy(text, target + sizeof(path) - 1, len - sizeof(path) + 1);
+    for (long i = strtol(text, NULL, 10); i > 0; --i)
+        check(hijack_broadcaster_publish(broadcaster, HIJACK_MESSAGE_TEXT, HIJACK_STR("a message")), "publish");
+}
+
+static void answer(hijack_request *request)
+{
+    const char *body, *target, *method;
+    size_t body_len, target_len, method_len;
+    check(hijack_request_body(&body, &body_len, request), "body");
+    check(hijack_request_target(&target, &target_len, request), "target");
+    check(hijack_request_method(&method, &method_len, request), "method");
+    publish(target, target_len);
+    if (method_len == 4 && memcmp(method, "POST", 4) == 0)
+        hijack_request_respond(request, 200, HIJACK_STR("content-type: text/plain\r\n"), body, body_len);
+    else
+        hijack_request_respond(request, 200, HIJACK_STR("content-type: text/plain\r\n"), HIJACK_STR("hello\n"));
+    hijack_request_free(request);
+}
+
+static int serve(hijack_queue *queue)
+{
+    hijack_event events[64];
+    int count = hijack_queue_poll(events, queue, 64, 0);
+    check(count, "poll");
+    for (int i = 0; i < count; ++i)
+        if (events[i].type == HIJACK_EVENT_REQUEST)
+            answer(events[i].handle);
+    return count;
+}
+
+int main(int argc, char **argv)
+{
+    hijack_queue *queue;
+    hijack_server *server;
+    check(hijack_queue_new(&queue), "queue");
+    check(hijack_server_new(&server, queue), "server");
+    check(hijack_server_set(server, HIJACK_STR("http2"), HIJACK_STR("on")), "http2");
+    check(hijack_server_set(server, HIJACK_STR("threads"), HIJACK_STR("1")), "threads");
+    for (int i = 1; i + 1 < argc; i += 2)
+        check(hijack_server_set(server, argv[i], strlen(argv[i]), argv[i + 1], strlen(argv[i + 1])), argv[i]);
+    check(hijack_broadcaster_new(&broadcaster, server), "broadcaster");
+    check(hijack_server_hold(server, HIJACK_STR("/events"), HIJACK_HOLD_SSE, NULL, 0, broadcaster), "hold");
+    int port = hijack_server_listen(server, HIJACK_STR("127.0.0.1:0"));
+    check(port, "listen");
+    check(hijack_server_start(server), "start");
+    printf("%d\n", port);
+    fflush(stdout);
+    struct pollfd fds[] = {{.fd = hijack_queue_fd(queue), .events = POLLIN}, {.fd = 0, .events = POLLIN}};
+    while (fds[1].revents == 0) {
+        poll(fds, 2, -1);
+        while (serve(queue) != 0)
+            ;
+    }
+    hijack_broadcaster_free(broadcaster);
+    hijack_server_stop(server);
+    hijack_server_free(server);
+    hijack_queue_free(queue);
+    return 0;
+}
