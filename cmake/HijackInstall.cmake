@@ -8,8 +8,8 @@ install(TARGETS hijack_static EXPORT hijack-static-targets)
 install(FILES include/hijack/hijack.h ${PROJECT_BINARY_DIR}/include/hijack/version.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hijack)
 
-# The static library needs libh2o, OpenSSL and zlib where it is linked, so it is a set of its own: find_package(hijack)
-# asks for none of them, find_package(hijack COMPONENTS static) does.
+# With HTTP/2 the static library needs libh2o, OpenSSL and zlib where it is linked, so it is a set of its own:
+# find_package(hijack) asks for none of them, find_package(hijack COMPONENTS static) does.
 foreach(set hijack-targets hijack-static-targets)
     install(EXPORT ${set} NAMESPACE hijack:: DESTINATION ${package_dir})
 endforeach()
@@ -36,6 +36,10 @@ foreach(kind LIBDIR INCLUDEDIR)
 endforeach()
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
     set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
+endif()
+set(pc_needs)
+if(HIJACK_HTTP2)
+    set(pc_needs "-lh2o-evloop -lssl -lcrypto -lz ")
 endif()
 # libhijack-static.pc is for what cannot choose by itself: pkg-config --static would still find the shared library first.
 foreach(name libhijack libhijack-static)

@@ -408,7 +408,7 @@ HIJACK_API int hijack_request_sse(hijack_stream **out, hijack_request *request, 
 
 /* Full hijack: takes the connection with nothing written to it. What followed the request on the wire comes as the
  * first DATA once credit is given. The socket belongs to the program; it starts with the request's user_data. Errors:
- * EINVAL, EHANDLE, EFORK, ESTATE, ECLOSED, ENOMEM. */
+ * EINVAL, EHANDLE, EFORK, ESTATE, ECLOSED, ENOTSUP (HTTP/2), ENOMEM. */
 HIJACK_API int hijack_request_hijack(hijack_socket **out, hijack_request *request);
 
 /* Partial hijack: writes a head of this status (100..999, 101 included) and these headers, then takes the connection.
@@ -434,7 +434,8 @@ HIJACK_API int hijack_request_read(hijack_request *request, uint64_t credit);
 
 /* Makes the connection a member of broadcaster, without a handle of its own; kind and headers as hijack_server_hold.
  * Not served yet, and ENOTSUP unless 0 and empty: user_data (of the member), first (body bytes before all that is
- * published later), position (where to resume from). Errors: as hijack_request_respond, and ENOTSUP. */
+ * published later), position (where to resume from). Errors: as hijack_request_respond, and ENOTSUP; also for
+ * HIJACK_HOLD_RAW over HTTP/2. */
 HIJACK_API int hijack_request_hold(hijack_request *request, hijack_broadcaster *broadcaster, uint32_t kind,
                                    uint64_t user_data, const char *headers, size_t headers_len, const char *first,
                                    size_t first_len, const char *position, size_t position_len);

@@ -49,7 +49,7 @@ struct hj_conn *hj_conn_open_layered(struct hj_loop *loop, enum hj_conn_transpor
         hj_table_give(&loop->table, conn);
         return NULL;
     }
-    conn->transport = (uint8_t)(transport & 15);
+    conn->transport = transport & 7;
     conn->kind = HJ_CONN_HEAD;
     count_kind(loop, HJ_CONN_HEAD, 1);
     conn->in_ms = conn->out_ms = hj_loop_time(loop);

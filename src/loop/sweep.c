@@ -141,8 +141,8 @@ void hj_sweep(struct hj_loop *loop)
             look_at(loop, conn, now);
     }
     hj_delivery_look(loop);
-    if (atomic_exchange_explicit(&loop->server->crowded, false, memory_order_relaxed))
-        hj_acceptor_make_room(loop);
+    if (atomic_exchange_explicit(&loop->server->crowded, false, memory_order_relaxed) && !hj_acceptor_make_room(loop))
+        hj_http2_make_room(loop);
     hj_http2_sweep(loop);
     hj_acceptor_resume(loop);
     if (loop->draining)

@@ -4,7 +4,7 @@ base    libc only. base/os alone holds what belongs to the operating system: epo
         FIONREAD, setsockopt.
 codec   pure: of libc what computes, of others zlib and OpenSSL's EVP. No descriptor, no lock, no clock.
 core    any thread, nothing of a loop, no third party.
-loop    OpenSSL and zlib where it needs them; libh2o in one header of loop/http, which hides its version."""
+loop    OpenSSL and zlib where it needs them; libh2o in one header of loop/http2, which hides its version."""
 
 import re
 
@@ -39,8 +39,8 @@ def include_complaint(path, layer, quote, name):
         return f"{part} stands above {layer}"
     if part == "hijack" and layer in ("base", "codec") and name != "hijack/hijack.h":
         return f"{layer} uses no other public header than hijack/hijack.h, for the error codes"
-    if H2O.match(name) and not (path.startswith("src/loop/http/") and path.endswith(".h")):
-        return "libh2o belongs in one header of src/loop/http"
+    if H2O.match(name) and not (path.startswith("src/loop/http2/") and path.endswith(".h")):
+        return "libh2o belongs in one header of src/loop/http2"
     if layer == "codec":
         return codec_complaint(part, name)
     if layer in ("base", "core") and THIRD.match(name):
@@ -69,7 +69,7 @@ def problems_of(texts, still):
     problems, seen = [], {}
     compat = sorted(path for path, text in texts.items() if any(H2O.match(name) for _, name in INCLUDE.findall(text)))
     if len(compat) > 1:
-        problems.append(f"libh2o belongs in one header of src/loop/http, but these include it: {' '.join(compat)}")
+        problems.append(f"libh2o belongs in one header of src/loop/http2, but these include it: {' '.join(compat)}")
     for path, text in texts.items():
         layer = path.split("/")[1]
         if layer not in LAYERS:
@@ -109,13 +109,13 @@ def check_itself():
         ("src/codec/a.c", "#include <pthread.h>", "codec is pure"),
         ("src/codec/a.c", '#include "base/clock.h"', "codec is pure"),
         ("src/codec/a.c", "x = time(NULL);", "calls time"),
-        ("src/loop/a.c", "#include <h2o.h>", "one header of src/loop/http"),
-        ("src/loop/http/a.c", "#include <h2o/http2.h>", "one header of src/loop/http"),
+        ("src/loop/a.c", "#include <h2o.h>", "one header of src/loop/http2"),
+        ("src/loop/http2/a.c", "#include <h2o/http2.h>", "one header of src/loop/http2"),
         ("src/loop/io/a.c", "fd = accept4(1, 0, 0, 0);", "uses accept4"),
         ("src/base/a.c", "#include <sys/epoll.h>", "uses sys/epoll.h"),
         ("src/other/a.c", "", "no files beside"),
         ("src/loop/a.c", "", ""),
-        ("src/loop/http/a.h", "#include <h2o.h>\n#include <sys/epoll.h>", ""),
+        ("src/loop/http2/a.h", "#include <h2o.h>\n#include <sys/epoll.h>", ""),
         ("src/codec/a.c", '#include <zlib.h>\n#include <openssl/evp.h>\n#include "base/buf.h"', ""),
         ("src/base/os/a.c", "#include <sys/epoll.h>\nepoll_wait();", ""),
     ]:

@@ -275,6 +275,18 @@ static void planned(void **state)
     CODE(hj_option_set(&options, HJ_SCOPE_ROUTE, HJ_SLICE("threads"), HJ_SLICE("1")), HIJACK_EOPTION);
 }
 
+static void http2(void **state)
+{
+    (void)state;
+    struct hj_server_options options;
+    hj_options_default(&options, HJ_SCOPE_SERVER);
+    assert_int_equal(options.http2, HJ_SWITCH_OFF);
+    CODE(set_server(&options, "http2", "on"), HIJACK_HTTP2 ? 0 : HIJACK_ENOTSUP); /* left out of the build */
+    assert_int_equal(options.http2, HIJACK_HTTP2 ? HJ_SWITCH_ON : HJ_SWITCH_OFF);
+    CODE(set_server(&options, "http2", "off"), 0);
+    CODE(set_server(&options, "http2", "1"), HIJACK_ERANGE);
+}
+
 static void server_names(void **state)
 {
     (void)state;
@@ -340,6 +352,7 @@ int main(void)
         cmocka_unit_test(modes),
         cmocka_unit_test(words),
         cmocka_unit_test(planned),
+        cmocka_unit_test(http2),
         cmocka_unit_test(server_names),
         cmocka_unit_test(unknown_names),
         cmocka_unit_test(values_that_do_not_fit),

@@ -11,8 +11,8 @@
 
 #define NONE hj_slice(NULL, 0)
 
-static const struct hj_client http_10 = {0, false}, http_10_keep = {0, true}, http_11 = {1, true},
-                              http_11_close = {1, false};
+static const struct hj_client http_10 = {0, false, false}, http_10_keep = {0, true, false}, http_11 = {1, true, false},
+                              http_11_close = {1, false, false}, http_2 = {1, false, true};
 
 static struct hj_server_options options;
 
@@ -118,6 +118,16 @@ static void sse_members(void **state)
     HOLD(SSE, HJ_SLICE("content-type: text/event-stream; charset=utf-8\r\n"), http_11,
          STATUS_200 SERVER CHUNKED SSE_LINES "content-type: text/event-stream; charset=utf-8\r\n" END, SSE_CHUNKED,
          true);
+}
+
+/* A stream of HTTP/2 frames the body: no chunks, and no word on whether the connection stays that anybody obeys. */
+static void members_over_http2(void **state)
+{
+    (void)state;
+    struct hj_response response;
+    HOLD(STREAM, HJ_SLICE("X-A: 1\r\n"), http_2, STATUS_200 SERVER CLOSE "X-A: 1\r\n" END, RAW, false);
+    HOLD(SSE, NONE, http_2, STATUS_200 SERVER CLOSE SSE_TYPE SSE_LINES END, SSE, false);
+    CODE(hj_response_hold(&response, HIJACK_HOLD_RAW, NONE, http_2, &options), HIJACK_ENOTSUP);
 }
 
 static void sse_streams_start_as_members_do(void **state)
@@ -308,6 +318,7 @@ int main(void)
         TEST(raw_members_get_no_head),
         TEST(stream_members),
         TEST(sse_members),
+        TEST(members_over_http2),
         TEST(sse_streams_start_as_members_do),
         TEST(streams_of_unknown_length),
         TEST(streams_with_a_length),

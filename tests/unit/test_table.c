@@ -172,6 +172,31 @@ static void memberships_are_reused(void **state)
     hj_member_table_dispose(&table);
 }
 
+static void layers_cost_nothing_until_there_is_one(void **state)
+{
+    (void)state;
+    struct hj_table table = {0};
+    uint32_t last = 0;
+    int here, there;
+    for (int i = 0; i < MANY; ++i)
+        last = hj_table_take(&table)->index;
+    assert_null(hj_table_layer(&table, 1));
+    assert_true(hj_table_set_layer(&table, 1, NULL) && table.layers == NULL);
+    assert_true(hj_table_set_layer(&table, 2 * HJ_TABLE_CHUNK + 3, &here));
+    assert_true(table.layers[0] == NULL && table.layers[1] == NULL && table.layers[2] != NULL);
+    for (uint32_t i = 0; i < HJ_TABLE_CHUNK; ++i) /* the table grows under its layers */
+        last = hj_table_take(&table)->index;
+    assert_null(hj_table_layer(&table, last));
+    assert_true(hj_table_set_layer(&table, last, &there));
+    assert_ptr_equal(hj_table_layer(&table, 2 * HJ_TABLE_CHUNK + 3), &here);
+    assert_ptr_equal(hj_table_layer(&table, last), &there);
+    assert_null(hj_table_layer(&table, last - 1));
+    assert_true(hj_table_set_layer(&table, last, NULL));
+    assert_null(hj_table_layer(&table, last));
+    hj_table_dispose(&table);
+    assert_null(table.layers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_given_entry_comes_back_clean),
         cmocka_unit_test(late_news_find_nobody),
         cmocka_unit_test(random_coming_and_going),
+        cmocka_unit_test(layers_cost_nothing_until_there_is_one),
         cmocka_unit_test(memberships_are_reused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@ LIBRARY = File.join(ROOT, 'ruby/lib/hijack_ffi/libhijack.so')
 VERSION = File.read(File.join(ROOT, 'VERSION')).strip
 SERIES = VERSION[/\A\d+\.\d+/] # libraries of one series fit each other, if they are not older
 SONAME = "libhijack.so.#{SERIES}"
-PACKAGES = %w[build-essential cmake pkg-config libh2o-evloop-dev libssl-dev zlib1g-dev].freeze
+PACKAGES = %w[build-essential cmake pkg-config].freeze
 
 def installed?
   version = `pkg-config --modversion libhijack 2>/dev/null`.strip
@@ -42,8 +42,10 @@ end
 
 def configure
   log = IO.popen(['cmake', '-S', ROOT, '-B', 'build', '-DCMAKE_BUILD_TYPE=Release', '-DHIJACK_BUILD_TESTS=OFF',
-                  '-DHIJACK_BUILD_BENCH=OFF', '-DHIJACK_BUILD_DEMOS=OFF', { err: %i[child out] }], &:read)
+                  '-DHIJACK_BUILD_BENCH=OFF', '-DHIJACK_BUILD_DEMOS=OFF',
+                  '-DHIJACK_HTTP2=AUTO', { err: %i[child out] }], &:read)
   fail_to_build(log) unless $?.success?
+  puts log.lines.grep(/Without HTTP/)
 rescue Errno::ENOENT
   fail_to_build('There is no cmake.')
 end

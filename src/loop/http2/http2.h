@@ -30,6 +30,9 @@ bool hj_http2_flush(struct hj_loop *loop);
 /* Looks at the deadlines of connections without requests, and of responses that nobody takes. */
 void hj_http2_sweep(struct hj_loop *loop);
 
+/* Closes a connection that has no request, for others to have its place. */
+void hj_http2_make_room(struct hj_loop *loop);
+
 /* Tells every peer that no new request is wanted; the sweep then closes who has none. */
 void hj_http2_drain(struct hj_loop *loop);
 
@@ -68,6 +71,11 @@ static inline void hj_http2_run(struct hj_loop *loop)
 }
 
 static inline void hj_http2_sweep(struct hj_loop *loop)
+{
+    (void)loop;
+}
+
+static inline void hj_http2_make_room(struct hj_loop *loop)
 {
     (void)loop;
 }
