@@ -98,8 +98,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
-static nghttp2_session *new_session(struct h2client *client)
+static nghttp2_session *new_session(struct h2client *client, uint32_t table_size)
 {
+    nghttp2_settings_entry table = {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, table_size};
     nghttp2_session *session;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
@@ -113,18 +114,23 @@ static nghttp2_session *new_session(struct h2client *client)
     CHECK(nghttp2_session_client_new2(&session, callbacks, client, option) == 0);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
-    CHECK(nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, NULL, 0) == 0);
+    CHECK(nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, &table, table_size != 4096) == 0);
     return session;
 }
 
 struct h2client *h2_connect(int port)
+{
+    return h2_connect_table(port, 4096);
+}
+
+struct h2client *h2_connect_table(int port, uint32_t table_size)
 {
     struct h2client *client = calloc(1, sizeof(*client));
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     CHECK((client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) != -1);
     CHECK(connect(client->fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-    client->session = new_session(client);
+    client->session = new_session(client, table_size);
     return client;
 }
 

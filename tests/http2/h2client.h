@@ -28,6 +28,8 @@ struct h2stream {
 };
 
 struct h2client *h2_connect(int port);
+/* One that keeps a table of so many bytes for header fields (SETTINGS_HEADER_TABLE_SIZE). */
+struct h2client *h2_connect_table(int port, uint32_t table_size);
 /* Ends the connection by FIN, or by RST. */
 void h2_close(struct h2client *client);
 void h2_abort(struct h2client *client);

@@ -81,6 +81,28 @@ static void test_date_and_head(void **state)
     h2_close(c);
 }
 
+/* A client without a table for header fields, and one with a small one. */
+static void test_table_size(void **state)
+{
+    struct fixture *f = setup(state);
+
+    fixture_start(f);
+    for (uint32_t size = 0; size <= 100; size += 100) {
+        struct h2client *c = h2_connect_table(f->port, size);
+        for (int i = 0; i < 3; i++) {
+            struct h2stream *s = h2_get(c, "/");
+            hijack_request *request = next_request(f);
+            OK(hijack_request_respond(request, 200, LIT("X-Long: a value that a table would keep\r\n"), LIT("x")));
+            events_closed(&f->events, request, 0);
+            request_free(f, request);
+            h2_expect(c, s, 200, "x");
+            CHECK(strcmp(h2_field(s, "x-long"), "a value that a table would keep") == 0);
+        }
+        CHECK(h2_ended(c) == 0 && h2_goaway(c) == 0);
+        h2_close(c);
+    }
+}
+
 /* The preface may come in any pieces; what only begins like it is HTTP/1. */
 static void test_preface(void **state)
 {
@@ -520,10 +542,12 @@ static void test_stop(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_request),     TEST(test_date_and_head),           TEST(test_preface),      TEST(test_off),
-        TEST(test_bodies),      TEST(test_body_in_pieces),          TEST(test_refused),      TEST(test_not_over_http2),
-        TEST(test_stream),      TEST(test_client_leaves),           TEST(test_flow_control), TEST(test_fanout),
-        TEST(test_slow_member), TEST(test_heartbeat_and_deadlines), TEST(test_drain),        TEST(test_stop),
+        TEST(test_request),        TEST(test_date_and_head), TEST(test_table_size),
+        TEST(test_preface),        TEST(test_off),           TEST(test_bodies),
+        TEST(test_body_in_pieces), TEST(test_refused),       TEST(test_not_over_http2),
+        TEST(test_stream),         TEST(test_client_leaves), TEST(test_flow_control),
+        TEST(test_fanout),         TEST(test_slow_member),   TEST(test_heartbeat_and_deadlines),
+        TEST(test_drain),          TEST(test_stop),
     };
     return RUN_TESTS(tests, argc, argv);
 }

@@ -188,12 +188,26 @@ static inline void hj_compat_hand_over_early(h2o_http2_conn_t *conn, h2o_http2_s
     h2o_process_request(&stream->req);
 }
 
-/* A peer that keeps a smaller table than libh2o's encoder takes for granted: nothing is indexed any more. */
+/* A peer that keeps a smaller table than libh2o's encoder takes for granted: nothing is indexed any more, of which the
+ * next block of header fields must tell (hj_compat_put_table_size). */
 static inline void hj_compat_stop_indexing(h2o_http2_conn_t *conn)
 {
     h2o_hpack_header_table_t *table = &conn->_output_header_table;
     h2o_hpack_dispose_header_table(table);
     memset(table, 0, sizeof(*table));
+}
+
+/* Puts "the table has 0 bytes" (RFC 7541 section 6.3) before the header fields of the HEADERS frame that begins at this
+ * offset of what is to be written, and is the last one. */
+static inline void hj_compat_put_table_size(h2o_http2_conn_t *conn, size_t frame_at)
+{
+    h2o_buffer_reserve(&conn->_write.buf, 1);
+    uint8_t *frame = (uint8_t *)conn->_write.buf->bytes + frame_at;
+    uint8_t *payload = frame + H2O_HTTP2_FRAME_HEADER_SIZE;
+    memmove(payload + 1, payload, conn->_write.buf->size - frame_at - H2O_HTTP2_FRAME_HEADER_SIZE);
+    *payload = 0x20;
+    h2o_http2_encode24u(frame, h2o_http2_decode24u(frame) + 1);
+    ++conn->_write.buf->size;
 }
 
 #endif

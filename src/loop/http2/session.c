@@ -100,12 +100,14 @@ static bool is_too_long(struct hj_session *session, h2o_http2_conn_t *conn, cons
 }
 
 /* libh2o does not look at the size of the peer's table for our header fields. */
-static void read_settings(h2o_http2_conn_t *conn, const struct frame *frame)
+static void read_settings(struct hj_session *session, h2o_http2_conn_t *conn, const struct frame *frame)
 {
     for (size_t i = 0; frame->flags == 0 && i + 6 <= frame->len; i += 6)
         if (h2o_http2_decode16u(frame->payload + i) == H2O_HTTP2_SETTINGS_HEADER_TABLE_SIZE &&
-            h2o_http2_decode32u(frame->payload + i + 2) < DEFAULT_TABLE_SIZE)
+            h2o_http2_decode32u(frame->payload + i + 2) < DEFAULT_TABLE_SIZE) {
             hj_compat_stop_indexing(conn);
+            session->table_gone = true;
+        }
 }
 
 /* True if libh2o must not see the frame. */
@@ -121,7 +123,7 @@ static bool filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, con
         session->requested = true;
         return false;
     case FRAME_SETTINGS:
-        read_settings(conn, frame);
+        read_settings(session, conn, frame);
         return false;
     default:
         return frame->type > FRAME_LAST_KNOWN; /* libh2o would write to stderr */

@@ -43,7 +43,6 @@ struct hj_http2_stream {
     bool in_flight; /* libh2o has the pieces */
     bool finish;    /* END_STREAM follows what was written */
     bool finished;  /* ... and libh2o has it */
-    bool trimmed;
 };
 
 /* A request that was answered although its body goes on. */
@@ -65,10 +64,11 @@ struct hj_session {
     uint32_t peer_ip;       /* as in the entry of a plain connection */
     uint16_t peer_port;
     uint8_t queue;
-    int reason;     /* why it ends; 0: not known, or in order */
-    int frame;      /* type of the frame that libh2o is looking at; -1: none */
-    bool requested; /* it has begun a request */
-    bool told;      /* GOAWAY was sent */
+    int reason;      /* why it ends; 0: not known, or in order */
+    int frame;       /* type of the frame that libh2o is looking at; -1: none */
+    bool requested;  /* it has begun a request */
+    bool table_gone; /* the next response head must tell that nothing is indexed */
+    bool told;       /* GOAWAY was sent */
     bool ending;
     bool early; /* the request that libh2o hands over has a body over the limit, which has not ended */
 };

@@ -268,20 +268,15 @@ static void start_response(struct hj_http2_stream *stream)
     h2o_start_response(req, &stream->generator);
 }
 
-void hj_stream_send(struct hj_http2_stream *stream)
+/* Hands the pieces to libh2o, which refers to them until on_proceed, or on_stop. */
+static void send_pieces(struct hj_http2_stream *stream)
 {
     h2o_req_t *req = stream->req;
-    if (req == NULL || stream->in_flight || stream->finished || !stream->has_head)
-        return;
-    if (stream->head == NULL && stream->piece_count == 0 && !stream->finish)
-        return;
-    bool first = stream->head != NULL;
-    if (first)
-        start_response(stream);
     h2o_http2_stream_t *inner = hj_compat_stream_of(req);
     const h2o_iovec_t *parts = stream->pieces != NULL ? stream->pieces->parts : &stream->one_part;
     h2o_iovec_t bufs[PIECES];
     memcpy(bufs, parts, stream->piece_count * sizeof(*bufs));
+    /* memory of ours, so that the request's pool can be given back */
     inner->_data.entries = stream->pieces != NULL ? stream->pieces->left : &stream->one_left;
     inner->_data.capacity = stream->pieces != NULL ? PIECES : 1;
     stream->in_flight = true;
@@ -289,10 +284,30 @@ void hj_stream_send(struct hj_http2_stream *stream)
     stream->moved_ms = hj_loop_time(stream->loop);
     h2o_send(req, bufs, stream->piece_count, stream->finish ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
     req->_generator = &stream->generator; /* also after the last byte: on_stop tells of the end */
-    if (first) {
-        hj_buf_unref(stream->head);
-        stream->head = NULL;
-        if (!stream->finished)
-            hj_compat_trim(req);
-    }
+}
+
+static void send_first(struct hj_http2_stream *stream)
+{
+    struct hj_session *session = stream->session;
+    h2o_http2_conn_t *conn = (h2o_http2_conn_t *)stream->req->conn;
+    size_t written = conn->_write.buf->size;
+    start_response(stream);
+    send_pieces(stream);
+    if (session->table_gone)
+        hj_compat_put_table_size(conn, written);
+    session->table_gone = false;
+    hj_buf_unref(stream->head);
+    stream->head = NULL;
+    if (!stream->finished) /* it may be held for long */
+        hj_compat_trim(stream->req);
+}
+
+void hj_stream_send(struct hj_http2_stream *stream)
+{
+    if (stream->req == NULL || stream->in_flight || stream->finished)
+        return;
+    if (stream->head != NULL)
+        send_first(stream);
+    else if (stream->has_head && (stream->piece_count != 0 || stream->finish))
+        send_pieces(stream);
 }
