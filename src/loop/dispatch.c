@@ -284,8 +284,12 @@ static void dispatch_input(struct hj_loop *loop, struct hj_conn *conn, unsigned 
 
 void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
 {
-    if (event->data == HJ_POLL_DATA_MAILBOX || event->data == HJ_POLL_DATA_HTTP2)
-        return; /* the loop looks at its commands, and lets HTTP/2 work, in each turn */
+    if (event->data == HJ_POLL_DATA_MAILBOX)
+        return; /* the loop looks at its commands in each turn */
+    if (event->data == HJ_POLL_DATA_HTTP2) {
+        hj_http2_notice(loop);
+        return;
+    }
     if (event->data > HJ_POLL_DATA_LISTENER - 1024) {
         uint32_t index = (uint32_t)(HJ_POLL_DATA_LISTENER - event->data);
         if (index < loop->acceptor_count)

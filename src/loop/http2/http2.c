@@ -47,6 +47,7 @@ static void configure(struct hj_http2 *http2)
 static void run(struct hj_http2 *http2)
 {
     int runs = 0;
+    http2->readable = false;
     do
         h2o_evloop_run(http2->loop, 0);
     while (hj_compat_has_work(http2->loop) && ++runs < RUNS_MAX);
@@ -124,9 +125,20 @@ int hj_http2_wait(struct hj_loop *loop, int timeout_ms)
     return hj_compat_timer_wait(http2->loop, timeout_ms);
 }
 
+/* Whether libh2o would do something if it ran. */
+static bool has_work(const struct hj_http2 *http2)
+{
+    return http2->readable || hj_compat_has_work(http2->loop) || hj_compat_timer_wait(http2->loop, 1) == 0;
+}
+
+void hj_http2_notice(struct hj_loop *loop)
+{
+    loop->http2->readable = true;
+}
+
 void hj_http2_run(struct hj_loop *loop)
 {
-    if (loop->http2 != NULL)
+    if (loop->http2 != NULL && has_work(loop->http2))
         run(loop->http2);
 }
 
@@ -151,7 +163,7 @@ bool hj_http2_flush(struct hj_loop *loop)
     if (http2 == NULL)
         return false;
     struct hj_http2_stream *stream = http2->dirty;
-    if (stream == NULL && !hj_compat_has_work(http2->loop) && hj_compat_timer_wait(http2->loop, 1) != 0)
+    if (stream == NULL && !has_work(http2))
         return false;
     http2->dirty = NULL;
     while (stream != NULL) {

@@ -21,7 +21,10 @@ bool hj_http2_is_busy(const struct hj_loop *loop);
 /* How long the loop may wait, of timeout_ms (negative: without end). */
 int hj_http2_wait(struct hj_loop *loop, int timeout_ms);
 
-/* Lets libh2o read and work. */
+/* The poller has reported libh2o's descriptor: hj_http2_run has something to do. */
+void hj_http2_notice(struct hj_loop *loop);
+
+/* Lets libh2o read and work, if there is something. */
 void hj_http2_run(struct hj_loop *loop);
 
 /* Hands what this turn has written to libh2o, and lets it write. True if connections may have been closed by it. */
@@ -63,6 +66,11 @@ static inline bool hj_http2_flush(struct hj_loop *loop)
 {
     (void)loop;
     return false;
+}
+
+static inline void hj_http2_notice(struct hj_loop *loop)
+{
+    (void)loop;
 }
 
 static inline void hj_http2_run(struct hj_loop *loop)

@@ -77,6 +77,7 @@ struct hj_http2 {
     struct hj_loop *owner;
     h2o_loop_t *loop;
     int epoll_fd;
+    bool readable; /* the poller has reported it */
     h2o_globalconf_t config;
     h2o_context_t context;
     h2o_accept_ctx_t accept;
