@@ -286,7 +286,8 @@ func TestAdoptRequest(t *testing.T) {
 func adopting(t *testing.T, server *hijack.Server, handler hijack.Handler) string {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, values := range map[string][]string{"x-a": {"middleware"}, "Set-Cookie": {"a=1", "b=2"},
-			"Vary": {"Origin"}, "Content-Type": {"text/x-middle"}, "Content-Length": {"77"}, "Connection": {"keep-alive"},
+			"Vary": {"Origin"}, "Content-Type": {"text/x-middle"},
+			"Content-Length": {"77"}, "Connection": {"keep-alive"},
 			"Content-Encoding": {"gzip"}, "Keep-Alive": {"timeout=5"}, "Transfer-Encoding": {"chunked"},
 			"Date": nil, "No Token": {"1"}, "Trailer:X": {"1"}, "X-Bad": {"a\r\nX-Smuggled: 1"}} {
 			w.Header()[http.CanonicalHeaderKey(name)] = values

@@ -130,7 +130,8 @@ func (r *Request) Respond(status int, header map[string][]string, body []byte) e
 // Stream answers with a head and makes a stream of the body: chunked, or of the length that a Content-Length in header
 // says. The stream is the program's: it lives on when the handler returns, until it is closed. Errors: as Respond.
 func (r *Request) Stream(status int, header map[string][]string) (*Stream, error) {
-	return into(r, newStream(r), "stream", r.over(header, false), func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
+	head := r.over(header, false)
+	return into(r, newStream(r), "stream", head, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_stream(out, r.handle.c(), C.uint32_t(status), h, hLen)
 	})
 }
@@ -153,7 +154,8 @@ func (r *Request) Hijack() (*Socket, error) {
 // HijackPartial writes a head of this status, 101 too, and then takes the connection. "Connection: close" is added
 // unless header has a Connection. Errors: as Respond.
 func (r *Request) HijackPartial(status int, header map[string][]string) (*Socket, error) {
-	return into(r, r.newSocket(), "hijack", r.over(header, false), func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
+	head := r.over(header, false)
+	return into(r, r.newSocket(), "hijack", head, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_hijack_partial(out, r.handle.c(), C.uint32_t(status), h, hLen)
 	})
 }

@@ -70,7 +70,7 @@ AMBIGUOUS = [
     (400, POST + CHUNKED + b"\r\nzz\r\nabc\r\n0\r\n\r\n"),
     (400, POST + CHUNKED + b"\r\n-1\r\nabc\r\n0\r\n\r\n"),
     (400, POST + CHUNKED + b"\r\n3\r\nabcde\r\n0\r\n\r\n"),
-    (400, POST + CHUNKED + b"\r\nffffffffffffffffff\r\n"),
+    (413, POST + CHUNKED + b"\r\nffffffffffffffffff\r\n"),
 ]
 FOREIGN = [
     (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 2),  # TLS

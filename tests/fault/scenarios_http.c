@@ -38,7 +38,7 @@ static void play_creation(struct run *run)
     DO(run, hijack_broadcaster_new(&room, server));
     f->broadcasters[f->broadcaster_count++] = room;
     DO(run, hijack_broadcaster_set(room, LIT("overflow"), LIT("latest")));
-    DO(run, hijack_server_hold(server, LIT("/sse"), HIJACK_HOLD_SSE, LIT("A: b\r\n"), room));
+    DO(run, hijack_server_hold(server, LIT("/sse"), HIJACK_HOLD_SSE, LIT("a: b\r\n"), room));
     DO(run, hijack_server_hold(server, LIT("/raw"), HIJACK_HOLD_RAW, NULL, 0, room));
     DO(run, hijack_server_start(server));
     f->started = 1;
@@ -48,10 +48,10 @@ static void play_creation(struct run *run)
 /* Answers the request and reads the answer. */
 static int answer(struct run *run, struct client *client, hijack_request *request)
 {
-    int code = hijack_request_respond(request, 200, LIT("A: b\r\n"), LIT("hello"));
+    int code = hijack_request_respond(request, 200, LIT("a: b\r\n"), LIT("hello"));
 
     if (run_may_repeat(run, code))
-        code = hijack_request_respond(request, 200, LIT("A: b\r\n"), LIT("hello"));
+        code = hijack_request_respond(request, 200, LIT("a: b\r\n"), LIT("hello"));
     if (!run_went_well(run, code, "respond", __FILE__, __LINE__))
         return 0;
     int closed = run_event(run, HIJACK_EVENT_CLOSED, request) != NULL;
@@ -201,7 +201,7 @@ static void play_pieces(struct run *run)
     MUST_HAVE(read_pieces(run, client, 10, ""));
     client_puts(client, POST("/") "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
     client_puts(client, "5\r\ndefgh\r\n0\r\nA: b\r\n\r\n");
-    MUST_HAVE(read_pieces(run, client, 8, "A: b\r\n"));
+    MUST_HAVE(read_pieces(run, client, 8, "a: b\r\n"));
 }
 
 /* A request freed unanswered, and one answered whose body nobody reads. */

@@ -59,7 +59,7 @@ static void test_accessors(void **state)
     CODE(hijack_request_read(request, 1), HIJACK_ESTATE);
     events_barrier(&f->events);
     CHECK(events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) == 0);
-    CHECK(stat_of(f->server, HIJACK_STAT_ADOPTED) == 1);
+    stat_wait(f->server, HIJACK_STAT_ADOPTED, 1);
     reply(f, request, "hello");
     response_expect(c, 200, "hello");
     client_eof(c);

@@ -251,8 +251,8 @@ class Request(RequestCore[Stream, Socket], Reading):
 
     def read(self, size: int = -1, timeout: Optional[float] = None) -> bytes:
         """Waits for the body's next bytes, and returns up to size of them, or all until its end if size is negative;
-        b"" at the end. A body in pieces (option request_body) is sent up to 64 KiB ahead of what is read here. ClosedError
-        if the client leaves before the end; timeout is in seconds, for each piece."""
+        b"" at the end. A body in pieces (option request_body) is sent up to 64 KiB ahead of what is read here.
+        ClosedError if the client leaves before the end; timeout is in seconds, for each piece."""
         if size >= 0:
             return self._receive(size, timeout, "read")
         data = bytearray()

@@ -260,6 +260,8 @@ static ssize_t read_piece(struct hj_loop *loop, struct hj_conn *conn)
 {
     const struct hj_request *request = conn->request;
     uint64_t len = allowed(request);
+    if (request->in_pieces && len > piece_size(loop) - loop->gathered)
+        len = piece_size(loop) - loop->gathered;
     if (request->read->is_chunked)
         len = len < UINT64_MAX - FRAMING ? len + FRAMING : len; /* what is too much stays in the input */
     else if (len > request->read->left)
@@ -288,10 +290,13 @@ static bool wants_more(const struct hj_conn *conn)
 static bool read_once(struct hj_loop *loop, struct hj_conn *conn)
 {
     ssize_t n = reads_in_place(conn) ? read_in_place(loop, conn) : read_piece(loop, conn);
-    if (n < 0)
+    if (n < 0) {
+        push_gathered(loop, conn);
         hj_conn_close(loop, conn, (int)n);
-    else if (n > 0 && goes_on(conn) && conn->kind != HJ_CONN_BODY) /* a whole request has one deadline for all of it */
+    } else if (n > 0 && goes_on(conn) && conn->kind != HJ_CONN_BODY) {
+        /* a whole request has one deadline for all of it */
         conn->in_ms = hj_loop_time(loop);
+    }
     return n > 0;
 }
 
