@@ -427,9 +427,9 @@ HIJACK_API int hijack_request_info(const char **out, size_t *out_len, hijack_req
 /* Adds credit for the body of a request whose REQUEST event had status 1 (option request_body): DATA events within it,
  * then EOF, whose data is the trailers as a header block and may be empty. A peer that waits for 100 Continue
  * (RFC 9110 section 10.1.1) gets it with the first credit. The request may be answered before its body has ended:
- * CLOSED then comes when both are done. If it is freed before, up to 256 KiB of the rest are thrown away; if more
- * comes, the connection closes after the answer. Errors: EINVAL (0), EHANDLE, EFORK, ESTATE (status was 0), ECLOSED,
- * ENOMEM. */
+ * CLOSED then comes when both are done; hijack and hold return ESTATE until EOF. If it is freed before, up to 256 KiB
+ * of the rest are thrown away; if more comes, the connection closes after the answer. Errors: EINVAL (0), EHANDLE,
+ * EFORK, ESTATE (status was 0), ECLOSED, ENOMEM. */
 HIJACK_API int hijack_request_read(hijack_request *request, uint64_t credit);
 
 /* Makes the connection a member of broadcaster, without a handle of its own; kind and headers as hijack_server_hold.
