@@ -20,7 +20,7 @@ static bool grow_table(void ***chunks, uint32_t *count, size_t entry_size)
     return true;
 }
 
-static void dispose(void **chunks, uint32_t count)
+static void dispose_chunks(void **chunks, uint32_t count)
 {
     for (uint32_t i = 0; i < count; ++i)
         free(chunks[i]);
@@ -102,8 +102,8 @@ void *hj_table_layer(const struct hj_table *table, uint32_t index)
 
 void hj_table_dispose(struct hj_table *table)
 {
-    dispose((void **)table->layers, table->layer_count);
-    dispose((void **)table->chunks, table->chunk_count);
+    dispose_chunks((void **)table->layers, table->layer_count);
+    dispose_chunks((void **)table->chunks, table->chunk_count);
     *table = (struct hj_table){0};
 }
 
@@ -135,6 +135,6 @@ void hj_member_table_give(struct hj_member_table *table, uint32_t index)
 
 void hj_member_table_dispose(struct hj_member_table *table)
 {
-    dispose((void **)table->chunks, table->chunk_count);
+    dispose_chunks((void **)table->chunks, table->chunk_count);
     *table = (struct hj_member_table){0};
 }
