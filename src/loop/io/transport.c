@@ -119,8 +119,7 @@ bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsig
     if (conn->interest == interest || (conn->flags & HJ_CONN_UNPOLLED) != 0)
         return true;
     conn->interest = interest & HJ_POLL_ALL;
-    return conn->transport != HJ_TRANSPORT_PLAIN ||
-           hj_poller_change(&loop->poller, conn->fd, interest, conn->index);
+    return conn->transport != HJ_TRANSPORT_PLAIN || hj_poller_change(&loop->poller, conn->fd, interest, conn->index);
 }
 
 void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn)
