@@ -26,6 +26,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +87,8 @@ static inline int hj_compat_timer_wait(h2o_loop_t *loop, int limit)
     uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000;
     if (wake_at <= now_ms)
         return 0;
-    return limit < 0 || wake_at - now_ms < (uint64_t)limit ? (int)(wake_at - now_ms) : limit;
+    uint64_t longest = limit < 0 ? INT_MAX : (uint64_t)limit;
+    return (int)(wake_at - now_ms < longest ? wake_at - now_ms : longest);
 }
 
 /* h2o_multithread_destroy_queue forgets to free the queue itself. */

@@ -53,7 +53,7 @@ static void run(struct hj_http2 *http2)
     while (hj_compat_has_work(http2->loop) && ++runs < RUNS_MAX);
 }
 
-static void dispose(struct hj_loop *loop)
+static void free_http2(struct hj_loop *loop)
 {
     struct hj_http2 *http2 = loop->http2;
     if (http2->epoll_fd != -1)
@@ -87,7 +87,7 @@ static bool open_once(struct hj_loop *loop)
     http2->epoll_fd = hj_compat_epoll_fd(http2->loop, loop->poller.fd);
     if (http2->epoll_fd != -1 && hj_poller_add(&loop->poller, http2->epoll_fd, HJ_POLL_IN, HJ_POLL_DATA_HTTP2))
         return true;
-    dispose(loop);
+    free_http2(loop);
     return false;
 }
 
@@ -218,5 +218,5 @@ void hj_http2_close(struct hj_loop *loop)
         stream->dirty = false;
         hj_stream_release(stream);
     }
-    dispose(loop);
+    free_http2(loop);
 }

@@ -35,6 +35,12 @@ static h2o_http2_conn_t *conn_of(const struct hj_session *session)
     return session->sock->data;
 }
 
+/* Whether it waits for room to write. */
+static bool is_writing(const struct hj_session *session)
+{
+    return conn_of(session)->_write.buf_in_flight != NULL || h2o_socket_is_writing(session->sock);
+}
+
 /* Takes what libh2o would have counted as received back into the peer's window. */
 static void give_window(h2o_http2_conn_t *conn, const struct frame *frame)
 {
@@ -261,7 +267,7 @@ void hj_session_end(struct hj_session *session, int code, int reason)
     }
     /* not HALF_CLOSED, in which it can lose the end of a response and loop for ever over a CONTINUATION */
     conn->state = H2O_HTTP2_CONN_STATE_IS_CLOSING;
-    if (conn->_write.buf_in_flight != NULL)
+    if (is_writing(session))
         shutdown(h2o_socket_get_fd(session->sock), SHUT_RDWR); /* who does not read is not waited for */
 }
 
@@ -300,6 +306,6 @@ void hj_session_sweep(struct hj_session *session, uint32_t now)
     uint64_t limit = session->requested ? options->request_timeout_ms : options->head_timeout_ms;
     if (now - session->idle_ms >= limit)
         hj_session_end(session, -H2O_HTTP2_ERROR_NONE, session->requested ? 0 : HIJACK_ETIMEDOUT);
-    else if (session->loop->draining && conn->num_streams.pull.open == 0 && conn->_write.buf_in_flight == NULL)
+    else if (session->loop->draining && conn->num_streams.pull.open == 0 && !is_writing(session))
         hj_session_end(session, -H2O_HTTP2_ERROR_NONE, 0);
 }
