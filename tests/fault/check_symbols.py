@@ -5,13 +5,13 @@ import sys
 # No system call, or only before the loops run and after.
 OVERLOOKED = set("""
     freeaddrinfo getaddrinfo getrlimit if_nametoindex in6addr_any inet_ntop inet_pton sched_getaffinity sysconf
-    clock_gettime time
+    clock_gettime gettimeofday time
     pthread_atfork pthread_detach pthread_join pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock
     pthread_mutex_unlock pthread_once pthread_sigmask sigfillset
-    bcmp memchr memcmp memcpy memmove memrchr memset qsort snprintf strchr strcmp strlen strnlen
+    bcmp memchr memcmp memcpy memmem memmove memrchr memset qsort snprintf strchr strcmp strlen strnlen
 """.split())
 # The compiler's own, and the libraries below: libh2o ends the process when it is out of memory.
-OTHERS = ("_", "h2o_", "SSL_", "EVP_")
+OTHERS = ("_", "h2o_", "H2O_", "SSL_", "EVP_")
 
 
 def main(nm, archive, redirect):
