@@ -93,8 +93,8 @@ static void test_bad_chunks(void **state)
         struct client *c = client_connect(f->port);
         client_puts(c, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
         client_puts(c, bodies[i]);
-        client_until_end(c);
-        CHECK(c->len == 0 || strncmp(c->buf, "HTTP/1.1 4", 10) == 0);
+        response_expect(c, bodies[i][0] == 'f' ? 413 : 400, NULL);
+        client_eof(c);
     }
     events_barrier(&f->events);
     CHECK(events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) == 0);
@@ -146,8 +146,9 @@ static void expect_413(struct fixture *f, struct client *c)
 
     response_head(&r, c);
     CHECK(r.status == 413);
+    response_finish(&r);
     response_free(&r);
-    client_until_end(c);
+    client_eof(c);
     events_barrier(&f->events);
     CHECK(events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) == 0);
 }
@@ -163,8 +164,8 @@ static void test_limit_length(void **state)
     expect_413(f, c);
     c = client_connect(f->port);
     client_puts(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999999\r\n\r\n");
-    client_until_end(c);
-    CHECK(strncmp(c->buf, "HTTP/1.1 4", 10) == 0);
+    response_expect(c, 400, NULL); /* a length that is no number of bytes at all */
+    client_eof(c);
     c = client_connect(f->port);
     client_puts(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n");
     expect_413(f, c);

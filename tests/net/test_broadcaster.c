@@ -96,7 +96,7 @@ static void test_member_of_many(void **state)
     for (int i = 0; i < 10; i++)
         CODE(hijack_broadcaster_count(f->broadcasters[i]), i == 4 ? 0 : 1);
     client_reset(c);
-    events_next(&f->events, HIJACK_EVENT_CLOSED, socket);
+    events_closed(&f->events, socket, HIJACK_ERESET);
     for (int i = 0; i < 10; i++)
         members_wait(f->broadcasters[i], 0);
     stat_wait(f->server, HIJACK_STAT_MEMBERSHIPS, 0);
@@ -334,6 +334,8 @@ static void test_send_after_close(void **state)
         int code = hijack_stream_send(stream, LIT("too late"));
         CHECK(code == 0 || code == HIJACK_ECLOSED); /* close is on its way to it */
     }
+    members_wait(room, 0);
+    CODE(hijack_stream_send(stream, LIT("too late")), HIJACK_ECLOSED);
     ask(c, "/next");
     response_head(&r, c);
     response_finish(&r);

@@ -116,10 +116,82 @@ static void test_after_load(void **state)
     }
 }
 
+/* Requests whose bodies come in pieces, by credit that is used up again and again. */
+static void run_pieces(struct fixture *f, struct client *c)
+{
+    client_puts(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200\r\n\r\n");
+    hijack_request *request = next_request(f);
+    for (int i = 0; i < 20; i++) {
+        client_puts(c, "0123456789");
+        OK(hijack_request_read(request, i % 2 ? 3 : 17));
+    }
+    free(events_data(&f->events, request, 200));
+    events_next(&f->events, HIJACK_EVENT_EOF, request);
+    reply(f, request, "got");
+    response_expect(c, 200, "got");
+}
+
+/* Everything that stays open: members that read and one that does not, a body that waits for credit, one that waits for
+ * its peer, a request, a stream and a socket whose peers have ended. */
+static void test_what_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct client *members[CLIENTS], *c, *waiting, *slow;
+    hijack_broadcaster *room = fixture_hold(f, "/held", HIJACK_HOLD_SSE);
+    static char message[60000];
+
+    memset(message, 'm', sizeof(message));
+    fixture_option(f, "request_body", "pieces");
+    OK(hijack_broadcaster_set(room, LIT(OPT_OVERFLOW), LIT("drop_newest")));
+    fixture_start(f);
+    c = client_connect(f->port);
+    for (int i = 0; i < ROUNDS; i++)
+        run_pieces(f, c);
+    for (int i = 0; i < CLIENTS; i++) {
+        members[i] = i == 0 ? client_connect_slow(f->port) : client_connect(f->port);
+        ask(members[i], "/held");
+    }
+    members_wait(room, CLIENTS);
+    while (broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DROPPED) == 0) {
+        CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, message, sizeof(message)), CLIENTS);
+        for (int i = 1; i < CLIENTS; i++)
+            client_consume(members[i], client_until(members[i], "\n\n"));
+    }
+    waiting = client_connect(f->port);
+    client_puts(waiting, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n0123456789");
+    hijack_request *unread = next_request(f);
+    OK(hijack_request_read(unread, 5));
+    free(events_data(&f->events, unread, 5));
+    slow = client_connect(f->port);
+    client_puts(slow, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n0123456789");
+    hijack_request *starved = next_request(f);
+    OK(hijack_request_read(starved, UINT64_MAX));
+    free(events_data(&f->events, starved, 10));
+    void *ended[3];
+    struct client *clients[3];
+    ended[0] = request_open(f, &clients[0], "/");
+    ended[1] = stream_open(f, &clients[1]);
+    ended[2] = socket_open(f, &clients[2]);
+    for (int i = 0; i < 3; i++) {
+        client_puts(clients[i], "unread");
+        client_shutdown(clients[i]);
+        events_next(&f->events, HIJACK_EVENT_HANGUP, ended[i]);
+    }
+    clock_until_idle();
+    polls = epoll_waits = 0;
+    hijack_event event;
+    uint64_t start = clock_ms();
+    CODE(hijack_queue_poll(&event, f->queue, 1, 1000), 0);
+    CHECK(polls == 1);
+    /* a loop with connections looks at their deadlines once a second */
+    CHECK(epoll_waits <= LOOPS * (3 + (int)((clock_ms() - start) / 1000)));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_after_load),
+        TEST(test_what_stays),
     };
 
     return RUN_TESTS(tests, argc, argv);

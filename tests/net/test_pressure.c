@@ -173,8 +173,7 @@ static void test_gone_while_full(void **state)
             client_reset(c);
         else
             client_close(c);
-        struct event *event = events_next(&f->events, HIJACK_EVENT_CLOSED, handle);
-        CHECK(event->status == HIJACK_ECLOSED || event->status == HIJACK_ERESET);
+        events_closed(&f->events, handle, HIJACK_ERESET); /* a close with unread bytes is a reset as well */
     }
     stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
     stat_wait(f->server, HIJACK_STAT_BACKLOG_BYTES, 0);

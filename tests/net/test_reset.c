@@ -30,8 +30,8 @@ static void loop_turn(hijack_socket *socket, struct client *c)
     client_expect(c, "turn");
 }
 
-/* The last event, after nothing but DATA; how many bytes those had. */
-static size_t ended_at(struct fixture *f, hijack_socket *socket, int status, const char *file, int line)
+/* The last event, which is a reset, after nothing but DATA; how many bytes those had. */
+static size_t ended_reset_at(struct fixture *f, hijack_socket *socket, const char *file, int line)
 {
     size_t bytes = 0;
     struct event *event;
@@ -40,13 +40,11 @@ static size_t ended_at(struct fixture *f, hijack_socket *socket, int status, con
         bytes += event->len;
     if (event->type != HIJACK_EVENT_CLOSED)
         check_fail(file, line, "%s (status %d), must be CLOSED", hijack_event_name(event->type), event->status);
-    if (event->status != status && (status != 0 || event->status != HIJACK_ECLOSED) && event->status != HIJACK_ERESET)
-        check_fail(file, line, "CLOSED has status %s", hijack_errname(event->status));
+    if (event->status != HIJACK_ERESET)
+        check_fail(file, line, "CLOSED has status %s, must be ERESET", hijack_errname(event->status));
     return bytes;
 }
-/* With ERESET, or with ERESET or ECLOSED. */
-#define ended_reset(f, socket) ended_at((f), (socket), HIJACK_ERESET, __FILE__, __LINE__)
-#define ended_gone(f, socket) ended_at((f), (socket), 0, __FILE__, __LINE__)
+#define ended_reset(f, socket) ended_reset_at((f), (socket), __FILE__, __LINE__)
 
 static void all_gone(struct fixture *f)
 {
@@ -65,7 +63,7 @@ static void test_detaching(void **state)
     hijack_socket *socket = clogged(f, &c);
     OK(hijack_socket_detach(socket));
     client_reset(c);
-    CHECK(ended_gone(f, socket) == 0);
+    CHECK(ended_reset(f, socket) == 0);
     all_gone(f);
 }
 
@@ -77,7 +75,7 @@ static void test_writing(void **state)
     fixture_start(f);
     hijack_socket *socket = clogged(f, &c);
     client_reset(c);
-    CHECK(ended_gone(f, socket) == 0);
+    CHECK(ended_reset(f, socket) == 0);
     CODE(hijack_socket_send(socket, LIT("x")), HIJACK_ECLOSED);
     all_gone(f);
 }
@@ -92,7 +90,7 @@ static void test_closing(void **state)
         hijack_socket *socket = clogged(f, &c);
         OK(i == 0 ? hijack_socket_close(socket) : hijack_socket_shutdown(socket));
         client_reset(c);
-        ended_gone(f, socket);
+        ended_reset(f, socket);
     }
     all_gone(f);
 }
@@ -113,7 +111,7 @@ static void test_idle(void **state)
             client_puts(c, "more");
         }
         client_reset(c);
-        CHECK(ended_gone(f, socket) == 0);
+        CHECK(ended_reset(f, socket) == 0);
         CODE(hijack_socket_read(socket, 4), HIJACK_ECLOSED);
     }
     all_gone(f);
