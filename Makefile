@@ -26,7 +26,7 @@ demo-c demo-ruby demo-python demo-go: demo-%:
 	@echo "Open the address below. Ctrl-C stops the demo; PORT=0 picks a free port."
 	@exec scripts/demo $* "$(NAME)" $(PORT)
 
-test: ## every test, also under the sanitizers and built by clang; installs what is missing
+test: ## every test, also under the sanitizers, without libh2o and built by clang; installs what is missing
 conformance: ## every language's demos against the whole conformance suite, again and again, also under the sanitizers
 stress: ## the long form of the tests that repeat, hold many connections or mutate input; takes long
 test conformance stress:
