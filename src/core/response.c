@@ -26,6 +26,13 @@ static enum hj_connection connection_line(struct hj_client client, bool until_cl
     return client.minor_version == 0 ? HJ_CONNECTION_KEEP_EXPLICIT : HJ_CONNECTION_KEEP;
 }
 
+/* The Content-Length of a response. To a client 205 is not without a body, as 204 and 304 are: it has one of no bytes
+ * (RFC 9110 section 15.3.6). */
+static uint64_t announced_length(unsigned status, const struct hj_fields *fields, uint64_t body_len)
+{
+    return status == 205 ? 0 : fields->has_content_length ? fields->content_length : body_len;
+}
+
 /* A body of unknown length. */
 static int encode_open_ended(struct hj_response *out, struct hj_response_head *head, struct hj_client client,
                              const struct hj_server_options *options)
@@ -104,8 +111,8 @@ int hj_response_stream(struct hj_response *out, unsigned status, struct hj_slice
     if (fields->connection_close)
         client.keep_alive = false;
     if (fields->has_content_length || !body) {
-        head.with_length = fields->has_content_length;
-        head.length = fields->content_length;
+        head.with_length = fields->has_content_length || status == 205;
+        head.length = announced_length(status, fields, 0);
         head.connection = connection_line(client, false);
         response.keep_alive = client.keep_alive;
         rc = encode_head(&response, &head, options);
@@ -129,7 +136,7 @@ int hj_response_whole(struct hj_buf **out, bool *keep_alive, unsigned status, st
         .status = status,
         .headers = headers,
         .with_length = status != 204 && status != 304,
-        .length = fields->has_content_length ? fields->content_length : body.len,
+        .length = announced_length(status, fields, body.len),
         .connection = connection_line(client, false),
     };
     int rc = encode_head(&response, &head, options);

@@ -31,7 +31,7 @@ struct hj_response {
 int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice headers, struct hj_client client,
                      const struct hj_server_options *options);
 
-/* For a stream of this status. body: the response has one (not HEAD, 204, 304). */
+/* For a stream of this status. body: the response has one (not HEAD, 204, 205, 304). */
 int hj_response_stream(struct hj_response *out, unsigned status, struct hj_slice headers,
                        const struct hj_fields *fields, struct hj_client client, bool body,
                        const struct hj_server_options *options);

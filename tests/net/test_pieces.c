@@ -102,6 +102,26 @@ static void test_byte_by_byte(void **state)
     byte_by_byte(f, CHUNKED "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nA: b\r\nC: d\r\n\r\n", "a: b\r\nc: d\r\n");
 }
 
+/* Credit may end anywhere in the framing and the trailers: what was looked at already is not looked at twice. */
+static void test_credit_ends_anywhere(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_option(f, OPT_THREADS, "1");
+    start(f);
+    struct client *c = client_connect(f->port);
+    for (uint64_t credit = 1; credit < 40; credit++) {
+        hijack_request *request =
+            begin(f, c, CHUNKED "5\r\nhello\r\n1;a=b\r\n!\r\n0\r\nX-One: 1\r\nX-Two: 2\r\n\r\n");
+        OK(hijack_request_read(request, credit));
+        OK(hijack_request_read(request, 100));
+        data_is(f, request, "hello!");
+        eof_is(f, request, "x-one: 1\r\nx-two: 2\r\n");
+        reply(f, request, "ok");
+        response_expect(c, 200, "ok");
+    }
+}
+
 static void test_chunked(void **state)
 {
     struct fixture *f = *state;
@@ -512,6 +532,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_length),      TEST(test_byte_by_byte),    TEST(test_chunked),        TEST(test_empty),
+        TEST(test_credit_ends_anywhere),
         TEST(test_continue),    TEST(test_errors),          TEST(test_answered_early), TEST(test_streamed),
         TEST(test_freed_early), TEST(test_freed_too_early), TEST(test_queue_full),     TEST(test_gone),
         TEST(test_bad_chunk),   TEST(test_limit),           TEST(test_pipelined),      TEST(test_timeout),

@@ -224,6 +224,40 @@ static void test_no_body_statuses(void **state)
     }
 }
 
+/* 205 has no body either, but a client reads one as far as the head announces it (RFC 9110 section 15.3.6). */
+static void test_reset_content(void **state)
+{
+    struct fixture *f = *state;
+    struct response r;
+
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    for (int i = 0; i < 4; i++) {
+        hijack_stream *stream;
+        ask(c, "/");
+        hijack_request *request = next_request(f);
+        if (i < 2) {
+            OK(hijack_request_respond(request, 205, i == 0 ? NULL : "Content-Length: 6\r\n", i == 0 ? 0 : 19,
+                                      LIT("unsent")));
+            request_free(f, request);
+        } else {
+            OK(hijack_request_stream(&stream, request, 205, i == 2 ? NULL : "Content-Length: 6\r\n", i == 2 ? 0 : 19));
+            events_note(&f->events, stream, KIND_STREAM);
+            request_free(f, request);
+            OK(hijack_stream_send(stream, LIT("unsent")));
+            OK(hijack_stream_finish(stream, NULL, 0));
+            events_closed(&f->events, stream, 0);
+            stream_free(f, stream);
+        }
+        response_head(&r, c);
+        CHECK(r.status == 205 && !r.chunked);
+        CHECK(r.length == 0);
+        ask(c, "/next");
+        reply(f, next_request(f), "next");
+        response_expect(c, 200, "next");
+    }
+}
+
 static void test_keep_alive(void **state)
 {
     struct fixture *f = *state;
@@ -427,6 +461,7 @@ int main(int argc, char **argv)
         TEST(test_respond_once),
         TEST(test_head),
         TEST(test_no_body_statuses),
+        TEST(test_reset_content),
         TEST(test_keep_alive),
         TEST(test_program_closes),
         TEST(test_http10),

@@ -129,9 +129,11 @@ static void push_end(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice
 {
     struct hj_request *request = conn->request;
     struct hj_buf *buf = NULL;
+    push_gathered(loop, conn);
+    if (!hj_conn_is_open(conn))
+        return; /* there was no memory for the last bytes: an EOF would say that they were all */
     bool ok = trailers.len == 0 || hj_chunked_trailers(&buf, trailers) == 0;
     struct hj_event *event = ok ? hj_event_new(HIJACK_EVENT_EOF, &request->object, buf) : NULL;
-    push_gathered(loop, conn);
     if (event == NULL)
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     else
@@ -179,8 +181,12 @@ static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *d
     size_t n = 0;
     size_t room = len < allowed(conn->request) ? len : (size_t)allowed(conn->request);
     int result = room == 0 ? HJ_CHUNKED_MORE : hj_chunked_decode(&body->chunked, &out, &n, data, room, &problem);
-    if (result == HJ_CHUNKED_MORE && n < room && room < len)
-        result = hj_chunked_decode(&body->chunked, &out, &n, data, len, &problem); /* trailers, which cost nothing */
+    if (result == HJ_CHUNKED_MORE && n < room && room < len) {
+        /* a trailer section has begun, which costs nothing: the decoder wants what it left over, with more behind it */
+        size_t more = 0;
+        result = hj_chunked_decode(&body->chunked, &out, &more, data + n, len - n, &problem);
+        n += more;
+    }
     if (result < 0) {
         push_gathered(loop, conn); /* what was right came first */
         hj_refusal_send(loop, conn, (unsigned)-result, problem);
