@@ -16,7 +16,8 @@ static void destroy_request(struct hj_object *object)
     struct hj_request *request = (struct hj_request *)object;
     hj_buf_unref(request->buf);
     free(request->read);
-    hj_object_unref(&request->queue->object);
+    if (request->queue != NULL)
+        hj_object_unref(&request->queue->object);
     hj_object_unref(&request->server->object);
     free(request);
 }
@@ -78,7 +79,8 @@ int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_
     atomic_store(&request->object.user_data, atomic_load(&server->object.user_data));
     hj_object_ref(&server->object);
     request->server = server;
-    hj_object_ref(&queue->object);
+    if (queue != NULL)
+        hj_object_ref(&queue->object);
     request->queue = queue;
     request->worker = worker;
     request->client = (struct hj_client){head->minor_version, head->keep_alive, head->http2};

@@ -23,7 +23,7 @@ struct hj_body_reader;
 struct hj_request {
     struct hj_object object;
     struct hj_server *server;                                     /* a reference */
-    struct hj_queue *queue;                                       /* a reference */
+    struct hj_queue *queue;                                       /* a reference; NULL: nobody hears of it */
     struct hj_worker *worker;                                     /* lives as long as the server */
     struct hj_buf *buf;                                           /* the payload of the REQUEST event; a reference */
     struct hj_slice method, target, version, peer, headers, body; /* inside buf */

@@ -111,8 +111,7 @@ static void test_credit_ends_anywhere(void **state)
     start(f);
     struct client *c = client_connect(f->port);
     for (uint64_t credit = 1; credit < 40; credit++) {
-        hijack_request *request =
-            begin(f, c, CHUNKED "5\r\nhello\r\n1;a=b\r\n!\r\n0\r\nX-One: 1\r\nX-Two: 2\r\n\r\n");
+        hijack_request *request = begin(f, c, CHUNKED "5\r\nhello\r\n1;a=b\r\n!\r\n0\r\nX-One: 1\r\nX-Two: 2\r\n\r\n");
         OK(hijack_request_read(request, credit));
         OK(hijack_request_read(request, 100));
         data_is(f, request, "hello!");
@@ -531,11 +530,23 @@ static void test_timeout(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_length),      TEST(test_byte_by_byte),    TEST(test_chunked),        TEST(test_empty),
+        TEST(test_length),
+        TEST(test_byte_by_byte),
+        TEST(test_chunked),
+        TEST(test_empty),
         TEST(test_credit_ends_anywhere),
-        TEST(test_continue),    TEST(test_errors),          TEST(test_answered_early), TEST(test_streamed),
-        TEST(test_freed_early), TEST(test_freed_too_early), TEST(test_queue_full),     TEST(test_gone),
-        TEST(test_bad_chunk),   TEST(test_limit),           TEST(test_pipelined),      TEST(test_timeout),
+        TEST(test_continue),
+        TEST(test_errors),
+        TEST(test_answered_early),
+        TEST(test_streamed),
+        TEST(test_freed_early),
+        TEST(test_freed_too_early),
+        TEST(test_queue_full),
+        TEST(test_gone),
+        TEST(test_bad_chunk),
+        TEST(test_limit),
+        TEST(test_pipelined),
+        TEST(test_timeout),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -61,17 +61,6 @@ static bool must_wait(struct hj_producer *producer, struct hj_queue *queue)
     return hj_queue_full(queue) && hj_queue_wait(queue, &producer->waiter);
 }
 
-static void submit(struct hj_loop *loop, struct hj_conn *conn)
-{
-    struct hj_request *request = conn->request;
-    struct hj_producer *producer = hj_producer_of(loop, request->queue);
-    hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
-    if (producer->parked_head != NULL || must_wait(producer, request->queue))
-        park(producer, request);
-    else
-        deliver_request(loop, request);
-}
-
 /* Sends a whole response, after which the connection goes on or ends. */
 static void send_response(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *response, bool keep_alive)
 {
@@ -80,28 +69,38 @@ static void send_response(struct hj_loop *loop, struct hj_conn *conn, struct hj_
         hj_ending_begin(loop, conn, HJ_CONN_ENDING);
 }
 
-/* For a server that has no queue. Returns how many bytes of rest, what follows the head, were its body. */
-static size_t answer_not_found(struct hj_loop *loop, struct hj_conn *conn, const struct hj_head *head,
-                               struct hj_slice rest)
+/* The request of a server that has no queue. */
+static void answer_not_found(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_buf *response;
     bool keep_alive;
     struct hj_fields none = {0};
-    struct hj_client client = {head->minor_version, head->keep_alive, head->http2};
-    hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
-    if (head->chunked || head->content_length > rest.len) { /* nobody would read it */
-        hj_refusal_send(loop, conn, 404, "nothing is served here");
-        return 0;
-    }
+    struct hj_client client = conn->request->client;
+    bool is_head = conn->request->is_head;
+    hj_conn_end_request(conn, 0);
     if (hj_response_whole(&response, &keep_alive, 404, HJ_SLICE("Content-Type: text/plain; charset=utf-8\r\n"), &none,
-                          client, !hj_slice_equal(head->method, HJ_SLICE("HEAD")),
-                          HJ_SLICE("404 Not Found: nothing is served here\n"), &loop->server->options) != 0) {
+                          client, !is_head, HJ_SLICE("404 Not Found: nothing is served here\n"),
+                          &loop->server->options) != 0) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
-        return 0;
+        return;
     }
     send_response(loop, conn, response, keep_alive);
     hj_buf_unref(response);
-    return (size_t)head->content_length;
+}
+
+static void submit(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_request *request = conn->request;
+    hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
+    if (request->queue == NULL) {
+        answer_not_found(loop, conn);
+        return;
+    }
+    struct hj_producer *producer = hj_producer_of(loop, request->queue);
+    if (producer->parked_head != NULL || must_wait(producer, request->queue))
+        park(producer, request);
+    else
+        deliver_request(loop, request);
 }
 
 /* Gives the connection its request. */
@@ -127,17 +126,15 @@ size_t hj_pending_begin(struct hj_loop *loop, struct hj_conn *conn, const struct
 {
     const struct hj_route_options *options = hj_route_options_of(loop->server, route);
     bool body = hj_request_body_follows(head);
-    bool in_pieces = body && options->request_body == HJ_BODY_PIECES;
+    struct hj_queue *queue = choose_queue(loop->server, route, conn->queue);
+    bool in_pieces = body && queue != NULL && options->request_body == HJ_BODY_PIECES;
     uint64_t max_bytes = options->max_body_bytes;
     if (!in_pieces && max_bytes > WHOLE_MAX)
         max_bytes = WHOLE_MAX;
-    struct hj_queue *queue = choose_queue(loop->server, route, conn->queue);
     if (head->content_length > max_bytes) {
         hj_refusal_send(loop, conn, 413, "the body is over the limit (option max_body_bytes)");
         return 0;
     }
-    if (queue == NULL)
-        return answer_not_found(loop, conn, head, rest);
     if (!make_request(loop, conn, queue, head, in_pieces) || (body && !hj_request_body_begin(conn, head, max_bytes))) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return 0;
