@@ -20,13 +20,20 @@ static int pin_request(struct hj_request **out, hijack_request *handle, const ch
     return hj_handle_pin((struct hj_object **)out, handle, REQUEST);
 }
 
+/* Takes the one answer; false if it was taken before. */
+static bool claim_answer(struct hj_request *request, enum hj_answer how)
+{
+    uint8_t open = HJ_ANSWER_OPEN;
+    return atomic_compare_exchange_strong(&request->answer, &open, (uint8_t)how);
+}
+
 /* Claims the answer and posts the command; takes over the command. */
 static int answer(struct hj_request *request, struct hj_command *command)
 {
     int rc;
-    if (atomic_load(&request->gone) && !atomic_load(&request->answered))
+    if (atomic_load(&request->gone) && atomic_load(&request->answer) == HJ_ANSWER_OPEN)
         rc = HIJACK_ECLOSED;
-    else if (atomic_exchange(&request->answered, true))
+    else if (!claim_answer(request, HJ_ANSWER_TAKEN))
         rc = HIJACK_ESTATE;
     else
         rc = hj_worker_post(request->worker, command) ? 0 : HIJACK_ECLOSED;
@@ -296,8 +303,7 @@ static void free_handle(struct hj_request *request)
 {
     if (!hj_handle_kill(request->object.handle))
         return;
-    request->unanswered = !atomic_exchange(&request->answered, true);
-    if (request->unanswered || atomic_load(&request->has_body))
+    if (claim_answer(request, HJ_ANSWER_NEVER) || atomic_load(&request->has_body))
         hj_mailbox_push_freed(&request->worker->mailbox, &request->object);
 }
 

@@ -19,6 +19,13 @@ struct hj_conn;
 
 struct hj_body_reader;
 
+/* What has become of the one answer; set once. */
+enum hj_answer {
+    HJ_ANSWER_OPEN,
+    HJ_ANSWER_TAKEN, /* by the program */
+    HJ_ANSWER_NEVER  /* the handle was freed before */
+};
+
 /* Constant once delivered, except the atomics and the loop's own fields. */
 struct hj_request {
     struct hj_object object;
@@ -29,18 +36,17 @@ struct hj_request {
     struct hj_slice method, target, version, peer, headers, body; /* inside buf */
     struct hj_client client;
     bool is_head;
-    uint8_t listener;      /* of the server, counted from 1; 0: unknown */
-    bool in_pieces;        /* the body is brought by hijack_request_read */
-    _Atomic bool has_body; /* in pieces, and the end of the body has not been pushed yet */
-    _Atomic bool answered; /* the one answer is taken */
-    _Atomic bool gone;     /* the connection went first */
+    uint8_t listener;       /* of the server, counted from 1; 0: unknown */
+    bool in_pieces;         /* the body is brought by hijack_request_read */
+    _Atomic bool has_body;  /* in pieces, and the end of the body has not been pushed yet */
+    _Atomic uint8_t answer; /* enum hj_answer */
+    _Atomic bool gone;      /* the connection went first */
     /* the loop's alone */
     struct hj_conn *conn;        /* NULL once it is answered and its body has ended, or gone */
     struct hj_request *parked;   /* next in the list of those that wait for room in their queue */
     struct hj_body_reader *read; /* while its body is being read (loop/http/request_body.h); freed with free */
     bool delivered;              /* the REQUEST event has been pushed */
     bool ended;                  /* CLOSED has been pushed, or never will be */
-    bool unanswered;             /* the handle was freed before it was answered; set by that call */
     struct hj_event last;
 };
 

@@ -320,6 +320,52 @@ static void test_server_free_closes(void **state)
     f->released = 1;
 }
 
+enum {
+    WAITING = 32
+};
+
+struct stopping {
+    hijack_request *requests[WAITING];
+    pthread_barrier_t together;
+};
+
+static void *free_requests(void *arg)
+{
+    struct stopping *stopping = arg;
+
+    pthread_barrier_wait(&stopping->together);
+    for (int i = 0; i < WAITING; i++)
+        hijack_request_free(stopping->requests[i]);
+    return NULL;
+}
+
+/* Requests that are freed while the server stops: each client hears the one or the other. */
+static void test_free_while_stopping(void **state)
+{
+    struct fixture *f = *state;
+    struct client *clients[WAITING];
+    struct stopping stopping;
+    pthread_t thread;
+
+    fixture_start(f);
+    for (int i = 0; i < WAITING; i++) {
+        stopping.requests[i] = request_open(f, &clients[i], "/");
+        events_freed(&f->events, stopping.requests[i]);
+    }
+    pthread_barrier_init(&stopping.together, NULL, 2);
+    CODE(pthread_create(&thread, NULL, free_requests, &stopping), 0);
+    pthread_barrier_wait(&stopping.together);
+    OK(hijack_server_stop(f->server));
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&stopping.together);
+    for (int i = 0; i < WAITING; i++) {
+        struct response r;
+        response_head(&r, clients[i]);
+        CHECK(r.status == 500 || r.status == 503);
+        response_free(&r);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +380,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_free_while_called),
         cmocka_unit_test(test_free_null),
         TEST(test_server_free_closes),
+        TEST(test_free_while_stopping),
     };
 
     return RUN_TESTS(tests, argc, argv);

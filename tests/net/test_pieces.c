@@ -437,6 +437,26 @@ static void test_bad_chunk(void **state)
     }
 }
 
+/* The program has answered and is gone when the body breaks: the connection ends, and does not go on to the next
+ * request. The fixture finds it counted twice otherwise. */
+static void test_bad_chunk_freed(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    struct client *c = client_connect(f->port);
+    hijack_request *request = begin(f, c, CHUNKED);
+    client_puts(c, "0x5\r\n");
+    OK(hijack_request_respond(request, 200, NULL, 0, LIT("early")));
+    request_free(f, request);
+    response_expect(c, 200, "early");
+    client_puts(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    client_eof(c);
+    CHECK(c->len == 0);
+    client_close(c);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
+}
+
 static void test_limit(void **state)
 {
     struct fixture *f = *state;
@@ -544,6 +564,7 @@ int main(int argc, char **argv)
         TEST(test_queue_full),
         TEST(test_gone),
         TEST(test_bad_chunk),
+        TEST(test_bad_chunk_freed),
         TEST(test_limit),
         TEST(test_pipelined),
         TEST(test_timeout),

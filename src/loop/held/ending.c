@@ -50,8 +50,8 @@ static void end_response(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if (conn->backlog != NULL || !hj_conn_is_open(conn))
-        return;
+    if (conn->backlog != NULL || !hj_conn_is_open(conn) || conn->kind == HJ_CONN_LINGERING)
+        return; /* one that lingers has had its end: a broken body came before what was asked for */
     if ((conn->flags & HJ_CONN_DETACHING) != 0) {
         detach(loop, conn);
     } else if ((conn->flags & HJ_CONN_ENDING) != 0) {

@@ -161,7 +161,8 @@ static void body_ended(struct hj_loop *loop, struct hj_conn *conn)
         submit(loop, conn);
         return;
     }
-    if (atomic_load(&conn->request->answered) && (conn->kind != HJ_CONN_PENDING || (conn->flags & HJ_CONN_ENDING) != 0))
+    bool answered = atomic_load(&conn->request->answer) != HJ_ANSWER_OPEN;
+    if (answered && (conn->kind != HJ_CONN_PENDING || (conn->flags & HJ_CONN_ENDING) != 0))
         hj_conn_end_request(conn, 0); /* what it became, if anything, goes on without it */
     if (conn->kind == HJ_CONN_PENDING)
         hj_conn_set_interest(loop, conn, conn->interest | HJ_POLL_PEER);
@@ -268,7 +269,7 @@ void hj_pending_freed(struct hj_loop *loop, struct hj_request *request)
     struct hj_conn *conn = request->conn;
     if (conn == NULL || !hj_conn_is_open(conn))
         return;
-    if (request->unanswered) {
+    if (atomic_load(&request->answer) == HJ_ANSWER_NEVER) {
         hj_refusal_send(loop, conn, 500, "the program did not answer");
         return;
     }
