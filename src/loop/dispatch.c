@@ -338,8 +338,6 @@ void hj_dispatch_ready(struct hj_loop *loop)
         else if (conn->kind == HJ_CONN_PREFACE && conn->input != NULL)
             hj_http2_begin(loop, conn);
     }
-    if (count == 0)
-        return;
     loop->ready_count -= count;
     memmove(loop->ready, loop->ready + count, loop->ready_count * sizeof(*loop->ready));
 }
