@@ -24,9 +24,9 @@ static int pin_request(struct hj_request **out, hijack_request *handle, const ch
 static int answer(struct hj_request *request, struct hj_command *command)
 {
     int rc;
-    if (atomic_load(&request->gone) && !atomic_load(&request->answered))
+    if (atomic_load(&request->gone) && hj_request_answer_of(request) == HJ_ANSWER_OPEN)
         rc = HIJACK_ECLOSED;
-    else if (atomic_exchange(&request->answered, true))
+    else if (!hj_request_claim(request, HJ_ANSWER_GIVEN))
         rc = HIJACK_ESTATE;
     else
         rc = hj_worker_post(request->worker, command) ? 0 : HIJACK_ECLOSED;
@@ -296,8 +296,7 @@ static void free_handle(struct hj_request *request)
 {
     if (!hj_handle_kill(request->object.handle))
         return;
-    request->unanswered = !atomic_exchange(&request->answered, true);
-    if (request->unanswered || atomic_load(&request->has_body))
+    if (hj_request_claim(request, HJ_ANSWER_NONE) || atomic_load(&request->has_body))
         hj_mailbox_push_freed(&request->worker->mailbox, &request->object);
 }
 

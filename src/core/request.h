@@ -19,6 +19,13 @@ struct hj_conn;
 
 struct hj_body_reader;
 
+/* Whether the one answer is taken, and by what. Whoever changes OPEN has taken it. */
+enum hj_request_answer {
+    HJ_ANSWER_OPEN,
+    HJ_ANSWER_GIVEN, /* by the program */
+    HJ_ANSWER_NONE   /* the handle was freed before: the loop refuses the request */
+};
+
 /* Constant once delivered, except the atomics and the loop's own fields. */
 struct hj_request {
     struct hj_object object;
@@ -32,7 +39,7 @@ struct hj_request {
     uint8_t listener;      /* of the server, counted from 1; 0: unknown */
     bool in_pieces;        /* the body is brought by hijack_request_read */
     _Atomic bool has_body; /* in pieces, and the end of the body has not been pushed yet */
-    _Atomic bool answered; /* the one answer is taken */
+    _Atomic int answer;    /* enum hj_request_answer */
     _Atomic bool gone;     /* the connection went first */
     /* the loop's alone */
     struct hj_conn *conn;        /* NULL once it is answered and its body has ended, or gone */
@@ -40,14 +47,24 @@ struct hj_request {
     struct hj_body_reader *read; /* while its body is being read (loop/http/request_body.h); freed with free */
     bool delivered;              /* the REQUEST event has been pushed */
     bool ended;                  /* CLOSED has been pushed, or never will be */
-    bool unanswered;             /* the handle was freed before it was answered; set by that call */
     struct hj_event last;
 };
 
-/* A new request with a handle and room for body_len bytes of body; the caller owns a reference. 0, HIJACK_ENOMEM or
- * HIJACK_ELIMIT. */
+/* A new request with a handle and room for body_len bytes of body; the caller owns a reference. 0 or HIJACK_ENOMEM. */
 int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_worker *worker, struct hj_queue *queue,
                    const struct hj_head *head, struct hj_slice peer, size_t body_len);
+
+/* Takes the one answer; false if it is taken already. Any thread. */
+static inline bool hj_request_claim(struct hj_request *request, enum hj_request_answer answer)
+{
+    int open = HJ_ANSWER_OPEN;
+    return atomic_compare_exchange_strong(&request->answer, &open, (int)answer);
+}
+
+static inline enum hj_request_answer hj_request_answer_of(const struct hj_request *request)
+{
+    return (enum hj_request_answer)atomic_load(&request->answer);
+}
 
 /* Changes the room for the body, before the request is delivered; what is in it stays. False when out of memory. */
 bool hj_request_resize_body(struct hj_request *request, size_t body_len);

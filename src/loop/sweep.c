@@ -93,7 +93,7 @@ static void look_at_body(struct hj_loop *loop, struct hj_conn *conn, uint32_t no
 {
     if (!hj_request_body_waits_for_peer(conn) || now - conn->in_ms < loop->server->options.request_timeout_ms)
         return;
-    if (!atomic_load(&conn->request->answered) && conn->backlog == NULL)
+    if (hj_request_answer_of(conn->request) == HJ_ANSWER_OPEN && conn->backlog == NULL)
         hj_refusal_send(loop, conn, 408, "the request body took too long (option request_timeout_ms)");
     else
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);

@@ -164,7 +164,9 @@ static void body_ended(struct hj_loop *loop, struct hj_conn *conn)
         submit(loop, conn);
         return;
     }
-    if (atomic_load(&conn->request->answered) && (conn->kind != HJ_CONN_PENDING || (conn->flags & HJ_CONN_ENDING) != 0))
+    bool answered = hj_request_answer_of(conn->request) != HJ_ANSWER_OPEN;
+    hj_conn_unstall(loop, conn); /* it brings nothing any more, and may have ended while it waited for room */
+    if (answered && (conn->kind != HJ_CONN_PENDING || (conn->flags & HJ_CONN_ENDING) != 0))
         hj_conn_end_request(conn, 0); /* what it became, if anything, goes on without it */
     if (conn->kind == HJ_CONN_PENDING)
         hj_conn_set_interest(loop, conn, conn->interest | HJ_POLL_PEER);
@@ -271,7 +273,7 @@ void hj_pending_freed(struct hj_loop *loop, struct hj_request *request)
     struct hj_conn *conn = request->conn;
     if (conn == NULL || !hj_conn_is_open(conn))
         return;
-    if (request->unanswered) {
+    if (hj_request_answer_of(request) == HJ_ANSWER_NONE) {
         hj_refusal_send(loop, conn, 500, "the program did not answer");
         return;
     }

@@ -45,7 +45,7 @@ static struct hj_buf *encode_refusal(unsigned status, const char *problem, bool 
 /* Whether the program has answered: in the middle of a body, and nothing may follow that. */
 static bool is_answered(const struct hj_conn *conn)
 {
-    return conn->request != NULL && atomic_load(&conn->request->answered) && !conn->request->unanswered;
+    return conn->request != NULL && hj_request_answer_of(conn->request) == HJ_ANSWER_GIVEN;
 }
 
 void hj_refusal_send(struct hj_loop *loop, struct hj_conn *conn, unsigned status, const char *problem)

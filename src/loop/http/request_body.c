@@ -220,7 +220,7 @@ size_t hj_request_body_feed(struct hj_loop *loop, struct hj_conn *conn, const ch
 static void send_continue(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_body_reader *body = conn->request->read;
-    if (!body->wants_continue || atomic_load(&conn->request->answered))
+    if (!body->wants_continue || hj_request_answer_of(conn->request) != HJ_ANSWER_OPEN)
         return;
     body->wants_continue = false;
     hj_writer_send(loop, conn, loop->continue_head, false);
