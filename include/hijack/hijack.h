@@ -299,7 +299,7 @@ HIJACK_API int hijack_server_start(hijack_server *server);
 
 /* Stops accepting, serves what has arrived, lets open requests and streams finish, and closes held members spread
  * evenly over deadline_ms; what is left is closed at the deadline. Then STOPPED comes. Returns immediately. Errors:
- * EHANDLE, EFORK, ESTATE (not running), ENOMEM. */
+ * EHANDLE, EFORK, ESTATE (not running). */
 HIJACK_API int hijack_server_drain(hijack_server *server, uint32_t deadline_ms);
 
 /* Stops now: every connection is closed, every open handle gets its last event, the threads are joined, STOPPED is

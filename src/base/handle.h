@@ -12,7 +12,7 @@
 
 #include "base/object.h"
 
-/* Gives the object a handle, which takes a reference of its own. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
+/* Gives the object a handle, which takes a reference of its own. 0 or HIJACK_ENOMEM. */
 int hj_handle_new(struct hj_object *object);
 
 /* 0 and the object, or HIJACK_EHANDLE, HIJACK_EFORK. kinds: bits 1 << enum hj_kind that will do. */

@@ -85,7 +85,7 @@ static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
 {
     if (hj_channel_has_length(channel))
         return HIJACK_EINVAL; /* published bytes would not keep to the Content-Length */
-    if (atomic_load(&channel->state) >= HJ_CHANNEL_CLOSING)
+    if (atomic_load(&channel->state) != HJ_CHANNEL_OPEN)
         return HIJACK_ECLOSED;
     struct hj_command *command = hj_command_new(HJ_OP_ADD, &broadcaster->object, &channel->object);
     if (command == NULL)

@@ -49,7 +49,7 @@ struct hj_channel {
 };
 
 /* A new channel with a handle that the program has not seen yet; the caller owns a reference. kind: HJ_KIND_STREAM or
- * HJ_KIND_SOCKET. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
+ * HJ_KIND_SOCKET. 0 or HIJACK_ENOMEM. */
 int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_worker *worker, struct hj_queue *queue,
                    uint64_t user_data);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/os/outstanding.h"
+#include "base/os/socket.h"
 #include "loop/conn.h"
 
 /* So many turns a timeout: a peer is found at most two of them late. */
@@ -117,7 +118,7 @@ static bool look_at_delivery(struct hj_loop *loop, struct hj_delivery *delivery,
     }
     if (!is_over(loop, conn, delivery, &outstanding, now))
         return true;
-    hj_outstanding_drop(conn->fd);
+    hj_socket_reset(conn->fd);
     hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
     return false;
 }

@@ -49,11 +49,11 @@ static struct hj_command *run_publishes(struct hj_loop *loop, struct hj_command 
 {
     struct hj_message *messages[HJ_FANOUT_MAX];
     struct hj_command *command = first;
-    uint64_t bytes = 0, cost = 0;
+    uint64_t cost = 0;
     int count = 0;
     while (command != NULL && command->op == HJ_OP_PUBLISH && command->object == first->object &&
-           count < HJ_FANOUT_MAX && (count == 0 || bytes + command->message->data->len <= HJ_FANOUT_MAX_BYTES)) {
-        bytes += command->message->data->len;
+           count < HJ_FANOUT_MAX &&
+           (count == 0 || cost + hj_message_cost(command->message) <= HJ_FANOUT_MAX_BYTES)) {
         cost += hj_message_cost(command->message);
         messages[count++] = command->message;
         command = command->next;
@@ -338,8 +338,6 @@ void hj_dispatch_ready(struct hj_loop *loop)
         else if (conn->kind == HJ_CONN_PREFACE && conn->input != NULL)
             hj_http2_begin(loop, conn);
     }
-    if (count == 0)
-        return;
     loop->ready_count -= count;
     memmove(loop->ready, loop->ready + count, loop->ready_count * sizeof(*loop->ready));
 }

@@ -24,9 +24,7 @@ SYSTEM = re.compile(r"\b(epoll_(?:create1?|ctl|p?wait2?|event)|EPOLL\w+|eventfd(
 SYSTEM_HEADERS = {"sys/epoll.h", "sys/eventfd.h"}
 
 # Names of the operating system that stand outside of base/os still. This list may only shrink.
-STILL = {
-    "src/loop/io/transport.c": {"FIONREAD"},
-}
+STILL = {}
 
 
 def include_complaint(path, layer, quote, name):

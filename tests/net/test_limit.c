@@ -64,6 +64,31 @@ static void test_idle_connections_give_way(void **state)
         client_eof(c[i]);
 }
 
+/* The one idle connection may be another thread's than the one that the kernel gives the next client to: half of them.
+ */
+static void test_another_threads_idle_connection_gives_way(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c[8];
+
+    fixture_option(f, OPT_MAX_CONNECTIONS, "8");
+    fixture_option(f, OPT_THREADS, "2");
+    fixture_start(f);
+    hijack_request *busy[7];
+    for (int i = 0; i < 7; i++)
+        busy[i] = request_open(f, &c[i], "/");
+    for (int i = 0; i < 20; i++) {
+        struct client *late = client_connect(f->port);
+        ask(late, "/");
+        uint64_t start = clock_ms();
+        reply(f, next_request(f), "late");
+        response_expect(late, 200, "late");
+        CHECK(clock_ms() - start < 5000); /* and not at the end of request_timeout_ms, which is 30 s */
+    }
+    for (int i = 0; i < 7; i++)
+        reply(f, busy[i], "last");
+}
+
 /* A peer that sends its head byte by byte for ever: closed when its time is over, however busy it looks. */
 static void test_slow_head(void **state)
 {
@@ -302,6 +327,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(test_max_connections),
         TEST(test_idle_connections_give_way),
+        TEST(test_another_threads_idle_connection_gives_way),
         TEST(test_slow_head),
         TEST(test_slow_body),
         TEST(test_slow_program),

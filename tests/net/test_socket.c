@@ -248,6 +248,7 @@ static void test_own_half_close(void **state)
     OK(hijack_socket_read(socket, UINT64_MAX));
     OK(hijack_socket_send(socket, LIT("all")));
     OK(hijack_socket_shutdown(socket));
+    CODE(hijack_broadcaster_add(fixture_broadcaster(f), socket, 0, NULL, 0), HIJACK_ECLOSED);
     CODE(hijack_socket_send(socket, LIT("no")), HIJACK_ECLOSED);
     client_eof(c);
     BYTES(c->buf, c->len, "all", 3);

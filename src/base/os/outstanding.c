@@ -45,9 +45,3 @@ void hj_outstanding_read(struct hj_outstanding *out, int fd)
     out->asked = shut && info.tcpi_probes >= PROBES_IN_VAIN;
     out->silent_ms = info.tcpi_last_ack_recv;
 }
-
-bool hj_outstanding_drop(int fd)
-{
-    struct sockaddr none = {.sa_family = AF_UNSPEC};
-    return connect(fd, &none, sizeof(none)) == 0; /* dissolves the association: tcp(7) */
-}

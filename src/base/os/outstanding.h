@@ -21,8 +21,4 @@ bool hj_outstanding_any(int fd);
 
 void hj_outstanding_read(struct hj_outstanding *out, int fd);
 
-/* Throws away what is outstanding and resets the connection, also if a forked child has a copy of the descriptor, which
- * stays open. False where there is no such thing: a unix socket. */
-bool hj_outstanding_drop(int fd);
-
 #endif

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -117,6 +118,18 @@ void hj_socket_set_send_buffer(int fd, uint64_t bytes)
 {
     if (bytes != 0)
         set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)bytes);
+}
+
+bool hj_socket_has_unread(int fd)
+{
+    int bytes = 0;
+    return ioctl(fd, FIONREAD, &bytes) == 0 && bytes != 0;
+}
+
+bool hj_socket_reset(int fd)
+{
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    return connect(fd, &none, sizeof(none)) == 0; /* dissolves the association: tcp(7) */
 }
 
 /* Adds the rights that the umask took away. Not through a symbolic link that somebody put there meanwhile. */

@@ -34,6 +34,13 @@ void hj_socket_set_timers(int fd, uint64_t keepalive_ms);
 void hj_socket_set_unsent(int fd, uint64_t bytes);
 void hj_socket_set_send_buffer(int fd, uint64_t bytes);
 
+/* Whether bytes wait to be read. */
+bool hj_socket_has_unread(int fd);
+
+/* Throws away what was not sent yet and resets the connection, also if a forked child has a copy of the descriptor,
+ * which stays open. False where there is no such thing: a unix socket. */
+bool hj_socket_reset(int fd);
+
 /* Binds a unix socket. mode: the rights of its file, or -1: what the umask leaves. The file has at no moment more
  * rights than mode. 0 or a HIJACK_E* code, with no file left. */
 int hj_socket_bind_unix(int fd, const struct sockaddr *address, socklen_t len, const char *path, int mode);

@@ -7,7 +7,7 @@
 #include "loop/state.h"
 
 #define HJ_FANOUT_MAX 64            /* messages in one run */
-#define HJ_FANOUT_MAX_BYTES 262144u /* of their data: a longer run gains nothing */
+#define HJ_FANOUT_MAX_BYTES 262144u /* of them (hj_message_cost): a longer run gains nothing */
 
 void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message **messages, int count);
 

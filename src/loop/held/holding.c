@@ -1,11 +1,9 @@
 /* How connections come to be held; see holding.h. Loop thread. */
 #include "loop/held/holding.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/os/socket.h"
 #include "core/broadcaster.h"
 #include "core/listener.h"
 #include "core/membership.h"
@@ -164,8 +162,7 @@ static struct hj_conn *open_adopted(struct hj_loop *loop, int fd)
         close(fd);
         return NULL;
     }
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    hj_socket_take(fd);
     atomic_fetch_add(&loop->server->connections, 1);
     hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
     hj_loop_count(loop, HIJACK_STAT_ADOPTED, 1);

@@ -162,6 +162,7 @@ static void body_ended(struct hj_loop *loop, struct hj_conn *conn)
         return;
     }
     bool answered = atomic_load(&conn->request->answer) != HJ_ANSWER_OPEN;
+    hj_conn_unstall(loop, conn); /* it brings nothing any more, and may have ended while it waited for room */
     if (answered && (conn->kind != HJ_CONN_PENDING || (conn->flags & HJ_CONN_ENDING) != 0))
         hj_conn_end_request(conn, 0); /* what it became, if anything, goes on without it */
     if (conn->kind == HJ_CONN_PENDING)

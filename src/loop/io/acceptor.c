@@ -16,6 +16,7 @@
 #include "base/os/socket.h"
 #include "core/listener.h"
 #include "loop/conn.h"
+#include "loop/io/transport.h"
 
 /* How many to take before other connections have their turn. */
 #define ACCEPT_MAX 128
@@ -77,11 +78,20 @@ static void pause_accepting(struct hj_loop *loop)
         pause_some(loop, loop->acceptor_count);
 }
 
+/* Asks the loops for an idle connection that gives way; the sweep of each one looks. */
+static void ask_for_room(struct hj_loop *loop)
+{
+    atomic_store_explicit(&loop->server->crowded, true, memory_order_relaxed);
+}
+
 void hj_acceptor_resume(struct hj_loop *loop)
 {
-    if (!loop->accept_paused || !loop->may_accept || loop->draining || loop->stopping ||
-        atomic_load(&loop->server->connections) >= loop->server->connection_limit)
+    if (!loop->accept_paused || !loop->may_accept || loop->draining || loop->stopping)
         return;
+    if (atomic_load(&loop->server->connections) >= loop->server->connection_limit) {
+        ask_for_room(loop); /* again: this loop's own sweep may have seen it first, and have none to close */
+        return;
+    }
     loop->accept_paused = false;
     for (uint32_t i = 0; i < loop->acceptor_count; ++i) {
         if (loop->acceptors[i].fd != -1 && poll_acceptor(loop, i) != 0) {
@@ -139,7 +149,8 @@ static bool is_idle(const struct hj_loop *loop, const struct hj_conn *conn)
 {
     if (conn->kind != HJ_CONN_HEAD || conn->input != NULL)
         return false;
-    return (conn->flags & HJ_CONN_REUSED) != 0 || hj_loop_time(loop) - conn->in_ms >= SILENT_MS;
+    bool silent = (conn->flags & HJ_CONN_REUSED) != 0 || hj_loop_time(loop) - conn->in_ms >= SILENT_MS;
+    return silent && !hj_transport_has_unread(conn); /* its next request may have come since */
 }
 
 bool hj_acceptor_make_room(struct hj_loop *loop)
@@ -162,7 +173,7 @@ static void full(struct hj_loop *loop)
 {
     if (hj_acceptor_make_room(loop))
         return;
-    atomic_store_explicit(&loop->server->crowded, true, memory_order_relaxed);
+    ask_for_room(loop);
     pause_accepting(loop);
 }
 

@@ -98,7 +98,7 @@ static uint32_t first_droppable(const struct hj_backlog *backlog)
 
 static uint32_t drop_same_key(struct hj_backlog *backlog, const struct hj_message *message)
 {
-    for (uint32_t i = first_droppable(backlog); i < backlog->count; ++i) {
+    for (uint32_t i = first_droppable(backlog); message->key.len != 0 && i < backlog->count; ++i) {
         const struct hj_message *waiting = item_at(backlog, i)->message;
         if (waiting != NULL && hj_message_same_key(waiting, message)) {
             remove_item(backlog, i);

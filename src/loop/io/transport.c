@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/os/socket.h"
 #include "core/address.h"
 #include "loop/http2/stream.h"
 
@@ -83,8 +83,7 @@ ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data
 
 bool hj_transport_has_unread(const struct hj_conn *conn)
 {
-    int unread = 0;
-    return conn->transport == HJ_TRANSPORT_PLAIN && ioctl(conn->fd, FIONREAD, &unread) == 0 && unread != 0;
+    return conn->transport == HJ_TRANSPORT_PLAIN && hj_socket_has_unread(conn->fd);
 }
 
 int hj_transport_error(const struct hj_conn *conn)
@@ -151,10 +150,8 @@ void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
     int fd = hj_transport_export(loop, conn);
     if (fd == -1)
         return; /* given away */
-    /* the peer shall see the end now, even if a forked child holds a copy: the mere close would then do nothing.
-     * Dissolving the association sends a reset (tcp(7)); a unix socket has no reset. */
-    struct sockaddr none = {.sa_family = AF_UNSPEC};
-    if (!reset || connect(fd, &none, sizeof(none)) != 0)
+    /* the peer shall see the end now, even if a forked child holds a copy: the mere close would then do nothing */
+    if (!reset || !hj_socket_reset(fd))
         shutdown(fd, SHUT_RDWR);
     close(fd);
 }
