@@ -83,6 +83,7 @@ class Client:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.settimeout(SECONDS)
         self.sock.connect((host, port))
+        self.port = port  # a socket that was reset does not know its peer any more
         self.data = b""  # received and not yet taken
 
     def close(self):
@@ -91,7 +92,7 @@ class Client:
     def other_end(self):
         """What the kernel says of the demo's end; None where there is none any more."""
         mine = f":{self.sock.getsockname()[1]:04X}"
-        ends = Kernel.ends(self.sock.getpeername()[1])
+        ends = Kernel.ends(self.port)
         return next((end for end in ends if end.remote.endswith(mine)), None)
 
     def reset(self):

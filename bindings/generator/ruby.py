@@ -18,7 +18,27 @@ BLOCKING = {"hijack_server_stop"}  # joins threads: other Ruby threads run on me
 
 
 def files(header):
+    yield "ruby/lib/hijack_ffi/version.rb", version(header)
     yield "ruby/lib/hijack_ffi/generated.rb", text(header)
+
+
+def version(header):
+    """A file of its own: the library is found by its version, before any of its functions is attached."""
+    major, minor = header.version.split(".")[:2]
+    lines = [
+        "# frozen_string_literal: true",
+        "",
+        "# Made by bindings/generate from include/hijack/hijack.h. Do not edit.",
+        "module Hijack",
+        "  # The library's version that this package was made for.",
+        f"  VERSION = '{header.version}'",
+        "  # The versions that it can use share this number.",
+        f"  SERIES = '{f'{major}.{minor}' if major == '0' else major}'",
+        "  private_constant :SERIES",
+        "end",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def text(header):
@@ -27,9 +47,6 @@ def text(header):
         "",
         "# Made by bindings/generate from include/hijack/hijack.h. Do not edit.",
         "module Hijack",
-        "  # The library's version that this package was made for.",
-        f"  VERSION = '{header.version}'",
-        "",
         "  # The C functions as they are, without hijack_; handles are Integers.",
         "  module C",
         f"    VERSION_NUMBER = 0x{header.version_number:06x}",

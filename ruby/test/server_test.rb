@@ -49,7 +49,7 @@ class ServerTest < HijackTest
   # A value that the option does not have by itself.
   def another(name, type, minimum, maximum, default)
     case type
-    when 'choice' then name == 'request_body' ? 'pieces' : 'latest'
+    when 'choice' then { 'request_body' => 'pieces', 'http2' => 'on' }.fetch(name, 'latest')
     when 'mode' then '0600'
     when 'string' then "not #{default}"
     else minimum == default ? maximum.to_i : minimum.to_i

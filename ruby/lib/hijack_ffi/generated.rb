@@ -2,9 +2,6 @@
 
 # Made by bindings/generate from include/hijack/hijack.h. Do not edit.
 module Hijack
-  # The library's version that this package was made for.
-  VERSION = '0.2.0'
-
   # The C functions as they are, without hijack_; handles are Integers.
   module C
     VERSION_NUMBER = 0x000200

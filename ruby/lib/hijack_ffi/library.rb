@@ -2,6 +2,7 @@
 
 require 'ffi'
 require_relative 'error'
+require_relative 'version'
 
 module Hijack
   # The C functions as they are, without hijack_; handles are Integers.
@@ -10,7 +11,8 @@ module Hijack
     extend FFI::Library
 
     # Where the library may be, in this order: named by the environment, in the gem, installed in the system.
-    PLACES = [ENV['HIJACK_LIBRARY'], File.expand_path('libhijack.so', __dir__), 'libhijack.so.0.1'].freeze
+    PLACES = [ENV['HIJACK_LIBRARY'], File.expand_path('libhijack.so', __dir__),
+              "libhijack.so.#{SERIES}"].freeze
     private_constant :PLACES
 
     # Loads the first of these that is there. One that the environment names has to load; so does the gem's own.
@@ -20,7 +22,7 @@ module Hijack
       ffi_lib(named)
     rescue LoadError => e
       raise LoadError, "hijack_ffi cannot load libhijack: #{e.message.strip.lines.first&.chomp}. Install libhijack " \
-                       '0.1, or set HIJACK_LIBRARY to the path of its libhijack.so.', cause: nil
+                       "#{SERIES}, or set HIJACK_LIBRARY to the path of its libhijack.so.", cause: nil
     end
     load_library
   end
