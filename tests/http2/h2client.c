@@ -104,7 +104,8 @@ static nghttp2_session *new_session(struct h2client *client, uint32_t table_size
     nghttp2_session *session;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
-    CHECK(nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0);
+    CHECK(nghttp2_session_callbacks_new(&callbacks) == 0);
+    CHECK(nghttp2_option_new(&option) == 0);
     nghttp2_session_callbacks_set_send_callback(callbacks, on_send);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
