@@ -177,10 +177,14 @@ static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *d
     struct hj_slice out;
     const char *problem;
     size_t n = 0;
-    size_t room = len < allowed(conn->request) ? len : (size_t)allowed(conn->request);
+    /* trailers cost nothing, and what was seen of them comes again: less than that would not do */
+    size_t room = len < allowed(conn->request) || body->chunked.trailer_len != 0 ? len : (size_t)allowed(conn->request);
     int result = room == 0 ? HJ_CHUNKED_MORE : hj_chunked_decode(&body->chunked, &out, &n, data, room, &problem);
-    if (result == HJ_CHUNKED_MORE && n < room && room < len)
-        result = hj_chunked_decode(&body->chunked, &out, &n, data, len, &problem); /* trailers, which cost nothing */
+    if (result == HJ_CHUNKED_MORE && n < room && room < len) {
+        const size_t before = n; /* the credit ended in the middle of them */
+        result = hj_chunked_decode(&body->chunked, &out, &n, data + before, len - before, &problem);
+        n += before;
+    }
     if (result < 0) {
         push_gathered(loop, conn); /* what was right came first */
         hj_refusal_send(loop, conn, (unsigned)-result, problem);
