@@ -103,6 +103,34 @@ static void test_table_size(void **state)
     }
 }
 
+/* A head of more than one frame, of which the first is full, for a client without a table. */
+static void test_long_head(void **state)
+{
+    struct fixture *f = setup(state);
+    static char headers[20][1000];
+
+    for (int i = 0; i < 20; i++) {
+        memset(headers[i], 'x', sizeof(headers[i]));
+        memcpy(headers[i], "X-A: ", 5);
+        headers[i][2] = (char)('A' + i);
+        memcpy(headers[i] + sizeof(headers[i]) - 2, "\r\n", 2);
+    }
+    fixture_start(f);
+    for (uint32_t size = 0; size <= 4096; size += 4096) {
+        struct h2client *c = h2_connect_table(f->port, size);
+        for (int i = 0; i < 2; i++) {
+            struct h2stream *s = h2_get(c, "/");
+            hijack_request *request = next_request(f);
+            OK(hijack_request_respond(request, 200, headers[0], sizeof(headers), LIT("long")));
+            events_closed(&f->events, request, 0);
+            request_free(f, request);
+            h2_expect(c, s, 200, "long");
+            CHECK(strlen(h2_field(s, "x-t")) == 993);
+        }
+        h2_close(c);
+    }
+}
+
 /* The preface may come in any pieces; what only begins like it is HTTP/1. */
 static void test_preface(void **state)
 {
@@ -547,7 +575,8 @@ int main(int argc, char **argv)
         TEST(test_body_in_pieces), TEST(test_refused),       TEST(test_not_over_http2),
         TEST(test_stream),         TEST(test_client_leaves), TEST(test_flow_control),
         TEST(test_fanout),         TEST(test_slow_member),   TEST(test_heartbeat_and_deadlines),
-        TEST(test_drain),          TEST(test_stop),
+        TEST(test_drain),          TEST(test_stop),          TEST(test_long_head),
+
     };
     return RUN_TESTS(tests, argc, argv);
 }
