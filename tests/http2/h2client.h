@@ -18,9 +18,9 @@ enum {
 
 struct h2stream {
     int32_t id;
-    int status;      /* 0: no response yet */
-    char head[4096]; /* "name: value\n" of the response fields */
-    char *body;      /* with a NUL after it */
+    int status;       /* 0: no response yet */
+    char head[32768]; /* "name: value\n" of the response fields */
+    char *body;       /* with a NUL after it */
     size_t len;
     int paused;     /* what comes is not acknowledged */
     int closed;     /* END_STREAM or RST_STREAM was seen */

@@ -103,6 +103,71 @@ static void test_table_size(void **state)
     }
 }
 
+/* A head of more than one frame, of which the first is full, for a client without a table. */
+static void test_long_head(void **state)
+{
+    struct fixture *f = setup(state);
+    static char headers[20][1000];
+
+    for (int i = 0; i < 20; i++) {
+        memset(headers[i], 'x', sizeof(headers[i]));
+        memcpy(headers[i], "X-A: ", 5);
+        headers[i][2] = (char)('A' + i);
+        memcpy(headers[i] + sizeof(headers[i]) - 2, "\r\n", 2);
+    }
+    fixture_start(f);
+    for (uint32_t size = 0; size <= 4096; size += 4096) {
+        struct h2client *c = h2_connect_table(f->port, size);
+        for (int i = 0; i < 2; i++) {
+            struct h2stream *s = h2_get(c, "/");
+            hijack_request *request = next_request(f);
+            OK(hijack_request_respond(request, 200, headers[0], sizeof(headers), LIT("long")));
+            events_closed(&f->events, request, 0);
+            request_free(f, request);
+            h2_expect(c, s, 200, "long");
+            CHECK(strlen(h2_field(s, "x-t")) == 993);
+        }
+        h2_close(c);
+    }
+}
+
+#define HEAD_OF(method) "\x02\x04" method "\x84\x86\x01\x01x" /* method, path "/", scheme http, authority x */
+
+/* The time of a request counts from its head, also on a connection that was idle for most of its own time. */
+static void test_request_after_idling(void **state)
+{
+    struct fixture *f = setup(state);
+    const unsigned limit = 1000;
+    static const char first[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                "\0\0\0\4\0\0\0\0\0"
+                                "\0\0\xb\1\5\0\0\0\1" HEAD_OF("HEAD");
+    static const char second[] = "\0\0\xb\1\4\0\0\0\3" HEAD_OF("POST");
+    static const char body[] = "\0\0\5\0\1\0\0\0\3hello";
+
+    fixture_option(f, OPT_REQUEST_TIMEOUT, "1000");
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_send(c, first, sizeof(first) - 1);
+    uint64_t before = clock_ms();
+    reply(f, next_request(f), "");
+    while (clock_ms() - before < limit * 3 / 4)
+        clock_tick();
+    client_send(c, second, sizeof(second) - 1);
+    while (clock_ms() - before < limit * 5 / 4)
+        clock_tick();
+    client_send(c, body, sizeof(body) - 1);
+    hijack_request *request = next_request(f);
+    const char *got;
+    size_t len;
+    OK(hijack_request_body(&got, &len, request));
+    BYTES(got, len, "hello", 5);
+    reply(f, request, "");
+    /* and a body that does not come in that time ends the connection */
+    client_send(c, "\0\0\xb\1\4\0\0\0\5" HEAD_OF("POST"), 20);
+    client_until_end(c);
+    CHECK(stat_of(f->server, HIJACK_STAT_REQUESTS) == 2);
+}
+
 /* The preface may come in any pieces; what only begins like it is HTTP/1. */
 static void test_preface(void **state)
 {
@@ -542,12 +607,25 @@ static void test_stop(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_request),        TEST(test_date_and_head), TEST(test_table_size),
-        TEST(test_preface),        TEST(test_off),           TEST(test_bodies),
-        TEST(test_body_in_pieces), TEST(test_refused),       TEST(test_not_over_http2),
-        TEST(test_stream),         TEST(test_client_leaves), TEST(test_flow_control),
-        TEST(test_fanout),         TEST(test_slow_member),   TEST(test_heartbeat_and_deadlines),
-        TEST(test_drain),          TEST(test_stop),
+        TEST(test_request),
+        TEST(test_date_and_head),
+        TEST(test_table_size),
+        TEST(test_preface),
+        TEST(test_off),
+        TEST(test_bodies),
+        TEST(test_body_in_pieces),
+        TEST(test_refused),
+        TEST(test_not_over_http2),
+        TEST(test_stream),
+        TEST(test_client_leaves),
+        TEST(test_flow_control),
+        TEST(test_fanout),
+        TEST(test_slow_member),
+        TEST(test_heartbeat_and_deadlines),
+        TEST(test_drain),
+        TEST(test_stop),
+        TEST(test_long_head),
+        TEST(test_request_after_idling),
     };
     return RUN_TESTS(tests, argc, argv);
 }

@@ -437,6 +437,31 @@ static void test_bad_chunk(void **state)
     }
 }
 
+/* Trailers cost no credit, wherever the credit or the segment before them ended. */
+static void test_trailers_and_credit(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    struct client *c = client_connect(f->port);
+    for (uint64_t credit = 1; credit <= 40; credit++) {
+        check_context("credit %u", (unsigned)credit);
+        hijack_request *request = begin(f, c, CHUNKED "1\r\nx\r\n0\r\nA: bbbbbbbbbb\r\nC: d\r\n\r\n");
+        OK(hijack_request_read(request, credit));
+        data_is(f, request, "x");
+        OK(hijack_request_read(request, credit));
+        eof_is(f, request, "a: bbbbbbbbbb\r\nc: d\r\n");
+        reply(f, request, "ok");
+        response_expect(c, 200, "ok");
+    }
+    hijack_request *request = begin(f, c, CHUNKED "0\r\nA: b");
+    OK(hijack_request_read(request, 1));
+    client_dribble(c, LIT("bbb\r\nC: d\r\n\r\n"), 3);
+    eof_is(f, request, "a: bbbb\r\nc: d\r\n");
+    reply(f, request, "ok");
+    response_expect(c, 200, "ok");
+}
+
 /* The program has answered and is gone when the body breaks: the connection ends, and does not go on to the next
  * request. The fixture finds it counted twice otherwise. */
 static void test_bad_chunk_freed(void **state)
@@ -564,6 +589,7 @@ int main(int argc, char **argv)
         TEST(test_gone),
         TEST(test_bad_chunk),
         TEST(test_bad_chunk_freed),
+        TEST(test_trailers_and_credit),
         TEST(test_limit),
         TEST(test_pipelined),
         TEST(test_timeout),

@@ -179,7 +179,8 @@ static bool feed_chunk(struct hj_loop *loop, struct hj_conn *conn, const char *d
     struct hj_slice out;
     const char *problem;
     size_t n = 0;
-    size_t room = len < allowed(conn->request) ? len : (size_t)allowed(conn->request);
+    /* trailers cost nothing, and what was seen of them comes again: less than that would not do */
+    size_t room = len < allowed(conn->request) || body->chunked.trailer_len != 0 ? len : (size_t)allowed(conn->request);
     int result = room == 0 ? HJ_CHUNKED_MORE : hj_chunked_decode(&body->chunked, &out, &n, data, room, &problem);
     if (result == HJ_CHUNKED_MORE && n < room && room < len) {
         /* a trailer section has begun, which costs nothing: the decoder wants what it left over, with more behind it */

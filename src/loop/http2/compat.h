@@ -200,16 +200,28 @@ static inline void hj_compat_stop_indexing(h2o_http2_conn_t *conn)
 }
 
 /* Puts "the table has 0 bytes" (RFC 7541 section 6.3) before the header fields of the HEADERS frame that begins at this
- * offset of what is to be written, and is the last one. */
+ * offset of what is to be written; at most its CONTINUATION frames follow. A frame that is full becomes the continuation
+ * of one that says only that. */
 static inline void hj_compat_put_table_size(h2o_http2_conn_t *conn, size_t frame_at)
 {
-    h2o_buffer_reserve(&conn->_write.buf, 1);
+    h2o_buffer_reserve(&conn->_write.buf, H2O_HTTP2_FRAME_HEADER_SIZE + 1);
     uint8_t *frame = (uint8_t *)conn->_write.buf->bytes + frame_at;
-    uint8_t *payload = frame + H2O_HTTP2_FRAME_HEADER_SIZE;
-    memmove(payload + 1, payload, conn->_write.buf->size - frame_at - H2O_HTTP2_FRAME_HEADER_SIZE);
-    *payload = 0x20;
-    h2o_http2_encode24u(frame, h2o_http2_decode24u(frame) + 1);
-    ++conn->_write.buf->size;
+    const size_t len = conn->_write.buf->size - frame_at;
+    const uint32_t payload_len = h2o_http2_decode24u(frame);
+    if (payload_len < conn->peer_settings.max_frame_size) {
+        uint8_t *payload = frame + H2O_HTTP2_FRAME_HEADER_SIZE;
+        memmove(payload + 1, payload, len - H2O_HTTP2_FRAME_HEADER_SIZE);
+        *payload = 0x20;
+        h2o_http2_encode24u(frame, payload_len + 1);
+        ++conn->_write.buf->size;
+        return;
+    }
+    memmove(frame + H2O_HTTP2_FRAME_HEADER_SIZE + 1, frame, len);
+    frame[H2O_HTTP2_FRAME_HEADER_SIZE + 1 + 3] = H2O_HTTP2_FRAME_TYPE_CONTINUATION;
+    h2o_http2_encode24u(frame, 1);
+    frame[4] = 0; /* flags: the fields go on */
+    frame[H2O_HTTP2_FRAME_HEADER_SIZE] = 0x20;
+    conn->_write.buf->size += H2O_HTTP2_FRAME_HEADER_SIZE + 1;
 }
 
 #endif

@@ -124,8 +124,8 @@ static bool filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, con
     case FRAME_DATA:
         return frame->stream_id != 0 && is_too_long(session, conn, frame);
     case FRAME_HEADERS:
-        if (!session->requested)
-            session->idle_ms = hj_loop_time(session->loop);
+        if (session->streams == NULL && conn->num_streams.pull.open == 0)
+            session->idle_ms = hj_loop_time(session->loop); /* the time of this request, not the idle one's rest */
         session->requested = true;
         return false;
     case FRAME_SETTINGS:

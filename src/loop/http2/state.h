@@ -60,7 +60,7 @@ struct hj_session {
     struct hj_http2_stream *streams;
     struct hj_discarded discarded[HJ_DISCARDED];
     uint8_t next_discarded; /* the one that gives way */
-    uint32_t idle_ms;       /* since when it has no streams; loop time */
+    uint32_t idle_ms;       /* since when it has no streams, or the first request is being read; loop time */
     uint32_t peer_ip;       /* as in the entry of a plain connection */
     uint16_t peer_port;
     uint8_t queue;
