@@ -52,8 +52,7 @@ static struct hj_command *run_publishes(struct hj_loop *loop, struct hj_command 
     uint64_t cost = 0;
     int count = 0;
     while (command != NULL && command->op == HJ_OP_PUBLISH && command->object == first->object &&
-           count < HJ_FANOUT_MAX &&
-           (count == 0 || cost + hj_message_cost(command->message) <= HJ_FANOUT_MAX_BYTES)) {
+           count < HJ_FANOUT_MAX && (count == 0 || cost + hj_message_cost(command->message) <= HJ_FANOUT_MAX_BYTES)) {
         cost += hj_message_cost(command->message);
         messages[count++] = command->message;
         command = command->next;
