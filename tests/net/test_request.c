@@ -410,6 +410,24 @@ static void test_client_gone(void **state)
     stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
 }
 
+/* An answer that reaches nobody is not reported as written: the reset is there before the answer. */
+static void test_answer_after_reset(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_option(f, OPT_THREADS, "1");
+    fixture_start(f);
+    for (int i = 0; i < 100; i++) {
+        hijack_request *request = request_open(f, &c, "/");
+        client_reset(c);
+        int code = hijack_request_respond(request, 200, NULL, 0, LIT("nobody"));
+        CHECK(code == 0 || code == HIJACK_ECLOSED); /* whichever the loop sees first */
+        events_closed(&f->events, request, HIJACK_ERESET);
+        request_free(f, request);
+    }
+}
+
 static void test_many_connections(void **state)
 {
     struct fixture *f = *state;
@@ -470,6 +488,7 @@ int main(int argc, char **argv)
         TEST(test_free_unanswered),
         TEST(test_free_unanswered_head),
         TEST(test_client_gone),
+        TEST(test_answer_after_reset),
         TEST(test_many_connections),
         TEST(test_large_response),
     };

@@ -61,12 +61,16 @@ static bool must_wait(struct hj_producer *producer, struct hj_queue *queue)
     return hj_queue_full(queue) && hj_queue_wait(queue, &producer->waiter);
 }
 
-/* Sends a whole response, after which the connection goes on or ends. */
+/* Sends a whole response, after which the connection goes on or ends. The request ends once the response is accepted
+ * for writing; if it is not, with the reason that closes the connection. */
 static void send_response(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *response, bool keep_alive)
 {
     conn->flags |= (uint16_t)(keep_alive ? HJ_CONN_KEEP_ALIVE : 0);
-    if (hj_writer_send(loop, conn, response, false))
-        hj_ending_begin(loop, conn, HJ_CONN_ENDING);
+    if (!hj_writer_send(loop, conn, response, false))
+        return;
+    if (!hj_request_body_is_open(conn))
+        hj_conn_end_request(conn, 0);
+    hj_ending_begin(loop, conn, HJ_CONN_ENDING);
 }
 
 /* The request of a server that has no queue. */
@@ -199,12 +203,16 @@ void hj_pending_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned event
         hj_conn_set_interest(loop, conn, conn->interest & ~(events & (HJ_POLL_IN | HJ_POLL_PEER)));
 }
 
+/* NULL if it is closed or about to be. */
+static struct hj_conn *open_conn(const struct hj_request *request)
+{
+    return request->conn != NULL && hj_conn_is_open(request->conn) ? request->conn : NULL;
+}
+
 struct hj_conn *hj_pending_take(struct hj_request *request)
 {
-    struct hj_conn *conn = request->conn;
-    if (conn == NULL || !hj_conn_is_open(conn))
-        return NULL;
-    if (!hj_request_body_is_open(conn))
+    struct hj_conn *conn = open_conn(request);
+    if (conn != NULL && !hj_request_body_is_open(conn))
         hj_conn_end_request(conn, 0);
     return conn;
 }
@@ -222,7 +230,7 @@ static void resume_parked(struct hj_loop *loop, struct hj_producer *producer)
 {
     while (producer->parked_head != NULL) {
         struct hj_request *request = producer->parked_head;
-        bool open = request->conn != NULL && hj_conn_is_open(request->conn);
+        bool open = open_conn(request) != NULL;
         if (open && must_wait(producer, request->queue))
             return;
         unpark(producer);
@@ -251,15 +259,15 @@ void hj_pending_abandon(struct hj_loop *loop)
 
 void hj_pending_respond(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = hj_pending_take((struct hj_request *)command->object);
+    struct hj_conn *conn = open_conn((struct hj_request *)command->object);
     if (conn != NULL)
         send_response(loop, conn, command->buf, command->value != 0);
 }
 
 void hj_pending_read(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = ((struct hj_request *)command->object)->conn;
-    if (conn == NULL || !hj_conn_is_open(conn) || !hj_request_body_is_open(conn) || hj_request_body_is_discarded(conn))
+    struct hj_conn *conn = open_conn((struct hj_request *)command->object);
+    if (conn == NULL || !hj_request_body_is_open(conn) || hj_request_body_is_discarded(conn))
         return;
     hj_request_body_add_credit(loop, conn, command->value);
     hj_pending_advance(loop, conn);
@@ -267,8 +275,8 @@ void hj_pending_read(struct hj_loop *loop, struct hj_command *command)
 
 void hj_pending_freed(struct hj_loop *loop, struct hj_request *request)
 {
-    struct hj_conn *conn = request->conn;
-    if (conn == NULL || !hj_conn_is_open(conn))
+    struct hj_conn *conn = open_conn(request);
+    if (conn == NULL)
         return;
     if (atomic_load(&request->answer) == HJ_ANSWER_NEVER) {
         hj_refusal_send(loop, conn, 500, "the program did not answer");
