@@ -200,8 +200,8 @@ static inline void hj_compat_stop_indexing(h2o_http2_conn_t *conn)
 }
 
 /* Puts "the table has 0 bytes" (RFC 7541 section 6.3) before the header fields of the HEADERS frame that begins at this
- * offset of what is to be written; at most its CONTINUATION frames follow. A frame that is full becomes the continuation
- * of one that says only that. */
+ * offset of what is to be written; at most its CONTINUATION frames follow. A frame that is full becomes the
+ * continuation of one that says only that. */
 static inline void hj_compat_put_table_size(h2o_http2_conn_t *conn, size_t frame_at)
 {
     h2o_buffer_reserve(&conn->_write.buf, H2O_HTTP2_FRAME_HEADER_SIZE + 1);
