@@ -196,6 +196,30 @@ static void test_preface(void **state)
     client_eof(c);
 }
 
+/* What follows the preface in the same segment breaks the rules: the connection ends, and leaves nothing behind in
+ * libh2o's loop. (Its code is not instrumented: AddressSanitizer fills freed memory, so that using it is noticed.) */
+static void test_broken_at_once(void **state)
+{
+    struct fixture *f = setup(state);
+    static const char text[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                               "\0\0\0\4\0\0\0\0\0"
+                               "\0\0\1\4\0\0\0\0\0x"; /* SETTINGS of one byte */
+
+    fixture_option(f, OPT_THREADS, "1");
+    fixture_start(f);
+    for (int i = 0; i < 20; i++) {
+        struct client *c = client_connect(f->port);
+        client_send(c, text, sizeof(text) - 1);
+        client_until_end(c);
+        client_close(c);
+    }
+    struct h2client *c = h2_connect(f->port);
+    struct h2stream *s = h2_get(c, "/");
+    reply(f, next_request(f), "good");
+    h2_expect(c, s, 200, "good");
+    h2_close(c);
+}
+
 static void test_off(void **state)
 {
     struct fixture *f = *state;
@@ -329,6 +353,7 @@ int main(int argc, char **argv)
         TEST(test_long_head),
         TEST(test_request_after_idling),
         TEST(test_preface),
+        TEST(test_broken_at_once),
         TEST(test_off),
         TEST(test_bodies),
         TEST(test_body_in_pieces),

@@ -190,12 +190,23 @@ static void on_close(void *data)
         session->next->link = session->link;
     hj_conn_count_closed(loop, session->reason);
     hj_acceptor_connection_closed(loop);
+    h2o_timeout_unlink(&session->unread);
     free(session);
 }
 
-/* Reads what the peer had sent before libh2o had the connection. */
+static void read_unread(h2o_timeout_entry_t *entry)
+{
+    struct hj_session *session = H2O_STRUCT_FROM_MEMBER(struct hj_session, unread, entry);
+    if (session->sock->_cb.read != NULL)
+        session->sock->_cb.read(session->sock, NULL);
+}
+
+/* What the peer had sent before libh2o had the connection comes before all that libh2o reads. It is looked at when
+ * libh2o runs, and only then: a socket that writes and closes outside of that is freed while its loop still refers to
+ * it. */
 static void feed(struct hj_session *session, const char *data, size_t len)
 {
+    struct hj_http2 *http2 = session->loop->http2;
     h2o_iovec_t room = h2o_buffer_reserve(&session->sock->input, len);
     if (room.base == NULL) {
         hj_session_end(session, -H2O_HTTP2_ERROR_INTERNAL, HIJACK_ENOMEM);
@@ -203,7 +214,7 @@ static void feed(struct hj_session *session, const char *data, size_t len)
     }
     memcpy(room.base, data, len);
     session->sock->input->size += len;
-    session->sock->_cb.read(session->sock, NULL);
+    h2o_timeout_link(http2->loop, &http2->context.zero_timeout, &session->unread);
 }
 
 void hj_session_open(struct hj_http2 *http2, const struct hj_conn *entry, int fd, const char *data, size_t len)
@@ -223,6 +234,7 @@ void hj_session_open(struct hj_http2 *http2, const struct hj_conn *entry, int fd
         .peer_port = entry->peer_port,
         .queue = entry->queue,
         .frame = HJ_NO_FRAME,
+        .unread = {.cb = read_unread},
         .next = http2->sessions,
         .link = &http2->sessions,
     };

@@ -56,7 +56,8 @@ struct hj_session {
     struct hj_session *next, **link;
     struct hj_loop *loop;
     h2o_socket_t *sock;
-    hj_compat_expect inner; /* libh2o's reader of frames */
+    hj_compat_expect inner;     /* libh2o's reader of frames */
+    h2o_timeout_entry_t unread; /* linked until libh2o has looked at what came before it had the connection */
     struct hj_http2_stream *streams;
     struct hj_discarded discarded[HJ_DISCARDED];
     uint8_t next_discarded; /* the one that gives way */
