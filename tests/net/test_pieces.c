@@ -102,25 +102,6 @@ static void test_byte_by_byte(void **state)
     byte_by_byte(f, CHUNKED "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nA: b\r\nC: d\r\n\r\n", "a: b\r\nc: d\r\n");
 }
 
-/* Credit may end anywhere in the framing and the trailers: what was looked at already is not looked at twice. */
-static void test_credit_ends_anywhere(void **state)
-{
-    struct fixture *f = *state;
-
-    fixture_option(f, OPT_THREADS, "1");
-    start(f);
-    struct client *c = client_connect(f->port);
-    for (uint64_t credit = 1; credit < 40; credit++) {
-        hijack_request *request = begin(f, c, CHUNKED "5\r\nhello\r\n1;a=b\r\n!\r\n0\r\nX-One: 1\r\nX-Two: 2\r\n\r\n");
-        OK(hijack_request_read(request, credit));
-        OK(hijack_request_read(request, 100));
-        data_is(f, request, "hello!");
-        eof_is(f, request, "x-one: 1\r\nx-two: 2\r\n");
-        reply(f, request, "ok");
-        response_expect(c, 200, "ok");
-    }
-}
-
 static void test_chunked(void **state)
 {
     struct fixture *f = *state;
@@ -378,6 +359,45 @@ static void test_queue_full(void **state)
     free(body);
 }
 
+/* Room in a full queue goes round: no upload waits for the end of the others. */
+static void test_queue_full_for_many(void **state)
+{
+    enum {
+        UPLOADS = 3,
+        LEN = 200000,
+        EVENTS = 60
+    };
+    struct fixture *f = *state;
+    hijack_request *requests[UPLOADS];
+    int events[UPLOADS] = {0};
+    char *body = calloc(1, LEN);
+
+    CHECK(body != NULL);
+    fixture_capacity(f, "2");
+    fixture_option(f, OPT_THREADS, "1");
+    fixture_option(f, "request_body", "pieces");
+    fixture_option(f, "read_chunk_bytes", "1024");
+    fixture_start(f);
+    for (int i = 0; i < UPLOADS; i++) {
+        struct client *c = client_connect(f->port);
+        requests[i] = begin(f, c, LENGTH("200000"));
+        client_send(c, body, LEN); /* as much as the kernel keeps */
+    }
+    for (int i = 0; i < UPLOADS; i++)
+        OK(hijack_request_read(requests[i], UINT64_MAX));
+    for (int i = 0; i < EVENTS; i++) {
+        struct event *event = events_next(&f->events, HIJACK_EVENT_DATA, NULL);
+        for (int j = 0; j < UPLOADS; j++)
+            events[j] += event->handle == requests[j];
+    }
+    for (int i = 0; i < UPLOADS; i++) {
+        check_context("upload %d: %d of %d events", i, events[i], EVENTS);
+        CHECK(events[i] >= EVENTS / UPLOADS / 4);
+        request_free(f, requests[i]);
+    }
+    free(body);
+}
+
 /* The client ends in the middle: with credit it is the end of the request, without it HANGUP comes first. */
 static void test_gone(void **state)
 {
@@ -574,25 +594,11 @@ static void test_timeout(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_length),
-        TEST(test_byte_by_byte),
-        TEST(test_chunked),
-        TEST(test_empty),
-        TEST(test_credit_ends_anywhere),
-        TEST(test_continue),
-        TEST(test_errors),
-        TEST(test_answered_early),
-        TEST(test_streamed),
-        TEST(test_freed_early),
-        TEST(test_freed_too_early),
-        TEST(test_queue_full),
-        TEST(test_gone),
-        TEST(test_bad_chunk),
-        TEST(test_bad_chunk_freed),
-        TEST(test_trailers_and_credit),
-        TEST(test_limit),
-        TEST(test_pipelined),
-        TEST(test_timeout),
+        TEST(test_length),      TEST(test_byte_by_byte),    TEST(test_chunked),         TEST(test_empty),
+        TEST(test_continue),    TEST(test_errors),          TEST(test_answered_early),  TEST(test_streamed),
+        TEST(test_freed_early), TEST(test_freed_too_early), TEST(test_queue_full),      TEST(test_queue_full_for_many),
+        TEST(test_gone),        TEST(test_bad_chunk),       TEST(test_bad_chunk_freed), TEST(test_trailers_and_credit),
+        TEST(test_limit),       TEST(test_pipelined),       TEST(test_timeout),
     };
 
     return RUN_TESTS(tests, argc, argv);
