@@ -89,20 +89,22 @@ int hj_channel_reserve(struct hj_channel *channel, uint64_t len)
     return 0;
 }
 
-int hj_channel_post_send(struct hj_channel *channel, struct hj_buf *buf, uint64_t reserved)
+int hj_channel_send(struct hj_channel *channel, struct hj_buf *buf)
 {
     struct hj_command *command = buf == NULL ? NULL : hj_command_new(HJ_OP_SEND, &channel->object, NULL);
     if (command == NULL) {
         hj_buf_unref(buf);
-        atomic_fetch_sub(&channel->pending, reserved);
         return HIJACK_ENOMEM;
     }
     command->buf = buf;
-    command->value = reserved;
-    if (hj_worker_post(channel->worker, command))
-        return 0;
-    hj_command_free(command);
-    return HIJACK_ECLOSED;
+    /* nothing that was reserved is ever given back: another sender may have had EAGAIN because of it alone, and only
+     * what is written brings DRAINED */
+    int rc = hj_channel_reserve(channel, buf->len);
+    if (rc == 0 && !hj_worker_post(channel->worker, command))
+        rc = HIJACK_ECLOSED;
+    if (rc != 0)
+        hj_command_free(command);
+    return rc;
 }
 
 int hj_channel_post(struct hj_channel *channel, enum hj_op op, uint64_t value)

@@ -63,11 +63,13 @@ static inline bool hj_channel_has_length(const struct hj_channel *channel)
 void hj_channel_discard(struct hj_channel *channel);
 void hj_channel_give(void *out, struct hj_channel *channel);
 
-/* Reserves len bytes under the high-water mark: 0, HIJACK_EAGAIN, HIJACK_ECLOSED or HIJACK_ETOOBIG. */
+/* Reserves len bytes under the high-water mark: 0, HIJACK_EAGAIN, HIJACK_ECLOSED or HIJACK_ETOOBIG. With 0 bytes it
+ * only looks. */
 int hj_channel_reserve(struct hj_channel *channel, uint64_t len);
 
-/* Posts HJ_OP_SEND with bytes that were reserved; takes over buf. 0, HIJACK_ENOMEM or HIJACK_ECLOSED. */
-int hj_channel_post_send(struct hj_channel *channel, struct hj_buf *buf, uint64_t reserved);
+/* Reserves and posts HJ_OP_SEND, all or nothing; takes over buf, NULL: out of memory. As hj_channel_reserve, and
+ * HIJACK_ENOMEM. */
+int hj_channel_send(struct hj_channel *channel, struct hj_buf *buf);
 
 /* Posts a command that only needs the channel. 0, HIJACK_ENOMEM or HIJACK_ECLOSED. */
 int hj_channel_post(struct hj_channel *channel, enum hj_op op, uint64_t value);

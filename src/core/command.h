@@ -16,7 +16,7 @@ enum hj_op {
     HJ_OP_HIJACK,        /* request: becomes the channel `other`, head in buf or NULL */
     HJ_OP_HOLD,          /* request: becomes a member of broadcaster `other`, head in buf or NULL, HJ_HOLD_* in value */
     HJ_OP_REQUEST_READ,  /* request: credit for its body in value */
-    HJ_OP_SEND,          /* channel: buf, the program's bytes in value */
+    HJ_OP_SEND,          /* channel: buf */
     HJ_OP_FINISH,        /* stream: end of body; buf: what ends it with trailers, or NULL */
     HJ_OP_READ,          /* socket: credit in value */
     HJ_OP_SHUTDOWN,      /* socket: half-close */

@@ -38,9 +38,9 @@ int hijack_socket_send(hijack_socket *handle, const char *data, size_t len)
     int rc = pin_socket(&socket, handle);
     if (rc != 0)
         return rc;
-    rc = hj_channel_reserve(socket, len);
+    rc = hj_channel_reserve(socket, 0); /* before the copy, which may be for nothing */
     if (rc == 0 && len != 0)
-        rc = hj_channel_post_send(socket, hj_buf_copy(data, len), len);
+        rc = hj_channel_send(socket, hj_buf_copy(data, len));
     hj_handle_unpin(handle);
     return rc;
 }

@@ -13,18 +13,6 @@ static int pin_stream(struct hj_channel **out, hijack_stream *handle)
     return hj_handle_pin((struct hj_object **)out, handle, STREAM);
 }
 
-/* Sends bytes that are encoded already; takes over buf. */
-static int send_encoded(struct hj_channel *stream, struct hj_buf *buf)
-{
-    uint64_t len = buf->len;
-    int rc = hj_channel_reserve(stream, len);
-    if (rc != 0) {
-        hj_buf_unref(buf);
-        return rc;
-    }
-    return hj_channel_post_send(stream, buf, len);
-}
-
 static int send_data(struct hj_channel *stream, struct hj_slice data)
 {
     struct hj_buf *buf = NULL;
@@ -32,7 +20,7 @@ static int send_data(struct hj_channel *stream, struct hj_slice data)
         hj_chunk_encode(&buf, data);
     else
         buf = hj_buf_copy(data.base, data.len);
-    return buf == NULL ? HIJACK_ENOMEM : send_encoded(stream, buf);
+    return hj_channel_send(stream, buf);
 }
 
 int hijack_stream_send(hijack_stream *handle, const char *data, size_t len)
@@ -69,7 +57,7 @@ int hijack_stream_send_sse(hijack_stream *handle, const char *event, size_t even
     struct hj_buf *buf;
     rc = hj_sse_encode(&buf, &sse, hj_wire_is_chunked(stream->wire));
     if (rc == 0)
-        rc = send_encoded(stream, buf);
+        rc = hj_channel_send(stream, buf);
     hj_handle_unpin(handle);
     return rc;
 }
@@ -85,7 +73,7 @@ int hijack_stream_send_comment(hijack_stream *handle, const char *text, size_t l
     struct hj_buf *buf;
     rc = hj_sse_comment_encode(&buf, hj_slice(text, len), hj_wire_is_chunked(stream->wire));
     if (rc == 0)
-        rc = send_encoded(stream, buf);
+        rc = hj_channel_send(stream, buf);
     hj_handle_unpin(handle);
     return rc;
 }

@@ -305,19 +305,32 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
         dispatch_input(loop, conn, rest);
 }
 
+static void retry_stalled(struct hj_loop *loop, struct hj_conn *conn)
+{
+    hj_conn_unstall(loop, conn);
+    if (!hj_conn_is_open(conn))
+        return;
+    if (hj_request_body_is_open(conn))
+        hj_pending_advance(loop, conn);
+    if (conn->kind == HJ_CONN_SOCKET)
+        hj_socket_input_update(loop, conn);
+}
+
 void hj_dispatch_stalled(struct hj_loop *loop)
 {
-    for (uint32_t i = 1; loop->stalled != 0 && i < loop->table.used; ++i) {
-        struct hj_conn *conn = hj_table_at(&loop->table, i);
-        if ((conn->flags & HJ_CONN_STALLED) == 0)
+    /* whoever comes first takes most of the room: the next time begins behind it */
+    const uint32_t used = loop->table.used, start = loop->stalled_cursor < used ? loop->stalled_cursor : 0;
+    bool full = false;
+    for (uint32_t n = 0; loop->stalled != 0 && n < used; ++n) {
+        uint32_t index = start + n < used ? start + n : start + n - used;
+        struct hj_conn *conn = index == 0 ? NULL : hj_table_at(&loop->table, index);
+        if (conn == NULL || (conn->flags & HJ_CONN_STALLED) == 0)
             continue;
-        hj_conn_unstall(loop, conn);
-        if (!hj_conn_is_open(conn))
-            continue;
-        if (hj_request_body_is_open(conn))
-            hj_pending_advance(loop, conn);
-        if (conn->kind == HJ_CONN_SOCKET)
-            hj_socket_input_update(loop, conn);
+        retry_stalled(loop, conn);
+        if (!full && (conn->flags & HJ_CONN_STALLED) != 0) {
+            full = true;
+            loop->stalled_cursor = index + 1;
+        }
     }
 }
 

@@ -70,6 +70,7 @@ struct hj_loop {
     uint8_t next_queue;              /* for assigning connections to queues in turn */
     struct hj_producer *producers;   /* one for each queue, then for each route's queue */
     uint32_t stalled;                /* connections with HJ_CONN_STALLED */
+    uint32_t stalled_cursor;         /* whose turn is first when there is room again */
     struct hj_held_head *held_heads; /* one for each route */
     uint32_t closing;                /* first of the entries to be closed at the end of this turn; 0: none */
     uint32_t *ready;                 /* entries that may have the next request in their input */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -169,12 +170,100 @@ static void test_drain_zero(void **state)
     stopped(f);
 }
 
+/* A server on its own copy of the listening socket, as a new process has it. */
+static hijack_server *take_over(struct fixture *f, int listener)
+{
+    hijack_server *server = NULL;
+    char address[32];
+    int len = snprintf(address, sizeof(address), "fd:%d", dup(listener));
+
+    OK(hijack_server_new(&server, f->queue));
+    OK(hijack_server_set(server, HIJACK_STR("threads"), HIJACK_STR("2")));
+    CHECK(hijack_server_listen(server, address, (size_t)len) > 0);
+    OK(hijack_server_start(server));
+    return server;
+}
+
+/* While clients come, server after server takes the listening socket over, and the one before it drains: each client
+ * gets its answer from one of them. */
+static void test_restart_loses_nothing(void **state)
+{
+    enum {
+        RESTARTS = 20,
+        CLIENTS = 30
+    };
+    struct fixture *f = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CHECK(bind(listener, (struct sockaddr *)&address, len) == 0 && listen(listener, 512) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+    hijack_server *server = take_over(f, listener), *next = NULL;
+    for (int i = 0; i < RESTARTS; i++) {
+        struct client *c[CLIENTS];
+        for (int j = 0; j < CLIENTS; j++) {
+            c[j] = client_connect(ntohs(address.sin_port));
+            ask(c[j], "/");
+            if (j != CLIENTS / 2)
+                continue;
+            next = take_over(f, listener);
+            OK(hijack_server_drain(server, 60000));
+        }
+        for (int j = 0; j < CLIENTS; j++)
+            reply(f, next_request(f), "served");
+        for (int j = 0; j < CLIENTS; j++) {
+            response_expect(c[j], 200, "served");
+            client_close(c[j]);
+        }
+        events_next(&f->events, HIJACK_EVENT_STOPPED, server);
+        hijack_server_free(server);
+        server = next;
+    }
+    OK(hijack_server_stop(server));
+    events_next(&f->events, HIJACK_EVENT_STOPPED, server);
+    hijack_server_free(server);
+    close(listener);
+}
+
+/* What a client has sent when the drain begins is answered, on a new connection and on a kept one; a kept one that is
+ * silent ends, and a new one that is silent may still ask. */
+static void test_what_has_arrived_is_served(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c[40], *silent;
+
+    fixture_start(f);
+    struct client *kept = client_connect(f->port), *idle = client_connect(f->port);
+    for (int i = 0; i < 2; i++) {
+        ask(i == 0 ? kept : idle, "/");
+        reply(f, next_request(f), "first");
+        response_expect(i == 0 ? kept : idle, 200, "first");
+    }
+    silent = client_connect(f->port);
+    for (int i = 0; i < 40; i++) {
+        c[i] = client_connect(f->port);
+        ask(c[i], "/");
+    }
+    ask(kept, "/");
+    OK(hijack_server_drain(f->server, 60000));
+    client_eof(idle);
+    ask(silent, "/");
+    for (int i = 0; i < 42; i++)
+        reply(f, next_request(f), "served");
+    for (int i = 0; i < 40; i++)
+        response_expect(c[i], 200, "served");
+    response_expect(kept, 200, "served");
+    response_expect(silent, 200, "served");
+    stopped(f);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_idle_server),    TEST(test_open_request_finishes),  TEST(test_deadline),
-        TEST(test_members_spread), TEST(test_publish_while_draining), TEST(test_stop_while_draining),
-        TEST(test_drain_zero),
+        TEST(test_idle_server),    TEST(test_open_request_finishes),      TEST(test_deadline),
+        TEST(test_members_spread), TEST(test_publish_while_draining),     TEST(test_stop_while_draining),
+        TEST(test_drain_zero),     TEST(test_what_has_arrived_is_served), TEST(test_restart_loses_nothing),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -102,25 +102,6 @@ static void test_byte_by_byte(void **state)
     byte_by_byte(f, CHUNKED "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nA: b\r\nC: d\r\n\r\n", "a: b\r\nc: d\r\n");
 }
 
-/* Credit may end anywhere in the framing and the trailers: what was looked at already is not looked at twice. */
-static void test_credit_ends_anywhere(void **state)
-{
-    struct fixture *f = *state;
-
-    fixture_option(f, OPT_THREADS, "1");
-    start(f);
-    struct client *c = client_connect(f->port);
-    for (uint64_t credit = 1; credit < 40; credit++) {
-        hijack_request *request = begin(f, c, CHUNKED "5\r\nhello\r\n1;a=b\r\n!\r\n0\r\nX-One: 1\r\nX-Two: 2\r\n\r\n");
-        OK(hijack_request_read(request, credit));
-        OK(hijack_request_read(request, 100));
-        data_is(f, request, "hello!");
-        eof_is(f, request, "x-one: 1\r\nx-two: 2\r\n");
-        reply(f, request, "ok");
-        response_expect(c, 200, "ok");
-    }
-}
-
 static void test_chunked(void **state)
 {
     struct fixture *f = *state;
@@ -346,38 +327,6 @@ static void test_freed_too_early(void **state)
     too_much(f, CHUNKED "7a0000\r\n", 400000, 8000000);
 }
 
-/* Without room in the queue nothing is read, and nothing lost. */
-static void test_queue_full(void **state)
-{
-    struct fixture *f = *state;
-    size_t len = 300000, have = 0;
-    char *body = malloc(len);
-
-    CHECK(body != NULL);
-    for (size_t i = 0; i < len; i++)
-        body[i] = (char)(i * 13 ^ i >> 8);
-    fixture_capacity(f, "2");
-    fixture_option(f, "request_body", "pieces");
-    fixture_option(f, "read_chunk_bytes", "4096");
-    fixture_start(f);
-    struct client *c = client_connect(f->port);
-    hijack_request *request = begin(f, c, LENGTH("300000"));
-    OK(hijack_request_read(request, UINT64_MAX));
-    client_send(c, body, len);
-    stat_wait(f->server, HIJACK_STAT_EVENTS_QUEUED, 2);
-    while (have < len) {
-        CHECK(stat_of(f->server, HIJACK_STAT_EVENTS_QUEUED) <= 3); /* EOF comes with the last DATA */
-        struct event *event = events_only(&f->events, HIJACK_EVENT_DATA, request);
-        CHECK(have + event->len <= len);
-        BYTES(event->data, event->len, body + have, event->len);
-        have += event->len;
-    }
-    eof_is(f, request, "");
-    reply(f, request, "all");
-    response_expect(c, 200, "all");
-    free(body);
-}
-
 /* The client ends in the middle: with credit it is the end of the request, without it HANGUP comes first. */
 static void test_gone(void **state)
 {
@@ -578,14 +527,12 @@ int main(int argc, char **argv)
         TEST(test_byte_by_byte),
         TEST(test_chunked),
         TEST(test_empty),
-        TEST(test_credit_ends_anywhere),
         TEST(test_continue),
         TEST(test_errors),
         TEST(test_answered_early),
         TEST(test_streamed),
         TEST(test_freed_early),
         TEST(test_freed_too_early),
-        TEST(test_queue_full),
         TEST(test_gone),
         TEST(test_bad_chunk),
         TEST(test_bad_chunk_freed),
