@@ -206,6 +206,6 @@ void hj_socket_input_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned 
 void hj_socket_input_linger(struct hj_loop *loop, struct hj_conn *conn)
 {
     /* bounded: the sweep ends it after a while however much the peer sends */
-    if (hj_transport_read(loop, conn, loop->scratch, HJ_SCRATCH_SIZE) < 0)
+    if (hj_transport_discard(loop, conn) < 0)
         hj_conn_close(loop, conn, 0);
 }

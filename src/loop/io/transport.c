@@ -81,6 +81,15 @@ ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data
     return errno == EAGAIN || errno == EINTR ? 0 : reason_of(errno);
 }
 
+int hj_transport_discard(struct hj_loop *loop, struct hj_conn *conn)
+{
+    /* with MSG_TRUNC TCP throws the bytes away without copying them; a unix socket needs a place for them */
+    ssize_t n = recv(conn->fd, loop->scratch, HJ_SCRATCH_SIZE, MSG_DONTWAIT | MSG_TRUNC);
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+        return 0;
+    return n == 0 ? HIJACK_ECLOSED : reason_of(errno);
+}
+
 bool hj_transport_has_unread(const struct hj_conn *conn)
 {
     return conn->transport == HJ_TRANSPORT_PLAIN && hj_socket_has_unread(conn->fd);

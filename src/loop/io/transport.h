@@ -23,6 +23,9 @@ ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj
 /* Reads into data. */
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len);
 
+/* Throws away what has come, some of it: 0, or why nothing comes any more (as a read). PLAIN only. */
+int hj_transport_discard(struct hj_loop *loop, struct hj_conn *conn);
+
 /* Whether bytes wait to be read. */
 bool hj_transport_has_unread(const struct hj_conn *conn);
 
