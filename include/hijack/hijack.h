@@ -326,7 +326,7 @@ enum {
     HIJACK_STAT_CLOSED_SLOW = 15,     /* reset because the backlog was over its limit */
     HIJACK_STAT_CLOSED_ABORTED = 16,  /* aborted by the program, or out of memory */
     HIJACK_STAT_CLOSED_SHUTDOWN = 17, /* closed by drain or stop */
-    HIJACK_STAT_EVENTS_QUEUED = 18,   /* events waiting in this server's queues now */
+    HIJACK_STAT_EVENTS_QUEUED = 18,   /* events waiting in its queues now, except those of routes */
     HIJACK_STAT_BYTES_IN = 19,        /* read from connections */
     HIJACK_STAT_BYTES_OUT = 20,       /* written to connections */
     HIJACK_STAT_BACKLOG_BYTES = 21,   /* waiting for slow peers now */

@@ -29,6 +29,8 @@ struct hj_buf *hj_buf_resize(struct hj_buf *buf, size_t len)
     if (len > UINT32_MAX)
         return NULL;
     struct hj_buf *moved = realloc(buf, sizeof(*buf) + len);
+    if (moved == NULL && len <= buf->len)
+        moved = buf; /* which is large enough */
     if (moved != NULL)
         moved->len = (uint32_t)len;
     return moved;

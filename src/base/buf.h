@@ -17,7 +17,7 @@ struct hj_buf {
 struct hj_buf *hj_buf_new(size_t len);
 struct hj_buf *hj_buf_copy(const char *data, size_t len);
 /* Changes the length of a buffer that nobody else refers to and returns where it is now; what fits stays. NULL, and the
- * buffer as it was, when out of memory or len exceeds UINT32_MAX. */
+ * buffer as it was, when out of memory or len exceeds UINT32_MAX; never for a shorter length. */
 struct hj_buf *hj_buf_resize(struct hj_buf *buf, size_t len);
 struct hj_buf *hj_buf_ref(struct hj_buf *buf);
 void hj_buf_unref(struct hj_buf *buf); /* NULL is a no-op */

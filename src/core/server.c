@@ -158,7 +158,10 @@ static void detach_threads(struct hj_server *server)
 
 static int stop_server(struct hj_server *server)
 {
-    if (atomic_load(&server->state) == HJ_SERVER_NEW)
+    pthread_mutex_lock(&server->lock); /* a start under way comes first: STOPPED waits for it */
+    bool started = atomic_load(&server->state) != HJ_SERVER_NEW;
+    pthread_mutex_unlock(&server->lock);
+    if (!started)
         return HIJACK_ESTATE;
     pthread_mutex_lock(&server->join_lock);
     if (atomic_exchange(&server->threads_left, false)) {

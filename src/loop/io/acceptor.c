@@ -219,11 +219,15 @@ void hj_acceptor_take_rest(struct hj_loop *loop)
         /* those of an inherited socket are the next process' */
         if (loop->acceptors[i].fd == -1 || loop->server->listeners[i].address.kind == HJ_ADDRESS_FD)
             continue;
-        uint64_t before;
-        do {
-            before = hj_worker_stat(&loop->worker, HIJACK_STAT_ACCEPTED);
+        /* at most what the kernel may have kept ready; who comes later is refused */
+        for (uint64_t left = loop->server->options.listen_backlog; left != 0;) {
+            uint64_t before = hj_worker_stat(&loop->worker, HIJACK_STAT_ACCEPTED);
             hj_acceptor_accept(loop, i);
-        } while (hj_worker_stat(&loop->worker, HIJACK_STAT_ACCEPTED) - before == ACCEPT_MAX);
+            uint64_t taken = hj_worker_stat(&loop->worker, HIJACK_STAT_ACCEPTED) - before;
+            if (taken < ACCEPT_MAX)
+                break;
+            left -= taken < left ? taken : left;
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 /* How a connection's bytes travel: decided here alone, by a tag in the connection's entry. Loop thread.
  *
- * Nothing outside loop/io calls send, recv, shutdown or close on a connection. Results are values: a number of bytes, 0
- * for "not now", or a HIJACK_E* that says why the connection is dead (HIJACK_ECLOSED from a read: the peer's graceful
- * end). */
+ * Nothing outside loop/io calls send, recv, shutdown or close on a connection of the table. (Not in the table: the
+ * descriptors of loop/http2, an adopted one that cannot be held, a detached one that nobody polls.) Results are values:
+ * a number of bytes, 0 for "not now", or a HIJACK_E* that says why the connection is dead (HIJACK_ECLOSED from a read:
+ * the peer's graceful end). */
 #ifndef HJ_LOOP_IO_TRANSPORT_H
 #define HJ_LOOP_IO_TRANSPORT_H
 
