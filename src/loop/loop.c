@@ -71,7 +71,9 @@ void *hj_loop_run(void *arg)
 {
     struct hj_loop *loop = arg;
     struct hj_server *server = loop->server;
-    while (!loop->stopping && !hj_drain_done(loop))
+    int rc = loop->opened_rc = hj_http2_open(loop);
+    sem_post(&loop->opened);
+    while (rc == 0 && !loop->stopping && !hj_drain_done(loop))
         turn(loop);
     wind_up(loop);
     if (atomic_fetch_sub(&server->workers_alive, 1) == 1)

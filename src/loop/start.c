@@ -68,6 +68,7 @@ static void free_loop(struct hj_loop *loop)
     hj_buf_unref(loop->continue_head);
     hj_buf_unref(loop->heartbeat[0]);
     hj_buf_unref(loop->heartbeat[1]);
+    sem_destroy(&loop->opened);
     hj_poller_close(&loop->poller);
     hj_mailbox_dispose(&loop->worker.mailbox);
     hj_outbox_dispose(&loop->worker.outbox);
@@ -84,6 +85,7 @@ static int new_loop(struct hj_loop **out, struct hj_server *server, uint32_t ind
     loop->worker.server = server;
     loop->start_ms = loop->now_ms = hj_clock_ms();
     loop->poller.fd = -1;
+    sem_init(&loop->opened, 0, 0);
     *out = loop; /* freed with the server's other loops afterwards */
     int rc = hj_mailbox_open(&loop->worker.mailbox);
     if (rc == 0)
@@ -127,7 +129,7 @@ static void reserve_descriptors(const struct hj_server *server, int fd)
     hj_descriptors_reserve(fd, count);
 }
 
-/* The program's signals are the program's threads' business. */
+/* The program's signals are the program's threads' business. Returns when the thread has what it needs. */
 static int start_thread(struct hj_loop *loop)
 {
     sigset_t all, before;
@@ -136,10 +138,15 @@ static int start_thread(struct hj_loop *loop)
     hj_object_ref(&loop->server->object); /* the thread's */
     int error = pthread_create(&loop->worker.thread, NULL, hj_loop_run, loop);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0)
-        return 0;
-    hj_object_unref(&loop->server->object);
-    return HIJACK_ELIMIT;
+    if (error != 0) {
+        hj_object_unref(&loop->server->object);
+        return HIJACK_ELIMIT;
+    }
+    while (sem_wait(&loop->opened) != 0)
+        ; /* a signal of the program */
+    if (loop->opened_rc != 0)
+        pthread_join(loop->worker.thread, NULL);
+    return loop->opened_rc;
 }
 
 /* Ends the threads of the first `count` loops again. */

@@ -3,6 +3,7 @@
 #define HJ_LOOP_STATE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,11 +53,13 @@ struct hj_producer {
 struct hj_loop {
     struct hj_worker worker;  /* what core sees; first */
     struct hj_server *server; /* owns the loop; the thread holds a reference */
+    sem_t opened;             /* posted once: the thread has made what it must make itself */
+    int opened_rc;            /* 0 or why it could not; before that post the thread's, then the start's */
     /* all that follows is the loop thread's alone */
     struct hj_poller poller;
     struct hj_table table;
     struct hj_member_table members;
-    struct hj_http2 *http2;    /* NULL until the first HTTP/2 connection */
+    struct hj_http2 *http2;    /* NULL without option http2 */
     uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
     uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
     uint32_t sweep_every_ms;

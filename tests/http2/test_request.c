@@ -3,6 +3,8 @@
  * HTTP/2 with prior knowledge: requests, from the preface to the answer, on a listener that also serves HTTP/1.
  */
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "h2client.h"
 #include "support/exchange.h"
@@ -220,6 +222,32 @@ static void test_broken_at_once(void **state)
     h2_close(c);
 }
 
+/* libh2o ends the process when it finds no descriptor for its loop: it has them before there is a connection. */
+static void test_no_descriptor_left(void **state)
+{
+    struct fixture *f = setup(state);
+    static const char text[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                               "\0\0\0\4\0\0\0\0\0";
+    struct rlimit before, low;
+    int taken[512], count = 0, fd;
+
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 1);
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    low = before;
+    low.rlim_cur = 512;
+    CHECK(setrlimit(RLIMIT_NOFILE, &low) == 0);
+    while ((fd = dup(c->fd)) != -1)
+        taken[count++] = fd;
+    client_send(c, text, sizeof(text) - 1);
+    client_want(c, 9);
+    CHECK(c->buf[3] == 4); /* SETTINGS */
+    while (count != 0)
+        close(taken[--count]);
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+}
+
 static void test_off(void **state)
 {
     struct fixture *f = *state;
@@ -347,17 +375,10 @@ static void test_not_over_http2(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_request),
-        TEST(test_date_and_head),
-        TEST(test_table_size),
-        TEST(test_long_head),
-        TEST(test_request_after_idling),
-        TEST(test_preface),
-        TEST(test_broken_at_once),
-        TEST(test_off),
-        TEST(test_bodies),
-        TEST(test_body_in_pieces),
-        TEST(test_refused),
+        TEST(test_request),        TEST(test_date_and_head),        TEST(test_table_size),
+        TEST(test_long_head),      TEST(test_request_after_idling), TEST(test_preface),
+        TEST(test_broken_at_once), TEST(test_no_descriptor_left),   TEST(test_off),
+        TEST(test_bodies),         TEST(test_body_in_pieces),       TEST(test_refused),
         TEST(test_not_over_http2),
     };
     return RUN_TESTS(tests, argc, argv);

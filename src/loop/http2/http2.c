@@ -69,14 +69,15 @@ static void free_http2(struct hj_loop *loop)
     loop->http2 = NULL;
 }
 
-/* At the first connection of a loop. False where there is no memory or no descriptor for it. */
-static bool open_once(struct hj_loop *loop)
+int hj_http2_open(struct hj_loop *loop)
 {
-    if (loop->http2 != NULL)
-        return true;
-    struct hj_http2 *http2 = hj_compat_has_descriptors(loop->poller.fd) ? calloc(1, sizeof(*http2)) : NULL;
+    if (loop->server->options.http2 != HJ_SWITCH_ON)
+        return 0;
+    if (!hj_compat_has_descriptors(loop->poller.fd))
+        return HIJACK_ELIMIT;
+    struct hj_http2 *http2 = calloc(1, sizeof(*http2));
     if (http2 == NULL)
-        return false;
+        return HIJACK_ENOMEM;
     http2->owner = loop;
     loop->http2 = http2;
     hj_compat_keep_bodies_in_memory();
@@ -86,17 +87,13 @@ static bool open_once(struct hj_loop *loop)
     http2->accept = (h2o_accept_ctx_t){.ctx = &http2->context, .hosts = http2->config.hosts};
     http2->epoll_fd = hj_compat_epoll_fd(http2->loop, loop->poller.fd);
     if (http2->epoll_fd != -1 && hj_poller_add(&loop->poller, http2->epoll_fd, HJ_POLL_IN, HJ_POLL_DATA_HTTP2))
-        return true;
+        return 0;
     free_http2(loop);
-    return false;
+    return HIJACK_ELIMIT;
 }
 
 void hj_http2_begin(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if (!open_once(loop)) {
-        hj_conn_close(loop, conn, HIJACK_ENOMEM);
-        return;
-    }
     int fd = hj_transport_export(loop, conn);
     /* the entry ends, and the connection goes on, counted as before */
     atomic_fetch_add(&loop->server->connections, 1);

@@ -1,8 +1,9 @@
 /* HTTP/2 in clear, by libh2o: connections that begin with its preface. Loop thread.
  *
  * The connection itself is no table entry; each of its requests is one, without a descriptor, and goes the way of every
- * other request (docs/internals/http2.md). libh2o's loop is made at the first such connection. What here includes h2o.h
- * does not leave this folder; without HIJACK_HTTP2 only this header is compiled. */
+ * other request (docs/internals/http2.md). libh2o's loop is made before ours accepts: libh2o ends the process when it
+ * finds no descriptor for it. What here includes h2o.h does not leave this folder; without HIJACK_HTTP2 only this
+ * header is compiled. */
 #ifndef HJ_LOOP_HTTP2_HTTP2_H
 #define HJ_LOOP_HTTP2_HTTP2_H
 
@@ -11,6 +12,9 @@
 #include "loop/conn.h"
 
 #if HIJACK_HTTP2
+
+/* Makes libh2o's loop if the option http2 is on. 0, HIJACK_ENOMEM or HIJACK_ELIMIT. */
+int hj_http2_open(struct hj_loop *loop);
 
 /* Takes over the descriptor of a PREFACE connection, and what is in its input; the entry is marked to be closed. */
 void hj_http2_begin(struct hj_loop *loop, struct hj_conn *conn);
@@ -43,6 +47,12 @@ void hj_http2_drain(struct hj_loop *loop);
 void hj_http2_close(struct hj_loop *loop);
 
 #else /* the option http2 cannot be set, so that no such connection comes to be */
+
+static inline int hj_http2_open(struct hj_loop *loop)
+{
+    (void)loop;
+    return 0;
+}
 
 static inline void hj_http2_begin(struct hj_loop *loop, struct hj_conn *conn)
 {
