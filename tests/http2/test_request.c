@@ -170,6 +170,37 @@ static void test_request_after_idling(void **state)
     CHECK(stat_of(f->server, HIJACK_STAT_REQUESTS) == 2);
 }
 
+/* A connection on which a request is coming in is not idle, and gives way to nobody; afterwards it does. */
+static void test_upload_does_not_give_way(void **state)
+{
+    struct fixture *f = setup(state);
+    static const char first[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                "\0\0\0\4\0\0\0\0\0"
+                                "\0\0\xb\1\5\0\0\0\1" HEAD_OF("HEAD");
+    static const char second[] = "\0\0\xb\1\4\0\0\0\3" HEAD_OF("POST");
+    static const char body[] = "\0\0\5\0\1\0\0\0\3hello";
+
+    fixture_option(f, OPT_THREADS, "1");
+    fixture_option(f, OPT_MAX_CONNECTIONS, "1");
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_send(c, first, sizeof(first) - 1);
+    reply(f, next_request(f), "");
+    client_send(c, second, sizeof(second) - 1);
+    client_send(c, "\0\0\x8\6\0\0\0\0\0pingpong", 17);
+    client_until(c, "pingpong"); /* the head was looked at */
+    struct client *other = client_connect(f->port);
+    ask(other, "/");
+    uint64_t before = clock_ms(); /* it looks for one that can go every 50 ms */
+    while (clock_ms() - before < 500)
+        clock_tick();
+    client_send(c, body, sizeof(body) - 1);
+    reply(f, next_request(f), "");
+    reply(f, next_request(f), "other");
+    response_expect(other, 200, "other");
+    client_until_end(c);
+}
+
 /* The preface may come in any pieces; what only begins like it is HTTP/1. */
 static void test_preface(void **state)
 {
@@ -375,10 +406,19 @@ static void test_not_over_http2(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_request),        TEST(test_date_and_head),        TEST(test_table_size),
-        TEST(test_long_head),      TEST(test_request_after_idling), TEST(test_preface),
-        TEST(test_broken_at_once), TEST(test_no_descriptor_left),   TEST(test_off),
-        TEST(test_bodies),         TEST(test_body_in_pieces),       TEST(test_refused),
+        TEST(test_request),
+        TEST(test_date_and_head),
+        TEST(test_table_size),
+        TEST(test_long_head),
+        TEST(test_request_after_idling),
+        TEST(test_preface),
+        TEST(test_broken_at_once),
+        TEST(test_no_descriptor_left),
+        TEST(test_upload_does_not_give_way),
+        TEST(test_off),
+        TEST(test_bodies),
+        TEST(test_body_in_pieces),
+        TEST(test_refused),
         TEST(test_not_over_http2),
     };
     return RUN_TESTS(tests, argc, argv);

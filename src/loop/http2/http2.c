@@ -184,7 +184,7 @@ void hj_http2_sweep(struct hj_loop *loop)
 void hj_http2_make_room(struct hj_loop *loop)
 {
     struct hj_session *session = loop->http2 == NULL ? NULL : loop->http2->sessions;
-    while (session != NULL && (session->streams != NULL || !session->requested || session->ending))
+    while (session != NULL && (hj_session_is_busy(session) || !session->requested || session->ending))
         session = session->next;
     if (session != NULL)
         hj_session_end(session, -H2O_HTTP2_ERROR_NONE, 0);

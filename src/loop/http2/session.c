@@ -124,7 +124,7 @@ static bool filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, con
     case FRAME_DATA:
         return frame->stream_id != 0 && is_too_long(session, conn, frame);
     case FRAME_HEADERS:
-        if (session->streams == NULL && conn->num_streams.pull.open == 0)
+        if (!hj_session_is_busy(session))
             session->idle_ms = hj_loop_time(session->loop); /* the time of this request, not the idle one's rest */
         session->requested = true;
         return false;
@@ -252,6 +252,11 @@ void hj_session_open(struct hj_http2 *http2, const struct hj_conn *entry, int fd
     session->inner = conn->_read_expect;
     conn->_read_expect = read_preface;
     feed(session, data, len);
+}
+
+bool hj_session_is_busy(const struct hj_session *session)
+{
+    return session->streams != NULL || conn_of(session)->num_streams.pull.open != 0;
 }
 
 void hj_session_go_away(struct hj_session *session)

@@ -7,6 +7,9 @@
 /* Takes over fd, the descriptor of entry, with the bytes that were read from it. */
 void hj_session_open(struct hj_http2 *http2, const struct hj_conn *entry, int fd, const char *data, size_t len);
 
+/* Whether a request is coming in, or has not been answered to its end. */
+bool hj_session_is_busy(const struct hj_session *session);
+
 /* Tells the peer that no new requests are wanted. */
 void hj_session_go_away(struct hj_session *session);
 
