@@ -244,7 +244,9 @@ class BodyTest < HijackTest
     servers = { '404' => [{}, nil], '503' => [{ workers: 1, capacity: 1 }, ->(_) { busy.pop }] }
     servers.each do |status, (options, handler)|
       port = serve(request_body: :pieces, **options, &handler)
-      2.times { ask(port) } # one at work, one that waits
+      ask(port)
+      eventually('a handler at work') { busy.num_waiting == 1 } if handler
+      ask(port) # waits
       eventually('requests') { @server.stats[:requests] == 2 }
       client = ask(port, '/', { 'Content-Length' => 6 }, method: 'POST')
       read_until(client, " #{status} ")
