@@ -1,4 +1,5 @@
-/* The public functions of a server, except its configuration (configure.c) and its start (loop/start.c). Any thread. */
+/* The public functions of a server, except its configuration (configure.c), its start (loop/start.c) and adopting
+ * (adopt.c). Any thread. */
 #include "core/server.h"
 
 #include <stdlib.h>
@@ -9,9 +10,7 @@
 #include "base/handle.h"
 #include "base/os/socket.h"
 #include "core/broadcaster.h"
-#include "core/channel.h"
 #include "core/listener.h"
-#include "core/request.h"
 #include "core/worker.h"
 
 #define SERVER (1u << HJ_KIND_SERVER)
@@ -259,116 +258,4 @@ int hj_server_check_adopting(struct hj_server *server, int fd)
     if (atomic_load(&server->connections) >= server->connection_limit)
         return HIJACK_ELIMIT;
     return hj_socket_is_connected(fd) ? 0 : HIJACK_ENOTSOCK;
-}
-
-static int adopt_socket(struct hj_channel **out, struct hj_server *server, int fd, struct hj_slice unread)
-{
-    if (server->queue_count == 0)
-        return HIJACK_ESTATE;
-    int rc = hj_server_check_adopting(server, fd);
-    if (rc != 0)
-        return rc;
-    struct hj_channel *channel;
-    uint64_t user_data = atomic_load(&server->object.user_data);
-    if ((rc = hj_channel_new(&channel, HJ_KIND_SOCKET, hj_server_next_worker(server), server->queues[0], user_data)) !=
-        0)
-        return rc;
-    struct hj_command *command = hj_command_new(HJ_OP_ADOPT, &channel->object, NULL);
-    if (command != NULL && unread.len != 0)
-        command->buf = hj_buf_copy(unread.base, unread.len);
-    if (command == NULL || (unread.len != 0 && command->buf == NULL)) {
-        rc = HIJACK_ENOMEM;
-    } else {
-        command->fd = fd;
-        rc = hj_worker_post(channel->worker, command) ? 0 : HIJACK_ESHUTDOWN;
-    }
-    if (rc != 0) {
-        if (command != NULL)
-            hj_command_free(command);
-        hj_channel_discard(channel);
-        return rc;
-    }
-    *out = channel;
-    return 0;
-}
-
-int hijack_server_adopt(hijack_socket **out, hijack_server *handle, int fd, const char *unread, size_t unread_len)
-{
-    struct hj_server *server;
-    struct hj_channel *channel;
-    if (out == NULL || (unread == NULL && unread_len != 0))
-        return HIJACK_EINVAL;
-    int rc = hj_server_pin(&server, handle);
-    if (rc != 0)
-        return rc;
-    rc = adopt_socket(&channel, server, fd, hj_slice(unread, unread_len));
-    if (rc == 0)
-        hj_channel_give(out, channel);
-    hj_handle_unpin(handle);
-    return rc;
-}
-
-/* A request with this head, which is not read from a connection of ours. */
-static int make_adopted_request(struct hj_request **out, struct hj_server *server, int fd, struct hj_slice text)
-{
-    struct hj_head head;
-    char peer[HJ_ADDRESS_TEXT_SIZE];
-    if (server->queue_count == 0)
-        return HIJACK_ESTATE;
-    int rc = hj_server_check_adopting(server, fd);
-    if (rc != 0)
-        return rc;
-    int n = hj_head_parse(&head, text.base, text.len, 0, text.len + 1);
-    if (n <= 0 || (size_t)n != text.len)
-        return HIJACK_EHEADER;
-    head.keep_alive = false;
-    return hj_request_new(out, server, hj_server_next_worker(server), server->queues[0], &head,
-                          hj_address_of_peer(peer, sizeof(peer), fd), 0);
-}
-
-static int adopt_request(struct hj_request **out, struct hj_server *server, int fd, struct hj_slice head,
-                         struct hj_slice unread)
-{
-    struct hj_request *request;
-    int rc = make_adopted_request(&request, server, fd, head);
-    if (rc != 0)
-        return rc;
-    request->delivered = true; /* the program has it without an event */
-    struct hj_command *command = hj_command_new(HJ_OP_ADOPT_REQUEST, &request->object, NULL);
-    if (command != NULL && unread.len != 0)
-        command->buf = hj_buf_copy(unread.base, unread.len);
-    if (command == NULL || (unread.len != 0 && command->buf == NULL)) {
-        rc = HIJACK_ENOMEM;
-    } else {
-        command->fd = fd;
-        rc = hj_worker_post(request->worker, command) ? 0 : HIJACK_ESHUTDOWN;
-    }
-    if (rc != 0) {
-        if (command != NULL)
-            hj_command_free(command);
-        hj_handle_discard(request->object.handle);
-        hj_object_unref(&request->object);
-        return rc;
-    }
-    *out = request;
-    return 0;
-}
-
-int hijack_server_adopt_request(hijack_request **out, hijack_server *handle, int fd, const char *head, size_t head_len,
-                                const char *unread, size_t unread_len)
-{
-    struct hj_server *server;
-    struct hj_request *request;
-    if (out == NULL || head == NULL || (unread == NULL && unread_len != 0))
-        return HIJACK_EINVAL;
-    int rc = hj_server_pin(&server, handle);
-    if (rc != 0)
-        return rc;
-    rc = adopt_request(&request, server, fd, hj_slice(head, head_len), hj_slice(unread, unread_len));
-    if (rc == 0) {
-        *out = request->object.handle;
-        hj_object_unref(&request->object);
-    }
-    hj_handle_unpin(handle);
-    return rc;
 }
