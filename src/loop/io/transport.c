@@ -11,6 +11,9 @@
 #include "core/address.h"
 #include "loop/http2/stream.h"
 
+/* Of bytes that nobody wants: little, so that a peer that pours delays nobody. */
+#define DISCARD_AT_ONCE 16384
+
 static int reason_of(int error)
 {
     switch (error) {
@@ -84,7 +87,7 @@ ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data
 int hj_transport_discard(struct hj_loop *loop, struct hj_conn *conn)
 {
     /* with MSG_TRUNC TCP throws the bytes away without copying them; a unix socket needs a place for them */
-    ssize_t n = recv(conn->fd, loop->scratch, HJ_SCRATCH_SIZE, MSG_DONTWAIT | MSG_TRUNC);
+    ssize_t n = recv(conn->fd, loop->scratch, DISCARD_AT_ONCE, MSG_DONTWAIT | MSG_TRUNC);
     if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
         return 0;
     return n == 0 ? HIJACK_ECLOSED : reason_of(errno);
