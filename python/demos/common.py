@@ -45,8 +45,8 @@ def stop() -> None:
 
 def interrupt(number: int, frame: Optional[FrameType]) -> None:
     """Ends the program, once: a second signal must not break off its end. It stays the handler all the time, since
-    Python complains of signals that come while their handler is being changed to ignore them; and signals are blocked
-    from here on, since Python takes all handlers back while it ends."""
+    Python complains of signals that come while their handler is being changed to ignore them; so they are blocked in
+    this thread first, and ignored at the end of run(), since Python takes all handlers back while it ends."""
     global interrupted
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     if not interrupted:
@@ -77,3 +77,6 @@ def run(main: Callable[[], object]) -> None:
         pass
     except HijackError as error:
         sys.exit(str(error))
+    finally:
+        for number in SIGNALS:  # a thread that has been joined may still be on its way out, with signals not blocked
+            signal.signal(number, signal.SIG_IGN)

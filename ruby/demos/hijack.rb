@@ -53,7 +53,8 @@ end
 def detach(socket)
   io, _unread = socket.detach
   io.write HEAD, "Written with write(2).\n"
-  io.close
+ensure
+  io&.close
 end
 
 def answer(request)
