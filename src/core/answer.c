@@ -31,12 +31,13 @@ static bool claim_answer(struct hj_request *request, enum hj_answer how)
 static int answer(struct hj_request *request, struct hj_command *command)
 {
     int rc;
-    if (atomic_load(&request->gone) && atomic_load(&request->answer) == HJ_ANSWER_OPEN)
-        rc = HIJACK_ECLOSED;
-    else if (!claim_answer(request, HJ_ANSWER_TAKEN))
-        rc = HIJACK_ESTATE;
-    else
+    /* Another thread may free the handle at CLOSED while this one answers: what it is told is that the client left. */
+    if (!atomic_load(&request->gone) && claim_answer(request, HJ_ANSWER_TAKEN))
         rc = hj_worker_post(request->worker, command) ? 0 : HIJACK_ECLOSED;
+    else if (atomic_load(&request->gone) && atomic_load(&request->answer) != HJ_ANSWER_TAKEN)
+        rc = HIJACK_ECLOSED;
+    else
+        rc = HIJACK_ESTATE;
     if (rc != 0)
         hj_command_free(command);
     return rc;
