@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 #define POST(path) "POST " path " HTTP/1.1\r\nHost: x\r\n"
@@ -18,6 +19,8 @@ static void play_creation(struct run *run)
     hijack_queue *first = f->queue, *queue = NULL, *more = NULL, *unused = NULL;
     hijack_server *server = NULL;
     hijack_broadcaster *room = NULL;
+    char name[64]; /* of this process alone: other fault tests run at the same time */
+    int name_len = snprintf(name, sizeof name, "unix:@hijack-fault-test-%ld", (long)getpid());
 
     run_arm(run);
     DO(run, hijack_queue_new(&queue));
@@ -31,7 +34,7 @@ static void play_creation(struct run *run)
     DO(run, hijack_server_set(server, LIT(OPT_THREADS), LIT("2")));
     DO(run, f->port = hijack_server_listen(server, LIT("127.0.0.1:0")));
     DO(run, hijack_server_listen(server, LIT("127.0.0.1:0")));
-    DO(run, hijack_server_listen(server, LIT("unix:@hijack-fault-test")));
+    DO(run, hijack_server_listen(server, name, (size_t)name_len));
     DO(run, hijack_queue_new(&more));
     DO(run, hijack_server_route(server, LIT("/more"), more));
     DO(run, hijack_server_route_set(server, LIT("/up/*"), LIT("request_body"), LIT("pieces")));
