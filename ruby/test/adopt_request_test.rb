@@ -2,11 +2,12 @@
 
 require_relative 'support'
 require 'rack'
-require 'puma'
-require 'puma/server'
+require_relative 'puma_here'
 
 # Requests that another server has read.
 class AdoptRequestTest < HijackTest
+  include PumaHere
+
   def setup
     super
     @server = new_server
@@ -161,19 +162,6 @@ class AdoptRequestTest < HijackTest
     assert_equal '', within { theirs.read }
   end
 
-  # Puma in this process with middleware of an everyday kind.
-  def puma(app)
-    new = defined?(Puma::LogWriter) # Puma 6
-    log = (new ? Puma::LogWriter : Puma::Events).strings
-    server = Puma::Server.new(app, new ? nil : log, min_threads: 1, max_threads: 2, log_writer: log)
-    port = server.add_tcp_listener('127.0.0.1', 0).addr[1]
-    server.run
-    yield port
-    assert_empty log.stderr.string
-  ensure
-    server&.stop(true)
-  end
-
   def test_from_puma
     clients = @server.broadcaster
     app = lambda do |env|
@@ -184,7 +172,7 @@ class AdoptRequestTest < HijackTest
       request.path == '/hold' ? request.hold(clients) : request.respond(200, "#{request.target} #{body}")
       [-1, {}, []]
     end
-    puma(app) do |port|
+    puma(app) do |port, _|
       response = get(port, '/x?y=%20z', method: 'POST', body: 'abc')
       assert_equal ['/x?y=%20z abc', 'demo', 'session=abc', 'text/html'],
                    [response.body, *response.headers.values_at('x-app', 'set-cookie', 'content-type')]

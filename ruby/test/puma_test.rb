@@ -1,11 +1,12 @@
 # frozen_string_literal: true
 
 require_relative 'crowd'
-require 'puma'
-require 'puma/server'
+require_relative 'puma_here'
 
 # Connections that an unchanged Puma has accepted.
 class PumaTest < HijackTest
+  include PumaHere
+
   DEMO = File.expand_path('../demos/puma', __dir__)
   COUNT = 5000
 
@@ -67,19 +68,6 @@ class PumaTest < HijackTest
       answer = crowd.tell("sequence 'id: ' #{first} #{last} 30")
       assert answer['ok'], answer.inspect
     end
-  end
-
-  # Puma in this process, so that its objects can be counted.
-  def puma(app)
-    new = defined?(Puma::LogWriter) # Puma 6
-    log = (new ? Puma::LogWriter : Puma::Events).strings
-    server = Puma::Server.new(app, new ? nil : log, min_threads: 1, max_threads: 2, log_writer: log)
-    port = server.add_tcp_listener('127.0.0.1', 0).addr[1]
-    server.run
-    yield port, server
-    assert_empty log.stderr.string
-  ensure
-    server&.stop(true)
   end
 
   def objects

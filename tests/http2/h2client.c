@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "support/fixture.h"
+
 struct h2client {
     int fd;
     int ended, goaway;
@@ -117,6 +119,13 @@ static nghttp2_session *new_session(struct h2client *client, uint32_t table_size
     nghttp2_session_callbacks_del(callbacks);
     CHECK(nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, &table, table_size != 4096) == 0);
     return session;
+}
+
+struct fixture *h2_fixture(void **state)
+{
+    struct fixture *f = *state;
+    fixture_option(f, "http2", "on");
+    return f;
 }
 
 struct h2client *h2_connect(int port)

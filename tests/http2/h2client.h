@@ -10,10 +10,18 @@
 
 #include "check.h"
 
+struct fixture;
 struct h2client;
 
 enum {
     H2_STREAMS = 128 /* that one client remembers */
+};
+
+/* Error codes, RFC 9113 section 7. */
+enum {
+    H2_PROTOCOL = 1,
+    H2_CANCEL = 8,
+    H2_CALM = 11
 };
 
 struct h2stream {
@@ -27,6 +35,8 @@ struct h2stream {
     uint32_t error; /* of RST_STREAM; 0 for an orderly end */
 };
 
+/* The fixture of a test, its server with HTTP/2. */
+struct fixture *h2_fixture(void **state);
 struct h2client *h2_connect(int port);
 /* One that keeps a table of so many bytes for header fields (SETTINGS_HEADER_TABLE_SIZE). */
 struct h2client *h2_connect_table(int port, uint32_t table_size);

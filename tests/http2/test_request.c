@@ -9,21 +9,9 @@
 #include "h2client.h"
 #include "support/exchange.h"
 
-#define H2_CANCEL 8
-#define H2_CALM 11
-#define H2_PROTOCOL 1
-
-/* A fixture with HTTP/2. */
-static struct fixture *setup(void **state)
-{
-    struct fixture *f = *state;
-    fixture_option(f, "http2", "on");
-    return f;
-}
-
 static void test_request(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     const char *text;
     size_t len;
 
@@ -61,7 +49,7 @@ static void test_request(void **state)
 
 static void test_date_and_head(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
 
     fixture_start(f);
     struct h2client *c = h2_connect(f->port);
@@ -86,7 +74,7 @@ static void test_date_and_head(void **state)
 /* A client without a table for header fields, and one with a small one. */
 static void test_table_size(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
 
     fixture_start(f);
     for (uint32_t size = 0; size <= 100; size += 100) {
@@ -108,7 +96,7 @@ static void test_table_size(void **state)
 /* A head of more than one frame, of which the first is full, for a client without a table. */
 static void test_long_head(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     static char headers[20][1000];
 
     for (int i = 0; i < 20; i++) {
@@ -138,7 +126,7 @@ static void test_long_head(void **state)
 /* The time of a request counts from its head, also on a connection that was idle for most of its own time. */
 static void test_request_after_idling(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     const unsigned limit = 1000;
     static const char first[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                                 "\0\0\0\4\0\0\0\0\0"
@@ -173,7 +161,7 @@ static void test_request_after_idling(void **state)
 /* A connection on which a request is coming in is not idle, and gives way to nobody; afterwards it does. */
 static void test_upload_does_not_give_way(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     static const char first[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                                 "\0\0\0\4\0\0\0\0\0"
                                 "\0\0\xb\1\5\0\0\0\1" HEAD_OF("HEAD");
@@ -204,7 +192,7 @@ static void test_upload_does_not_give_way(void **state)
 /* The preface may come in any pieces; what only begins like it is HTTP/1. */
 static void test_preface(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     static const char settings[] = "\0\0\0\4\0\0\0\0\0";
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -233,7 +221,7 @@ static void test_preface(void **state)
  * libh2o's loop. (Its code is not instrumented: AddressSanitizer fills freed memory, so that using it is noticed.) */
 static void test_broken_at_once(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     static const char text[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                                "\0\0\0\4\0\0\0\0\0"
                                "\0\0\1\4\0\0\0\0\0x"; /* SETTINGS of one byte */
@@ -256,7 +244,7 @@ static void test_broken_at_once(void **state)
 /* libh2o ends the process when it finds no descriptor for its loop: it has them before there is a connection. */
 static void test_no_descriptor_left(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     static const char text[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                                "\0\0\0\4\0\0\0\0\0";
     struct rlimit before, low;
@@ -292,7 +280,7 @@ static void test_off(void **state)
 
 static void test_bodies(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     size_t len = 300000;
     char *body = malloc(len + 1);
     const char *got;
@@ -329,7 +317,7 @@ static void test_bodies(void **state)
 
 static void test_body_in_pieces(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
 
     fixture_option(f, "request_body", "pieces");
     fixture_start(f);
@@ -353,7 +341,7 @@ static void test_body_in_pieces(void **state)
 /* What HTTP/1 refuses is refused, and what HTTP/2 calls malformed is reset. */
 static void test_refused(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     char many[20000] = "";
 
     fixture_start(f);
@@ -384,7 +372,7 @@ static void test_refused(void **state)
 
 static void test_not_over_http2(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     hijack_socket *socket = NULL;
 
     hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);

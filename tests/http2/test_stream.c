@@ -7,21 +7,9 @@
 #include "h2client.h"
 #include "support/exchange.h"
 
-#define H2_CANCEL 8
-#define H2_CALM 11
-#define H2_PROTOCOL 1
-
-/* A fixture with HTTP/2. */
-static struct fixture *setup(void **state)
-{
-    struct fixture *f = *state;
-    fixture_option(f, "http2", "on");
-    return f;
-}
-
 static void test_stream(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     hijack_stream *stream = NULL;
 
     fixture_start(f);
@@ -67,7 +55,7 @@ static void test_stream(void **state)
 
 static void test_client_leaves(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
 
     fixture_start(f);
     struct h2client *c = h2_connect(f->port);
@@ -102,7 +90,7 @@ static void test_client_leaves(void **state)
 /* One stream of a connection that is not read holds up neither the others nor the program. */
 static void test_flow_control(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     size_t len = 1000000;
     char *big = malloc(len + 1);
 
@@ -149,7 +137,7 @@ static void test_flow_control(void **state)
 
 static void test_fanout(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     struct h2client *c[10];
     struct h2stream *s[10][10];
 
@@ -193,7 +181,7 @@ static void test_fanout(void **state)
 /* A member that does not read is dropped by the broadcaster's policy; the others of its connection are not. */
 static void test_slow_member(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     char text[4001];
 
     memset(text, 'y', 4000);
@@ -220,7 +208,7 @@ static void test_slow_member(void **state)
 
 static void test_heartbeat_and_deadlines(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
 
     fixture_option(f, OPT_HEARTBEAT, "50");
     fixture_option(f, OPT_HEAD_TIMEOUT, "200");
@@ -245,7 +233,7 @@ static void test_heartbeat_and_deadlines(void **state)
 
 static void test_drain(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
 
     fixture_start(f);
     struct h2client *idle = h2_connect(f->port), *c = h2_connect(f->port);
@@ -269,7 +257,7 @@ static void test_drain(void **state)
 
 static void test_stop(void **state)
 {
-    struct fixture *f = setup(state);
+    struct fixture *f = h2_fixture(state);
     struct h2client *c[10];
     struct h2stream *s[10][20];
     size_t len = 1000000;

@@ -28,17 +28,19 @@ static int reason_of(int error)
     }
 }
 
+/* What a failed send means: 0, the socket takes it later, or why the connection is over. */
+static ssize_t unsent(int error)
+{
+    return error == EAGAIN || error == ENOBUFS ? 0 : reason_of(error);
+}
+
 ssize_t hj_transport_write_fd(int fd, const char *data, size_t len)
 {
-    for (;;) {
-        ssize_t n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0)
-            return n;
-        if (errno == EAGAIN || errno == ENOBUFS)
-            return 0;
-        if (errno != EINTR)
-            return reason_of(errno);
-    }
+    ssize_t n;
+    do
+        n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n == -1 && errno == EINTR);
+    return n >= 0 ? n : unsent(errno);
 }
 
 static ssize_t write_plain(int fd, struct hj_buf *const *bufs, int count, size_t offset)
@@ -49,15 +51,11 @@ static ssize_t write_plain(int fd, struct hj_buf *const *bufs, int count, size_t
     iov[0].iov_base = bufs[0]->data + offset;
     iov[0].iov_len -= offset;
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-    for (;;) {
-        ssize_t n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0)
-            return n;
-        if (errno == EAGAIN || errno == ENOBUFS)
-            return 0;
-        if (errno != EINTR)
-            return reason_of(errno);
-    }
+    ssize_t n;
+    do
+        n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n == -1 && errno == EINTR);
+    return n >= 0 ? n : unsent(errno);
 }
 
 ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
