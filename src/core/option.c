@@ -20,10 +20,13 @@
            "connections the kernel keeps ready for accepting; it has a limit of its own (net.core.somaxconn)")         \
     NUMBER(server, max_connections, int, 0, 16777216, 0,                                                               \
            "connections at once; 0: as many as the descriptor limit (ulimit -n) has room for")                         \
+    NUMBER(server, requests_per_connection, int, 0, 1000000000, 1000,                                                  \
+           "requests that a connection of HTTP/1 serves; the answer to the last one has Connection: close; 0: no "     \
+           "limit")                                                                                                    \
     NUMBER(server, max_head_bytes, size, 1024, 12288, 12288, "longest request head; over it 431, or 414")              \
     NUMBER(server, max_body_bytes, size, 0, 1099511627776, 1048576, "longest request body; over it 413")               \
     NUMBER(server, head_timeout_ms, int, 1, 86400000, 10000,                                                           \
-           "time a new connection has for its first complete request head")                                            \
+           "time a new connection has for its first request head, and a later head from its first byte on")            \
     NUMBER(server, request_timeout_ms, int, 1, 86400000, 30000,                                                        \
            "time for a whole request with its body, and for the wait between two requests of a connection")            \
     NUMBER(server, idle_timeout_ms, int, 0, 86400000, 0,                                                               \

@@ -14,6 +14,7 @@ void hj_closing_run(struct hj_loop *loop)
         hj_conn_leave(loop, conn, reason);
         bool is_connection = conn->transport == HJ_TRANSPORT_PLAIN;
         hj_transport_close(loop, conn, reason);
+        hj_numbers_set(&loop->requests, conn->index, 0);
         hj_conn_forget(loop, conn);
         if (is_connection)
             hj_acceptor_connection_closed(loop);

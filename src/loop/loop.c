@@ -65,6 +65,7 @@ static void wind_up(struct hj_loop *loop)
     hj_poller_close(&loop->poller);
     hj_table_dispose(&loop->table);
     hj_member_table_dispose(&loop->members);
+    hj_numbers_dispose(&loop->requests);
 }
 
 void *hj_loop_run(void *arg)

@@ -17,6 +17,7 @@
 #include "core/server.h"
 #include "core/worker.h"
 #include "loop/delivery.h"
+#include "loop/numbers.h"
 #include "loop/table.h"
 
 struct hj_http2;
@@ -59,6 +60,8 @@ struct hj_loop {
     struct hj_poller poller;
     struct hj_table table;
     struct hj_member_table members;
+    /* beside the table: how many requests a connection that goes on has had, where it is more than one */
+    struct hj_numbers requests;
     struct hj_http2 *http2;    /* NULL without option http2 */
     uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
     uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
