@@ -141,7 +141,8 @@ const (
 	statDropped        = 24
 	statHeartbeats     = 25
 	statAcceptPauses   = 26
-	statCount          = 27
+	statRefused        = 27
+	statCount          = 28
 )
 
 const (

@@ -335,7 +335,8 @@ enum {
     HIJACK_STAT_DROPPED = 24,         /* message copies dropped by a policy */
     HIJACK_STAT_HEARTBEATS = 25,      /* heartbeats written */
     HIJACK_STAT_ACCEPT_PAUSES = 26,   /* times accepting was paused for want of descriptors or at the limit */
-    HIJACK_STAT_COUNT = 27
+    HIJACK_STAT_REFUSED = 27,         /* connections reset right after accepting: option connections_per_address */
+    HIJACK_STAT_COUNT = 28
 };
 
 /* Writes the first count values to out and returns how many there are in all. Each value is exact; together they are

@@ -46,6 +46,7 @@
     X(DELIVERED, "delivered")                                                                                          \
     X(DROPPED, "dropped")                                                                                              \
     X(HEARTBEATS, "heartbeats")                                                                                        \
-    X(ACCEPT_PAUSES, "accept_pauses")
+    X(ACCEPT_PAUSES, "accept_pauses")                                                                                  \
+    X(REFUSED, "refused")
 
 #endif

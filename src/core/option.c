@@ -20,6 +20,9 @@
            "connections the kernel keeps ready for accepting; it has a limit of its own (net.core.somaxconn)")         \
     NUMBER(server, max_connections, int, 0, 16777216, 0,                                                               \
            "connections at once; 0: as many as the descriptor limit (ulimit -n) has room for")                         \
+    NUMBER(server, connections_per_address, int, 0, 16777216, 0,                                                       \
+           "connections at once of one client address, or one IPv6 network (/64); one more is reset right after it "   \
+           "was accepted; loopback and unix sockets are not counted; 0: no limit")                                     \
     NUMBER(server, requests_per_connection, int, 0, 1000000000, 1000,                                                  \
            "requests that a connection of HTTP/1 serves; the answer to the last one has Connection: close; 0: no "     \
            "limit")                                                                                                    \

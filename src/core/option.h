@@ -42,6 +42,7 @@ struct hj_server_options {
     uint64_t threads;
     uint64_t listen_backlog;
     uint64_t max_connections;
+    uint64_t connections_per_address;
     uint64_t requests_per_connection;
     uint64_t max_head_bytes;
     uint64_t max_body_bytes;

@@ -15,6 +15,7 @@ void hj_closing_run(struct hj_loop *loop)
         bool is_connection = conn->transport == HJ_TRANSPORT_PLAIN;
         hj_transport_close(loop, conn, reason);
         hj_numbers_set(&loop->requests, conn->index, 0);
+        hj_acceptor_uncount(loop, hj_acceptor_take_counted(loop, conn->index));
         hj_conn_forget(loop, conn);
         if (is_connection)
             hj_acceptor_connection_closed(loop);

@@ -66,6 +66,7 @@ static void wind_up(struct hj_loop *loop)
     hj_table_dispose(&loop->table);
     hj_member_table_dispose(&loop->members);
     hj_numbers_dispose(&loop->requests);
+    hj_numbers_dispose(&loop->addresses);
 }
 
 void *hj_loop_run(void *arg)

@@ -62,6 +62,8 @@ struct hj_loop {
     struct hj_member_table members;
     /* beside the table: how many requests a connection that goes on has had, where it is more than one */
     struct hj_numbers requests;
+    /* and what was taken of server->address_counts for it */
+    struct hj_numbers addresses;
     struct hj_http2 *http2;    /* NULL without option http2 */
     uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
     uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
