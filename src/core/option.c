@@ -45,6 +45,9 @@
            "unsent bytes of a stream or socket over which send answers HIJACK_EAGAIN")                                 \
     NUMBER(server, low_water_bytes, size, 0, 1073741824, 16384,                                                        \
            "unsent bytes under which the DRAINED event comes; not over high_water_bytes")                              \
+    NUMBER(server, backlog_total_bytes, size, 0, 1099511627776, 1073741824,                                            \
+           "unsent bytes of all connections of the server; over it those that have the most are reset with "           \
+           "HIJACK_ESLOW; a published message counts once for each member that it waits for; 0: no limit")             \
     NUMBER(server, unsent_bytes, size, 0, 1073741824, 131072,                                                          \
            "bytes of a broadcaster's member that the kernel takes before it can send them; what is more waits in the " \
            "member's backlog, where the policy acts; 0: as the kernel does, which is megabytes")                       \

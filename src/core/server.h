@@ -60,6 +60,7 @@ struct hj_server {
     uint64_t connection_limit;
     _Atomic uint64_t connections;     /* of all kinds, in all loops */
     _Atomic bool crowded;             /* a loop has no room: who has an idle connection closes it */
+    _Atomic bool shedding;            /* a loop ends connections for their unsent bytes */
     _Atomic uint64_t publish_waiting; /* bytes */
     _Atomic uint64_t published;       /* messages */
     _Atomic uint32_t workers_alive;

@@ -8,6 +8,7 @@
 #include "loop/http/pending.h"
 #include "loop/http2/http2.h"
 #include "loop/producer.h"
+#include "loop/shedding.h"
 #include "loop/sweep.h"
 
 /* Waits for whatever comes first: an event, a command, the next sweep. */
@@ -48,6 +49,7 @@ static void turn(struct hj_loop *loop)
     hj_http2_run(loop);
     hj_outbox_flush(&loop->worker.outbox); /* the sweep may write to every connection */
     hj_sweep(loop);
+    hj_shedding_run(loop);
     hj_closing_run(loop);
     if (hj_http2_flush(loop))
         hj_closing_run(loop);
@@ -73,6 +75,7 @@ void *hj_loop_run(void *arg)
 {
     struct hj_loop *loop = arg;
     struct hj_server *server = loop->server;
+    hj_shedding_init(loop);
     int rc = loop->opened_rc = hj_http2_open(loop);
     sem_post(&loop->opened);
     while (rc == 0 && !loop->stopping && !hj_drain_done(loop))

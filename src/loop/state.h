@@ -69,6 +69,7 @@ struct hj_loop {
     uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
     uint32_t sweep_every_ms;
     struct hj_deliveries deliveries;
+    uint64_t backlog_share; /* unsent bytes up to which nothing is shed */
     struct hj_acceptor *acceptors;
     uint32_t acceptor_count;
     bool accepting;                  /* holds its share of the server's listeners */
@@ -102,6 +103,13 @@ static inline void hj_loop_count(struct hj_loop *loop, uint32_t stat, uint64_t n
 static inline void hj_loop_uncount(struct hj_loop *loop, uint32_t stat, uint64_t n)
 {
     hj_loop_count(loop, stat, 0 - n);
+}
+
+/* A connection's backlog has grown to so many bytes. */
+static inline void hj_loop_note_backlog(struct hj_loop *loop, uint64_t bytes)
+{
+    if (bytes > atomic_load_explicit(&loop->worker.worst_backlog, memory_order_relaxed))
+        atomic_store_explicit(&loop->worker.worst_backlog, bytes, memory_order_relaxed);
 }
 
 /* Time in the 32 bits that a table entry has; differences are right up to 49 days. */

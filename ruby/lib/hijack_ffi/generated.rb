@@ -337,7 +337,7 @@ module Hijack
     NAME = 'HIJACK_ERESET'
   end
 
-  # HIJACK_ESLOW: a member could not keep up, and its broadcaster's policy is to close
+  # HIJACK_ESLOW: the peer could not keep up: a broadcaster's policy, or option backlog_total_bytes
   class SlowError < ::IOError
     include Error
     CODE = -20
