@@ -189,6 +189,7 @@ static void on_close(void *data)
     if ((*session->link = session->next) != NULL)
         session->next->link = session->link;
     hj_conn_count_closed(loop, session->reason);
+    hj_acceptor_uncount(loop, session->counted);
     hj_acceptor_connection_closed(loop);
     h2o_timeout_unlink(&session->unread);
     free(session);
@@ -233,6 +234,7 @@ void hj_session_open(struct hj_http2 *http2, const struct hj_conn *entry, int fd
         .peer_ip = entry->peer_ip,
         .peer_port = entry->peer_port,
         .queue = entry->queue,
+        .counted = hj_acceptor_take_counted(loop, entry->index),
         .frame = HJ_NO_FRAME,
         .unread = {.cb = read_unread},
         .next = http2->sessions,

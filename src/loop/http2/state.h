@@ -65,6 +65,8 @@ struct hj_session {
     uint32_t peer_ip;       /* as in the entry of a plain connection */
     uint16_t peer_port;
     uint8_t queue;
+    /* of the counts of addresses (io/acceptor.h); 0: nothing */
+    uint32_t counted;
     int reason;      /* why it ends; 0: not known, or in order */
     int frame;       /* type of the frame that libh2o is looking at; -1: none */
     bool requested;  /* it has begun a request */
