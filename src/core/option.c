@@ -51,6 +51,12 @@
            "reads the body in pieces")                                                                                 \
     CHOICE(server, http2, switches, off,                                                                               \
            "on: connections that begin with the preface of HTTP/2 are served with it (docs/http2.md)")                 \
+    NUMBER(server, http2_streams, int, 1, 100, 100, "requests that an HTTP/2 connection may have open at once")        \
+    NUMBER(server, http2_requests, int, 0, 1000000000, 1000000,                                                        \
+           "requests after which an HTTP/2 connection is asked to make room for a new one (GOAWAY); 0: never")         \
+    NUMBER(server, http2_resets, int, 1, 1000000, 200,                                                                 \
+           "requests a second that a client may reset, or break so that they are reset, on one HTTP/2 connection; "    \
+           "over it GOAWAY with ENHANCE_YOUR_CALM")                                                                    \
     MODE(                                                                                                              \
         server, unix_mode, umask,                                                                                      \
         "rights of the file of a unix socket, as 0660; umask: what the process' umask leaves; takes effect at listen") \

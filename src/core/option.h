@@ -58,7 +58,10 @@ struct hj_server_options {
     uint64_t read_chunk_bytes;
     uint64_t request_body; /* enum hj_request_body */
     uint64_t http2;        /* enum hj_switch */
-    uint64_t unix_mode;    /* rights of a socket file, or HJ_OPTION_UNSET */
+    uint64_t http2_streams;
+    uint64_t http2_requests; /* 0: no limit */
+    uint64_t http2_resets;   /* a second */
+    uint64_t unix_mode;      /* rights of a socket file, or HJ_OPTION_UNSET */
     char server_name[HJ_SERVER_NAME_SIZE];
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A server with HTTP/2 for clients from elsewhere (h2spec, nghttp, h2load, curl): "hello" for every path, the body back
- * for a POST, /events held, /publish?N sends N messages to it. Prints its port, and ends at the end of its input.
+ * for a POST, /events held, /publish?N sends N messages to it, /big?N answers with N bytes, /wait is never answered,
+ * /connections with their number. Prints its port, and ends at the end of its input.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <hijack/hijack.h>
 
 static hijack_broadcaster *broadcaster;
+static hijack_server *server;
 
 static void check(int rc, const char *what)
 {
@@ -21,15 +23,37 @@ static void check(int rc, const char *what)
     exit(1);
 }
 
-static void publish(const char *target, size_t len)
+/* The number behind a path, or -1. */
+static long number_after(const char *path, const char *target, size_t len)
 {
     char text[32] = "";
-    static const char path[] = "/publish?";
-    if (len < sizeof(path) || len - sizeof(path) + 1 >= sizeof(text) || memcmp(target, path, sizeof(path) - 1) != 0)
-        return;
-    memcpy(text, target + sizeof(path) - 1, len - sizeof(path) + 1);
-    for (long i = strtol(text, NULL, 10); i > 0; --i)
-        check(hijack_broadcaster_publish(broadcaster, HIJACK_MESSAGE_TEXT, HIJACK_STR("a message")), "publish");
+    size_t path_len = strlen(path);
+    if (len <= path_len || len - path_len >= sizeof(text) || memcmp(target, path, path_len) != 0)
+        return -1;
+    memcpy(text, target + path_len, len - path_len);
+    return strtol(text, NULL, 10);
+}
+
+static int is(const char *text, size_t len, const char *word)
+{
+    return len == strlen(word) && memcmp(text, word, len) == 0;
+}
+
+static void respond_big(hijack_request *request, long size)
+{
+    char *body = calloc(1, (size_t)size + 1);
+    if (body != NULL)
+        hijack_request_respond(request, 200, HIJACK_STR("content-type: text/plain\r\n"), body, (size_t)size);
+    free(body);
+}
+
+static void respond_connections(hijack_request *request)
+{
+    char text[24];
+    uint64_t stats[HIJACK_STAT_CONNECTIONS + 1];
+    check(hijack_server_stats(stats, HIJACK_STAT_CONNECTIONS + 1, server), "stats");
+    int len = snprintf(text, sizeof(text), "%d", (int)stats[HIJACK_STAT_CONNECTIONS]);
+    hijack_request_respond(request, 200, HIJACK_STR("content-type: text/plain\r\n"), text, (size_t)len);
 }
 
 static void answer(hijack_request *request)
@@ -39,8 +63,16 @@ static void answer(hijack_request *request)
     check(hijack_request_body(&body, &body_len, request), "body");
     check(hijack_request_target(&target, &target_len, request), "target");
     check(hijack_request_method(&method, &method_len, request), "method");
-    publish(target, target_len);
-    if (method_len == 4 && memcmp(method, "POST", 4) == 0)
+    if (is(target, target_len, "/wait"))
+        return; /* CLOSED frees it */
+    for (long i = number_after("/publish?", target, target_len); i > 0; --i)
+        check(hijack_broadcaster_publish(broadcaster, HIJACK_MESSAGE_TEXT, HIJACK_STR("a message")), "publish");
+    long size = number_after("/big?", target, target_len);
+    if (size >= 0)
+        respond_big(request, size);
+    else if (is(target, target_len, "/connections"))
+        respond_connections(request);
+    else if (is(method, method_len, "POST"))
         hijack_request_respond(request, 200, HIJACK_STR("content-type: text/plain\r\n"), body, body_len);
     else
         hijack_request_respond(request, 200, HIJACK_STR("content-type: text/plain\r\n"), HIJACK_STR("hello\n"));
@@ -55,13 +87,14 @@ static int serve(hijack_queue *queue)
     for (int i = 0; i < count; ++i)
         if (events[i].type == HIJACK_EVENT_REQUEST)
             answer(events[i].handle);
+        else if (events[i].type == HIJACK_EVENT_CLOSED)
+            hijack_request_free(events[i].handle);
     return count;
 }
 
 int main(int argc, char **argv)
 {
     hijack_queue *queue;
-    hijack_server *server;
     check(hijack_queue_new(&queue), "queue");
     check(hijack_server_new(&server, queue), "server");
     check(hijack_server_set(server, HIJACK_STR("http2"), HIJACK_STR("on")), "http2");

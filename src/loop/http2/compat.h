@@ -190,6 +190,48 @@ static inline void hj_compat_hand_over_early(h2o_http2_conn_t *conn, h2o_http2_s
     h2o_process_request(&stream->req);
 }
 
+/* Puts our limits into the SETTINGS that libh2o has just written, at the end of what is to be sent. list_bytes: of
+ * header fields, as RFC 9113 section 6.5.2 counts them. */
+static inline void hj_compat_put_settings(h2o_http2_conn_t *conn, uint32_t streams, uint32_t list_bytes)
+{
+    const size_t frame_len = H2O_HTTP2_FRAME_HEADER_SIZE + 12; /* MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE */
+    if (conn->_write.buf->size < frame_len || h2o_buffer_reserve(&conn->_write.buf, 6).base == NULL)
+        return;
+    uint8_t *frame = (uint8_t *)conn->_write.buf->bytes + conn->_write.buf->size - frame_len;
+    static const uint8_t header[] = {0, 0, 12, H2O_HTTP2_FRAME_TYPE_SETTINGS, 0, 0, 0, 0, 0, 0, 3};
+    if (memcmp(frame, header, sizeof(header)) != 0)
+        return;
+    h2o_http2_encode24u(frame, 18);
+    h2o_http2_encode32u(frame + sizeof(header), streams);
+    frame[frame_len] = 0;
+    frame[frame_len + 1] = 6; /* MAX_HEADER_LIST_SIZE */
+    h2o_http2_encode32u(frame + frame_len + 2, list_bytes);
+    conn->_write.buf->size += 6;
+}
+
+/* How many streams libh2o has reset for what their peers sent, on all connections of its loop. */
+static inline uint64_t hj_compat_resets(const h2o_http2_conn_t *conn)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < H2O_HTTP2_ERROR_MAX; ++i)
+        sum += conn->super.ctx->http2.events.protocol_level_errors[i];
+    return sum;
+}
+
+/* A stream whose last byte is on its way has no use for a window, and libh2o asserts that none comes. */
+static inline void hj_compat_settle_window(h2o_http2_stream_t *stream)
+{
+    if (stream->state == H2O_HTTP2_STREAM_STATE_END_STREAM)
+        stream->output_window._avail = INT32_MAX / 2;
+}
+
+static inline void hj_compat_settle_windows(h2o_http2_conn_t *conn)
+{
+    for (khiter_t i = 0; i < kh_end(conn->streams); ++i)
+        if (KHASH_BITS(conn->streams, i) == 0)
+            hj_compat_settle_window(kh_val(conn->streams, i));
+}
+
 /* A peer that keeps a smaller table than libh2o's encoder takes for granted: nothing is indexed any more, of which the
  * next block of header fields must tell (hj_compat_put_table_size). */
 static inline void hj_compat_stop_indexing(h2o_http2_conn_t *conn)

@@ -9,6 +9,7 @@
 #include "loop/http/refusal.h"
 #include "loop/http/request_body.h"
 #include "loop/http/request_head.h"
+#include "loop/http2/session.h"
 #include "loop/http2/stream.h"
 
 /* The scratch memory of the loop, being filled. */
@@ -127,8 +128,10 @@ static void put_head(struct text *text, const h2o_req_t *req)
 static int read_head(struct hj_head *head, struct hj_loop *loop, const h2o_req_t *req)
 {
     struct text text = {loop->scratch, loop->scratch + HJ_SCRATCH_SIZE, false};
-    put_head(&text, req);
     head->problem = "the request head is too long";
+    if (hj_budget_list_bytes(req) > loop->server->options.max_head_bytes)
+        return -431;
+    put_head(&text, req);
     if (text.full)
         return -431;
     int n =
@@ -174,18 +177,28 @@ static void serve(struct hj_loop *loop, struct hj_conn *conn, h2o_req_t *req)
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
 }
 
+/* Over the limit of open streams, or after GOAWAY. */
+static bool is_one_too_many(const struct hj_session *session, const h2o_req_t *req)
+{
+    const h2o_http2_conn_t *conn = (const h2o_http2_conn_t *)req->conn;
+    return conn->num_streams.pull.open > session->loop->server->options.http2_streams || hj_session_refuses(session);
+}
+
 int hj_http2_request(h2o_handler_t *handler, h2o_req_t *req)
 {
     struct hj_session *session = req->conn->callbacks->get_socket(req->conn)->on_close.data;
     struct hj_loop *loop = session->loop;
     (void)handler;
-    if (loop->stopping) {
-        hj_compat_reset(req, -H2O_HTTP2_ERROR_REFUSED_STREAM);
-        return 0;
-    }
-    if (!is_well_formed(req, session->early)) {
-        hj_loop_count(loop, HIJACK_STAT_BAD_REQUESTS, 1);
-        hj_compat_reset(req, -H2O_HTTP2_ERROR_PROTOCOL);
+    session->handed = true;
+    int error = loop->stopping || is_one_too_many(session, req) ? H2O_HTTP2_ERROR_REFUSED_STREAM
+                : hj_budget_is_bomb(req)                        ? H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM
+                : !is_well_formed(req, session->early)          ? H2O_HTTP2_ERROR_PROTOCOL
+                                                                : 0;
+    if (error != 0) {
+        if (error != H2O_HTTP2_ERROR_REFUSED_STREAM)
+            hj_loop_count(loop, HIJACK_STAT_BAD_REQUESTS, 1);
+        session->refused += hj_budget_resets_of(req);
+        hj_compat_reset(req, -error);
         return 0;
     }
     struct hj_conn *conn = open_entry(session, req);

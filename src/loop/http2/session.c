@@ -7,28 +7,16 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "codec/head.h"
+#include "loop/http2/frame.h"
 #include "loop/http2/stream.h"
 #include "loop/io/acceptor.h"
 
-enum frame_type {
-    FRAME_DATA = H2O_HTTP2_FRAME_TYPE_DATA,
-    FRAME_HEADERS = H2O_HTTP2_FRAME_TYPE_HEADERS,
-    FRAME_RST_STREAM = H2O_HTTP2_FRAME_TYPE_RST_STREAM,
-    FRAME_SETTINGS = H2O_HTTP2_FRAME_TYPE_SETTINGS,
-    FRAME_LAST_KNOWN = H2O_HTTP2_FRAME_TYPE_CONTINUATION
-};
-
 #define DEFAULT_TABLE_SIZE 4096
 #define DISCARD_MAX (256u << 10) /* of a body that is over the limit */
-#define LAST_STREAM_ID 0x7fffffff
-#define LEAVING_MS 60000 /* for the end of a response that nobody takes, without stall_timeout_ms */
-
-struct frame {
-    size_t len; /* of the payload */
-    uint8_t type, flags;
-    uint32_t stream_id;
-    const uint8_t *payload;
-};
+#define GOING_MS 1000            /* after GOAWAY, in which requests that were on their way are served */
+#define LIST_FIELD_BYTES 32      /* that RFC 9113 section 6.5.2 adds to each header field */
+#define LEAVING_MS 60000         /* for the end of a response that nobody takes, without stall_timeout_ms */
 
 static h2o_http2_conn_t *conn_of(const struct hj_session *session)
 {
@@ -42,7 +30,7 @@ static bool is_writing(const struct hj_session *session)
 }
 
 /* Takes what libh2o would have counted as received back into the peer's window. */
-static void give_window(h2o_http2_conn_t *conn, const struct frame *frame)
+static void give_window(h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
     if (frame->len == 0)
         return;
@@ -60,7 +48,7 @@ static struct hj_discarded *find_discarded(struct hj_session *session, uint32_t 
 
 /* What follows of a body that is over the limit. Some of it is let pass, since clients that are told to stop before
  * they have read the response may not read it at all. */
-static void discard(struct hj_discarded *discarded, h2o_http2_conn_t *conn, const struct frame *frame)
+static void discard(struct hj_discarded *discarded, h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
     give_window(conn, frame);
     discarded->bytes += frame->len;
@@ -74,7 +62,7 @@ static void discard(struct hj_discarded *discarded, h2o_http2_conn_t *conn, cons
 }
 
 /* Bytes of the body in the frame. */
-static size_t payload_len(const struct frame *frame)
+static size_t payload_len(const struct hj_frame *frame)
 {
     if ((frame->flags & H2O_HTTP2_FRAME_FLAG_PADDED) == 0 || frame->len == 0)
         return frame->len;
@@ -82,7 +70,7 @@ static size_t payload_len(const struct frame *frame)
 }
 
 /* True if the body is over the limit, or was before. */
-static bool is_too_long(struct hj_session *session, h2o_http2_conn_t *conn, const struct frame *frame)
+static bool is_too_long(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
     uint64_t limit = session->loop->http2->max_body_bytes;
     struct hj_discarded *discarded = find_discarded(session, frame->stream_id);
@@ -106,7 +94,7 @@ static bool is_too_long(struct hj_session *session, h2o_http2_conn_t *conn, cons
 }
 
 /* libh2o does not look at the size of the peer's table for our header fields. */
-static void read_settings(struct hj_session *session, h2o_http2_conn_t *conn, const struct frame *frame)
+static void read_settings(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
     for (size_t i = 0; frame->flags == 0 && i + 6 <= frame->len; i += 6)
         if (h2o_http2_decode16u(frame->payload + i) == H2O_HTTP2_SETTINGS_HEADER_TABLE_SIZE &&
@@ -116,52 +104,97 @@ static void read_settings(struct hj_session *session, h2o_http2_conn_t *conn, co
         }
 }
 
-/* True if libh2o must not see the frame. */
-static bool filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct frame *frame)
+/* A request begins, or the trailers of one. */
+static void begin_head(struct hj_session *session, const h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
-    /* here is the place to count what a peer may do in a time, and to refuse more of it */
+    const uint64_t limit = session->loop->server->options.http2_requests;
+    if (frame->stream_id <= conn->pull_stream_ids.max_open)
+        return;
+    if (!hj_session_is_busy(session))
+        session->idle_ms = hj_loop_time(session->loop); /* the time of this request, not the idle one's rest */
+    session->requested = true;
+    if (++session->requests >= limit && limit != 0)
+        hj_session_go_away(session);
+}
+
+/* True if libh2o must not see the frame. */
+static bool filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame)
+{
+    h2o_http2_stream_t *stream;
     switch (frame->type) {
-    case FRAME_DATA:
+    case HJ_FRAME_DATA:
         return frame->stream_id != 0 && is_too_long(session, conn, frame);
-    case FRAME_HEADERS:
-        if (!hj_session_is_busy(session))
-            session->idle_ms = hj_loop_time(session->loop); /* the time of this request, not the idle one's rest */
-        session->requested = true;
+    case HJ_FRAME_HEADERS:
+        begin_head(session, conn, frame);
         return false;
-    case FRAME_SETTINGS:
+    case HJ_FRAME_SETTINGS:
         read_settings(session, conn, frame);
+        hj_compat_settle_windows(conn);
+        return false;
+    case HJ_FRAME_WINDOW_UPDATE:
+        if ((stream = h2o_http2_conn_get_stream(conn, frame->stream_id)) != NULL)
+            hj_compat_settle_window(stream);
         return false;
     default:
-        return frame->type > FRAME_LAST_KNOWN; /* libh2o would write to stderr */
+        return frame->type > HJ_FRAME_LAST_KNOWN; /* libh2o would write to stderr */
     }
 }
 
-/* A whole frame of a permitted size, where libh2o reads one. */
-static bool parse_frame(struct frame *out, const h2o_http2_conn_t *conn, const uint8_t *src, size_t len)
+/* libh2o answers a field with a forbidden character itself, and keeps what the request has for as long as the peer does
+ * not take that answer. */
+static void drop_answered(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
-    if (len < H2O_HTTP2_FRAME_HEADER_SIZE || conn->_headers_unparsed != NULL)
-        return false;
-    out->len = h2o_http2_decode24u(src);
-    out->type = src[3];
-    out->flags = src[4];
-    out->stream_id = h2o_http2_decode32u(src + 5) & LAST_STREAM_ID;
-    out->payload = src + H2O_HTTP2_FRAME_HEADER_SIZE;
-    return out->len <= H2O_HTTP2_SETTINGS_HOST.max_frame_size && out->len <= len - H2O_HTTP2_FRAME_HEADER_SIZE;
+    bool ended =
+        (frame->type == HJ_FRAME_HEADERS || frame->type == HJ_FRAME_CONTINUATION) && hj_frame_ends_block(frame);
+    h2o_http2_stream_t *stream = ended ? h2o_http2_conn_get_stream(conn, frame->stream_id) : NULL;
+    if (session->handed || stream == NULL || stream->state < H2O_HTTP2_STREAM_STATE_SEND_HEADERS)
+        return;
+    session->refused += hj_budget_resets_of(&stream->req);
+    hj_compat_reset(&stream->req, -H2O_HTTP2_ERROR_PROTOCOL);
+}
+
+/* Lets libh2o look at the frame, and counts the streams that it, or we, reset because of it. */
+static ssize_t pass_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame,
+                          const char **problem)
+{
+    const uint64_t resets = hj_compat_resets(conn);
+    session->frame = frame->type;
+    session->handed = false;
+    session->refused = 0;
+    ssize_t used =
+        session->inner(conn, frame->payload - H2O_HTTP2_FRAME_HEADER_SIZE, (size_t)hj_frame_size(frame), problem);
+    session->frame = HJ_NO_FRAME;
+    if (used < 0)
+        return used;
+    drop_answered(session, conn, frame);
+    ssize_t rc = hj_budget_take_resets(&session->budget, hj_compat_resets(conn) - resets + session->refused,
+                                       session->loop->server->options.http2_resets, problem);
+    return rc < 0 ? rc : used;
+}
+
+static ssize_t take_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame,
+                          const char **problem)
+{
+    ssize_t rc = hj_budget_take(&session->budget, frame, hj_loop_time(session->loop),
+                                session->loop->server->options.http2_resets, conn->_write.window._avail, problem);
+    if (rc < 0)
+        return rc;
+    return filter_frame(session, conn, frame) ? hj_frame_size(frame) : pass_frame(session, conn, frame, problem);
 }
 
 static ssize_t read_frame(h2o_http2_conn_t *conn, const uint8_t *src, size_t len, const char **problem)
 {
     struct hj_session *session = conn->sock->on_close.data;
-    struct frame frame;
-    bool whole = parse_frame(&frame, conn, src, len);
-    session->frame = whole ? frame.type : HJ_NO_FRAME;
-    bool filtered = whole && filter_frame(session, conn, &frame);
-    ssize_t used = (ssize_t)(H2O_HTTP2_FRAME_HEADER_SIZE + (whole ? frame.len : 0));
-    if (!filtered)
-        used = session->inner(conn, src, len, problem);
-    session->frame = HJ_NO_FRAME;
-    if (used < 0 && used != H2O_HTTP2_ERROR_INCOMPLETE)
+    struct hj_frame frame;
+    ssize_t used = hj_frame_parse(&frame, src, len) ? take_frame(session, conn, &frame, problem)
+                                                    : session->inner(conn, src, len, problem);
+    if (used < 0 && used != H2O_HTTP2_ERROR_INCOMPLETE) {
         session->reason = HIJACK_EPROTOCOL;
+        hj_loop_count(session->loop, HIJACK_STAT_BAD_REQUESTS, 1);
+        /* libh2o would wait for a peer that does not read, and keep all that it sends meanwhile */
+        if (is_writing(session))
+            shutdown(h2o_socket_get_fd(session->sock), SHUT_RDWR);
+    }
     if (conn->_read_expect != read_frame) { /* it has gone on to read another kind of frames */
         session->inner = conn->_read_expect;
         conn->_read_expect = read_frame;
@@ -173,8 +206,11 @@ static ssize_t read_frame(h2o_http2_conn_t *conn, const uint8_t *src, size_t len
 static ssize_t read_preface(h2o_http2_conn_t *conn, const uint8_t *src, size_t len, const char **problem)
 {
     struct hj_session *session = conn->sock->on_close.data;
+    const struct hj_server_options *options = &session->loop->server->options;
     ssize_t used = session->inner(conn, src, len, problem);
     if (conn->_read_expect != read_preface) {
+        hj_compat_put_settings(conn, (uint32_t)options->http2_streams,
+                               (uint32_t)options->max_head_bytes + HJ_HEAD_MAX_HEADERS * LIST_FIELD_BYTES);
         session->inner = conn->_read_expect;
         conn->_read_expect = read_frame;
     }
@@ -265,8 +301,9 @@ void hj_session_go_away(struct hj_session *session)
     if (session->told || conn->state != H2O_HTTP2_CONN_STATE_OPEN)
         return;
     session->told = true;
+    session->told_ms = hj_loop_time(session->loop);
     /* the last id is not final: what is on its way is still served (RFC 9113 section 6.8) */
-    h2o_http2_encode_goaway_frame(&conn->_write.buf, LAST_STREAM_ID, -H2O_HTTP2_ERROR_NONE, h2o_iovec_init(NULL, 0));
+    h2o_http2_encode_goaway_frame(&conn->_write.buf, HJ_STREAM_ID_MAX, -H2O_HTTP2_ERROR_NONE, h2o_iovec_init(NULL, 0));
     h2o_http2_conn_request_write(conn);
 }
 
@@ -279,7 +316,8 @@ void hj_session_end(struct hj_session *session, int code, int reason)
     if (session->reason == 0)
         session->reason = reason;
     if (conn->state == H2O_HTTP2_CONN_STATE_OPEN) {
-        h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open, code, h2o_iovec_init(NULL, 0));
+        h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open, -code,
+                                      h2o_iovec_init(NULL, 0)); /* it takes the negative one */
         h2o_http2_conn_request_write(conn);
     }
     /* not HALF_CLOSED, in which it can lose the end of a response and loop for ever over a CONTINUATION */
@@ -313,16 +351,29 @@ static void sweep_streams(struct hj_session *session, uint32_t now)
     }
 }
 
+bool hj_session_refuses(const struct hj_session *session)
+{
+    return session->told && !session->loop->draining && hj_loop_time(session->loop) - session->told_ms >= GOING_MS;
+}
+
+/* Whether it ends as soon as it has no streams. */
+static bool is_leaving(const struct hj_session *session)
+{
+    return session->loop->draining || hj_session_refuses(session);
+}
+
 void hj_session_sweep(struct hj_session *session, uint32_t now)
 {
     const struct hj_server_options *options = &session->loop->server->options;
     const h2o_http2_conn_t *conn = conn_of(session);
     sweep_streams(session, now);
+    if (session->budget.block_stream != 0 && now - session->budget.block_ms >= options->head_timeout_ms)
+        hj_session_end(session, -H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM, HIJACK_ETIMEDOUT);
     if (session->streams != NULL)
         return;
     uint64_t limit = session->requested ? options->request_timeout_ms : options->head_timeout_ms;
     if (now - session->idle_ms >= limit)
         hj_session_end(session, -H2O_HTTP2_ERROR_NONE, session->requested ? 0 : HIJACK_ETIMEDOUT);
-    else if (session->loop->draining && conn->num_streams.pull.open == 0 && !is_writing(session))
+    else if (is_leaving(session) && conn->num_streams.pull.open == 0 && !is_writing(session))
         hj_session_end(session, -H2O_HTTP2_ERROR_NONE, 0);
 }

@@ -13,6 +13,9 @@ bool hj_session_is_busy(const struct hj_session *session);
 /* Tells the peer that no new requests are wanted. */
 void hj_session_go_away(struct hj_session *session);
 
+/* Whether requests that begin now come too late for that. */
+bool hj_session_refuses(const struct hj_session *session);
+
 /* Ends it: code of the GOAWAY (positive), reason as hj_conn_close. libh2o closes it when it runs. */
 void hj_session_end(struct hj_session *session, int code, int reason);
 

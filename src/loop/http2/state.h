@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "loop/conn.h"
+#include "loop/http2/budget.h"
 #include "loop/http2/compat.h"
 
 struct hj_session;
@@ -61,8 +62,12 @@ struct hj_session {
     struct hj_http2_stream *streams;
     struct hj_discarded discarded[HJ_DISCARDED];
     uint8_t next_discarded; /* the one that gives way */
-    uint32_t idle_ms;       /* since when it has no streams, or the first request is being read; loop time */
-    uint32_t peer_ip;       /* as in the entry of a plain connection */
+    struct hj_budget budget;
+    uint64_t requests; /* begun so far */
+    uint32_t refused;  /* requests in this frame that were reset for what they are */
+    uint32_t told_ms;  /* when GOAWAY was sent; loop time */
+    uint32_t idle_ms;  /* since when it has no streams, or the first request is being read; loop time */
+    uint32_t peer_ip;  /* as in the entry of a plain connection */
     uint16_t peer_port;
     uint8_t queue;
     int reason;      /* why it ends; 0: not known, or in order */
@@ -70,6 +75,7 @@ struct hj_session {
     bool requested;  /* it has begun a request */
     bool table_gone; /* the next response head must tell that nothing is indexed */
     bool told;       /* GOAWAY was sent */
+    bool handed;     /* libh2o has handed over the request that this frame completes */
     bool ending;
     bool early; /* the request that libh2o hands over has a body over the limit, which has not ended */
 };
