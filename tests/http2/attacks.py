@@ -50,6 +50,7 @@ class Peer:
         self.socket.setblocking(False)
         self.received, self.at, self.sent = bytearray(), 0, 0
         self.goaway, self.ended, self.resets, self.heads = None, None, {}, 0
+        self.bodies, self.done, self.windows = {}, set(), {}
         self.pour(preface + settings)
 
     def _look(self):
@@ -58,7 +59,7 @@ class Peer:
             size = int.from_bytes(self.received[self.at:self.at + 3], "big")
             if len(self.received) - self.at < 9 + size:
                 break
-            kind = self.received[self.at + 3]
+            kind, flags = self.received[self.at + 3:self.at + 5]
             stream = int.from_bytes(self.received[self.at + 5:self.at + 9], "big")
             payload = self.received[self.at + 9:self.at + 9 + size]
             self.at += 9 + size
@@ -66,6 +67,13 @@ class Peer:
                 self.goaway = int.from_bytes(payload[4:8], "big")
             elif kind == RST_STREAM:
                 self.resets[stream] = int.from_bytes(payload, "big")
+            elif kind == DATA:
+                self.bodies[stream] = self.bodies.get(stream, b"") + payload
+            elif kind == WINDOW_UPDATE:
+                self.windows[stream] = self.windows.get(stream, 65536 if stream else 65535) + \
+                    int.from_bytes(payload, "big")
+            if kind in (DATA, HEADERS) and flags & END_STREAM:
+                self.done.add(stream)
             self.heads += kind == HEADERS
         if self.at > 1 << 20:
             del self.received[:self.at]

@@ -12,6 +12,7 @@
 
 struct fixture;
 struct h2client;
+struct upload;
 
 enum {
     H2_STREAMS = 128 /* that one client remembers */
@@ -34,6 +35,7 @@ struct h2stream {
     int paused;     /* what comes is not acknowledged */
     int closed;     /* END_STREAM or RST_STREAM was seen */
     uint32_t error; /* of RST_STREAM; 0 for an orderly end */
+    struct upload *upload;
 };
 
 /* The fixture of a test, its server with HTTP/2. */

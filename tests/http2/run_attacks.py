@@ -5,14 +5,13 @@ Each must be told to stop with the right code, or be closed; the server's memory
 every request of the other client is answered. Under a sanitizer only that: it has other costs."""
 
 import json
-import os
-import pathlib
 import subprocess
 import sys
 import time
 
 import attacks
 import good_client
+from server_process import Server
 
 CALM, PROTOCOL, NONE, ANY = 11, 1, 0, object()  # ANY: it may not get to read it
 PEAK_KB = 32 << 10
@@ -34,31 +33,6 @@ EXPECTED = {
     "half_head": CALM, "half_preface": ANY, "no_request": NONE,
 }
 MORE_OPTIONS = {"window_of_done_stream": ["send_buffer_bytes", "4096"]}
-
-
-class Server:
-    def __init__(self, program: str, options: list[str]):
-        self.process = subprocess.Popen([program, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline())
-
-    def peak_kb(self) -> int:
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-
-    def cpu_seconds(self) -> float:
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def stop(self) -> str:
-        """What is wrong with how it ended, if anything."""
-        try:
-            _, printed = self.process.communicate(timeout=attacks.LIMIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return "the server does not end"
-        return "" if self.process.returncode == 0 and printed == "" else \
-            f"the server: {self.process.returncode}, {printed[-500:]}"
 
 
 def wait_until_alone(client: good_client.GoodClient) -> bool:

@@ -2,7 +2,9 @@
  *
  * A server with HTTP/2 for clients from elsewhere (h2spec, nghttp, h2load, curl): "hello" for every path, the body back
  * for a POST, /events held, /publish?N sends N messages to it, /big?N answers with N bytes, /wait is never answered,
- * /connections with their number. Prints its port, and ends at the end of its input.
+ * /connections with their number. /upload is read in pieces, and answered with its length and trailers; /early is
+ * answered before its body has ended, /leave is too, and not read, /unread is neither. Prints its port, and ends at the
+ * end of its input.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -11,6 +13,8 @@
 #include <unistd.h>
 
 #include <hijack/hijack.h>
+
+#define CREDIT 65536
 
 static hijack_broadcaster *broadcaster;
 static hijack_server *server;
@@ -79,16 +83,76 @@ static void answer(hijack_request *request)
     hijack_request_free(request);
 }
 
+/* A body of bytes 0, 1 ... 250, 0 ..., in pieces: how far it is is the request's user_data. */
+static void begin_upload(hijack_request *request)
+{
+    const char *target;
+    size_t len;
+    check(hijack_request_target(&target, &len, request), "target");
+    hijack_handle_set_user_data(request, 0);
+    if (is(target, len, "/unread"))
+        return;
+    if (!is(target, len, "/upload"))
+        hijack_request_respond(request, 200, NULL, 0, HIJACK_STR("early\n"));
+    if (is(target, len, "/leave"))
+        hijack_request_free(request);
+    else
+        hijack_request_read(request, CREDIT);
+}
+
+static void take_piece(const hijack_event *event)
+{
+    uint64_t offset; /* the event has it as it was when the events were polled */
+    check(hijack_handle_user_data(&offset, event->handle), "user_data");
+    for (uint64_t i = 0; i < event->len; ++i) {
+        if ((unsigned char)event->data[i] != (offset + i) % 251) {
+            fprintf(stderr, "a wrong byte at %llu\n", (unsigned long long)(offset + i));
+            exit(1);
+        }
+    }
+    hijack_handle_set_user_data(event->handle, offset + event->len);
+    hijack_request_read(event->handle, event->len);
+}
+
+static void end_upload(const hijack_event *event)
+{
+    char text[256];
+    uint64_t total;
+    check(hijack_handle_user_data(&total, event->handle), "user_data");
+    int len = snprintf(text, sizeof(text), "%llu %.*s", (unsigned long long)total, (int)event->len, event->data);
+    hijack_request_respond(event->handle, 200, NULL, 0, text, (size_t)len); /* in vain after an early answer */
+}
+
+static void take_event(const hijack_event *event)
+{
+    switch (event->type) {
+    case HIJACK_EVENT_REQUEST:
+        if (event->status == 1)
+            begin_upload(event->handle);
+        else
+            answer(event->handle);
+        break;
+    case HIJACK_EVENT_DATA:
+        take_piece(event);
+        break;
+    case HIJACK_EVENT_EOF:
+        end_upload(event);
+        break;
+    case HIJACK_EVENT_CLOSED:
+        hijack_request_free(event->handle);
+        break;
+    default:
+        break;
+    }
+}
+
 static int serve(hijack_queue *queue)
 {
     hijack_event events[64];
     int count = hijack_queue_poll(events, queue, 64, 0);
     check(count, "poll");
     for (int i = 0; i < count; ++i)
-        if (events[i].type == HIJACK_EVENT_REQUEST)
-            answer(events[i].handle);
-        else if (events[i].type == HIJACK_EVENT_CLOSED)
-            hijack_request_free(events[i].handle);
+        take_event(&events[i]);
     return count;
 }
 
@@ -103,6 +167,14 @@ int main(int argc, char **argv)
         check(hijack_server_set(server, argv[i], strlen(argv[i]), argv[i + 1], strlen(argv[i + 1])), argv[i]);
     check(hijack_broadcaster_new(&broadcaster, server), "broadcaster");
     check(hijack_server_hold(server, HIJACK_STR("/events"), HIJACK_HOLD_SSE, NULL, 0, broadcaster), "hold");
+    static const char *const in_pieces[] = {"/upload", "/early", "/leave", "/unread"};
+    for (int i = 0; i < 4; ++i) {
+        const char *path = in_pieces[i];
+        check(hijack_server_route_set(server, path, strlen(path), HIJACK_STR("request_body"), HIJACK_STR("pieces")),
+              path);
+        check(hijack_server_route_set(server, path, strlen(path), HIJACK_STR("max_body_bytes"), HIJACK_STR("1024m")),
+              path);
+    }
     int port = hijack_server_listen(server, HIJACK_STR("127.0.0.1:0"));
     check(port, "listen");
     check(hijack_server_start(server), "start");

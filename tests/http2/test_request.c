@@ -291,13 +291,23 @@ static void test_bodies(void **state)
     for (size_t i = 0; i <= len; i++)
         body[i] = (char)('a' + i % 23);
     struct h2client *c = h2_connect(f->port);
-    struct h2stream *s = h2_request(c, "POST", "/", NULL, body, len);
+    struct h2stream *s = h2_request(c, "POST", "/", "content-length: 300000\n", body, len);
     H2_UNTIL(c, events_poll(&f->events, 0) > 0 || events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) != 0);
     hijack_request *request = next_request(f);
     OK(hijack_request_body(&got, &got_len, request));
     BYTES(got, got_len, body, len);
     CODE(hijack_request_header(&got, &got_len, request, LIT("content-length"), 0), 1);
     BYTES(got, got_len, "300000", sizeof("300000") - 1);
+    reply(f, request, "taken");
+    h2_expect(c, s, 200, "taken");
+    /* without a length there is none, as with chunks */
+    s = h2_request(c, "POST", "/", NULL, body, len);
+    H2_UNTIL(c, events_poll(&f->events, 0) > 0 || events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) != 0);
+    request = next_request(f);
+    OK(hijack_request_body(&got, &got_len, request));
+    BYTES(got, got_len, body, len);
+    CODE(hijack_request_header(&got, &got_len, request, LIT("content-length"), 0), 0);
+    CODE(hijack_request_header(&got, &got_len, request, LIT("transfer-encoding"), 0), 0);
     reply(f, request, "taken");
     h2_expect(c, s, 200, "taken");
     /* one byte more is refused, with a length and without, and the connection goes on */

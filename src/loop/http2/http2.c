@@ -7,8 +7,10 @@
 
 #include <sys/socket.h>
 
-#include "core/route.h"
 #include "loop/held/ending.h"
+#include "loop/http/pending.h"
+#include "loop/http/request_body.h"
+#include "loop/http2/body.h"
 #include "loop/http2/request.h"
 #include "loop/http2/session.h"
 #include "loop/http2/stream.h"
@@ -29,14 +31,8 @@ static void configure_path(h2o_pathconf_t *path)
 
 static void configure(struct hj_http2 *http2)
 {
-    const struct hj_server *server = http2->owner->server;
-    http2->max_body_bytes = server->options.max_body_bytes;
-    for (uint32_t i = 0; i < server->route_count; ++i)
-        if (server->routes[i].options.max_body_bytes > http2->max_body_bytes)
-            http2->max_body_bytes = server->routes[i].options.max_body_bytes;
     h2o_config_init(&http2->config);
     http2->config.server_name = h2o_iovec_init(NULL, 0);
-    http2->config.max_request_entity_size = SIZE_MAX / 2; /* the session counts */
     http2->config.http2.idle_timeout = NEVER_MS;
     http2->config.http2.max_concurrent_requests_per_connection = 1000; /* over what it announces: nothing waits there */
     h2o_hostconf_t *host = h2o_config_register_host(&http2->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
@@ -80,7 +76,7 @@ int hj_http2_open(struct hj_loop *loop)
         return HIJACK_ENOMEM;
     http2->owner = loop;
     loop->http2 = http2;
-    hj_compat_keep_bodies_in_memory();
+    hj_compat_keep_input_in_memory();
     http2->loop = h2o_evloop_create();
     configure(http2);
     h2o_context_init(&http2->context, http2->loop, &http2->config);
@@ -139,6 +135,13 @@ void hj_http2_run(struct hj_loop *loop)
         run(loop->http2);
 }
 
+/* Whether its request has a body of which something has come. */
+static bool has_body_to_read(const struct hj_conn *conn, const struct hj_http2_stream *stream)
+{
+    return hj_conn_is_open(conn) && hj_request_body_is_open(conn) && stream->body != NULL &&
+           hj_body_has_unread(stream->body);
+}
+
 /* What the end of a turn finds of a stream that was written to, or that libh2o told something of. */
 static void settle(struct hj_loop *loop, struct hj_http2_stream *stream)
 {
@@ -146,11 +149,16 @@ static void settle(struct hj_loop *loop, struct hj_http2_stream *stream)
     if (conn != NULL && hj_conn_is_open(conn)) {
         if (stream->req == NULL && stream->why_gone != 0)
             hj_conn_close(loop, conn, stream->why_gone);
-        else if (!stream->in_flight && !stream->finish && stream->piece_count == 0 && hj_writer_flush(loop, conn))
-            hj_ending_settle(loop, conn);
+        else if (has_body_to_read(conn, stream))
+            hj_pending_advance(loop, conn);
     }
+    bool may_write = !stream->in_flight && !stream->finish && stream->piece_count == 0;
+    if (conn != NULL && hj_conn_is_open(conn) && may_write && hj_writer_flush(loop, conn))
+        hj_ending_settle(loop, conn);
     hj_stream_send(stream);
     stream->dirty = false;
+    if (conn != NULL && has_body_to_read(conn, stream) && hj_request_body_waits_for_peer(conn))
+        hj_stream_touch(stream); /* it reads no more than others in a turn */
     hj_stream_release(stream);
 }
 

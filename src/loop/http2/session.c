@@ -8,15 +8,16 @@
 #include <sys/time.h>
 
 #include "codec/head.h"
+#include "loop/http2/body.h"
 #include "loop/http2/frame.h"
 #include "loop/http2/stream.h"
+#include "loop/http2/upload.h"
 #include "loop/io/acceptor.h"
 
 #define DEFAULT_TABLE_SIZE 4096
-#define DISCARD_MAX (256u << 10) /* of a body that is over the limit */
-#define GOING_MS 1000            /* after GOAWAY, in which requests that were on their way are served */
-#define LIST_FIELD_BYTES 32      /* that RFC 9113 section 6.5.2 adds to each header field */
-#define LEAVING_MS 60000         /* for the end of a response that nobody takes, without stall_timeout_ms */
+#define GOING_MS 1000       /* after GOAWAY, in which requests that were on their way are served */
+#define LIST_FIELD_BYTES 32 /* that RFC 9113 section 6.5.2 adds to each header field */
+#define LEAVING_MS 60000    /* for the end of a response that nobody takes, without stall_timeout_ms */
 
 static h2o_http2_conn_t *conn_of(const struct hj_session *session)
 {
@@ -27,70 +28,6 @@ static h2o_http2_conn_t *conn_of(const struct hj_session *session)
 static bool is_writing(const struct hj_session *session)
 {
     return conn_of(session)->_write.buf_in_flight != NULL || h2o_socket_is_writing(session->sock);
-}
-
-/* Takes what libh2o would have counted as received back into the peer's window. */
-static void give_window(h2o_http2_conn_t *conn, const struct hj_frame *frame)
-{
-    if (frame->len == 0)
-        return;
-    h2o_http2_encode_window_update_frame(&conn->_write.buf, 0, (int32_t)frame->len);
-    h2o_http2_conn_request_write(conn);
-}
-
-static struct hj_discarded *find_discarded(struct hj_session *session, uint32_t stream_id)
-{
-    for (int i = 0; i < HJ_DISCARDED; ++i)
-        if (session->discarded[i].stream_id == stream_id)
-            return &session->discarded[i];
-    return NULL;
-}
-
-/* What follows of a body that is over the limit. Some of it is let pass, since clients that are told to stop before
- * they have read the response may not read it at all. */
-static void discard(struct hj_discarded *discarded, h2o_http2_conn_t *conn, const struct hj_frame *frame)
-{
-    give_window(conn, frame);
-    discarded->bytes += frame->len;
-    bool ended = (frame->flags & H2O_HTTP2_FRAME_FLAG_END_STREAM) != 0;
-    /* not before the response is on its way (RFC 9113 section 8.1) */
-    bool stop = !ended && discarded->bytes > DISCARD_MAX && h2o_http2_conn_get_stream(conn, frame->stream_id) == NULL;
-    if (stop)
-        h2o_http2__encode_rst_stream_frame(&conn->_write.buf, frame->stream_id, -H2O_HTTP2_ERROR_NONE);
-    if (stop || ended)
-        discarded->stream_id = 0;
-}
-
-/* Bytes of the body in the frame. */
-static size_t payload_len(const struct hj_frame *frame)
-{
-    if ((frame->flags & H2O_HTTP2_FRAME_FLAG_PADDED) == 0 || frame->len == 0)
-        return frame->len;
-    return frame->len > frame->payload[0] + 1u ? frame->len - frame->payload[0] - 1u : 0;
-}
-
-/* True if the body is over the limit, or was before. */
-static bool is_too_long(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame)
-{
-    uint64_t limit = session->loop->http2->max_body_bytes;
-    struct hj_discarded *discarded = find_discarded(session, frame->stream_id);
-    if (discarded != NULL) {
-        discard(discarded, conn, frame);
-        return true;
-    }
-    h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(conn, frame->stream_id);
-    if (stream == NULL || stream->state != H2O_HTTP2_STREAM_STATE_RECV_BODY)
-        return false;
-    bool announced = stream->_expected_content_length != SIZE_MAX && stream->_expected_content_length > limit;
-    if (!announced && stream->_req_body->size + payload_len(frame) <= limit)
-        return false;
-    discarded = &session->discarded[session->next_discarded++ % HJ_DISCARDED];
-    *discarded = (struct hj_discarded){.stream_id = frame->stream_id};
-    discard(discarded, conn, frame);
-    session->early = true;
-    hj_compat_hand_over_early(conn, stream);
-    session->early = false;
-    return true;
 }
 
 /* libh2o does not look at the size of the peer's table for our header fields. */
@@ -117,26 +54,31 @@ static void begin_head(struct hj_session *session, const h2o_http2_conn_t *conn,
         hj_session_go_away(session);
 }
 
-/* True if libh2o must not see the frame. */
-static bool filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame)
+/* 0: libh2o has to look at the frame. Positive: it is done with. Negative: the error that ends the connection. */
+static ssize_t filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame,
+                            const char **problem)
 {
     h2o_http2_stream_t *stream;
     switch (frame->type) {
     case HJ_FRAME_DATA:
-        return frame->stream_id != 0 && is_too_long(session, conn, frame);
+        return hj_upload_take_data(session, frame, problem);
     case HJ_FRAME_HEADERS:
         begin_head(session, conn, frame);
-        return false;
+        return hj_upload_take_headers(session, frame, problem);
+    case HJ_FRAME_CONTINUATION:
+        return hj_upload_take_continuation(session, frame, problem);
+    case HJ_FRAME_RST_STREAM:
+        return hj_upload_take_reset(session, frame);
     case HJ_FRAME_SETTINGS:
         read_settings(session, conn, frame);
         hj_compat_settle_windows(conn);
-        return false;
+        return 0;
     case HJ_FRAME_WINDOW_UPDATE:
         if ((stream = h2o_http2_conn_get_stream(conn, frame->stream_id)) != NULL)
             hj_compat_settle_window(stream);
-        return false;
-    default:
-        return frame->type > HJ_FRAME_LAST_KNOWN; /* libh2o would write to stderr */
+        return 0;
+    default: /* libh2o would write about it to stderr */
+        return frame->type > HJ_FRAME_LAST_KNOWN ? hj_frame_size(frame) : 0;
     }
 }
 
@@ -144,42 +86,48 @@ static bool filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, con
  * not take that answer. */
 static void drop_answered(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
-    bool ended =
-        (frame->type == HJ_FRAME_HEADERS || frame->type == HJ_FRAME_CONTINUATION) && hj_frame_ends_block(frame);
-    h2o_http2_stream_t *stream = ended ? h2o_http2_conn_get_stream(conn, frame->stream_id) : NULL;
+    h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(conn, frame->stream_id);
     if (session->handed || stream == NULL || stream->state < H2O_HTTP2_STREAM_STATE_SEND_HEADERS)
         return;
     session->refused += hj_budget_resets_of(&stream->req);
     hj_compat_reset(&stream->req, -H2O_HTTP2_ERROR_PROTOCOL);
 }
 
-/* Lets libh2o look at the frame, and counts the streams that it, or we, reset because of it. */
+/* Lets libh2o look at the frame. */
 static ssize_t pass_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame,
                           const char **problem)
 {
-    const uint64_t resets = hj_compat_resets(conn);
+    const bool is_head = frame->type == HJ_FRAME_HEADERS || frame->type == HJ_FRAME_CONTINUATION;
     session->frame = frame->type;
     session->handed = false;
-    session->refused = 0;
     ssize_t used =
         session->inner(conn, frame->payload - H2O_HTTP2_FRAME_HEADER_SIZE, (size_t)hj_frame_size(frame), problem);
     session->frame = HJ_NO_FRAME;
-    if (used < 0)
-        return used;
-    drop_answered(session, conn, frame);
-    ssize_t rc = hj_budget_take_resets(&session->budget, hj_compat_resets(conn) - resets + session->refused,
-                                       session->loop->server->options.http2_resets, problem);
-    return rc < 0 ? rc : used;
+    if (used >= 0 && is_head && hj_frame_ends_block(frame)) {
+        drop_answered(session, conn, frame);
+        hj_upload_begin(session, frame);
+    }
+    return used;
 }
 
+/* Counts the frame, and then the streams that were reset because of it, by libh2o or here. */
 static ssize_t take_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame,
                           const char **problem)
 {
-    ssize_t rc = hj_budget_take(&session->budget, frame, hj_loop_time(session->loop),
-                                session->loop->server->options.http2_resets, conn->_write.window._avail, problem);
+    const uint64_t resets = hj_compat_resets(conn), resets_max = session->loop->server->options.http2_resets;
+    session->refused = 0;
+    ssize_t rc = hj_budget_take(&session->budget, frame, hj_loop_time(session->loop), resets_max,
+                                conn->_write.window._avail, problem);
     if (rc < 0)
         return rc;
-    return filter_frame(session, conn, frame) ? hj_frame_size(frame) : pass_frame(session, conn, frame, problem);
+    ssize_t used = filter_frame(session, conn, frame, problem);
+    if (used == 0)
+        used = pass_frame(session, conn, frame, problem);
+    if (used < 0)
+        return used;
+    rc = hj_budget_take_resets(&session->budget, hj_compat_resets(conn) - resets + session->refused, resets_max,
+                               problem);
+    return rc < 0 ? rc : used;
 }
 
 static ssize_t read_frame(h2o_http2_conn_t *conn, const uint8_t *src, size_t len, const char **problem)
@@ -209,7 +157,7 @@ static ssize_t read_preface(h2o_http2_conn_t *conn, const uint8_t *src, size_t l
     const struct hj_server_options *options = &session->loop->server->options;
     ssize_t used = session->inner(conn, src, len, problem);
     if (conn->_read_expect != read_preface) {
-        hj_compat_put_settings(conn, (uint32_t)options->http2_streams,
+        hj_compat_put_settings(conn, (uint32_t)options->http2_streams, HJ_BODY_WINDOW, HJ_SESSION_WINDOW,
                                (uint32_t)options->max_head_bytes + HJ_HEAD_MAX_HEADERS * LIST_FIELD_BYTES);
         session->inner = conn->_read_expect;
         conn->_read_expect = read_frame;
@@ -222,6 +170,7 @@ static void on_close(void *data)
 {
     struct hj_session *session = data;
     struct hj_loop *loop = session->loop;
+    hj_upload_abandon(session, session->reason != 0 ? session->reason : HIJACK_ECLOSED);
     if ((*session->link = session->next) != NULL)
         session->next->link = session->link;
     hj_conn_count_closed(loop, session->reason);
@@ -292,7 +241,7 @@ void hj_session_open(struct hj_http2 *http2, const struct hj_conn *entry, int fd
 
 bool hj_session_is_busy(const struct hj_session *session)
 {
-    return session->streams != NULL || conn_of(session)->num_streams.pull.open != 0;
+    return session->streams != NULL || conn_of(session)->num_streams.pull.open != 0 || hj_body_is_awaited(session);
 }
 
 void hj_session_go_away(struct hj_session *session)
@@ -369,7 +318,7 @@ void hj_session_sweep(struct hj_session *session, uint32_t now)
     sweep_streams(session, now);
     if (session->budget.block_stream != 0 && now - session->budget.block_ms >= options->head_timeout_ms)
         hj_session_end(session, -H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM, HIJACK_ETIMEDOUT);
-    if (session->streams != NULL)
+    if (session->streams != NULL || hj_body_is_awaited(session))
         return;
     uint64_t limit = session->requested ? options->request_timeout_ms : options->head_timeout_ms;
     if (now - session->idle_ms >= limit)

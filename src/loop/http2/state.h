@@ -8,9 +8,10 @@
 #include "loop/http2/compat.h"
 
 struct hj_session;
+struct hj_http2_body;
 
 #define HJ_NO_FRAME (-1)
-#define HJ_DISCARDED 4      /* bodies of a connection that are thrown away at once */
+#define HJ_IGNORED 8        /* streams of a connection that were reset, whose bodies may still come */
 #define HJ_STREAM_PIECES 16 /* buffers that one h2o_send takes */
 
 /* Buffers on their way: references, and what of them is to be sent. */
@@ -25,6 +26,7 @@ struct hj_stream_pieces {
 struct hj_http2_stream {
     h2o_generator_t generator;  /* first */
     h2o_req_t *req;             /* NULL: libh2o has closed the stream */
+    struct hj_http2_body *body; /* of the request; NULL: there is none, or nobody reads it */
     struct hj_session *session; /* NULL likewise */
     struct hj_loop *loop;
     int why_gone;                         /* why libh2o has closed it; 0: after its last byte */
@@ -46,12 +48,6 @@ struct hj_http2_stream {
     bool finished;  /* ... and libh2o has it */
 };
 
-/* A request that was answered although its body goes on. */
-struct hj_discarded {
-    uint32_t stream_id; /* 0: none */
-    size_t bytes;       /* thrown away so far */
-};
-
 /* A connection. */
 struct hj_session {
     struct hj_session *next, **link;
@@ -60,8 +56,11 @@ struct hj_session {
     hj_compat_expect inner;     /* libh2o's reader of frames */
     h2o_timeout_entry_t unread; /* linked until libh2o has looked at what came before it had the connection */
     struct hj_http2_stream *streams;
-    struct hj_discarded discarded[HJ_DISCARDED];
-    uint8_t next_discarded; /* the one that gives way */
+    struct hj_http2_body *bodies; /* that come in */
+    uint32_t ignored[HJ_IGNORED];
+    uint8_t next_ignored; /* the one that gives way */
+    uint32_t owed;        /* bytes by which the peer's window for the connection may be opened */
+    h2o_buffer_t *block;  /* trailers, of which more CONTINUATION frames come; NULL: none */
     struct hj_budget budget;
     uint64_t requests; /* begun so far */
     uint32_t refused;  /* requests in this frame that were reset for what they are */
@@ -77,7 +76,7 @@ struct hj_session {
     bool told;       /* GOAWAY was sent */
     bool handed;     /* libh2o has handed over the request that this frame completes */
     bool ending;
-    bool early; /* the request that libh2o hands over has a body over the limit, which has not ended */
+    bool follows; /* the request whose head comes has a body */
 };
 
 struct hj_http2 {
@@ -91,7 +90,6 @@ struct hj_http2 {
     h2o_buffer_prototype_t *write_prototype;
     struct hj_session *sessions;
     struct hj_http2_stream *dirty;
-    uint64_t max_body_bytes; /* the largest limit that any route has */
 };
 
 #endif

@@ -71,7 +71,7 @@ ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
 {
     if (conn->transport == HJ_TRANSPORT_HTTP2)
-        return 0; /* all that belongs to it came with its request */
+        return hj_stream_read(loop, conn, data, len);
     ssize_t n = recv(conn->fd, data, len, MSG_DONTWAIT);
     if (n > 0) {
         hj_loop_count(loop, HIJACK_STAT_BYTES_IN, (uint64_t)n);
