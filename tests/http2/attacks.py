@@ -1,9 +1,10 @@
-"""What hostile HTTP/2 clients do, each a function of this file. Usage: attacks.py NAME PORT
+"""What hostile HTTP/2 clients do, each a function of this file. Usage: attacks.py NAME PORT [...]
 
 Prints a line of JSON: the error code of the GOAWAY that the server sent (null: none), how its connection ended, and how
 many bytes were sent. Frames are made by hand: libraries refuse to send most of these."""
 
 import json
+import random
 import select
 import socket
 import sys
@@ -317,5 +318,44 @@ def window_of_done_stream(port):
     return peer.finish()
 
 
+def random_frame(numbers: random.Random) -> bytes:
+    """Of some use to somebody more often than by chance."""
+    kind, stream = numbers.randrange(11), numbers.choice((0, 1, 1, 3, 3, 5, 7, 9, 11, 2, 201))
+    flags = numbers.choice((0, 1, 4, 5, 5, 8, 0x20, numbers.randrange(256)))
+    if kind in (HEADERS, CONTINUATION) and numbers.random() < 0.9:
+        path = numbers.choice(("/", "/wait", "/upload", "/early", "/leave", "/unread", "/events", "/big?70000", ""))
+        payload = head(path, numbers.choice((POST, b"\x82"))) + numbers.choice(
+            (b"", ONE_FIELD, b"\xbe", b"\x00\x0econtent-length\x015", b"\x20"))
+        flags = numbers.choice((1, 4, 4, 5, 5, 0))
+    elif kind in (PRIORITY, RST_STREAM, WINDOW_UPDATE, PING) and numbers.random() < 0.9:
+        payload = numbers.randbytes({PRIORITY: 5, PING: 8}.get(kind, 4))
+        flags = 0
+    elif kind == SETTINGS and numbers.random() < 0.9:
+        payload = b"\0" + bytes((numbers.randrange(7),)) + numbers.choice((0, 1, 100, 65535, 1 << 20)).to_bytes(4, "big")
+        stream = flags = 0
+    else:
+        payload = numbers.randbytes(numbers.choice((0, 1, 4, 5, 100, 16384)))
+    return frame(kind, flags, stream, payload)
+
+
+def random_frames(port, seconds: float = 2, seed: int = 1):
+    """The same ones each time, as far as the time goes."""
+    numbers = random.Random(seed)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        peer = Peer(port, initial_window(numbers.choice((0, 10, 65535))))
+        next_stream = 1
+        for _ in range(numbers.randrange(1, 60)):
+            if numbers.random() < 0.4:
+                peer.pour(frame(HEADERS, numbers.choice((4, 5)), next_stream, head(numbers.choice(
+                    ("/", "/upload", "/early", "/leave", "/wait", "/events", "/big?70000")), POST)))
+                next_stream += 2
+            data = random_frame(numbers)
+            peer.pour(data if numbers.random() < 0.97 else data[:-1])
+        peer.until(lambda: peer.ended is not None, numbers.choice((0, 0, 0.01)))
+        peer.socket.close()
+    return {"goaway": None, "ended": "end", "sent": 0}
+
+
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]](int(sys.argv[2]))))
+    print(json.dumps(globals()[sys.argv[1]](*map(int, sys.argv[2:]))))

@@ -31,6 +31,7 @@ EXPECTED = {
     "window_updates": CALM, "window_updates_of_stream": CALM, "window_of_done_stream": ANY,
     "shut_window": ANY, "reader_that_stops": ANY, "pour_after_error": ANY,
     "half_head": CALM, "half_preface": ANY, "no_request": NONE,
+    "random_frames": ANY,
 }
 MORE_OPTIONS = {"window_of_done_stream": ["send_buffer_bytes", "4096"]}
 
