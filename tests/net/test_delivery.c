@@ -2,12 +2,9 @@
  *
  * Peers that do not take what is sent to them. Who only pauses lives, however long, within stall_timeout_ms; who
  * acknowledges nothing ends after ack_timeout_ms, and who takes nothing after stall_timeout_ms.
- *
- * A peer vanishes by a socket filter that drops whatever comes to it: its system then neither acknowledges nor resets.
  */
 #include "support/exchange.h"
 
-#include <linux/filter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -24,14 +21,6 @@ static void limits(struct fixture *f, const char *ack, const char *stall)
     fixture_option(f, "ack_timeout_ms", ack);
     fixture_option(f, "stall_timeout_ms", stall);
     fixture_option(f, OPT_HEARTBEAT, "0");
-}
-
-static void vanish(struct client *c)
-{
-    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
-    struct sock_fprog filter = {1, &nothing};
-
-    CHECK(setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0);
 }
 
 static char *letters(size_t len)
@@ -127,7 +116,7 @@ static void test_a_vanished_socket(void **state)
     limits(f, "400", "0");
     fixture_start(f);
     hijack_socket *socket = socket_open(f, &c);
-    vanish(c);
+    client_vanish(c);
     pass(f, 2 * ACK); /* nothing was sent, nothing is missing */
     uint64_t start = clock_ms();
     OK(hijack_socket_send(socket, LIT("hello")));
@@ -147,7 +136,7 @@ static void test_a_vanished_member(void **state)
     ask(lost, "/raw");
     ask(here, "/raw");
     members_wait(room, 2);
-    vanish(lost);
+    client_vanish(lost);
     uint64_t start = clock_ms(), end = start + clock_limit_ms();
     while (stat_of(f->server, HIJACK_STAT_CLOSED_TIMEOUT) == 0 && clock_ms() < end) {
         OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_BINARY, LIT("tick")));
@@ -174,7 +163,7 @@ static void test_vanished_while_paused(void **state)
     uint64_t start = clock_ms();
     OK(hijack_socket_send(socket, data, LITTLE));
     pass(f, ACK / 2);
-    vanish(c);
+    client_vanish(c);
     events_closed(&f->events, socket, HIJACK_ETIMEDOUT);
     ends_late(f, start, ACK);
     free(data);
