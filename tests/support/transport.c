@@ -69,9 +69,14 @@ int transport_listen(hijack_server *server, const char *address)
     }
 #endif
     int port = hijack_server_listen(server, text, strlen(text));
-    if (port > 0 && port < PORTS)
-        secure_ports[port] = (char)over_tls;
+    if (port > 0)
+        transport_listens(port);
     return port;
+}
+
+void transport_listens(int port)
+{
+    secure_ports[port % PORTS] = (char)over_tls;
 }
 
 int transport_connect(int fd, int port, int slow)

@@ -14,8 +14,10 @@ void transport_start(void);
 int transport_is_tls(void);
 /* hijack_server_listen over the transport: its result. */
 int transport_listen(hijack_server *server, const char *address);
-/* Connects the TCP socket fd to 127.0.0.1:port, through a tunnel if transport_listen of this process listens there for
- * TLS. Returns 0, the port of the tunnel that the server sees as the peer's, or -errno. */
+/* Notes that a child of this process listens on port over the transport. */
+void transport_listens(int port);
+/* Connects the TCP socket fd to 127.0.0.1:port, through a tunnel if transport_listen of this process, or a child that
+ * was noted, listens there for TLS. Returns 0, the port of the tunnel that the server sees as the peer's, or -errno. */
 int transport_connect(int fd, int port, int slow);
 /* The client's end of the connection takes no packet from now on. 0, or -errno. */
 int transport_vanish(int fd, int tunnelled);
