@@ -1,5 +1,5 @@
-"""What the cases of run.py share: the server under test, certificates, small clients, and how a case says what is wrong.
-"""
+"""What the cases of run.py share: the server under test, certificates, small clients, and how a case says what is
+wrong."""
 
 import contextlib
 import os
@@ -96,7 +96,7 @@ class Server:
 
 
 class Surroundings:
-    """Where things are: the folder of this run with the certificates in it, the server, and programs of other makers."""
+    """Where things are: the folder of this run with the certificates in it, the server, and Go's client."""
 
     def __init__(self, program: str, folder: pathlib.Path, go_client: Optional[str]) -> None:
         self.program = program
