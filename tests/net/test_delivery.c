@@ -4,6 +4,7 @@
  * acknowledges nothing ends after ack_timeout_ms, and who takes nothing after stall_timeout_ms.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +13,14 @@
 enum {
     ACK = 400,
     STALL = 1000,
-    MUCH = 2000000, /* bytes; more than a client that does not read takes */
-    LITTLE = 30000  /* bytes; more than the receive buffer of a slow client, less than what our kernel takes */
+    MUCH = 2000000 /* bytes; more than a client that does not read takes */
 };
+
+/* Bytes: more than the receive buffers of a slow client and its tunnel, less than what our kernel takes. */
+static size_t little(void)
+{
+    return transport_is_tls() ? 120000 : 30000;
+}
 
 static void limits(struct fixture *f, const char *ack, const char *stall)
 {
@@ -153,7 +159,7 @@ static void test_a_vanished_member(void **state)
 static void test_vanished_while_paused(void **state)
 {
     struct fixture *f = *state;
-    char *data = letters(LITTLE);
+    char *data = letters(little());
 
     limits(f, "400", "0");
     fixture_start(f);
@@ -161,7 +167,7 @@ static void test_vanished_while_paused(void **state)
     ask(c, "/");
     hijack_socket *socket = socket_of(f, next_request(f));
     uint64_t start = clock_ms();
-    OK(hijack_socket_send(socket, data, LITTLE));
+    OK(hijack_socket_send(socket, data, little()));
     pass(f, ACK / 2);
     client_vanish(c);
     events_closed(&f->events, socket, HIJACK_ETIMEDOUT);
@@ -189,7 +195,7 @@ static void check_stalled(struct fixture *f, size_t len)
 
 static void test_stalled_with_little(void **state)
 {
-    check_stalled(*state, LITTLE);
+    check_stalled(*state, little());
 }
 
 static void test_stalled_with_much(void **state)
@@ -267,7 +273,7 @@ static void test_stalled_at_the_end(void **state)
 static void test_a_reset_while_bytes_wait(void **state)
 {
     struct fixture *f = *state;
-    char *data = letters(LITTLE);
+    char *data = letters(little());
 
     fixture_capacity(f, "1");
     limits(f, "100", "300");
@@ -277,9 +283,9 @@ static void test_a_reset_while_bytes_wait(void **state)
     hijack_socket *socket = socket_of(f, next_request(f));
     OK(hijack_queue_wake(f->queue)); /* the queue is full: nothing is read */
     OK(hijack_socket_read(socket, 100));
-    OK(hijack_socket_send(socket, data, LITTLE));
+    OK(hijack_socket_send(socket, data, little()));
     client_puts(c, "last words");
-    stat_wait_least(f->server, HIJACK_STAT_BYTES_OUT, LITTLE);
+    stat_wait_least(f->server, HIJACK_STAT_BYTES_OUT, little());
     client_reset(c);
     pass(f, 1000);
     events_next(&f->events, HIJACK_EVENT_WAKE, NULL);

@@ -247,6 +247,7 @@ static void test_what_has_arrived_is_served(void **state)
         ask(c[i], "/");
     }
     ask(kept, "/");
+    transport_settle();
     OK(hijack_server_drain(f->server, 60000));
     client_eof(idle);
     ask(silent, "/");

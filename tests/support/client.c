@@ -142,6 +142,7 @@ void client_reset(struct client *client)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
 
+    transport_reset(client->fd, client->port != 0);
     setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     client_close(client);
 }

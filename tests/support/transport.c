@@ -92,6 +92,29 @@ int transport_connect(int fd, int port, int slow)
     return connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : -errno;
 }
 
+const char *transport_scheme(void)
+{
+    return over_tls ? "https" : "http";
+}
+
+void transport_settle(void)
+{
+#if HIJACK_TEST_TLS
+    if (over_tls)
+        tunnel_settle();
+#endif
+}
+
+void transport_reset(int fd, int tunnelled)
+{
+#if HIJACK_TEST_TLS
+    if (tunnelled)
+        tunnel_reset(fd);
+#endif
+    (void)fd;
+    (void)tunnelled;
+}
+
 int transport_vanish(int fd, int tunnelled)
 {
 #if HIJACK_TEST_TLS

@@ -19,6 +19,12 @@ void transport_listens(int port);
 /* Connects the TCP socket fd to 127.0.0.1:port, through a tunnel if transport_listen of this process, or a child that
  * was noted, listens there for TLS. Returns 0, the port of the tunnel that the server sees as the peer's, or -errno. */
 int transport_connect(int fd, int port, int slow);
+/* The name of the scheme that a request has. */
+const char *transport_scheme(void);
+/* What clients have sent up to now has arrived, and every handshake is complete. */
+void transport_settle(void);
+/* Resets the connection to the server; the descriptor is still to be closed with a reset. */
+void transport_reset(int fd, int tunnelled);
 /* The client's end of the connection takes no packet from now on. 0, or -errno. */
 int transport_vanish(int fd, int tunnelled);
 

@@ -28,13 +28,17 @@
 
 enum {
     PIECE = 16384,
-    SLOW = 2048, /* bytes of a kernel buffer of a slow client */
+    SLOW = 16384,     /* bytes of a kernel buffer of a slow client: a record, or each costs several round trips */
+    ORDINARY = 32768, /* and of the tunnel's own towards another one */
+    STEPS = 32,       /* of one tunnel at a time, so that a busy one does not keep others waiting */
     EVENTS = 64
 };
 
 enum {
     ASK_CONNECT,
-    ASK_VANISH
+    ASK_VANISH,
+    ASK_RESET,
+    ASK_SETTLE
 };
 
 /* What the test's process asks, and the answer: a port or 0, or -errno. */
@@ -58,6 +62,8 @@ struct tunnel {
     int secure; /* to the server */
     int client_port;
     int established;
+    int busy;   /* it had no time to finish */
+    int failed; /* one end was reset: once nothing moves, that is the end, whatever is blocked */
     SSL *ssl;
     struct piece up;   /* from the test to the server */
     struct piece down; /* from the server to the test */
@@ -69,6 +75,7 @@ static struct tunnel *tunnels;
 static SSL_CTX *context;
 static const char *server_name;
 static int listener, events_fd, questions;
+static int settling; /* the test waits for tunnel_settle */
 /* Of the test's process. */
 static int asking = -1, entrance;
 
@@ -186,10 +193,12 @@ static int step_down(struct tunnel *tunnel)
     return 0;
 }
 
-/* Runs until nothing moves. */
+/* Runs until nothing moves, or for its share of time. */
 static void tunnel_run(struct tunnel *tunnel)
 {
-    for (int moved = 1; moved;) {
+    int moved = 1;
+
+    for (int steps = 0; moved && steps < STEPS; steps++) {
         if (!tunnel->established) {
             int result = tls_client_handshake(tunnel->ssl);
             if (result < 0) {
@@ -198,8 +207,9 @@ static void tunnel_run(struct tunnel *tunnel)
                 tunnel_end(tunnel, 1);
                 return;
             }
-            if (result == TLS_CLIENT_AGAIN)
-                return;
+            moved = result != TLS_CLIENT_AGAIN;
+            if (!moved)
+                break;
             tunnel->established = 1;
         }
         int down = step_down(tunnel), up = down < 0 ? -1 : step_up(tunnel);
@@ -213,15 +223,17 @@ static void tunnel_run(struct tunnel *tunnel)
         }
         moved = down || up;
     }
+    tunnel->busy = moved;
+    if (tunnel->failed && !moved)
+        tunnel_end(tunnel, 1);
 }
 
 static void tunnel_event(struct tunnel *tunnel, uint32_t what)
 {
-    if (tunnel->plain != -1)
-        tunnel_run(tunnel);
-    /* A reset also ends what is blocked, in either direction. */
-    if (tunnel->plain != -1 && (what & EPOLLERR) != 0)
-        tunnel_end(tunnel, 1);
+    if (tunnel->plain == -1)
+        return;
+    tunnel->failed |= (what & EPOLLERR) != 0;
+    tunnel_run(tunnel);
 }
 
 /* The end of the test's connection that waits in the listener: the test connects before it asks. */
@@ -242,10 +254,8 @@ static int open_tunnel(const struct question *question)
     int secure = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     must_tunnel(plain >= 0 && secure >= 0, "no socket");
-    if (question->slow) {
-        set_number(plain, SOL_SOCKET, SO_SNDBUF, SLOW);
-        set_number(secure, SOL_SOCKET, SO_RCVBUF, SLOW);
-    }
+    set_number(plain, SOL_SOCKET, SO_SNDBUF, question->slow ? SLOW : ORDINARY);
+    set_number(secure, SOL_SOCKET, SO_RCVBUF, question->slow ? SLOW : ORDINARY);
     set_number(plain, IPPROTO_TCP, TCP_NODELAY, 1);
     set_number(secure, IPPROTO_TCP, TCP_NODELAY, 1);
     if (connect(secure, (struct sockaddr *)&address, sizeof(address)) != 0) {
@@ -269,23 +279,78 @@ static int open_tunnel(const struct question *question)
     return port_of(secure, 0);
 }
 
-static int vanish_tunnel(int client_port)
+static struct tunnel *find_tunnel(int client_port)
 {
     struct tunnel *tunnel = tunnels;
 
     while (tunnel != NULL && (tunnel->plain == -1 || tunnel->client_port != client_port))
         tunnel = tunnel->next;
-    return tunnel == NULL ? -ENOTCONN : vanish(tunnel->secure);
+    return tunnel;
 }
 
-static void answer_question(void)
+static int reset_tunnel(struct tunnel *tunnel)
+{
+    if (tunnel == NULL)
+        return 0; /* the server was first */
+    do
+        tunnel_run(tunnel);
+    while (tunnel->busy && tunnel->plain != -1);
+    if (tunnel->plain != -1)
+        tunnel_end(tunnel, 1);
+    return 0;
+}
+
+/* Whether each tunnel has nothing to pass on to its server. */
+static int is_settled(void)
+{
+    char byte;
+
+    for (struct tunnel *tunnel = tunnels; tunnel != NULL; tunnel = tunnel->next)
+        if (tunnel->plain != -1 &&
+            (!tunnel->established || tunnel->up.from < tunnel->up.to || tunnel->up.ended != tunnel->up.done ||
+             (!tunnel->up.ended && recv(tunnel->plain, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0)))
+            return 0;
+    return 1;
+}
+
+static void give_answer(int answer)
+{
+    must_tunnel(send(questions, &answer, sizeof(answer), MSG_NOSIGNAL) == sizeof(answer), "no answer");
+}
+
+static void take_question(void)
 {
     struct question question;
 
     if (recv(questions, &question, sizeof(question), 0) != sizeof(question))
         _exit(0); /* the test has ended */
-    int answer = question.what == ASK_CONNECT ? open_tunnel(&question) : vanish_tunnel(question.client_port);
-    must_tunnel(send(questions, &answer, sizeof(answer), MSG_NOSIGNAL) == sizeof(answer), "no answer");
+    struct tunnel *tunnel = find_tunnel(question.client_port);
+    switch (question.what) {
+    case ASK_CONNECT:
+        give_answer(open_tunnel(&question));
+        break;
+    case ASK_VANISH:
+        give_answer(tunnel == NULL ? -ENOTCONN : vanish(tunnel->secure));
+        break;
+    case ASK_RESET:
+        give_answer(reset_tunnel(tunnel));
+        break;
+    default:
+        settling = 1; /* answered when it is so */
+    }
+}
+
+/* Those that had no time to finish go on; 1 if one still has not. */
+static int run_busy(void)
+{
+    int busy = 0;
+
+    for (struct tunnel *tunnel = tunnels; tunnel != NULL; tunnel = tunnel->next) {
+        if (tunnel->plain != -1 && tunnel->busy)
+            tunnel_run(tunnel);
+        busy |= tunnel->plain != -1 && tunnel->busy;
+    }
+    return busy;
 }
 
 static void free_ended(void)
@@ -318,13 +383,18 @@ static void serve_tunnels(X509 *trusted)
     events_fd = epoll_create1(EPOLL_CLOEXEC);
     must_tunnel(context != NULL && events_fd >= 0, "start");
     must_tunnel(epoll_ctl(events_fd, EPOLL_CTL_ADD, questions, &question) == 0, "epoll_ctl");
-    for (;;) {
-        int count = epoll_wait(events_fd, events, EVENTS, -1);
+    for (int busy = 0;;) {
+        int count = epoll_wait(events_fd, events, EVENTS, busy ? 0 : -1);
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == NULL)
-                answer_question();
+                take_question();
             else
                 tunnel_event(events[i].data.ptr, events[i].events);
+        }
+        busy = run_busy();
+        if (settling && is_settled()) {
+            settling = 0;
+            give_answer(0);
         }
         free_ended();
     }
@@ -378,6 +448,20 @@ int tunnel_connect(int fd, int port, int slow)
 int tunnel_vanish(int fd)
 {
     struct question question = {.what = ASK_VANISH, .client_port = port_of(fd, 0)};
+
+    return ask_tunnels(&question);
+}
+
+int tunnel_reset(int fd)
+{
+    struct question question = {.what = ASK_RESET, .client_port = port_of(fd, 0)};
+
+    return ask_tunnels(&question);
+}
+
+int tunnel_settle(void)
+{
+    struct question question = {.what = ASK_SETTLE};
 
     return ask_tunnels(&question);
 }

@@ -17,6 +17,12 @@ void tunnel_start(X509 *trusted, const char *host);
 /* Connects fd, a TCP socket on which nothing is connected yet, to the server at 127.0.0.1:port. slow: small buffers all
  * the way. Returns the port that the server sees as the peer's, or -errno. */
 int tunnel_connect(int fd, int port, int slow);
+/* Resets the connection to the server, after what fd has sent; fd itself is left to the caller. When it returns, the
+ * reset is on its way, as if there were no tunnel. 0, or -errno. */
+int tunnel_reset(int fd);
+/* Returns when every handshake is complete and the servers' systems have what was sent into the tunnels. 0, or -errno.
+ */
+int tunnel_settle(void);
 /* From now on the client's end takes no packet and acknowledges none, as if its machine had lost power. fd as given to
  * tunnel_connect; 0, or -errno. */
 int tunnel_vanish(int fd);

@@ -14,6 +14,7 @@ from cases_handshake import Bytes
 from harness import (DEADLINE, GET, Server, Skipped, Surroundings, ask, case, expect, facts, read_until, run, same)
 
 BEEP = b"data: beep\n\n"
+SHAKEN = b"Verify return code: 0 (ok)\n"  # s_client reads its input from here on
 CIPHERS = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 UPLOAD = bytes(i * 11 % 251 for i in range(3000000))
@@ -72,12 +73,13 @@ def s_client_key_updates(s: Surroundings) -> None:
     with s.server() as server:
         for cipher in CIPHERS:
             member = SClient(s, server, "-tls1_3", "-ciphersuites", cipher)
-            member.until(b"read R BLOCK")
+            member.until(SHAKEN)
             member.type(b"GET /sse HTTP/1.1\r\nHost: localhost\r\n\r\n")
             member.until(BEEP)
             echo = SClient(s, server, "-tls1_3", "-ciphersuites", cipher)
-            echo.until(b"read R BLOCK")
-            echo.type(GET % b"/echo")
+            echo.until(SHAKEN)
+            echo.type(GET % b"/echo" + b"ready\n")
+            echo.until(b"ready\n")
             for i, letter in enumerate((b"K\n", b"k\n", b"K\n", b"K\n", b"k\n")):
                 for client in (member, echo):
                     client.type(letter)
@@ -95,7 +97,7 @@ def s_client_renegotiation(s: Surroundings) -> None:
     """R asks for one by TLS 1.2. It is refused, and the connection goes on or ends."""
     with s.server() as server:
         client = SClient(s, server, "-tls1_2")
-        client.until(b"Verify return code: 0")
+        client.until(SHAKEN)
         client.type(GET % b"/")
         client.until(b"hello\n")
         client.type(b"R\n")
@@ -316,7 +318,7 @@ def without_takeover(s: Surroundings) -> None:
         expect(ask(connection, b"/big") == BIG, "a MiB is not what was sent")
         connection.unwrap().close()
         member = SClient(s, server, "-tls1_3")
-        member.until(b"read R BLOCK")
+        member.until(SHAKEN)
         member.type(b"GET /sse HTTP/1.1\r\nHost: localhost\r\n\r\n")
         member.until(BEEP)
         for letter in (b"K\n", b"k\n"):

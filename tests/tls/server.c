@@ -358,6 +358,7 @@ int main(int argc, char **argv)
     check(hijack_server_hold(server, HIJACK_STR("/sse"), HIJACK_HOLD_SSE, NULL, 0, room), "hold");
     check(hijack_server_route_set(server, HIJACK_STR("/upload"), HIJACK_STR("request_body"), HIJACK_STR("pieces")),
           "route");
+    check(hijack_server_set(server, HIJACK_STR("max_body_bytes"), HIJACK_STR("16777216")), "max_body_bytes");
     printf("%d\n", check(hijack_server_listen(server, HIJACK_STR("tls:127.0.0.1:0")), "listen"));
     check(hijack_server_start(server), "start");
     fflush(stdout);
