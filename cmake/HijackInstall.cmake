@@ -8,7 +8,7 @@ install(TARGETS hijack_static EXPORT hijack-static-targets)
 install(FILES include/hijack/hijack.h ${PROJECT_BINARY_DIR}/include/hijack/version.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hijack)
 
-# With HTTP/2 the static library needs libh2o, OpenSSL and zlib where it is linked, so it is a set of its own:
+# The static library needs OpenSSL, and with HTTP/2 libh2o and zlib, where it is linked, so it is a set of its own:
 # find_package(hijack) asks for none of them, find_package(hijack COMPONENTS static) does.
 foreach(set hijack-targets hijack-static-targets)
     install(EXPORT ${set} NAMESPACE hijack:: DESTINATION ${package_dir})
@@ -38,6 +38,9 @@ if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
     set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
 endif()
 set(pc_needs)
+if(HIJACK_TLS)
+    set(pc_needs "-lssl -lcrypto ")
+endif()
 if(HIJACK_HTTP2)
     set(pc_needs "-lh2o-evloop -lssl -lcrypto -lz ")
 endif()

@@ -141,7 +141,10 @@ const (
 	statDropped        = 24
 	statHeartbeats     = 25
 	statAcceptPauses   = 26
-	statCount          = 27
+	statTlsHandshakes  = 27
+	statTlsResumed     = 28
+	statTlsFailed      = 29
+	statCount          = 30
 )
 
 const (

@@ -136,6 +136,13 @@ HJ_GO int hj_go_server_route(uint64_t server, const char *path, size_t path_len,
     return hijack_server_route((hijack_server *)(uintptr_t)server, path, path_len, (hijack_queue *)(uintptr_t)queue);
 }
 
+HJ_GO int hj_go_server_certificate(uint64_t server, const char *chain, size_t chain_len, const char *key,
+        size_t key_len, const char *staple, size_t staple_len)
+{
+    return hijack_server_certificate((hijack_server *)(uintptr_t)server, chain, chain_len, key, key_len, staple,
+        staple_len);
+}
+
 HJ_GO int hj_go_server_route_set(uint64_t server, const char *path, size_t path_len, const char *name,
         size_t name_len, const char *value, size_t value_len)
 {

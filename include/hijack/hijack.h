@@ -258,11 +258,13 @@ HIJACK_API int hijack_server_get(char *out, size_t out_size, hijack_server *serv
 /* Adds an address to listen on and binds it immediately; before start. Forms: "127.0.0.1:8080", "[::1]:8080", "*:8080"
  * (all interfaces, IPv6 and IPv4; IPv4 alone if the machine has no IPv6), "localhost:0" (port 0: a free one),
  * "unix:/path" (an old socket there that nobody answers is replaced; the file has the rights of option unix_mode and is
- * removed at stop), "fd:3" (a listening socket that was inherited; the server owns it afterwards). Names other than
- * localhost are not resolved. Returns the port, or 0 if there is none. Errors: EINVAL, EHANDLE, EFORK, ESTATE, ENOMEM,
- * ELIMIT, EIO; EADDR (cannot be understood), ERANGE (port over 65535), ETOOBIG (unix path over 107 bytes), ENOENT (the
- * folder of the unix path is missing), EADDRNOTAVAIL (no such host or interface, or not an address of this machine),
- * EADDRINUSE, EACCES, ENOTSOCK (fd: is not a listening stream socket). */
+ * removed at stop), "fd:3" (a listening socket that was inherited; the server owns it afterwards). "tls:" before any
+ * of them: connections begin with a TLS handshake, and a certificate is needed (hijack_server_certificate). Names other
+ * than localhost are not resolved. Returns the port, or 0 if there is none. Errors: EINVAL, EHANDLE, EFORK, ESTATE,
+ * ENOMEM, ELIMIT, EIO; EADDR (cannot be understood), ERANGE (port over 65535), ETOOBIG (unix path over 107 bytes),
+ * ENOENT (the folder of the unix path is missing), EADDRNOTAVAIL (no such host or interface, or not an address of this
+ * machine), EADDRINUSE, EACCES, ENOTSOCK (fd: is not a listening stream socket), ENOTSUP (tls: in a build without TLS).
+ */
 HIJACK_API int hijack_server_listen(hijack_server *server, const char *address, size_t address_len);
 
 /* Writes the address of the index-th listener ("127.0.0.1:41873") and a NUL to out; returns its length. Errors: EINVAL,
@@ -277,6 +279,16 @@ HIJACK_API int hijack_server_add_queue(hijack_server *server, hijack_queue *queu
 /* Requests whose path (target up to '?') equals path go to this queue instead; before start. Errors: EINVAL (path does
  * not start with '/', or has a '?'), EHANDLE, EFORK, ESTATE (routed or held already, or started), ENOMEM. */
 HIJACK_API int hijack_server_route(hijack_server *server, const char *path, size_t path_len, hijack_queue *queue);
+
+/* Adds a certificate chain with its key for the listeners with "tls:"; before or after start. chain and key: PEM text,
+ * or the path of a PEM file; the leaf comes first, and the key has no passphrase. staple: an OCSP response in DER, the
+ * path of a file with one, or none. A certificate for the same names is replaced: handshakes from then on get the new
+ * one, connections keep what they have. Clients get the certificate for the server name that they send (RFC 6066
+ * section 3); those without a name, or with another one, get the first that was added. Errors: EINVAL, EHANDLE, EFORK,
+ * ETLS (cannot be used; key and certificate do not belong together), ENOENT and EACCES (file), ETOOBIG (file over
+ * 1 MiB), EIO, ESHUTDOWN, ENOTSUP (built without TLS), ENOMEM. */
+HIJACK_API int hijack_server_certificate(hijack_server *server, const char *chain, size_t chain_len, const char *key,
+                                         size_t key_len, const char *staple, size_t staple_len);
 
 /* Sets an option of scope "route" for the requests of path; a trailing '*' means all paths that begin so. An exact path
  * comes before prefixes, a longer prefix before a shorter one; what none of them sets is the server's. Before start, in
@@ -294,7 +306,8 @@ HIJACK_API int hijack_server_hold(hijack_server *server, const char *path, size_
 
 /* Starts the loop threads. A server without listeners is fine: it serves adopted connections. Errors: EHANDLE, EFORK,
  * ESTATE (started before), ENOMEM, ELIMIT, EIO, ENOTSOCK (the descriptor of a listener cannot be watched: the program
- * closed it). */
+ * closed it), ETLS (a listener with "tls:" has no certificate, or an option of TLS cannot be used), ENOENT and EACCES
+ * (a file that such an option names). */
 HIJACK_API int hijack_server_start(hijack_server *server);
 
 /* Stops accepting, serves what has arrived, lets open requests and streams finish, and closes held members spread
@@ -335,7 +348,10 @@ enum {
     HIJACK_STAT_DROPPED = 24,         /* message copies dropped by a policy */
     HIJACK_STAT_HEARTBEATS = 25,      /* heartbeats written */
     HIJACK_STAT_ACCEPT_PAUSES = 26,   /* times accepting was paused for want of descriptors or at the limit */
-    HIJACK_STAT_COUNT = 27
+    HIJACK_STAT_TLS_HANDSHAKES = 27,  /* TLS handshakes completed */
+    HIJACK_STAT_TLS_RESUMED = 28,     /* of them resumed by a session ticket */
+    HIJACK_STAT_TLS_FAILED = 29,      /* connections to a TLS port that completed no handshake */
+    HIJACK_STAT_COUNT = 30
 };
 
 /* Writes the first count values to out and returns how many there are in all. Each value is exact; together they are
@@ -416,10 +432,11 @@ HIJACK_API int hijack_request_hijack(hijack_socket **out, hijack_request *reques
 HIJACK_API int hijack_request_hijack_partial(hijack_socket **out, hijack_request *request, uint32_t status,
                                              const char *headers, size_t headers_len);
 
-/* A fact about the request's connection by name: "scheme" ("http"), "protocol" ("HTTP/1.1"), "local" (the address of
- * the listener it came by, as hijack_server_address gives it; none if it was adopted), "tls_version", "tls_cipher",
- * "tls_server_name", "tls_subject", "tls_certificate" (none without TLS). Returns 1, or 0 if there is none and out
- * stays untouched. The text lives until the request is freed. Errors: EINVAL, EHANDLE, EFORK, EOPTION (no such name).
+/* A fact about the request's connection by name: "scheme" ("http" or "https"), "protocol" ("HTTP/1.1"), "local" (the
+ * address of the listener it came by, as hijack_server_address gives it; none if it was adopted), "tls_version",
+ * "tls_cipher", "tls_server_name", "tls_subject", "tls_certificate" (none without TLS). Returns 1, or 0 if there is
+ * none and out stays untouched. The text lives until the request is freed. Errors: EINVAL, EHANDLE, EFORK, EOPTION (no
+ * such name).
  */
 HIJACK_API int hijack_request_info(const char **out, size_t *out_len, hijack_request *request, const char *name,
                                    size_t name_len);

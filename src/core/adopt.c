@@ -74,7 +74,7 @@ static int make_adopted_request(struct hj_request **out, struct hj_server *serve
         return HIJACK_EHEADER;
     head.keep_alive = false;
     return hj_request_new(out, server, hj_server_next_worker(server), server->queues[0], &head,
-                          hj_address_of_peer(peer, sizeof(peer), fd), 0);
+                          hj_address_of_peer(peer, sizeof(peer), fd), NULL, 0);
 }
 
 static int adopt_request(struct hj_request **out, struct hj_server *server, int fd, struct hj_slice head,

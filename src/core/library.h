@@ -46,6 +46,9 @@
     X(DELIVERED, "delivered")                                                                                          \
     X(DROPPED, "dropped")                                                                                              \
     X(HEARTBEATS, "heartbeats")                                                                                        \
-    X(ACCEPT_PAUSES, "accept_pauses")
+    X(ACCEPT_PAUSES, "accept_pauses")                                                                                  \
+    X(TLS_HANDSHAKES, "tls_handshakes")                                                                                \
+    X(TLS_RESUMED, "tls_resumed")                                                                                      \
+    X(TLS_FAILED, "tls_failed")
 
 #endif

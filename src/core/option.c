@@ -51,6 +51,23 @@
            "reads the body in pieces")                                                                                 \
     CHOICE(server, http2, switches, off,                                                                               \
            "on: connections that begin with the preface of HTTP/2 are served with it (docs/http2.md)")                 \
+    CHOICE(server, tls_min_version, tls_versions, 1.2, "oldest version of TLS that is spoken")                         \
+    STRING(server, tls_ciphers, 1, 511, intermediate,                                                                  \
+           "ciphers of TLS 1.2, as OpenSSL writes them; intermediate: Mozilla's list of this name; those of TLS 1.3 "  \
+           "are always its three usual ones")                                                                          \
+    CHOICE(server, tls_takeover, switches, on,                                                                         \
+           "on: a TLS 1.3 connection gives its OpenSSL object back after the handshake; off: each keeps it")           \
+    STRING(server, tls_client_ca, 0, 255, , "path of the PEM file with the authorities of clients' certificates")      \
+    CHOICE(server, tls_client_verify, verifications, none,                                                             \
+           "none: clients are not asked for a certificate; request: one that is sent must be good; require: without "  \
+           "a good one the handshake fails")                                                                           \
+    STRING(server, tls_ticket_key, 0, 255, ,                                                                           \
+           "path of a file with at least 32 secret bytes: processes with the same file resume each other's sessions; " \
+           "empty: a secret of chance")                                                                                \
+    STRING(server, tls_keylog_file, 0, 255, ,                                                                          \
+           "path of a file to which the secrets of all connections are written, for debugging; empty: none")           \
+    NUMBER(server, tls_handshake_timeout_ms, int, 1, 86400000, 10000,                                                  \
+           "time a new connection has for its TLS handshake; head_timeout_ms begins after it")                         \
     MODE(                                                                                                              \
         server, unix_mode, umask,                                                                                      \
         "rights of the file of a unix socket, as 0660; umask: what the process' umask leaves; takes effect at listen") \
@@ -88,6 +105,19 @@ struct option {
 #define SCOPE_route HJ_SCOPE_ROUTE
 #define NUMBER_int TYPE_INT
 #define NUMBER_size TYPE_SIZE
+
+/* In the order of enum hj_tls_min_version. */
+static const struct hj_slice tls_versions[] = {
+    {"1.2", 3},
+    {"1.3", 3},
+};
+
+/* In the order of enum hj_verify. */
+static const struct hj_slice verifications[] = {
+    {"none", 4},
+    {"request", 7},
+    {"require", 7},
+};
 
 /* In the order of enum hj_overflow. */
 static const struct hj_slice overflows[] = {
@@ -220,13 +250,27 @@ void hj_options_default(void *options, enum hj_option_scope scope)
             (void)set(options, &options_known[i], options_known[i].initial); /* the unit test reads each one back */
 }
 
+/* Whether this build cannot do it. */
+static bool is_not_built(const struct option *option, struct hj_slice value)
+{
+#if !HIJACK_HTTP2
+    if (hj_slice_equal(option->name, HJ_SLICE("http2")) && hj_slice_equal(value, switches[HJ_SWITCH_ON]))
+        return true;
+#endif
+#if !HIJACK_TLS
+    if (option->name.len > 4 && memcmp(option->name.base, "tls_", 4) == 0)
+        return true;
+#endif
+    (void)option;
+    (void)value;
+    return false;
+}
+
 int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice name, struct hj_slice value)
 {
     const struct option *option = find(scope, name);
-#if !HIJACK_HTTP2
-    if (option != NULL && option->choices == switches && hj_slice_equal(value, switches[HJ_SWITCH_ON]))
-        return HIJACK_ENOTSUP; /* built without it */
-#endif
+    if (option != NULL && is_not_built(option, value))
+        return HIJACK_ENOTSUP;
     if (option != NULL)
         return set(options, option, value);
     for (size_t i = 0; scope == HJ_SCOPE_ROUTE && i < sizeof(routes_planned) / sizeof(routes_planned[0]); ++i)
@@ -263,6 +307,9 @@ int hj_option_get(char *out, size_t out_size, const void *options, enum hj_optio
     return (int)text.len;
 }
 
+/* One literal: pedantic compilers are told that it may be longer than C99 demands of every compiler. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverlength-strings"
 const char *hj_option_table(void)
 {
 #define LINE(scope, field, type, min, max, initial, help)                                                              \
@@ -273,3 +320,4 @@ const char *hj_option_table(void)
 #define MODE(scope, field, initial, help) LINE(#scope, #field, "mode", "0000", "0777", #initial, help)
     return HJ_OPTIONS(NUMBER, STRING, CHOICE, MODE);
 }
+#pragma GCC diagnostic pop

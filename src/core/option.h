@@ -8,6 +8,7 @@
 #include "base/slice.h"
 
 #define HJ_SERVER_NAME_SIZE 64
+#define HJ_PATH_SIZE 256
 
 /* A number that was not given: the default of options whose default is a word ("umask", "inherit"). */
 #define HJ_OPTION_UNSET UINT64_MAX
@@ -21,6 +22,18 @@ enum hj_request_body {
 enum hj_switch {
     HJ_SWITCH_OFF,
     HJ_SWITCH_ON
+};
+
+enum hj_tls_min_version {
+    HJ_TLS_1_2,
+    HJ_TLS_1_3
+};
+
+/* What is asked of clients' certificates. */
+enum hj_verify {
+    HJ_VERIFY_NONE,
+    HJ_VERIFY_REQUEST,
+    HJ_VERIFY_REQUIRE
 };
 
 enum hj_overflow {
@@ -56,10 +69,16 @@ struct hj_server_options {
     uint64_t unsent_bytes;
     uint64_t send_buffer_bytes;
     uint64_t read_chunk_bytes;
-    uint64_t request_body; /* enum hj_request_body */
-    uint64_t http2;        /* enum hj_switch */
-    uint64_t unix_mode;    /* rights of a socket file, or HJ_OPTION_UNSET */
+    uint64_t request_body;      /* enum hj_request_body */
+    uint64_t http2;             /* enum hj_switch */
+    uint64_t unix_mode;         /* rights of a socket file, or HJ_OPTION_UNSET */
+    uint64_t tls_min_version;   /* enum hj_tls_min_version */
+    uint64_t tls_takeover;      /* enum hj_switch */
+    uint64_t tls_client_verify; /* enum hj_verify */
+    uint64_t tls_handshake_timeout_ms;
     char server_name[HJ_SERVER_NAME_SIZE];
+    char tls_ciphers[512];
+    char tls_client_ca[HJ_PATH_SIZE], tls_ticket_key[HJ_PATH_SIZE], tls_keylog_file[HJ_PATH_SIZE];
 };
 
 struct hj_queue_options {

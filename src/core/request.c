@@ -9,12 +9,12 @@
 #include "core/worker.h"
 
 #define REQUEST (1u << HJ_KIND_REQUEST)
-#define SCHEME "http"
 
 static void destroy_request(struct hj_object *object)
 {
     struct hj_request *request = (struct hj_request *)object;
     hj_buf_unref(request->buf);
+    hj_facts_unref(request->facts);
     free(request->read);
     if (request->queue != NULL)
         hj_object_unref(&request->queue->object);
@@ -37,12 +37,17 @@ static char *put_word(struct hj_slice *where, char *cursor, struct hj_slice text
     return cursor + 1;
 }
 
+static struct hj_slice scheme_of(const struct hj_request *request)
+{
+    return request->facts != NULL ? HJ_SLICE("https") : HJ_SLICE("http");
+}
+
 /* The flat form that hijack.h documents with HIJACK_EVENT_REQUEST. */
 static struct hj_buf *flatten(struct hj_request *request, const struct hj_head *head, struct hj_slice peer,
                               size_t body_len)
 {
-    size_t len =
-        head->method.len + head->target.len + head->version.len + peer.len + sizeof(SCHEME) - 1 + 4 + 2 + 2 + body_len;
+    const struct hj_slice scheme = scheme_of(request);
+    size_t len = head->method.len + head->target.len + head->version.len + peer.len + scheme.len + 4 + 2 + 2 + body_len;
     for (size_t i = 0; i < head->header_count; ++i)
         len += head->headers[i].name.len + head->headers[i].value.len + 4;
     struct hj_buf *buf = hj_buf_new(len);
@@ -53,7 +58,8 @@ static struct hj_buf *flatten(struct hj_request *request, const struct hj_head *
     cursor = put_word(&request->target, cursor, head->target, ' ');
     cursor = put_word(&request->version, cursor, head->version, ' ');
     cursor = put_word(&request->peer, cursor, peer, ' ');
-    cursor = put_bytes(cursor, HJ_SLICE(SCHEME "\r\n"));
+    cursor = put_bytes(cursor, scheme);
+    cursor = put_bytes(cursor, HJ_SLICE("\r\n"));
     request->headers.base = cursor;
     for (size_t i = 0; i < head->header_count; ++i) {
         const struct hj_header *header = &head->headers[i];
@@ -70,7 +76,7 @@ static struct hj_buf *flatten(struct hj_request *request, const struct hj_head *
 }
 
 int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_worker *worker, struct hj_queue *queue,
-                   const struct hj_head *head, struct hj_slice peer, size_t body_len)
+                   const struct hj_head *head, struct hj_slice peer, struct hj_facts *facts, size_t body_len)
 {
     struct hj_request *request = calloc(1, sizeof(*request));
     if (request == NULL)
@@ -83,6 +89,7 @@ int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_
         hj_object_ref(&queue->object);
     request->queue = queue;
     request->worker = worker;
+    request->facts = facts == NULL ? NULL : hj_facts_ref(facts);
     request->client = (struct hj_client){head->minor_version, head->keep_alive, head->http2};
     request->is_head = hj_slice_equal(head->method, HJ_SLICE("HEAD"));
     request->buf = flatten(request, head, peer, body_len);
@@ -198,12 +205,9 @@ int hijack_request_header(const char **out, size_t *out_len, hijack_request *han
 /* Where a fact is; false: there is no such name. A fact that this connection does not have is empty. */
 static bool find_fact(struct hj_slice *out, const struct hj_request *request, struct hj_slice name)
 {
-    static const struct hj_slice none_yet[] = {
-        {"tls_version", 11}, {"tls_cipher", 10}, {"tls_server_name", 15}, {"tls_subject", 11}, {"tls_certificate", 15},
-    };
     *out = HJ_SLICE("");
     if (hj_slice_equal(name, HJ_SLICE("scheme"))) {
-        *out = HJ_SLICE(SCHEME);
+        *out = scheme_of(request);
     } else if (hj_slice_equal(name, HJ_SLICE("protocol"))) {
         *out = request->version;
     } else if (hj_slice_equal(name, HJ_SLICE("local"))) {
@@ -212,10 +216,12 @@ static bool find_fact(struct hj_slice *out, const struct hj_request *request, st
             *out = hj_slice(text, strlen(text));
         }
     } else {
-        for (size_t i = 0; i < sizeof(none_yet) / sizeof(none_yet[0]); ++i)
-            if (hj_slice_equal(name, none_yet[i]))
-                return true;
-        return false;
+        int i = 0;
+        while (i < HJ_FACTS && !hj_slice_equal(name, hj_facts_names[i]))
+            ++i;
+        if (i < HJ_FACTS && request->facts != NULL)
+            *out = request->facts->fact[i];
+        return i < HJ_FACTS;
     }
     return true;
 }

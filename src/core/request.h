@@ -12,6 +12,7 @@
 #include "codec/head.h"
 #include "core/command.h"
 #include "core/event.h"
+#include "core/facts.h"
 #include "core/response.h"
 #include "core/server.h"
 
@@ -35,6 +36,7 @@ struct hj_request {
     struct hj_buf *buf;                                           /* the payload of the REQUEST event; a reference */
     struct hj_slice method, target, version, peer, headers, body; /* inside buf */
     struct hj_client client;
+    struct hj_facts *facts; /* a reference; NULL: not over TLS */
     bool is_head;
     uint8_t listener;       /* of the server, counted from 1; 0: unknown */
     bool in_pieces;         /* the body is brought by hijack_request_read */
@@ -50,10 +52,11 @@ struct hj_request {
     struct hj_event last;
 };
 
-/* A new request with a handle and room for body_len bytes of body; the caller owns a reference. 0, HIJACK_ENOMEM or
+/* A new request with a handle and room for body_len bytes of body; the caller owns a reference. facts: of its TLS
+ * connection, or NULL. 0, HIJACK_ENOMEM or
  * HIJACK_ELIMIT. */
 int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_worker *worker, struct hj_queue *queue,
-                   const struct hj_head *head, struct hj_slice peer, size_t body_len);
+                   const struct hj_head *head, struct hj_slice peer, struct hj_facts *facts, size_t body_len);
 
 /* Changes the room for the body, before the request is delivered; what is in it stays. False when out of memory. */
 bool hj_request_resize_body(struct hj_request *request, size_t body_len);

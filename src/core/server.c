@@ -12,6 +12,9 @@
 #include "core/broadcaster.h"
 #include "core/listener.h"
 #include "core/worker.h"
+#if HIJACK_TLS
+#include "core/tls/certificates.h"
+#endif
 
 #define SERVER (1u << HJ_KIND_SERVER)
 #define QUEUE (1u << HJ_KIND_QUEUE)
@@ -45,6 +48,9 @@ static void destroy_server(struct hj_object *object)
     for (uint32_t i = 0; i < server->queue_count; ++i)
         hj_object_unref(&server->queues[i]->object);
     free(server->queues);
+#if HIJACK_TLS
+    hj_server_tls_free(server->tls);
+#endif
     pthread_mutex_destroy(&server->lock);
     pthread_mutex_destroy(&server->join_lock);
     free(server);

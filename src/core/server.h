@@ -34,6 +34,7 @@ struct hj_listener {
     struct hj_address address;       /* with the real port */
     char text[HJ_ADDRESS_TEXT_SIZE]; /* the same for people */
     int fd;                          /* -1 when closed */
+    bool tls;
 };
 
 /* Constant once started, except the atomics and what is marked otherwise. Before, guarded by lock. */
@@ -51,7 +52,8 @@ struct hj_server {
     struct hj_route_options route_defaults; /* the server's own; set by the start */
     struct hj_listener *listeners;
     uint32_t listener_count;
-    struct hj_worker **workers;                     /* owned; live as long as the server does */
+    struct hj_server_tls *tls;  /* owned; NULL: no certificate was added (core/tls/certificates.h) */
+    struct hj_worker **workers; /* owned; live as long as the server does */
     void (*free_workers)(struct hj_server *server); /* set by the start, which made them */
     uint32_t worker_count;
     _Atomic bool threads_left; /* not joined or detached yet; whoever takes it does that */

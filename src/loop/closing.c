@@ -12,7 +12,7 @@ void hj_closing_run(struct hj_loop *loop)
         int reason = (int)conn->out_ms;
         loop->closing = conn->in_ms;
         hj_conn_leave(loop, conn, reason);
-        bool is_connection = conn->transport == HJ_TRANSPORT_PLAIN;
+        bool is_connection = hj_conn_is_connection(conn);
         hj_transport_close(loop, conn, reason);
         hj_conn_forget(loop, conn);
         if (is_connection)

@@ -7,14 +7,15 @@
 #include "core/request.h"
 #include "loop/fanout/shard.h"
 #include "loop/io/transport.h"
+#include "loop/ready.h"
 
 _Static_assert(sizeof(struct hj_conn) == 64, "an entry is one line of the cache");
 
 static const uint32_t kind_stat[HJ_CONN_KINDS] = {
-    [HJ_CONN_HEAD] = HIJACK_STAT_READING,   [HJ_CONN_PREFACE] = HIJACK_STAT_READING,
-    [HJ_CONN_BODY] = HIJACK_STAT_HTTP,      [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,
-    [HJ_CONN_HELD] = HIJACK_STAT_HELD,      [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS,
-    [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
+    [HJ_CONN_HANDSHAKE] = HIJACK_STAT_READING, [HJ_CONN_HEAD] = HIJACK_STAT_READING,
+    [HJ_CONN_PREFACE] = HIJACK_STAT_READING,   [HJ_CONN_BODY] = HIJACK_STAT_HTTP,
+    [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,      [HJ_CONN_HELD] = HIJACK_STAT_HELD,
+    [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS,    [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
 };
 
 static void count_kind(struct hj_loop *loop, unsigned kind, uint64_t n)
@@ -155,7 +156,7 @@ void hj_conn_count_closed(struct hj_loop *loop, int reason)
 /* Once. What is carried by a layer is no connection of its own. */
 static void count_closed(struct hj_loop *loop, struct hj_conn *conn, int reason)
 {
-    if ((conn->flags & HJ_CONN_WAS_COUNTED) != 0 || conn->transport != HJ_TRANSPORT_PLAIN)
+    if ((conn->flags & HJ_CONN_WAS_COUNTED) != 0 || !hj_conn_is_connection(conn))
         return;
     conn->flags |= HJ_CONN_WAS_COUNTED;
     hj_conn_count_closed(loop, reason);
@@ -176,7 +177,7 @@ void hj_conn_close_gracefully(struct hj_loop *loop, struct hj_conn *conn, int re
 {
     if (!hj_conn_is_open(conn))
         return;
-    if (hj_transport_finish(loop, conn) || (!linger && !hj_transport_has_unread(conn))) {
+    if (hj_transport_finish(loop, conn) || (!linger && !hj_transport_has_unread(loop, conn))) {
         hj_conn_close(loop, conn, reason);
         return;
     }
@@ -187,7 +188,7 @@ void hj_conn_close_gracefully(struct hj_loop *loop, struct hj_conn *conn, int re
     hj_conn_drop_input(conn);
     hj_conn_unstall(loop, conn);
     hj_conn_set_kind(loop, conn, HJ_CONN_LINGERING);
-    hj_transport_shutdown(conn);
+    hj_transport_shutdown(loop, conn);
     conn->in_ms = hj_loop_time(loop);
     hj_conn_set_interest(loop, conn, HJ_POLL_IN);
 }
@@ -210,20 +211,8 @@ void hj_conn_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned i
 
 void hj_conn_make_ready(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if ((conn->flags & HJ_CONN_READY) != 0)
-        return;
-    if (loop->ready_count == loop->ready_capacity) {
-        uint32_t capacity = loop->ready_capacity == 0 ? 64 : loop->ready_capacity * 2;
-        uint32_t *ready = realloc(loop->ready, capacity * sizeof(*ready));
-        if (ready == NULL) {
-            hj_conn_close(loop, conn, HIJACK_ENOMEM);
-            return;
-        }
-        loop->ready = ready;
-        loop->ready_capacity = capacity;
-    }
-    conn->flags |= HJ_CONN_READY;
-    loop->ready[loop->ready_count++] = conn->index;
+    if (!hj_ready_add(loop, conn))
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
 }
 
 void hj_conn_hang_up(struct hj_loop *loop, struct hj_conn *conn)

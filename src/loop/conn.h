@@ -16,6 +16,7 @@
 
 enum hj_conn_kind {
     HJ_CONN_FREE,
+    HJ_CONN_HANDSHAKE, /* of TLS */
     HJ_CONN_HEAD,      /* a request head is awaited */
     HJ_CONN_PREFACE,   /* the preface of HTTP/2 came, and is in the input: handed over in this turn */
     HJ_CONN_BODY,      /* a request's body is read, of which the program hears when it is whole */
@@ -29,8 +30,10 @@ enum hj_conn_kind {
 };
 
 enum hj_conn_transport {
-    HJ_TRANSPORT_PLAIN, /* fd */
-    HJ_TRANSPORT_HTTP2  /* the entry's layer is a stream of an HTTP/2 connection (http2/http2.h) */
+    HJ_TRANSPORT_PLAIN,     /* fd */
+    HJ_TRANSPORT_HTTP2,     /* the entry's layer is a stream of an HTTP/2 connection (http2/http2.h) */
+    HJ_TRANSPORT_TLS,       /* fd; its layer has the keys (tls/layer.h) */
+    HJ_TRANSPORT_TLS_OBJECT /* fd; its layer has OpenSSL's object, or it has none yet */
 };
 
 enum {
@@ -91,6 +94,12 @@ struct hj_conn *hj_conn_open_layered(struct hj_loop *loop, enum hj_conn_transpor
 /* The entry an event was meant for; NULL if there is none. */
 struct hj_conn *hj_conn_find(struct hj_loop *loop, uint64_t data);
 
+/* Whether it has a descriptor of its own: a connection, and not one of several streams of it. */
+static inline bool hj_conn_is_connection(const struct hj_conn *conn)
+{
+    return conn->transport != HJ_TRANSPORT_HTTP2;
+}
+
 /* Whether the entry has a connection that is not about to be closed. */
 static inline bool hj_conn_is_open(const struct hj_conn *conn)
 {
@@ -131,7 +140,7 @@ void hj_conn_close_gracefully(struct hj_loop *loop, struct hj_conn *conn, int re
 /* The entry is out of everything and goes back to the table; its end has been counted. */
 void hj_conn_forget(struct hj_loop *loop, struct hj_conn *conn);
 
-/* Its input may hold the next request: looked at later in this turn. */
+/* What it has sent may hold the next request: looked at later in this turn. */
 void hj_conn_make_ready(struct hj_loop *loop, struct hj_conn *conn);
 
 /* Pushes HANGUP for the request or channel, once. */

@@ -21,6 +21,7 @@
 #include "loop/http2/http2.h"
 #include "loop/io/acceptor.h"
 #include "loop/io/writer.h"
+#include "loop/tls/handshake.h"
 
 /* The connection of a command's channel; NULL if it is closed or about to be. */
 static struct hj_conn *open_conn_of(const struct hj_object *object)
@@ -256,6 +257,9 @@ static void dispatch_input(struct hj_loop *loop, struct hj_conn *conn, unsigned 
         return; /* the rest is reported again */
     }
     switch ((enum hj_conn_kind)conn->kind) {
+    case HJ_CONN_HANDSHAKE:
+        hj_handshake_read(loop, conn);
+        break;
     case HJ_CONN_HEAD:
         hj_request_head_read(loop, conn);
         break;
@@ -334,6 +338,21 @@ void hj_dispatch_stalled(struct hj_loop *loop)
     }
 }
 
+static void dispatch_one_ready(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (conn->kind == HJ_CONN_PREFACE && conn->input != NULL) {
+        hj_http2_begin(loop, conn);
+        return;
+    }
+    if (conn->kind == HJ_CONN_HEAD && conn->input != NULL)
+        hj_request_head_process(loop, conn);
+    if (!hj_conn_is_open(conn))
+        return;
+    unsigned events = hj_transport_pending(loop, conn) & conn->interest;
+    if (events != 0)
+        dispatch_input(loop, conn, events);
+}
+
 void hj_dispatch_ready(struct hj_loop *loop)
 {
     /* what is added meanwhile has its turn in the next round */
@@ -345,10 +364,7 @@ void hj_dispatch_ready(struct hj_loop *loop)
         if ((conn->flags & HJ_CONN_READY) == 0)
             continue;
         conn->flags &= (uint16_t)~HJ_CONN_READY;
-        if (conn->kind == HJ_CONN_HEAD)
-            hj_request_head_process(loop, conn);
-        else if (conn->kind == HJ_CONN_PREFACE && conn->input != NULL)
-            hj_http2_begin(loop, conn);
+        dispatch_one_ready(loop, conn);
     }
     loop->ready_count -= count;
     memmove(loop->ready, loop->ready + count, loop->ready_count * sizeof(*loop->ready));

@@ -9,6 +9,7 @@
 #include "loop/http2/http2.h"
 #include "loop/producer.h"
 #include "loop/sweep.h"
+#include "loop/tls/handshake.h"
 
 /* Waits for whatever comes first: an event, a command, the next sweep. */
 static int wait_events(struct hj_loop *loop, struct hj_poll_event *events)
@@ -35,6 +36,7 @@ static void turn(struct hj_loop *loop)
     struct hj_poll_event events[HJ_POLL_BATCH];
     int count = wait_events(loop, events);
     loop->now_ms = hj_clock_ms();
+    hj_handshake_begin_turn(loop);
     if (hj_mailbox_take_resumed(&loop->worker.mailbox)) {
         hj_pending_resume(loop);
         hj_dispatch_stalled(loop);

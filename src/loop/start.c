@@ -13,11 +13,15 @@
 #include "base/os/descriptors.h"
 #include "codec/sse.h"
 #include "core/listener.h"
+#if HIJACK_TLS
+#include "core/tls/certificates.h"
+#endif
 #include "loop/io/acceptor.h"
 #include "loop/loop.h"
 #include "loop/producer.h"
 #include "loop/state.h"
 #include "loop/sweep.h"
+#include "loop/tls/handshake.h"
 
 /* Descriptors that the program keeps for itself when max_connections is left to the library. */
 #define SPARE_DESCRIPTORS 64
@@ -64,6 +68,7 @@ static void free_loop(struct hj_loop *loop)
     free(loop->deliveries.list);
     free(loop->scratch);
     free(loop->gather);
+    hj_handshake_close(loop);
     hj_buf_unref(loop->last_chunk);
     hj_buf_unref(loop->continue_head);
     hj_buf_unref(loop->heartbeat[0]);
@@ -95,6 +100,8 @@ static int new_loop(struct hj_loop **out, struct hj_server *server, uint32_t ind
         rc = HIJACK_ELIMIT;
     if (rc == 0)
         rc = prepare_buffers(loop);
+    if (rc == 0)
+        rc = hj_handshake_open(loop);
     if (rc == 0)
         rc = hj_acceptor_open(loop);
     hj_sweep_init(loop);
@@ -207,6 +214,14 @@ static int start_loops(struct hj_server *server)
     server->connection_limit = connection_limit(&server->options);
     server->route_limit = server->route_count;
     hj_routes_settle(server);
+#if HIJACK_TLS
+    int tls_rc = hj_certificates_start(server);
+    if (tls_rc != 0) {
+        free(server->workers);
+        server->workers = NULL;
+        return tls_rc;
+    }
+#endif
     for (uint32_t i = 0; i < server->listener_count; ++i) /* an option may have been set after listening */
         hj_listener_prepare(server->listeners[i].fd, &server->options);
     atomic_store(&server->accepting, 1); /* this start's */

@@ -20,6 +20,7 @@
 #include "loop/table.h"
 
 struct hj_http2;
+struct hj_tls;
 struct hj_conn;
 
 #define HJ_SCRATCH_SIZE 65536 /* the most that is read at once */
@@ -60,6 +61,7 @@ struct hj_loop {
     struct hj_table table;
     struct hj_member_table members;
     struct hj_http2 *http2;    /* NULL without option http2 */
+    struct hj_tls *tls;        /* NULL without a listener with "tls:" */
     uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
     uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
     uint32_t sweep_every_ms;
@@ -76,7 +78,7 @@ struct hj_loop {
     uint32_t stalled_cursor;         /* whose turn is first when there is room again */
     struct hj_held_head *held_heads; /* one for each route */
     uint32_t closing;                /* first of the entries to be closed at the end of this turn; 0: none */
-    uint32_t *ready;                 /* entries that may have the next request in their input */
+    uint32_t *ready;                 /* entries with something to read that was received already */
     uint32_t ready_count, ready_capacity;
     struct hj_buf *last_chunk, *continue_head, *heartbeat[2]; /* what is often written; heartbeats plain and chunked */
     char *gather;                                             /* HJ_SCRATCH_SIZE, made when needed: a piece of a body */

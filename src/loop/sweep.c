@@ -31,6 +31,7 @@ void hj_sweep_init(struct hj_loop *loop)
     const struct hj_server_options *options = &loop->server->options;
     uint64_t shortest = SWEEP_MAX_MS * 10;
     shortest = shorter(shortest, options->head_timeout_ms);
+    shortest = shorter(shortest, options->tls_handshake_timeout_ms);
     shortest = shorter(shortest, options->request_timeout_ms);
     shortest = shorter(shortest, options->heartbeat_ms);
     shortest = shorter(shortest, options->idle_timeout_ms);
@@ -102,6 +103,11 @@ static void look_at_body(struct hj_loop *loop, struct hj_conn *conn, uint32_t no
 static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
 {
     const struct hj_server_options *options = &loop->server->options;
+    if (conn->kind == HJ_CONN_HANDSHAKE) {
+        if (now - conn->in_ms >= options->tls_handshake_timeout_ms)
+            hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
+        return;
+    }
     if (conn->kind == HJ_CONN_HEAD) {
         look_at_head(loop, conn, now);
         return;

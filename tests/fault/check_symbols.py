@@ -8,10 +8,12 @@ OVERLOOKED = set("""
     clock_gettime gettimeofday time
     pthread_atfork pthread_detach pthread_join pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock
     pthread_mutex_unlock pthread_once pthread_sigmask sem_destroy sem_init sem_post sem_wait sigfillset
+    access explicit_bzero fclose ferror fopen fread madvise mmap munmap open strrchr strncmp writev
     bcmp memchr memcmp memcpy memmem memmove memrchr memset qsort snprintf strchr strcmp strlen strnlen
 """.split())
 # The compiler's own, and the libraries below: libh2o ends the process when it is out of memory.
-OTHERS = ("_", "h2o_", "H2O_", "SSL_", "EVP_")
+OTHERS = ("_", "h2o_", "H2O_", "SSL_", "EVP_", "ASN1_", "BIO_", "CRYPTO_", "ERR_", "GENERAL_NAMES_", "HMAC", "OCSP_",
+          "OPENSSL_", "OSSL_", "PEM_", "RAND_", "TLS_", "X509_", "d2i_")
 
 
 def main(nm, archive, redirect):

@@ -106,7 +106,10 @@ enum {
     HIJACK_STAT_DROPPED = 24,
     HIJACK_STAT_HEARTBEATS = 25,
     HIJACK_STAT_ACCEPT_PAUSES = 26,
-    HIJACK_STAT_COUNT = 27,
+    HIJACK_STAT_TLS_HANDSHAKES = 27,
+    HIJACK_STAT_TLS_RESUMED = 28,
+    HIJACK_STAT_TLS_FAILED = 29,
+    HIJACK_STAT_COUNT = 30,
 };
 enum {
     HIJACK_BROADCASTER_STAT_MEMBERS = 0,
@@ -138,6 +141,7 @@ int hijack_server_listen(hijack_server *server, const char *address, size_t addr
 int hijack_server_address(char *out, size_t out_size, hijack_server *server, uint32_t index);
 int hijack_server_add_queue(hijack_server *server, hijack_queue *queue);
 int hijack_server_route(hijack_server *server, const char *path, size_t path_len, hijack_queue *queue);
+int hijack_server_certificate(hijack_server *server, const char *chain, size_t chain_len, const char *key, size_t key_len, const char *staple, size_t staple_len);
 int hijack_server_route_set(hijack_server *server, const char *path, size_t path_len, const char *name, size_t name_len, const char *value, size_t value_len);
 int hijack_server_hold(hijack_server *server, const char *path, size_t path_len, uint32_t kind, const char *headers, size_t headers_len, hijack_broadcaster *broadcaster);
 int hijack_server_start(hijack_server *server);

@@ -93,7 +93,10 @@ module Hijack
     STAT_DROPPED = 24
     STAT_HEARTBEATS = 25
     STAT_ACCEPT_PAUSES = 26
-    STAT_COUNT = 27
+    STAT_TLS_HANDSHAKES = 27
+    STAT_TLS_RESUMED = 28
+    STAT_TLS_FAILED = 29
+    STAT_COUNT = 30
 
     BROADCASTER_STAT_MEMBERS = 0
     BROADCASTER_STAT_PUBLISHED = 1
@@ -139,6 +142,8 @@ module Hijack
     attach_function :server_address, :hijack_server_address, [:pointer, :size_t, :uint64, :uint32], :int
     attach_function :server_add_queue, :hijack_server_add_queue, [:uint64, :uint64], :int
     attach_function :server_route, :hijack_server_route, [:uint64, :buffer_in, :size_t, :uint64], :int
+    attach_function :server_certificate, :hijack_server_certificate,
+                    [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int
     attach_function :server_route_set, :hijack_server_route_set,
                     [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int
     attach_function :server_hold, :hijack_server_hold,

@@ -9,6 +9,7 @@
 
 #include "loop/conn.h"
 #include "loop/held/ending.h"
+#include "loop/io/plain.h"
 #include "loop/io/writer.h"
 
 struct run {
@@ -123,7 +124,7 @@ static void write_members(struct run *run, struct hj_shard *shard)
             continue;
         }
         if ((member.out & HJ_MEMBER_INDIRECT) == 0) {
-            n = hj_transport_write_fd((int)(member.out & HJ_MEMBER_FD), block->data, block->len);
+            n = hj_plain_send((int)(member.out & HJ_MEMBER_FD), block->data, block->len);
         } else {
             struct hj_conn *conn = hj_table_at(table, member.conn);
             if (!hj_conn_is_open(conn))

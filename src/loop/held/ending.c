@@ -50,7 +50,8 @@ static void end_response(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if (conn->backlog != NULL || !hj_conn_is_open(conn) || conn->kind == HJ_CONN_LINGERING)
+    if (conn->backlog != NULL || !hj_conn_is_open(conn) || conn->kind == HJ_CONN_LINGERING ||
+        !hj_transport_is_flushed(loop, conn))
         return; /* one that lingers has had its end: a broken body came before what was asked for */
     if ((conn->flags & HJ_CONN_DETACHING) != 0) {
         detach(loop, conn);
@@ -58,7 +59,7 @@ void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn)
         end_response(loop, conn);
     } else if ((conn->flags & (HJ_CONN_SHUTTING | HJ_CONN_SHUT)) == HJ_CONN_SHUTTING) {
         conn->flags |= HJ_CONN_SHUT;
-        hj_transport_shutdown(conn);
+        hj_transport_shutdown(loop, conn);
         if ((conn->flags & HJ_CONN_EOF) != 0)
             hj_conn_close(loop, conn, 0);
     }

@@ -78,9 +78,9 @@ static void saw_eof(struct hj_loop *loop, struct hj_conn *conn)
 }
 
 /* Whether the peer has ended and every byte was read. */
-static bool at_end(const struct hj_conn *conn)
+static bool at_end(struct hj_loop *loop, const struct hj_conn *conn)
 {
-    return (conn->flags & HJ_CONN_PEER_ENDED) != 0 && conn->input == NULL && !hj_transport_has_unread(conn);
+    return (conn->flags & HJ_CONN_PEER_ENDED) != 0 && conn->input == NULL && !hj_transport_has_unread(loop, conn);
 }
 
 /* Reads once. True if there may be more to read. */
@@ -89,7 +89,7 @@ static bool read_some(struct hj_loop *loop, struct hj_conn *conn)
     uint64_t len = may_read(loop, conn->channel);
     if (len == 0) {
         /* a reset is reported once, and a program that gives no credit would never get CLOSED */
-        if ((conn->flags & HJ_CONN_RESET) != 0 || at_end(conn))
+        if ((conn->flags & HJ_CONN_RESET) != 0 || at_end(loop, conn))
             saw_eof(loop, conn);
         return false;
     }
@@ -147,10 +147,10 @@ void hj_socket_input_update(struct hj_loop *loop, struct hj_conn *conn)
  * long as there is credit, or after a graceful end until there is. False if it was closed. */
 static bool outlives(struct hj_loop *loop, struct hj_conn *conn)
 {
-    int error = hj_transport_error(conn);
+    int error = hj_transport_error(loop, conn);
     bool reset = error != HIJACK_ECLOSED;
     bool done = (conn->flags & (HJ_CONN_ENDING | HJ_CONN_DETACHING)) != 0 || conn->backlog != NULL;
-    bool unread = conn->input != NULL || hj_transport_has_unread(conn);
+    bool unread = conn->input != NULL || hj_transport_has_unread(loop, conn);
     bool wanted = unread && (!reset || conn->channel->credit != 0);
     if (done || !wanted) {
         bool shut = (conn->flags & HJ_CONN_SHUT) != 0 && !reset;
@@ -166,6 +166,8 @@ static bool outlives(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_socket_input_read(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
+    if (conn->channel->credit == 0)
+        events = hj_transport_attend(loop, conn, events);
     if ((events & (HJ_POLL_PEER | HJ_POLL_GONE)) != 0)
         conn->flags |= HJ_CONN_PEER_ENDED;
     if ((events & HJ_POLL_GONE) != 0 && !outlives(loop, conn))
@@ -186,8 +188,9 @@ static bool is_finished(const struct hj_conn *conn)
 
 void hj_socket_input_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
+    events = hj_transport_attend(loop, conn, events);
     if ((events & HJ_POLL_GONE) != 0) {
-        hj_conn_close(loop, conn, hj_transport_error(conn));
+        hj_conn_close(loop, conn, hj_transport_error(loop, conn));
         return;
     }
     /* a pipelined request, or bytes that nobody asked for, wait in the kernel */

@@ -115,7 +115,7 @@ static bool make_request(struct hj_loop *loop, struct hj_conn *conn, struct hj_q
     struct hj_request *request;
     size_t room = in_pieces || head->chunked ? 0 : (size_t)head->content_length;
     if (hj_request_new(&request, loop->server, &loop->worker, queue, head,
-                       hj_transport_peer(loop, peer, sizeof(peer), conn), room) != 0)
+                       hj_transport_peer(loop, peer, sizeof(peer), conn), hj_transport_facts(loop, conn), room) != 0)
         return false;
     request->in_pieces = in_pieces;
     request->listener = conn->listener;
@@ -189,8 +189,9 @@ void hj_pending_advance(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_pending_watch(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
+    events = hj_transport_attend(loop, conn, events);
     if ((events & HJ_POLL_GONE) != 0) {
-        hj_conn_close(loop, conn, hj_transport_error(conn));
+        hj_conn_close(loop, conn, hj_transport_error(loop, conn));
         return;
     }
     if ((events & HJ_POLL_PEER) != 0) {

@@ -40,8 +40,8 @@ size_t hj_request_head_serve(struct hj_loop *loop, struct hj_conn *conn, const s
 static bool is_preface(const struct hj_loop *loop, const struct hj_conn *conn, const char *data, size_t len)
 {
     size_t known = len < PREFACE_LEN ? len : PREFACE_LEN;
-    return loop->server->options.http2 == HJ_SWITCH_ON && (conn->flags & HJ_CONN_REUSED) == 0 &&
-           memcmp(data, PREFACE, known) == 0;
+    return loop->server->options.http2 == HJ_SWITCH_ON && conn->transport == HJ_TRANSPORT_PLAIN &&
+           (conn->flags & HJ_CONN_REUSED) == 0 && memcmp(data, PREFACE, known) == 0;
 }
 
 /* Looks at one request in data; returns how many bytes of it are done with. 0: the head is not complete, or refused. */

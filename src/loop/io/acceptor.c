@@ -145,12 +145,12 @@ static void keep_peer(struct hj_conn *conn, const struct sockaddr_storage *peer)
 }
 
 /* Whether nobody would miss this connection: it waits between two requests, or has never sent a byte. */
-static bool is_idle(const struct hj_loop *loop, const struct hj_conn *conn)
+static bool is_idle(struct hj_loop *loop, const struct hj_conn *conn)
 {
     if (conn->kind != HJ_CONN_HEAD || conn->input != NULL)
         return false;
     bool silent = (conn->flags & HJ_CONN_REUSED) != 0 || hj_loop_time(loop) - conn->in_ms >= SILENT_MS;
-    return silent && !hj_transport_has_unread(conn); /* its next request may have come since */
+    return silent && !hj_transport_has_unread(loop, conn); /* its next request may have come since */
 }
 
 bool hj_acceptor_make_room(struct hj_loop *loop)
@@ -192,7 +192,8 @@ void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
         struct sockaddr_storage peer;
         int fd = hj_socket_accept(&peer, loop->acceptors[index].fd);
         int error = errno;
-        struct hj_conn *conn = fd == -1 ? NULL : hj_conn_open(loop, fd, HJ_CONN_HEAD);
+        bool tls = loop->server->listeners[index].tls;
+        struct hj_conn *conn = fd == -1 ? NULL : hj_conn_open(loop, fd, tls ? HJ_CONN_HANDSHAKE : HJ_CONN_HEAD);
         if (conn == NULL) {
             atomic_fetch_sub(&loop->server->connections, 1);
             if (fd != -1)
@@ -205,6 +206,7 @@ void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
                 pause_accepting(loop); /* no memory */
             return;
         }
+        conn->transport = tls ? HJ_TRANSPORT_TLS_OBJECT : HJ_TRANSPORT_PLAIN;
         conn->queue = loop->next_queue++;
         conn->listener = index < LISTENERS_KNOWN ? (index + 1) & LISTENERS_KNOWN : 0;
         keep_peer(conn, &peer);

@@ -4,58 +4,33 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/os/socket.h"
 #include "core/address.h"
 #include "loop/http2/stream.h"
+#include "loop/io/plain.h"
+#include "loop/ready.h"
+#include "loop/tls/layer.h"
 
 /* Of bytes that nobody wants: little, so that a peer that pours delays nobody. */
 #define DISCARD_AT_ONCE 16384
 
-static int reason_of(int error)
+static bool is_tls(const struct hj_conn *conn)
 {
-    switch (error) {
-    case 0:
-        return HIJACK_ECLOSED;
-    case ETIMEDOUT:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-        return HIJACK_ETIMEDOUT;
-    default:
-        return HIJACK_ERESET; /* EPIPE too: the reset was seen before this call */
-    }
+    return conn->transport == HJ_TRANSPORT_TLS || conn->transport == HJ_TRANSPORT_TLS_OBJECT;
 }
 
-/* What a failed send means: 0, the socket takes it later, or why the connection is over. */
-static ssize_t unsent(int error)
+/* Asks for room while the transport has something to send by itself. */
+static bool ask_for_room_of(struct hj_loop *loop, struct hj_conn *conn)
 {
-    return error == EAGAIN || error == ENOBUFS ? 0 : reason_of(error);
+    return hj_tls_is_flushed(loop, conn) || hj_transport_set_interest(loop, conn, conn->interest | HJ_POLL_OUT);
 }
 
-ssize_t hj_transport_write_fd(int fd, const char *data, size_t len)
+/* Sees to it that the next turn finds what was received and not read. */
+static bool note_unread(struct hj_loop *loop, struct hj_conn *conn)
 {
-    ssize_t n;
-    do
-        n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (n == -1 && errno == EINTR);
-    return n >= 0 ? n : unsent(errno);
-}
-
-static ssize_t write_plain(int fd, struct hj_buf *const *bufs, int count, size_t offset)
-{
-    struct iovec iov[HJ_TRANSPORT_BUFS];
-    for (int i = 0; i < count; ++i)
-        iov[i] = (struct iovec){.iov_base = bufs[i]->data, .iov_len = bufs[i]->len};
-    iov[0].iov_base = bufs[0]->data + offset;
-    iov[0].iov_len -= offset;
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-    ssize_t n;
-    do
-        n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (n == -1 && errno == EINTR);
-    return n >= 0 ? n : unsent(errno);
+    return (hj_transport_pending(loop, conn) & conn->interest) == 0 || hj_ready_add(loop, conn);
 }
 
 ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
@@ -63,23 +38,55 @@ ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj
 {
     if (conn->transport == HJ_TRANSPORT_HTTP2)
         return hj_stream_write(loop, conn, bufs, count, offset);
-    if (count == 1)
-        return hj_transport_write_fd(conn->fd, bufs[0]->data + offset, bufs[0]->len - offset);
-    return write_plain(conn->fd, bufs, count, offset);
+    if (!is_tls(conn))
+        return hj_plain_send_all(conn->fd, bufs, count, offset);
+    ssize_t n = hj_tls_write(loop, conn, bufs, count, offset);
+    return n < 0 || ask_for_room_of(loop, conn) ? n : HIJACK_ENOMEM;
 }
 
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
 {
     if (conn->transport == HJ_TRANSPORT_HTTP2)
         return 0; /* all that belongs to it came with its request */
-    ssize_t n = recv(conn->fd, data, len, MSG_DONTWAIT);
-    if (n > 0) {
+    ssize_t n = is_tls(conn) ? hj_tls_read(loop, conn, data, len) : hj_plain_receive(conn->fd, data, len);
+    if (n > 0)
         hj_loop_count(loop, HIJACK_STAT_BYTES_IN, (uint64_t)n);
-        return n;
-    }
-    if (n == 0)
-        return HIJACK_ECLOSED;
-    return errno == EAGAIN || errno == EINTR ? 0 : reason_of(errno);
+    if (n >= 0 && is_tls(conn) && (!ask_for_room_of(loop, conn) || !note_unread(loop, conn)))
+        return HIJACK_ENOMEM;
+    return n;
+}
+
+unsigned hj_transport_attend(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
+{
+    if (!is_tls(conn) || (events & HJ_POLL_GONE) != 0)
+        return events;
+    int rc = hj_tls_pull(loop, conn);
+    if (rc != 0 || !ask_for_room_of(loop, conn))
+        return events | HJ_POLL_GONE;
+    return (events & ~(unsigned)HJ_POLL_IN) | hj_transport_pending(loop, conn);
+}
+
+unsigned hj_transport_pending(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    if (!is_tls(conn))
+        return 0;
+    if (hj_tls_has_ended(loop, conn))
+        return HJ_POLL_IN | HJ_POLL_PEER;
+    return hj_tls_has_unread(loop, conn) ? HJ_POLL_IN : 0;
+}
+
+int hj_transport_flush(struct hj_loop *loop, struct hj_conn *conn)
+{
+    int rc = is_tls(conn) ? hj_tls_flush(loop, conn) : 1;
+    if (rc == 1 && is_tls(conn) && conn->backlog == NULL &&
+        !hj_transport_set_interest(loop, conn, conn->interest & ~(unsigned)HJ_POLL_OUT))
+        return HIJACK_ENOMEM;
+    return rc;
+}
+
+bool hj_transport_is_flushed(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    return !is_tls(conn) || hj_tls_is_flushed(loop, conn);
 }
 
 int hj_transport_discard(struct hj_loop *loop, struct hj_conn *conn)
@@ -88,30 +95,37 @@ int hj_transport_discard(struct hj_loop *loop, struct hj_conn *conn)
     ssize_t n = recv(conn->fd, loop->scratch, DISCARD_AT_ONCE, MSG_DONTWAIT | MSG_TRUNC);
     if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
         return 0;
-    return n == 0 ? HIJACK_ECLOSED : reason_of(errno);
+    return n == 0 ? HIJACK_ECLOSED : hj_plain_reason(errno);
 }
 
-bool hj_transport_has_unread(const struct hj_conn *conn)
+bool hj_transport_has_unread(struct hj_loop *loop, const struct hj_conn *conn)
 {
-    return conn->transport == HJ_TRANSPORT_PLAIN && hj_socket_has_unread(conn->fd);
+    if (conn->transport == HJ_TRANSPORT_HTTP2)
+        return false;
+    return (is_tls(conn) && hj_tls_has_unread(loop, conn)) || hj_socket_has_unread(conn->fd);
 }
 
-int hj_transport_error(const struct hj_conn *conn)
+int hj_transport_error(struct hj_loop *loop, const struct hj_conn *conn)
 {
     int error = 0;
     socklen_t len = sizeof(error);
+    if (is_tls(conn) && hj_tls_has_failed(loop, conn))
+        return HIJACK_EPROTOCOL;
     getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-    return reason_of(error);
+    return hj_plain_reason(error);
 }
 
-void hj_transport_shutdown(struct hj_conn *conn)
+void hj_transport_shutdown(struct hj_loop *loop, struct hj_conn *conn)
 {
-    shutdown(conn->fd, SHUT_WR);
+    if (is_tls(conn))
+        hj_tls_shutdown(loop, conn);
+    else
+        shutdown(conn->fd, SHUT_WR);
 }
 
 bool hj_transport_finish(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if (conn->transport == HJ_TRANSPORT_PLAIN)
+    if (conn->transport != HJ_TRANSPORT_HTTP2)
         return false;
     hj_stream_finish(loop, conn);
     return true;
@@ -125,10 +139,14 @@ void hj_transport_refresh(struct hj_loop *loop, struct hj_conn *conn)
 
 bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest)
 {
+    if (is_tls(conn) && !hj_tls_is_flushed(loop, conn))
+        interest |= HJ_POLL_OUT;
     if (conn->interest == interest || (conn->flags & HJ_CONN_UNPOLLED) != 0)
         return true;
     conn->interest = interest & HJ_POLL_ALL;
-    return conn->transport != HJ_TRANSPORT_PLAIN || hj_poller_change(&loop->poller, conn->fd, interest, conn->index);
+    if (conn->transport == HJ_TRANSPORT_HTTP2)
+        return true;
+    return hj_poller_change(&loop->poller, conn->fd, interest, conn->index) && note_unread(loop, conn);
 }
 
 void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn)
@@ -155,6 +173,8 @@ void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
         hj_stream_close(loop, conn, reason);
         return;
     }
+    if (is_tls(conn))
+        hj_tls_close(loop, conn, reset);
     /* out of the poller before the close: a forked child may hold a copy of the descriptor, and the poller would go on
      * reporting it */
     int fd = hj_transport_export(loop, conn);
@@ -166,11 +186,16 @@ void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
     close(fd);
 }
 
+struct hj_facts *hj_transport_facts(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    return is_tls(conn) ? hj_tls_facts(loop, conn) : NULL;
+}
+
 struct hj_slice hj_transport_peer(struct hj_loop *loop, char *out, size_t size, const struct hj_conn *conn)
 {
     if (conn->peer_port == 0)
         return hj_address_of_peer(out, size,
-                                  conn->transport == HJ_TRANSPORT_PLAIN ? conn->fd : hj_stream_descriptor(loop, conn));
+                                  conn->transport == HJ_TRANSPORT_HTTP2 ? hj_stream_descriptor(loop, conn) : conn->fd);
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = conn->peer_port, .sin_addr = {conn->peer_ip}};
     int n = hj_address_format(out, size, (const struct sockaddr *)&v4, sizeof(v4));
     return hj_slice(out, n < 0 ? 0 : (size_t)n);

@@ -14,8 +14,7 @@
 #include "base/buf.h"
 #include "base/slice.h"
 #include "loop/conn.h"
-
-#define HJ_TRANSPORT_BUFS 64 /* the most that one write takes */
+#include "loop/io/plain.h"
 
 /* Writes bufs in order, the first one from offset on. What is written need not be at the peer. */
 ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
@@ -24,17 +23,32 @@ ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj
 /* Reads into data. */
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len);
 
-/* Throws away what has come, some of it: 0, or why nothing comes any more (as a read). PLAIN only. */
+/* The poller reported these events (HJ_POLL_*) of a connection whose bytes nobody wants now: what came for the
+ * transport itself has its effect. Returns what remains: the peer's end, room to read only if there is data, and
+ * HJ_POLL_GONE if the connection is dead. */
+unsigned hj_transport_attend(struct hj_loop *loop, struct hj_conn *conn, unsigned events);
+
+/* What can be read without the poller's saying so, as events that it would report (HJ_POLL_*). */
+unsigned hj_transport_pending(struct hj_loop *loop, const struct hj_conn *conn);
+
+/* Sends what the transport has taken and the kernel has not: 1 once there is nothing of it, 0 for "not now", or why the
+ * connection is dead. */
+int hj_transport_flush(struct hj_loop *loop, struct hj_conn *conn);
+
+/* Whether the kernel has all that was written. */
+bool hj_transport_is_flushed(struct hj_loop *loop, const struct hj_conn *conn);
+
+/* Throws away what has come, some of it: 0, or why nothing comes any more (as a read). Not over HTTP/2. */
 int hj_transport_discard(struct hj_loop *loop, struct hj_conn *conn);
 
 /* Whether bytes wait to be read. */
-bool hj_transport_has_unread(const struct hj_conn *conn);
+bool hj_transport_has_unread(struct hj_loop *loop, const struct hj_conn *conn);
 
-/* Why a dead connection died: HIJACK_ERESET, ETIMEDOUT or ECLOSED. */
-int hj_transport_error(const struct hj_conn *conn);
+/* Why a dead connection died: HIJACK_ERESET, ETIMEDOUT, EPROTOCOL or ECLOSED. */
+int hj_transport_error(struct hj_loop *loop, const struct hj_conn *conn);
 
-/* No more bytes from us: FIN. */
-void hj_transport_shutdown(struct hj_conn *conn);
+/* No more bytes from us: close_notify over TLS, and FIN. */
+void hj_transport_shutdown(struct hj_loop *loop, struct hj_conn *conn);
 
 /* The response is complete, and the entry will be closed: where the transport can tell the peer so and still deliver
  * what was written before, it does both, and true is returned. False: TCP, where it takes a lingering close. */
@@ -56,10 +70,10 @@ void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn);
 /* The peer's address as text, in out or static memory. */
 struct hj_slice hj_transport_peer(struct hj_loop *loop, char *out, size_t size, const struct hj_conn *conn);
 
+/* What its handshake has settled; NULL without TLS. */
+struct hj_facts *hj_transport_facts(struct hj_loop *loop, const struct hj_conn *conn);
+
 /* Gives the connection away as a descriptor that nothing here refers to any more. PLAIN only. */
 int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn);
-
-/* A descriptor's write for the fan-out, of a member that is PLAIN: as hj_transport_write. */
-ssize_t hj_transport_write_fd(int fd, const char *data, size_t len);
 
 #endif

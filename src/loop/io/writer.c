@@ -96,6 +96,11 @@ bool hj_writer_send_all(struct hj_loop *loop, struct hj_conn *conn, struct hj_bu
 bool hj_writer_flush(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_buf *bufs[HJ_TRANSPORT_BUFS];
+    int rc = hj_transport_flush(loop, conn);
+    if (rc < 0)
+        hj_conn_close(loop, conn, rc);
+    if (rc <= 0)
+        return false;
     while (conn->backlog != NULL) {
         int count = hj_backlog_peek(conn->backlog, bufs, HJ_TRANSPORT_BUFS);
         ssize_t n = hj_transport_write(loop, conn, bufs, count, conn->backlog->offset);

@@ -1,0 +1,227 @@
+/* SSL_CTX; see context.h. Callbacks run on loop threads, inside of handshakes; the rest on any thread.
+ *
+ * The choice of protocols, ciphers and groups is Mozilla's "intermediate", without finite-field Diffie-Hellman. */
+#include "core/tls/context.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include <hijack/hijack.h>
+
+#define GROUPS "X25519:P-256:P-384"
+#define INTERMEDIATE                                                                                                   \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                         \
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+static pthread_once_t indexes_once = PTHREAD_ONCE_INIT;
+static int secrets_index, context_index;
+
+static void make_indexes(void)
+{
+    secrets_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    context_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+int hj_tls_context_open(struct hj_tls_context *context, const struct hj_server_options *options)
+{
+    pthread_once(&indexes_once, make_indexes);
+    context->options = options;
+    context->keylog_fd = -1;
+    int rc = hj_tickets_open(&context->tickets, options->tls_ticket_key);
+    if (rc == 0 && options->tls_keylog_file[0] != '\0') {
+        context->keylog_fd = open(options->tls_keylog_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (context->keylog_fd == -1)
+            rc = errno == ENOENT ? HIJACK_ENOENT : errno == EACCES ? HIJACK_EACCES : HIJACK_EIO;
+    }
+    return rc;
+}
+
+void hj_tls_context_close(struct hj_tls_context *context)
+{
+    hj_tickets_close(&context->tickets);
+    if (context->keylog_fd != -1)
+        close(context->keylog_fd);
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
+/* The secret at the end of a key log line; false if it is not one of ours. */
+static bool read_hex(uint8_t out[48], const char *hex)
+{
+    const size_t len = hex == NULL ? 0 : strlen(hex);
+    if (len != 64 && len != 96)
+        return false;
+    for (size_t i = 0; i < len / 2; ++i)
+        out[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+    return true;
+}
+
+static bool begins_with(const char *line, const char *label)
+{
+    return strncmp(line, label, strlen(label)) == 0;
+}
+
+static void write_key_log(int fd, const char *line)
+{
+    struct iovec iov[2] = {{(void *)(uintptr_t)line, strlen(line)}, {(char[]){"\n"}, 1}};
+    if (writev(fd, iov, 2) == -1)
+        return; /* it is for debugging: a full disk must not end connections */
+}
+
+static void on_key_log(const SSL *ssl, const char *line)
+{
+    const struct hj_tls_context *context = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index);
+    struct hj_handshake_secrets *secrets = SSL_get_ex_data(ssl, secrets_index);
+    const char *space = strrchr(line, ' ');
+    const char *hex = space == NULL ? NULL : space + 1;
+    if (context->keylog_fd != -1)
+        write_key_log(context->keylog_fd, line);
+    if (secrets == NULL)
+        return;
+    if (begins_with(line, "SERVER_TRAFFIC_SECRET_0 "))
+        secrets->has_server = read_hex(secrets->server, hex);
+    else if (begins_with(line, "CLIENT_TRAFFIC_SECRET_0 "))
+        secrets->has_client = read_hex(secrets->client, hex);
+}
+
+/* Counts what is sealed with the server's application traffic secret before the keys are taken over. */
+static void on_record(int write, int version, int content_type, const void *data, size_t len, SSL *ssl, void *arg)
+{
+    struct hj_handshake_secrets *secrets = SSL_get_ex_data(ssl, secrets_index);
+    (void)version;
+    (void)arg;
+    if (write && content_type == SSL3_RT_HEADER && secrets != NULL && secrets->has_server && len != 0 &&
+        *(const uint8_t *)data == SSL3_RT_APPLICATION_DATA)
+        ++secrets->sealed;
+}
+
+/* arg: the only protocol that this context speaks, as in a list. */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
+                           unsigned in_len, void *arg)
+{
+    const unsigned char *wanted = arg;
+    (void)ssl;
+    for (unsigned i = 0; i < in_len; i += in[i] + 1u)
+        if (in[i] == wanted[0] && i + 1u + in[i] <= in_len && memcmp(in + i + 1, wanted + 1, in[i]) == 0) {
+            *out = in + i + 1;
+            *out_len = in[i];
+            return SSL_TLSEXT_ERR_OK;
+        }
+    return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol (RFC 7301 section 3.2) */
+}
+
+/* The name was looked at before the context was chosen. */
+static int accept_name(SSL *ssl, int *alert, void *arg)
+{
+    (void)ssl;
+    (void)alert;
+    (void)arg;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int give_staple(SSL *ssl, void *arg)
+{
+    const struct hj_certificate *certificate = arg;
+    void *copy = OPENSSL_memdup(certificate->staple, certificate->staple_len);
+    if (copy == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)certificate->staple_len);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int set_client_ca(SSL_CTX *ctx, const struct hj_server_options *options)
+{
+    const int modes[] = {SSL_VERIFY_NONE, SSL_VERIFY_PEER, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT};
+    if (options->tls_client_verify == HJ_VERIFY_NONE)
+        return 0;
+    SSL_CTX_set_verify(ctx, modes[options->tls_client_verify], NULL);
+    if (options->tls_client_ca[0] == '\0')
+        return HIJACK_ETLS; /* nobody could be verified */
+    if (access(options->tls_client_ca, F_OK) != 0)
+        return HIJACK_ENOENT;
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(options->tls_client_ca);
+    if (names == NULL || SSL_CTX_load_verify_file(ctx, options->tls_client_ca) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return HIJACK_ETLS;
+    }
+    SSL_CTX_set_client_CA_list(ctx, names);
+    return 0;
+}
+
+static bool set_certificate(SSL_CTX *ctx, struct hj_certificate *certificate)
+{
+    if (SSL_CTX_use_cert_and_key(ctx, certificate->leaf, certificate->key, certificate->chain, 1) != 1)
+        return false;
+    if (certificate->staple == NULL)
+        return true;
+    SSL_CTX_set_tlsext_status_cb(ctx, give_staple);
+    SSL_CTX_set_tlsext_status_arg(ctx, certificate);
+    return true;
+}
+
+static void set_behaviour(SSL_CTX *ctx, struct hj_tls_context *context, const unsigned char *protocol)
+{
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(ctx,
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets alone: nothing is kept for a client */
+    SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"libhijack", 9);
+    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, (void *)(uintptr_t)protocol);
+    SSL_CTX_set_tlsext_servername_callback(ctx, accept_name);
+    SSL_CTX_set_ex_data(ctx, context_index, context);
+}
+
+static int new_ctx(SSL_CTX **out, struct hj_tls_context *context, struct hj_certificate *certificate,
+                   const unsigned char *protocol)
+{
+    const struct hj_server_options *options = context->options;
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    if (ctx == NULL)
+        return HIJACK_ENOMEM;
+    set_behaviour(ctx, context, protocol);
+    const char *ciphers = strcmp(options->tls_ciphers, "intermediate") == 0 ? INTERMEDIATE : options->tls_ciphers;
+    int version = options->tls_min_version == HJ_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    bool done = SSL_CTX_set_min_proto_version(ctx, version) == 1 && SSL_CTX_set_cipher_list(ctx, ciphers) == 1 &&
+                SSL_CTX_set1_groups_list(ctx, GROUPS) == 1 && hj_tickets_use(&context->tickets, ctx) &&
+                set_certificate(ctx, certificate);
+    int rc = done ? set_client_ca(ctx, options) : HIJACK_ETLS;
+    if (rc == 0)
+        *out = ctx;
+    else
+        SSL_CTX_free(ctx);
+    ERR_clear_error();
+    return rc;
+}
+
+int hj_tls_context_equip(struct hj_tls_context *context, struct hj_certificate *certificate)
+{
+    int rc = new_ctx(&certificate->http1, context, certificate, (const unsigned char *)"\x08http/1.1");
+    if (rc != 0)
+        return rc;
+    SSL_CTX_set_keylog_callback(certificate->http1, on_key_log);
+    if (context->options->tls_takeover == HJ_SWITCH_ON)
+        SSL_CTX_set_msg_callback(certificate->http1, on_record);
+#if HIJACK_HTTP2
+    if (context->options->http2 == HJ_SWITCH_ON) {
+        rc = new_ctx(&certificate->http2, context, certificate, (const unsigned char *)"\x02h2");
+        if (rc == 0 && context->keylog_fd != -1)
+            SSL_CTX_set_keylog_callback(certificate->http2, on_key_log);
+    }
+#endif
+    return rc;
+}
+
+bool hj_tls_context_watch(SSL *ssl, struct hj_handshake_secrets *secrets)
+{
+    return SSL_set_ex_data(ssl, secrets_index, secrets) == 1;
+}

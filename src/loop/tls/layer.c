@@ -1,0 +1,199 @@
+/* Reads, writes and ends over TLS; see layer.h. Loop thread. */
+#include "loop/tls/layer.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "loop/io/plain.h"
+#include "loop/tls/bytes.h"
+#include "loop/tls/keyed.h"
+#include "loop/tls/object.h"
+#include "loop/tls/output.h"
+#include "loop/tls/slab.h"
+
+static struct hj_tls_layer *tls_layer(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    return hj_table_layer(&loop->table, conn->index);
+}
+
+static bool is_keyed(const struct hj_conn *conn)
+{
+    return conn->transport == HJ_TRANSPORT_TLS;
+}
+
+ssize_t hj_tls_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count, size_t offset)
+{
+    struct hj_tls_layer *layer = tls_layer(loop, conn);
+    if (layer->rest != NULL) {
+        int rc = hj_tls_output_flush(conn->fd, layer);
+        if (rc <= 0)
+            return rc;
+    }
+    if ((layer->flags & HJ_TLS_OUT_ENDED) != 0)
+        return HIJACK_ECLOSED;
+    if (is_keyed(conn))
+        return hj_tls_keyed_write(loop->tls, conn->fd, (struct hj_tls_keyed *)layer, bufs, count, offset);
+    return hj_tls_object_write(loop->tls, conn->fd, (struct hj_tls_object *)layer, bufs, count, offset);
+}
+
+/* Opens len bytes in tls->in. 0, or why the connection is dead; what the peer must know of it is in tls->out. */
+static int open_input(struct hj_tls *tls, struct hj_conn *conn, struct hj_tls_layer *layer, size_t len,
+                      struct hj_tls_sink *sink)
+{
+    size_t used;
+    if (!is_keyed(conn))
+        return hj_tls_object_open(tls, (struct hj_tls_object *)layer, tls->in, len, sink);
+    int rc = hj_tls_keyed_open(tls, (struct hj_tls_keyed *)layer, tls->in, len, &used, sink);
+    if (rc != 0 || used == len || (layer->flags & HJ_TLS_IN_ENDED) != 0)
+        return rc;
+    struct hj_tls_rest *rest = hj_tls_rest_of(layer);
+    return rest != NULL && hj_tls_bytes_add(&rest->in, tls->in + used, len - used) ? 0 : HIJACK_ENOMEM;
+}
+
+/* Receives once, at most so much that the sink can take what is in it, or a record. 0, or why the connection is dead.
+ */
+static int receive(struct hj_loop *loop, struct hj_conn *conn, struct hj_tls_layer *layer, struct hj_tls_sink *sink)
+{
+    struct hj_tls *tls = loop->tls;
+    struct hj_tls_bytes *before = layer->rest == NULL ? NULL : layer->rest->in;
+    size_t have = 0, room = sink->len < HJ_TLS_RECORD_MAX ? HJ_TLS_RECORD_MAX : sink->len;
+    if (room > HJ_SCRATCH_SIZE)
+        room = HJ_SCRATCH_SIZE;
+    if (before != NULL) {
+        have = before->len;
+        memcpy(tls->in, before->data + before->start, have);
+        hj_tls_bytes_drop(&layer->rest->in, have);
+    }
+    ssize_t n = hj_plain_receive(conn->fd, tls->in + have, room > have ? room - have : HJ_TLS_RECORD_MAX);
+    int rc = n == HIJACK_ECLOSED ? HIJACK_ERESET : n < 0 ? (int)n : 0; /* FIN without close_notify: cut off */
+    if (n < 0 && have == 0)
+        return rc;
+    int opened = open_input(tls, conn, layer, have + (n > 0 ? (size_t)n : 0), sink);
+    ssize_t sent = hj_tls_output_send(tls, conn->fd, layer);
+    hj_tls_rest_settle(layer);
+    rc = opened != 0 ? opened : sent < 0 ? (int)sent : rc;
+    if (rc == HIJACK_ERESET && (layer->flags & HJ_TLS_IN_ENDED) == 0)
+        layer->flags |= HJ_TLS_CUT;
+    return rc;
+}
+
+static size_t take_plain(struct hj_tls_layer *layer, char *data, size_t len)
+{
+    struct hj_tls_bytes *plain = layer->rest->plain;
+    if (len > plain->len)
+        len = plain->len;
+    memcpy(data, plain->data + plain->start, len);
+    hj_tls_bytes_drop(&layer->rest->plain, len);
+    hj_tls_rest_settle(layer);
+    return len;
+}
+
+ssize_t hj_tls_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
+{
+    struct hj_tls_layer *layer = tls_layer(loop, conn);
+    struct hj_tls_sink sink = {data, len, 0};
+    if (hj_tls_unread(layer) != 0)
+        return (ssize_t)take_plain(layer, data, len);
+    int rc = (layer->flags & HJ_TLS_ENDED) == 0 ? receive(loop, conn, layer, &sink) : 0;
+    if (sink.used != 0)
+        return (ssize_t)sink.used; /* an end comes with the next read */
+    if ((layer->flags & HJ_TLS_ENDED) == 0)
+        return rc;
+    return (layer->flags & HJ_TLS_IN_ENDED) != 0 ? HIJACK_ECLOSED
+           : (layer->flags & HJ_TLS_FAILED) != 0 ? HIJACK_EPROTOCOL
+                                                 : HIJACK_ERESET;
+}
+
+int hj_tls_pull(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_tls_layer *layer = tls_layer(loop, conn);
+    struct hj_tls_sink none = {NULL, 0, 0};
+    if (hj_tls_unread(layer) != 0 || (layer->flags & HJ_TLS_ENDED) != 0)
+        return 0;
+    return receive(loop, conn, layer, &none);
+}
+
+/* The last words are sent: FIN. */
+static void end_output(struct hj_conn *conn, struct hj_tls_layer *layer)
+{
+    layer->flags &= ~(uint32_t)HJ_TLS_FIN_AFTER;
+    shutdown(conn->fd, SHUT_WR);
+}
+
+int hj_tls_flush(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_tls_layer *layer = tls_layer(loop, conn);
+    int rc = layer == NULL ? 1 : hj_tls_output_flush(conn->fd, layer);
+    if (rc == 1 && layer != NULL && (layer->flags & HJ_TLS_FIN_AFTER) != 0)
+        end_output(conn, layer);
+    return rc;
+}
+
+bool hj_tls_is_flushed(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    const struct hj_tls_layer *layer = tls_layer(loop, conn);
+    return layer == NULL || hj_tls_unsent(layer) == 0;
+}
+
+bool hj_tls_has_unread(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    const struct hj_tls_layer *layer = tls_layer(loop, conn);
+    return layer != NULL && hj_tls_unread(layer) != 0;
+}
+
+bool hj_tls_has_ended(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    const struct hj_tls_layer *layer = tls_layer(loop, conn);
+    return layer != NULL && (layer->flags & HJ_TLS_ENDED) != 0;
+}
+
+bool hj_tls_has_failed(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    const struct hj_tls_layer *layer = tls_layer(loop, conn);
+    return layer != NULL && (layer->flags & HJ_TLS_FAILED) != 0;
+}
+
+/* close_notify, behind what is kept. */
+static void say_goodbye(struct hj_loop *loop, struct hj_conn *conn, struct hj_tls_layer *layer)
+{
+    if (is_keyed(conn))
+        hj_tls_keyed_end(loop->tls, (struct hj_tls_keyed *)layer, HJ_TLS_CLOSE_NOTIFY);
+    else
+        hj_tls_object_end(loop->tls, (struct hj_tls_object *)layer);
+    hj_tls_output_send(loop->tls, conn->fd, layer);
+}
+
+void hj_tls_shutdown(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_tls_layer *layer = tls_layer(loop, conn);
+    if (layer == NULL) {
+        shutdown(conn->fd, SHUT_WR);
+        return;
+    }
+    say_goodbye(loop, conn, layer);
+    layer->flags |= HJ_TLS_FIN_AFTER;
+    if (hj_tls_unsent(layer) == 0)
+        end_output(conn, layer);
+}
+
+void hj_tls_close(struct hj_loop *loop, struct hj_conn *conn, bool quiet)
+{
+    struct hj_tls_layer *layer = tls_layer(loop, conn);
+    if (layer == NULL)
+        return;
+    if (!quiet && layer->facts != NULL)
+        say_goodbye(loop, conn, layer);
+    hj_table_set_layer(&loop->table, conn->index, NULL);
+    hj_tls_rest_free(layer);
+    hj_facts_unref(layer->facts);
+    if (is_keyed(conn))
+        hj_tls_slab_give(&loop->tls->slab, (struct hj_tls_keyed *)layer);
+    else
+        hj_tls_object_free((struct hj_tls_object *)layer);
+}
+
+struct hj_facts *hj_tls_facts(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    const struct hj_tls_layer *layer = tls_layer(loop, conn);
+    return layer == NULL ? NULL : layer->facts;
+}
