@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#if HIJACK_TEST_TLS
+#if HIJACK_TLS
 #include "certificate.h"
 #include "tunnel.h"
 
@@ -38,7 +38,7 @@ void transport_start(void)
         fprintf(stderr, "HIJACK_TEST_TRANSPORT must be tcp or tls (got %s)\n", wanted);
         exit(2);
     }
-#if HIJACK_TEST_TLS
+#if HIJACK_TLS
     certificate_make(&authority, NULL, CERTIFICATE_EC, "authority", NULL);
     certificate_make(&own, &authority, CERTIFICATE_EC, "localhost", "DNS:localhost,IP:127.0.0.1");
     tunnel_start(authority.x509, "localhost");
@@ -60,7 +60,7 @@ int transport_listen(hijack_server *server, const char *address)
 
     if ((size_t)snprintf(text, sizeof(text), "%s%s", over_tls ? "tls:" : "", address) >= sizeof(text))
         return HIJACK_ETOOBIG;
-#if HIJACK_TEST_TLS
+#if HIJACK_TLS
     if (over_tls) {
         int code = hijack_server_certificate(server, own.chain_text, strlen(own.chain_text), own.key_text,
                                              strlen(own.key_text), NULL, 0);
@@ -84,7 +84,7 @@ int transport_connect(int fd, int port, int slow)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-#if HIJACK_TEST_TLS
+#if HIJACK_TLS
     if (over_tls && secure_ports[port])
         return tunnel_connect(fd, port, slow);
 #endif
@@ -99,7 +99,7 @@ const char *transport_scheme(void)
 
 void transport_settle(void)
 {
-#if HIJACK_TEST_TLS
+#if HIJACK_TLS
     if (over_tls)
         tunnel_settle();
 #endif
@@ -107,7 +107,7 @@ void transport_settle(void)
 
 void transport_reset(int fd, int tunnelled)
 {
-#if HIJACK_TEST_TLS
+#if HIJACK_TLS
     if (tunnelled)
         tunnel_reset(fd);
 #endif
@@ -117,7 +117,7 @@ void transport_reset(int fd, int tunnelled)
 
 int transport_vanish(int fd, int tunnelled)
 {
-#if HIJACK_TEST_TLS
+#if HIJACK_TLS
     if (tunnelled)
         return tunnel_vanish(fd);
 #endif
