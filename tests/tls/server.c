@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The server that run.py tries clients of other makers on. Arguments are options of the server as name=value, and
- * "certificate=chain,key" (paths) once or more. It prints its port, then a line for each end of a socket:
+ * "certificate=chain,key" or "certificate=chain,key,staple" (paths) once or more. It prints its port, then a line for
+ * each end of a socket:
  * "/echo eof", "/echo closed HIJACK_ERESET". Lines on stdin are commands, each answered by the line "= 0" or
  * "= HIJACK_E..."; the end of stdin ends the program.
  *
@@ -302,12 +303,13 @@ static int read_commands(void)
 static void configure(const char *argument)
 {
     const char *value = strchr(argument, '=');
-    char chain[512], key[512];
+    char chain[512], key[512], staple[512] = "";
 
     if (value == NULL)
         exit(2);
-    if (sscanf(argument, "certificate=%511[^,],%511s", chain, key) == 2)
-        check(hijack_server_certificate(server, chain, strlen(chain), key, strlen(key), NULL, 0), argument);
+    if (sscanf(argument, "certificate=%511[^,],%511[^,],%511s", chain, key, staple) >= 2)
+        check(hijack_server_certificate(server, chain, strlen(chain), key, strlen(key), staple, strlen(staple)),
+              argument);
     else
         check(hijack_server_set(server, argument, (size_t)(value - argument), value + 1, strlen(value + 1)), argument);
 }
