@@ -322,7 +322,7 @@ def stapled_response(s: Surroundings) -> None:
 @case
 def key_with_a_passphrase(s: Surroundings) -> None:
     locked = s.path("locked", "key")
-    subprocess.run(["openssl", "pkey", "-in", s.path("ec", "key"), "-aes128", "-passout", "pass:secret", "-out", locked],
-                   check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(["openssl", "pkey", "-in", s.path("ec", "key"), "-aes128", "-passout", "pass:secret", "-out",
+                    locked], check=True, stderr=subprocess.DEVNULL)
     with s.server() as server:
         same(server.command(f"certificate {s.path('ec', 'pem')} {locked}"), "HIJACK_ETLS", "the answer")
