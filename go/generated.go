@@ -79,7 +79,7 @@ const (
 	ErrTimedOut Error = -18
 	// HIJACK_ERESET: the peer reset the connection
 	ErrReset Error = -19
-	// HIJACK_ESLOW: a member could not keep up, and its broadcaster's policy is to close
+	// HIJACK_ESLOW: the peer could not keep up: a broadcaster's policy, or option backlog_total_bytes
 	ErrSlow Error = -20
 	// HIJACK_ESHUTDOWN: the server stops or has stopped
 	ErrShutdown Error = -21
@@ -144,7 +144,8 @@ const (
 	statTlsHandshakes  = 27
 	statTlsResumed     = 28
 	statTlsFailed      = 29
-	statCount          = 30
+	statRefused        = 30
+	statCount          = 31
 )
 
 const (

@@ -141,7 +141,7 @@ enum {
     HIJACK_ELIMIT = -17,    /* the process or the server has no descriptor, thread or connection left */
     HIJACK_ETIMEDOUT = -18, /* head, request or idle timeout, or the peer acknowledges or takes nothing */
     HIJACK_ERESET = -19,    /* the peer reset the connection */
-    HIJACK_ESLOW = -20,     /* a member could not keep up, and its broadcaster's policy is to close */
+    HIJACK_ESLOW = -20,     /* the peer could not keep up: a broadcaster's policy, or option backlog_total_bytes */
     HIJACK_ESHUTDOWN = -21, /* the server stops or has stopped */
     HIJACK_EIO = -22,       /* the operating system failed in an unexpected way */
     HIJACK_EABORTED = -23,  /* the program aborted it */
@@ -336,7 +336,7 @@ enum {
     HIJACK_STAT_CLOSED_OK = 12,       /* closed as asked: response sent, finished, closed by the program */
     HIJACK_STAT_CLOSED_PEER = 13,     /* closed or reset by the peer, or refused with a 4xx */
     HIJACK_STAT_CLOSED_TIMEOUT = 14,  /* closed by a timeout: head, request, idle, ack or stall */
-    HIJACK_STAT_CLOSED_SLOW = 15,     /* reset because the backlog was over its limit */
+    HIJACK_STAT_CLOSED_SLOW = 15,     /* reset because its backlog, or that of the server, was over the limit */
     HIJACK_STAT_CLOSED_ABORTED = 16,  /* aborted by the program, or out of memory */
     HIJACK_STAT_CLOSED_SHUTDOWN = 17, /* closed by drain or stop */
     HIJACK_STAT_EVENTS_QUEUED = 18,   /* events waiting in its queues now, except those of routes */
@@ -351,7 +351,8 @@ enum {
     HIJACK_STAT_TLS_HANDSHAKES = 27,  /* TLS handshakes completed */
     HIJACK_STAT_TLS_RESUMED = 28,     /* of them resumed by a session ticket */
     HIJACK_STAT_TLS_FAILED = 29,      /* connections to a TLS port that completed no handshake */
-    HIJACK_STAT_COUNT = 30
+    HIJACK_STAT_REFUSED = 30,         /* connections reset right after accepting: option connections_per_address */
+    HIJACK_STAT_COUNT = 31
 };
 
 /* Writes the first count values to out and returns how many there are in all. Each value is exact; together they are

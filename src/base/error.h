@@ -29,7 +29,7 @@
     X(ELIMIT, "no descriptor, thread or connection is left; raise the limit (ulimit -n, max_connections)")             \
     X(ETIMEDOUT, "timed out: the peer was silent for too long or stopped acknowledging")                               \
     X(ERESET, "the peer reset the connection")                                                                         \
-    X(ESLOW, "the peer could not keep up and its broadcaster closes such members")                                     \
+    X(ESLOW, "the peer could not keep up: its broadcaster closes such members, or the server has too much unsent")     \
     X(ESHUTDOWN, "the server stops or has stopped")                                                                    \
     X(EIO, "the operating system failed in an unexpected way")                                                         \
     X(EABORTED, "this program aborted it")                                                                             \

@@ -49,6 +49,7 @@
     X(ACCEPT_PAUSES, "accept_pauses")                                                                                  \
     X(TLS_HANDSHAKES, "tls_handshakes")                                                                                \
     X(TLS_RESUMED, "tls_resumed")                                                                                      \
-    X(TLS_FAILED, "tls_failed")
+    X(TLS_FAILED, "tls_failed")                                                                                        \
+    X(REFUSED, "refused")
 
 #endif

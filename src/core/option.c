@@ -20,10 +20,16 @@
            "connections the kernel keeps ready for accepting; it has a limit of its own (net.core.somaxconn)")         \
     NUMBER(server, max_connections, int, 0, 16777216, 0,                                                               \
            "connections at once; 0: as many as the descriptor limit (ulimit -n) has room for")                         \
+    NUMBER(server, connections_per_address, int, 0, 16777216, 0,                                                       \
+           "connections at once of one client address, or one IPv6 network (/64); one more is reset right after it "   \
+           "was accepted; loopback and unix sockets are not counted; 0: no limit")                                     \
+    NUMBER(server, requests_per_connection, int, 0, 1000000000, 1000,                                                  \
+           "requests that a connection of HTTP/1 serves; the answer to the last one has Connection: close; 0: no "     \
+           "limit")                                                                                                    \
     NUMBER(server, max_head_bytes, size, 1024, 12288, 12288, "longest request head; over it 431, or 414")              \
     NUMBER(server, max_body_bytes, size, 0, 1099511627776, 1048576, "longest request body; over it 413")               \
     NUMBER(server, head_timeout_ms, int, 1, 86400000, 10000,                                                           \
-           "time a new connection has for its first complete request head")                                            \
+           "time a new connection has for its first request head, and a later head from its first byte on")            \
     NUMBER(server, request_timeout_ms, int, 1, 86400000, 30000,                                                        \
            "time for a whole request with its body, and for the wait between two requests of a connection")            \
     NUMBER(server, idle_timeout_ms, int, 0, 86400000, 0,                                                               \
@@ -39,6 +45,9 @@
            "unsent bytes of a stream or socket over which send answers HIJACK_EAGAIN")                                 \
     NUMBER(server, low_water_bytes, size, 0, 1073741824, 16384,                                                        \
            "unsent bytes under which the DRAINED event comes; not over high_water_bytes")                              \
+    NUMBER(server, backlog_total_bytes, size, 0, 1099511627776, 1073741824,                                            \
+           "unsent bytes of all connections of the server; over it those that have the most are reset with "           \
+           "HIJACK_ESLOW; a published message counts once for each member that it waits for; 0: no limit")             \
     NUMBER(server, unsent_bytes, size, 0, 1073741824, 131072,                                                          \
            "bytes of a broadcaster's member that the kernel takes before it can send them; what is more waits in the " \
            "member's backlog, where the policy acts; 0: as the kernel does, which is megabytes")                       \
@@ -68,6 +77,12 @@
            "path of a file to which the secrets of all connections are written, for debugging; empty: none")           \
     NUMBER(server, tls_handshake_timeout_ms, int, 1, 86400000, 10000,                                                  \
            "time a new connection has for its TLS handshake; head_timeout_ms begins after it")                         \
+    NUMBER(server, http2_streams, int, 1, 100, 100, "requests that an HTTP/2 connection may have open at once")        \
+    NUMBER(server, http2_requests, int, 0, 1000000000, 1000000,                                                        \
+           "requests after which an HTTP/2 connection is asked to make room for a new one (GOAWAY); 0: never")         \
+    NUMBER(server, http2_resets, int, 1, 1000000, 200,                                                                 \
+           "requests a second that a client may reset, or break so that they are reset, on one HTTP/2 connection; "    \
+           "over it GOAWAY with ENHANCE_YOUR_CALM")                                                                    \
     MODE(                                                                                                              \
         server, unix_mode, umask,                                                                                      \
         "rights of the file of a unix socket, as 0660; umask: what the process' umask leaves; takes effect at listen") \

@@ -55,6 +55,8 @@ struct hj_server_options {
     uint64_t threads;
     uint64_t listen_backlog;
     uint64_t max_connections;
+    uint64_t connections_per_address;
+    uint64_t requests_per_connection;
     uint64_t max_head_bytes;
     uint64_t max_body_bytes;
     uint64_t head_timeout_ms;
@@ -66,6 +68,7 @@ struct hj_server_options {
     uint64_t tcp_keepalive_ms;
     uint64_t high_water_bytes;
     uint64_t low_water_bytes; /* may be set over high_water_bytes: whoever uses it takes the smaller one */
+    uint64_t backlog_total_bytes;
     uint64_t unsent_bytes;
     uint64_t send_buffer_bytes;
     uint64_t read_chunk_bytes;
@@ -76,6 +79,9 @@ struct hj_server_options {
     uint64_t tls_takeover;      /* enum hj_switch */
     uint64_t tls_client_verify; /* enum hj_verify */
     uint64_t tls_handshake_timeout_ms;
+    uint64_t http2_streams;
+    uint64_t http2_requests; /* 0: no limit */
+    uint64_t http2_resets;   /* a second */
     char server_name[HJ_SERVER_NAME_SIZE];
     char tls_ciphers[512];
     char tls_client_ca[HJ_PATH_SIZE], tls_ticket_key[HJ_PATH_SIZE], tls_keylog_file[HJ_PATH_SIZE];

@@ -14,6 +14,7 @@
 #include "core/queue.h"
 #include "core/route.h"
 
+struct hj_address_counts;
 struct hj_broadcaster;
 struct hj_worker;
 
@@ -56,10 +57,12 @@ struct hj_server {
     struct hj_worker **workers; /* owned; live as long as the server does */
     void (*free_workers)(struct hj_server *server); /* set by the start, which made them */
     uint32_t worker_count;
-    _Atomic bool threads_left; /* not joined or detached yet; whoever takes it does that */
+    _Atomic bool threads_left;                /* not joined or detached yet; whoever takes it does that */
+    struct hj_address_counts *address_counts; /* made by the start; NULL: connections_per_address is off */
     uint64_t connection_limit;
     _Atomic uint64_t connections;     /* of all kinds, in all loops */
     _Atomic bool crowded;             /* a loop has no room: who has an idle connection closes it */
+    _Atomic bool shedding;            /* a loop ends connections for their unsent bytes */
     _Atomic uint64_t publish_waiting; /* bytes */
     _Atomic uint64_t published;       /* messages */
     _Atomic uint32_t workers_alive;

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <hijack/hijack.h>
@@ -22,6 +23,10 @@ struct hj_worker {
     pthread_t thread;                          /* guarded by the server's lock until it has started, constant then */
     /* each posted once: they must not fail for want of memory */
     struct hj_command accept_command, drain_command, stop_command;
+    /* at least the largest backlog of one connection, in bytes; written by the loop (loop/shedding.h) */
+    _Atomic uint64_t worst_backlog;
+    /* another loop has found that this one must shed; reset by the loop */
+    _Atomic bool shed_asked;
 };
 
 /* Takes over the command; false, and the command still the caller's, when the loop has ended. Any thread. */

@@ -14,6 +14,8 @@ void hj_closing_run(struct hj_loop *loop)
         hj_conn_leave(loop, conn, reason);
         bool is_connection = hj_conn_is_connection(conn);
         hj_transport_close(loop, conn, reason);
+        hj_numbers_set(&loop->requests, conn->index, 0);
+        hj_acceptor_uncount(loop, hj_acceptor_take_counted(loop, conn->index));
         hj_conn_forget(loop, conn);
         if (is_connection)
             hj_acceptor_connection_closed(loop);

@@ -8,6 +8,7 @@
 #include "loop/http/pending.h"
 #include "loop/http2/http2.h"
 #include "loop/producer.h"
+#include "loop/shedding.h"
 #include "loop/sweep.h"
 #include "loop/tls/handshake.h"
 
@@ -50,6 +51,7 @@ static void turn(struct hj_loop *loop)
     hj_http2_run(loop);
     hj_outbox_flush(&loop->worker.outbox); /* the sweep may write to every connection */
     hj_sweep(loop);
+    hj_shedding_run(loop);
     hj_closing_run(loop);
     if (hj_http2_flush(loop))
         hj_closing_run(loop);
@@ -67,12 +69,15 @@ static void wind_up(struct hj_loop *loop)
     hj_poller_close(&loop->poller);
     hj_table_dispose(&loop->table);
     hj_member_table_dispose(&loop->members);
+    hj_numbers_dispose(&loop->requests);
+    hj_numbers_dispose(&loop->addresses);
 }
 
 void *hj_loop_run(void *arg)
 {
     struct hj_loop *loop = arg;
     struct hj_server *server = loop->server;
+    hj_shedding_init(loop);
     int rc = loop->opened_rc = hj_http2_open(loop);
     sem_post(&loop->opened);
     while (rc == 0 && !loop->stopping && !hj_drain_done(loop))

@@ -12,6 +12,7 @@
 #include "base/handle.h"
 #include "base/os/descriptors.h"
 #include "codec/sse.h"
+#include "core/address_count.h"
 #include "core/listener.h"
 #if HIJACK_TLS
 #include "core/tls/certificates.h"
@@ -202,6 +203,8 @@ static void free_loops(struct hj_server *server)
     free(server->workers);
     server->workers = NULL;
     server->worker_count = 0;
+    hj_address_counts_free(server->address_counts);
+    server->address_counts = NULL;
 }
 
 static int start_loops(struct hj_server *server)
@@ -211,6 +214,11 @@ static int start_loops(struct hj_server *server)
     if (server->workers == NULL)
         return HIJACK_ENOMEM;
     server->free_workers = free_loops;
+    if (server->options.connections_per_address != 0 &&
+        (server->address_counts = hj_address_counts_new(server->options.connections_per_address)) == NULL) {
+        free_loops(server);
+        return HIJACK_ENOMEM;
+    }
     server->connection_limit = connection_limit(&server->options);
     server->route_limit = server->route_count;
     hj_routes_settle(server);

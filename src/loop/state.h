@@ -17,6 +17,7 @@
 #include "core/server.h"
 #include "core/worker.h"
 #include "loop/delivery.h"
+#include "loop/numbers.h"
 #include "loop/table.h"
 
 struct hj_http2;
@@ -60,12 +61,17 @@ struct hj_loop {
     struct hj_poller poller;
     struct hj_table table;
     struct hj_member_table members;
+    /* beside the table: how many requests a connection that goes on has had, where it is more than one */
+    struct hj_numbers requests;
+    /* and what was taken of server->address_counts for it */
+    struct hj_numbers addresses;
     struct hj_http2 *http2;    /* NULL without option http2 */
     struct hj_tls *tls;        /* NULL without a listener with "tls:" */
     uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
     uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
     uint32_t sweep_every_ms;
     struct hj_deliveries deliveries;
+    uint64_t backlog_share; /* unsent bytes up to which nothing is shed */
     struct hj_acceptor *acceptors;
     uint32_t acceptor_count;
     bool accepting;                  /* holds its share of the server's listeners */
@@ -99,6 +105,13 @@ static inline void hj_loop_count(struct hj_loop *loop, uint32_t stat, uint64_t n
 static inline void hj_loop_uncount(struct hj_loop *loop, uint32_t stat, uint64_t n)
 {
     hj_loop_count(loop, stat, 0 - n);
+}
+
+/* A connection's backlog has grown to so many bytes. */
+static inline void hj_loop_note_backlog(struct hj_loop *loop, uint64_t bytes)
+{
+    if (bytes > atomic_load_explicit(&loop->worker.worst_backlog, memory_order_relaxed))
+        atomic_store_explicit(&loop->worker.worst_backlog, bytes, memory_order_relaxed);
 }
 
 /* Time in the 32 bits that a table entry has; differences are right up to 49 days. */

@@ -43,6 +43,7 @@ static void play_creation(struct run *run)
     DO(run, hijack_broadcaster_set(room, LIT("overflow"), LIT("latest")));
     DO(run, hijack_server_hold(server, LIT("/sse"), HIJACK_HOLD_SSE, LIT("a: b\r\n"), room));
     DO(run, hijack_server_hold(server, LIT("/raw"), HIJACK_HOLD_RAW, NULL, 0, room));
+    DO(run, hijack_server_set(server, LIT("connections_per_address"), LIT("100")));
     DO(run, hijack_server_start(server));
     f->started = 1;
     hijack_queue_free(more);

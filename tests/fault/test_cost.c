@@ -41,6 +41,7 @@ static void test_calls_of_a_get(void **state)
     struct fixture *f = *state;
 
     fixture_option(f, OPT_THREADS, "1");
+    fixture_option(f, OPT_REQUESTS, "0");
     fixture_start(f);
     struct client *client = client_connect(f->port);
     get_once(f, client);

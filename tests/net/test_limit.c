@@ -6,6 +6,7 @@
 #include "support/transport.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -90,6 +91,128 @@ static void test_another_threads_idle_connection_gives_way(void **state)
         reply(f, busy[i], "last");
 }
 
+/* Asks for a path that is not there; whether the answer ends the connection. */
+static int ask_none(struct client *c)
+{
+    struct response r;
+
+    ask(c, "/none");
+    response_head(&r, c);
+    CHECK(r.status == 404);
+    response_finish(&r);
+    const char *connection = response_header(&r, "Connection");
+    int ends = connection != NULL && strcmp(connection, "close") == 0;
+    response_free(&r);
+    return ends;
+}
+
+/* The last answer tells so, and the next client has all its requests, in whichever place of the table it is. */
+static void test_requests_per_connection(void **state)
+{
+    static const int limits[] = {1, 2, 7};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        struct fixture f;
+        char value[16];
+        fixture_init(&f);
+        fixture_without_queue(&f);
+        snprintf(value, sizeof(value), "%d", limits[i]);
+        fixture_option(&f, OPT_REQUESTS, value);
+        fixture_option(&f, OPT_THREADS, "1");
+        fixture_start(&f);
+        for (int round = 0; round < 3; round++) {
+            struct client *c = client_connect(f.port);
+            for (int n = 1; n < limits[i]; n++)
+                CHECK(!ask_none(c));
+            CHECK(ask_none(c));
+            client_eof(c);
+            stat_wait(f.server, HIJACK_STAT_CONNECTIONS, 0);
+        }
+        stat_wait(f.server, HIJACK_STAT_CLOSED_OK, 3);
+        fixture_end(&f);
+    }
+}
+
+static void test_requests_by_default(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_without_queue(f);
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    for (int n = 1; n < 1000; n++)
+        CHECK(!ask_none(c));
+    CHECK(ask_none(c));
+    client_eof(c);
+}
+
+static void test_requests_without_limit(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_without_queue(f);
+    fixture_option(f, OPT_REQUESTS, "0");
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    for (int n = 0; n < 1500; n++)
+        CHECK(!ask_none(c));
+}
+
+/* All in one write: those over the limit get no answer. */
+static void test_requests_in_a_pipeline(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_without_queue(f);
+    fixture_option(f, OPT_REQUESTS, "3");
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    client_puts(c, "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: x\r\n\r\n"
+                   "POST /3 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+                   "GET /4 HTTP/1.1\r\nHost: x\r\n\r\nGET /5 HTTP/1.1\r\nHost: x\r\n\r\n");
+    client_until_end(c);
+    int answers = 0;
+    for (char *at = c->buf; (at = memmem(at, c->len - (size_t)(at - c->buf), LIT("HTTP/1.1 404"))) != NULL; at++)
+        answers++;
+    CHECK(answers == 3);
+    client_until(c, "Connection: close");
+}
+
+/* What the last request becomes says so in its head: a member of a held route, a stream, also for HTTP/1.0. */
+static void test_last_request_is_held(void **state)
+{
+    static const char *const asks[] = {"GET /held HTTP/1.1\r\nHost: x\r\n\r\n",
+                                       "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n",
+                                       "GET /length HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"};
+    struct fixture *f = *state;
+    struct response r;
+
+    fixture_option(f, OPT_REQUESTS, "2");
+    hijack_broadcaster *room = fixture_hold(f, "/held", HIJACK_HOLD_SSE);
+    fixture_start(f);
+    for (int i = 0; i < 3; i++) {
+        struct client *c = client_connect(f->port);
+        ask(c, "/first");
+        reply(f, next_request(f), "first");
+        response_expect(c, 200, "first");
+        client_puts(c, asks[i]);
+        if (i == 0)
+            members_wait(room, 1);
+        else if (i == 1)
+            OK(hijack_stream_finish(stream_of(f, next_request(f), ""), NULL, 0));
+        else
+            OK(hijack_stream_finish(stream_of(f, next_request(f), "Content-Length: 0\r\n"), NULL, 0));
+        if (i == 0)
+            OK(hijack_broadcaster_close(room));
+        response_head(&r, c);
+        CHECK(response_header(&r, "Connection") != NULL && strcmp(response_header(&r, "Connection"), "close") == 0);
+        response_finish(&r);
+        response_free(&r);
+        client_eof(c);
+    }
+}
+
 /* A peer that sends its head byte by byte for ever: closed when its time is over, however busy it looks. */
 static void test_slow_head(void **state)
 {
@@ -115,6 +238,31 @@ static void test_slow_head(void **state)
     stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
     events_barrier(&f->events);
     CHECK(events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) == 0);
+}
+
+/* The same after a request that was answered: the time runs from the first byte of the head, and not from the answer.
+ */
+static void test_slow_later_head(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_without_queue(f);
+    fixture_option(f, OPT_HEAD_TIMEOUT, "300");
+    fixture_start(f);
+    struct client *c = client_connect(f->port);
+    CHECK(!ask_none(c));
+    struct client *silent = client_connect(f->port);
+    client_until_end(silent); /* more than the timeout has passed since the answer */
+    uint64_t start = clock_ms();
+    client_puts(c, "GET / HTTP/1.1\r\nX: ");
+    while (!c->ended && clock_ms() - start < clock_limit_ms()) {
+        client_puts(c, "x");
+        client_peek(c);
+        clock_tick();
+    }
+    CHECK(c->ended && clock_ms() - start >= 200);
+    response_expect(c, 408, NULL);
+    stat_wait(f->server, HIJACK_STAT_CLOSED_TIMEOUT, 2);
 }
 
 /* A head in time, then a body that does not come. */
@@ -330,7 +478,13 @@ int main(int argc, char **argv)
         TEST(test_max_connections),
         TEST(test_idle_connections_give_way),
         TEST(test_another_threads_idle_connection_gives_way),
+        cmocka_unit_test(test_requests_per_connection),
+        TEST(test_requests_by_default),
+        TEST(test_requests_without_limit),
+        TEST(test_requests_in_a_pipeline),
+        TEST(test_last_request_is_held),
         TEST(test_slow_head),
+        TEST(test_slow_later_head),
         TEST(test_slow_body),
         TEST(test_slow_program),
         TEST(test_idle_member),

@@ -80,6 +80,7 @@ static void test_answers_unread(void **state)
 
     fixture_without_queue(f);
     fixture_option(f, OPT_THREADS, "1");
+    fixture_option(f, OPT_REQUESTS, "0");
     fixture_start(f);
     struct client *c = client_connect_slow(f->port);
     size_t sent = stuff(f, c, request);
@@ -104,6 +105,7 @@ static void test_heads_unread(void **state)
     size_t answered = 0;
 
     fixture_option(f, OPT_THREADS, "1");
+    fixture_option(f, OPT_REQUESTS, "0");
     hijack_broadcaster *room = fixture_hold(f, "/sse", HIJACK_HOLD_SSE);
     fixture_start(f);
     struct client *c = client_connect_slow(f->port);
@@ -171,6 +173,7 @@ static void test_busy_neighbours(void **state)
 
     fixture_without_queue(f);
     fixture_option(f, OPT_THREADS, "1");
+    fixture_option(f, OPT_REQUESTS, "0");
     hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
     fixture_start(f);
     struct client *c = client_connect(f->port);

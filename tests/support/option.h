@@ -15,6 +15,7 @@
 #define OPT_HEARTBEAT "heartbeat_ms"
 #define OPT_HIGH_WATER "high_water_bytes"
 #define OPT_MAX_CONNECTIONS "max_connections"
+#define OPT_REQUESTS "requests_per_connection"
 /* scope queue */
 #define OPT_CAPACITY "capacity"
 /* scope broadcaster */

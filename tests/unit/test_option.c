@@ -107,6 +107,9 @@ static void known_defaults(void **state)
     hj_options_default(&options, HJ_SCOPE_SERVER);
     assert_int_equal(options.server.threads, 0);
     assert_int_equal(options.server.listen_backlog, 4096);
+    assert_int_equal(options.server.connections_per_address, 0);
+    assert_int_equal(options.server.requests_per_connection, 1000);
+    assert_int_equal(options.server.backlog_total_bytes, 1 << 30);
     assert_int_equal(options.server.max_head_bytes, 12288);
     assert_int_equal(options.server.max_body_bytes, 1048576);
     assert_int_equal(options.server.heartbeat_ms, 15000);

@@ -192,7 +192,7 @@ class ResetError(HijackError, ConnectionResetError):
 
 
 class SlowError(HijackError, ConnectionError):
-    """HIJACK_ESLOW: a member could not keep up, and its broadcaster's policy is to close"""
+    """HIJACK_ESLOW: the peer could not keep up: a broadcaster's policy, or option backlog_total_bytes"""
 
     code = -20
     symbol = "HIJACK_ESLOW"

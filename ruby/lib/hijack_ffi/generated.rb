@@ -96,7 +96,8 @@ module Hijack
     STAT_TLS_HANDSHAKES = 27
     STAT_TLS_RESUMED = 28
     STAT_TLS_FAILED = 29
-    STAT_COUNT = 30
+    STAT_REFUSED = 30
+    STAT_COUNT = 31
 
     BROADCASTER_STAT_MEMBERS = 0
     BROADCASTER_STAT_PUBLISHED = 1
@@ -341,7 +342,7 @@ module Hijack
     NAME = 'HIJACK_ERESET'
   end
 
-  # HIJACK_ESLOW: a member could not keep up, and its broadcaster's policy is to close
+  # HIJACK_ESLOW: the peer could not keep up: a broadcaster's policy, or option backlog_total_bytes
   class SlowError < ::IOError
     include Error
     CODE = -20

@@ -85,6 +85,7 @@ static void keep(struct run *run, struct hj_conn *conn, size_t written)
         }
     }
     hj_loop_count(loop, HIJACK_STAT_BACKLOG_BYTES, conn->backlog->bytes - before);
+    hj_loop_note_backlog(loop, conn->backlog->bytes);
     hj_writer_drop_empty(loop, conn);
 }
 

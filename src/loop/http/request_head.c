@@ -44,6 +44,18 @@ static bool is_preface(const struct hj_loop *loop, const struct hj_conn *conn, c
            (conn->flags & HJ_CONN_REUSED) == 0 && memcmp(data, PREFACE, known) == 0;
 }
 
+/* Counts the request; whether it is the last one of its connection (option requests_per_connection). What has not had
+ * a request before takes no memory for it: most held connections. */
+static bool is_last_request(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    uint64_t limit = loop->server->options.requests_per_connection;
+    if (limit == 0 || (conn->flags & HJ_CONN_REUSED) == 0)
+        return limit == 1;
+    uint32_t had = hj_numbers_get(&loop->requests, conn->index);
+    uint32_t now = (had == 0 ? 1 : had) + 1;
+    return now >= limit || !hj_numbers_set(&loop->requests, conn->index, now);
+}
+
 /* Looks at one request in data; returns how many bytes of it are done with. 0: the head is not complete, or refused. */
 static size_t take_request(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len, size_t scanned)
 {
@@ -62,6 +74,8 @@ static size_t take_request(struct hj_loop *loop, struct hj_conn *conn, const cha
         hj_refusal_send(loop, conn, (unsigned)-n, head.problem);
     if (n <= 0)
         return 0;
+    if (is_last_request(loop, conn))
+        head.keep_alive = false;
     return (size_t)n + hj_request_head_serve(loop, conn, &head, hj_slice(data + n, len - (size_t)n));
 }
 

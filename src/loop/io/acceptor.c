@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/os/socket.h"
+#include "core/address_count.h"
 #include "core/listener.h"
 #include "loop/conn.h"
 #include "loop/io/transport.h"
@@ -123,6 +124,38 @@ void hj_acceptor_connection_closed(struct hj_loop *loop)
     hj_acceptor_resume(loop);
 }
 
+/* False: its address has as many connections as it may, or there is no memory to count it. */
+static bool count_address(uint32_t *out, struct hj_loop *loop, const struct sockaddr_storage *peer)
+{
+    struct hj_address_counts *counts = loop->server->address_counts;
+    uint64_t key;
+    *out = 0;
+    return counts == NULL || !hj_address_count_key(&key, (const struct sockaddr *)peer) ||
+           hj_address_count_take(out, counts, key) == 0;
+}
+
+uint32_t hj_acceptor_take_counted(struct hj_loop *loop, uint32_t index)
+{
+    uint32_t counted = hj_numbers_get(&loop->addresses, index);
+    hj_numbers_set(&loop->addresses, index, 0);
+    return counted;
+}
+
+void hj_acceptor_uncount(struct hj_loop *loop, uint32_t counted)
+{
+    if (counted != 0)
+        hj_address_count_give(loop->server->address_counts, counted);
+}
+
+/* By a reset: nothing of it stays in our kernel, as after a FIN. */
+static void refuse(struct hj_loop *loop, int fd)
+{
+    hj_socket_reset(fd);
+    close(fd);
+    atomic_fetch_sub(&loop->server->connections, 1);
+    hj_loop_count(loop, HIJACK_STAT_REFUSED, 1);
+}
+
 /* Whether this failure of accept is about one connection, and the next may do better. */
 static bool is_transient(int error)
 {
@@ -193,8 +226,14 @@ void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
         int fd = hj_socket_accept(&peer, loop->acceptors[index].fd);
         int error = errno;
         bool tls = loop->server->listeners[index].tls;
+        uint32_t counted = 0;
+        if (fd != -1 && !count_address(&counted, loop, &peer)) {
+            refuse(loop, fd);
+            continue;
+        }
         struct hj_conn *conn = fd == -1 ? NULL : hj_conn_open(loop, fd, tls ? HJ_CONN_HANDSHAKE : HJ_CONN_HEAD);
         if (conn == NULL) {
+            hj_acceptor_uncount(loop, counted);
             atomic_fetch_sub(&loop->server->connections, 1);
             if (fd != -1)
                 close(fd);
@@ -212,7 +251,16 @@ void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
         keep_peer(conn, &peer);
         hj_loop_count(loop, HIJACK_STAT_ACCEPTED, 1);
         hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
+        if (!hj_numbers_set(&loop->addresses, conn->index, counted)) {
+            hj_acceptor_uncount(loop, counted);
+            hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        }
     }
+}
+
+static uint64_t accepted_so_far(const struct hj_loop *loop)
+{
+    return hj_worker_stat(&loop->worker, HIJACK_STAT_ACCEPTED) + hj_worker_stat(&loop->worker, HIJACK_STAT_REFUSED);
 }
 
 void hj_acceptor_take_rest(struct hj_loop *loop)
@@ -223,9 +271,9 @@ void hj_acceptor_take_rest(struct hj_loop *loop)
             continue;
         /* at most what the kernel may have kept ready; who comes later is refused */
         for (uint64_t left = loop->server->options.listen_backlog; left != 0;) {
-            uint64_t before = hj_worker_stat(&loop->worker, HIJACK_STAT_ACCEPTED);
+            uint64_t before = accepted_so_far(loop);
             hj_acceptor_accept(loop, i);
-            uint64_t taken = hj_worker_stat(&loop->worker, HIJACK_STAT_ACCEPTED) - before;
+            uint64_t taken = accepted_so_far(loop) - before;
             if (taken < ACCEPT_MAX)
                 break;
             left -= taken < left ? taken : left;

@@ -27,6 +27,11 @@ void hj_acceptor_release(struct hj_server *server);
 /* A connection of this loop ended, which may make room for others; also keeps the counts. */
 void hj_acceptor_connection_closed(struct hj_loop *loop);
 
+/* What of the counts of addresses belongs to the connection of this entry (0: nothing), which is the caller's then; and
+ * giving it back when the connection has ended. */
+uint32_t hj_acceptor_take_counted(struct hj_loop *loop, uint32_t index);
+void hj_acceptor_uncount(struct hj_loop *loop, uint32_t counted);
+
 /* Tries again after a pause. */
 void hj_acceptor_resume(struct hj_loop *loop);
 

@@ -47,7 +47,7 @@ ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
 {
     if (conn->transport == HJ_TRANSPORT_HTTP2)
-        return 0; /* all that belongs to it came with its request */
+        return hj_stream_read(loop, conn, data, len);
     ssize_t n = is_tls(conn) ? hj_tls_read(loop, conn, data, len) : hj_plain_receive(conn->fd, data, len);
     if (n > 0)
         hj_loop_count(loop, HIJACK_STAT_BYTES_IN, (uint64_t)n);
@@ -188,6 +188,8 @@ void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
 
 struct hj_facts *hj_transport_facts(struct hj_loop *loop, const struct hj_conn *conn)
 {
+    if (conn->transport == HJ_TRANSPORT_HTTP2)
+        return hj_stream_facts(loop, conn);
     return is_tls(conn) ? hj_tls_facts(loop, conn) : NULL;
 }
 

@@ -54,6 +54,7 @@ static bool keep_rest(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf 
             return false;
         }
         hj_loop_count(loop, HIJACK_STAT_BACKLOG_BYTES, bufs[i]->len - offset);
+        hj_loop_note_backlog(loop, conn->backlog->bytes);
     }
     return true;
 }

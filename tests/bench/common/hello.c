@@ -51,12 +51,14 @@ static void *answer_requests(void *arg)
 uint16_t bench_hello_start(struct bench_served *served)
 {
     static const char threads[] = "threads", one[] = "1", address[] = "127.0.0.1:0";
+    static const char requests[] = "requests_per_connection", no_limit[] = "0"; /* the others have none either */
     static struct hello hello;
     pthread_t thread;
     hello.served = served;
     bench_check(hijack_queue_new(&hello.queue), "hijack_queue_new");
     bench_check(hijack_server_new(&hello.server, hello.queue), "hijack_server_new");
     bench_check(hijack_server_set(hello.server, threads, strlen(threads), one, strlen(one)), threads);
+    bench_check(hijack_server_set(hello.server, requests, strlen(requests), no_limit, strlen(no_limit)), requests);
     int port = bench_check(hijack_server_listen(hello.server, address, strlen(address)), address);
     bench_check(hijack_server_start(hello.server), "hijack_server_start");
     if (pthread_create(&thread, NULL, answer_requests, &hello) != 0)
