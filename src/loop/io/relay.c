@@ -118,16 +118,17 @@ int hj_relay_begin(struct hj_loop *loop, struct hj_conn *conn)
     if (!hj_socket_pair(ends))
         return HIJACK_ELIMIT;
     struct hj_conn *pair = hj_conn_open(loop, ends[0], HJ_CONN_RELAY);
+    if (pair != NULL)
+        pair->transport = HJ_TRANSPORT_PAIR;
+    else
+        close(ends[0]);
     if (pair == NULL || !hj_numbers_set(&loop->partners, conn->index, pair->index) ||
         !hj_numbers_set(&loop->partners, pair->index, conn->index)) {
-        if (pair == NULL)
-            close(ends[0]);
-        else
+        if (pair != NULL)
             hj_conn_close(loop, pair, HIJACK_ENOMEM);
         close(ends[1]);
         return HIJACK_ENOMEM;
     }
-    pair->transport = HJ_TRANSPORT_PAIR;
     hj_conn_set_kind(loop, conn, HJ_CONN_RELAY);
     conn->flags &= HJ_CONN_EOF | HJ_CONN_UNPOLLED | HJ_CONN_READY;
     if ((conn->flags & HJ_CONN_EOF) != 0)

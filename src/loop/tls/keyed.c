@@ -241,6 +241,8 @@ int hj_tls_keyed_open(struct hj_tls *tls, struct hj_tls_keyed *keyed, uint8_t *d
             alert = HJ_TLS_UNEXPECTED_MESSAGE;
         if (alert != 0) {
             hj_tls_keyed_end(tls, keyed, (enum hj_tls_alert)alert);
+            if (alert == HJ_TLS_INTERNAL_ERROR)
+                return HIJACK_ENOMEM;
             keyed->layer.flags |= HJ_TLS_FAILED;
             return HIJACK_EPROTOCOL;
         }

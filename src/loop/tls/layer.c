@@ -57,6 +57,8 @@ static void note_end(struct hj_tls_layer *layer, int rc)
         layer->flags |= HJ_TLS_CUT;
     else if (rc == HIJACK_ETIMEDOUT)
         layer->flags |= HJ_TLS_TIMED_OUT;
+    else if (rc == HIJACK_ENOMEM)
+        layer->flags |= HJ_TLS_NO_MEMORY;
 }
 
 /* HIJACK_ECLOSED for the peer's close_notify; 0: more may come. */
@@ -64,7 +66,8 @@ static int why_ended(const struct hj_tls_layer *layer)
 {
     if ((layer->flags & HJ_TLS_ENDED) == 0)
         return 0;
-    return (layer->flags & HJ_TLS_FAILED) != 0      ? HIJACK_EPROTOCOL
+    return (layer->flags & HJ_TLS_NO_MEMORY) != 0   ? HIJACK_ENOMEM
+           : (layer->flags & HJ_TLS_FAILED) != 0    ? HIJACK_EPROTOCOL
            : (layer->flags & HJ_TLS_CUT) != 0       ? HIJACK_ERESET
            : (layer->flags & HJ_TLS_TIMED_OUT) != 0 ? HIJACK_ETIMEDOUT
                                                     : HIJACK_ECLOSED;

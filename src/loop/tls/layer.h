@@ -29,7 +29,8 @@ bool hj_tls_has_unread(struct hj_loop *loop, const struct hj_conn *conn); /* dat
 bool hj_tls_has_ended(struct hj_loop *loop,
                       const struct hj_conn *conn); /* nothing more comes, and who reads is told why */
 
-/* Why nothing more comes: HIJACK_ECLOSED after close_notify, ERESET, EPROTOCOL or ETIMEDOUT; 0 if more may come. */
+/* Why nothing more comes: HIJACK_ECLOSED after close_notify, ERESET, EPROTOCOL, ETIMEDOUT or ENOMEM; 0 if more may
+ * come. */
 int hj_tls_error(struct hj_loop *loop, const struct hj_conn *conn);
 
 /* close_notify, then FIN; once what is kept has been sent. */
