@@ -49,8 +49,9 @@
     CHOICE(server, request_body, bodies, whole,                                                                        \
            "whole: a request is delivered with its body; pieces: it is delivered after its head, and the program "     \
            "reads the body in pieces")                                                                                 \
-    CHOICE(server, http2, switches, off,                                                                               \
-           "on: connections that begin with the preface of HTTP/2 are served with it (docs/http2.md)")                 \
+    CHOICE(server, http2, switches, on,                                                                                \
+           "on: connections that begin with the preface of HTTP/2 are served with it (docs/http2.md); off in a build " \
+           "without libh2o")                                                                                           \
     NUMBER(server, http2_streams, int, 1, 100, 100, "requests that an HTTP/2 connection may have open at once")        \
     NUMBER(server, http2_requests, int, 0, 1000000000, 1000000,                                                        \
            "requests after which an HTTP/2 connection is asked to make room for a new one (GOAWAY); 0: never")         \
@@ -219,20 +220,36 @@ static int set(void *options, const struct option *option, struct hj_slice value
     return 0;
 }
 
+/* What a build without libh2o cannot be asked for. */
+static bool is_missing(const struct option *option, struct hj_slice value)
+{
+#if HIJACK_HTTP2
+    (void)option;
+    (void)value;
+    return false;
+#else
+    return hj_slice_equal(option->name, HJ_SLICE("http2")) && hj_slice_equal(value, switches[HJ_SWITCH_ON]);
+#endif
+}
+
+static struct hj_slice default_of(const struct option *option)
+{
+    return is_missing(option, option->initial) ? switches[HJ_SWITCH_OFF] : option->initial;
+}
+
 void hj_options_default(void *options, enum hj_option_scope scope)
 {
     for (size_t i = 0; i < sizeof(options_known) / sizeof(options_known[0]); ++i)
         if (options_known[i].scope == scope)
-            (void)set(options, &options_known[i], options_known[i].initial); /* the unit test reads each one back */
+            (void)set(options, &options_known[i],
+                      default_of(&options_known[i])); /* the unit test reads each one back */
 }
 
 int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice name, struct hj_slice value)
 {
     const struct option *option = find(scope, name);
-#if !HIJACK_HTTP2
-    if (option != NULL && option->choices == switches && hj_slice_equal(value, switches[HJ_SWITCH_ON]))
-        return HIJACK_ENOTSUP; /* built without it */
-#endif
+    if (option != NULL && is_missing(option, value))
+        return HIJACK_ENOTSUP;
     if (option != NULL)
         return set(options, option, value);
     for (size_t i = 0; scope == HJ_SCOPE_ROUTE && i < sizeof(routes_planned) / sizeof(routes_planned[0]); ++i)

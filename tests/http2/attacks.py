@@ -331,7 +331,7 @@ def random_frame(numbers: random.Random) -> bytes:
         payload = numbers.randbytes({PRIORITY: 5, PING: 8}.get(kind, 4))
         flags = 0
     elif kind == SETTINGS and numbers.random() < 0.9:
-        payload = b"\0" + bytes((numbers.randrange(7),)) + numbers.choice((0, 1, 100, 65535, 1 << 20)).to_bytes(4, "big")
+        payload = bytes((0, numbers.randrange(7))) + numbers.choice((0, 1, 100, 65535, 1 << 20)).to_bytes(4, "big")
         stream = flags = 0
     else:
         payload = numbers.randbytes(numbers.choice((0, 1, 4, 5, 100, 16384)))

@@ -271,6 +271,7 @@ static void test_off(void **state)
 {
     struct fixture *f = *state;
 
+    fixture_option(f, "http2", "off");
     fixture_start(f);
     struct client *c = client_connect(f->port);
     client_puts(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
