@@ -11,6 +11,17 @@
 
 #include "base/ascii.h"
 
+/* What is on by default must be there. */
+#if HIJACK_HTTP2
+#define HTTP2(CHOICE)                                                                                                  \
+    CHOICE(server, http2, switches, on,                                                                                \
+           "on: connections that begin with the preface of HTTP/2 are served with it (docs/http2.md)")
+#else
+#define HTTP2(CHOICE)                                                                                                  \
+    CHOICE(server, http2, switches, off,                                                                               \
+           "on: connections that begin with the preface of HTTP/2 are served with it; not in this build")
+#endif
+
 /* NUMBER(scope, field, type, minimum, maximum, default, help), STRING(scope, field, minimum, maximum, default, help),
  * CHOICE(scope, field, choices, default, help), MODE(scope, field, default, help). Numbers are plain digits: they are
  * printed as they stand here. A default that is a word stands for HJ_OPTION_UNSET. */
@@ -49,9 +60,7 @@
     CHOICE(server, request_body, bodies, whole,                                                                        \
            "whole: a request is delivered with its body; pieces: it is delivered after its head, and the program "     \
            "reads the body in pieces")                                                                                 \
-    CHOICE(server, http2, switches, on,                                                                                \
-           "on: connections that begin with the preface of HTTP/2 are served with it (docs/http2.md); off in a build " \
-           "without libh2o")                                                                                           \
+    HTTP2(CHOICE)                                                                                                      \
     NUMBER(server, http2_streams, int, 1, 100, 100, "requests that an HTTP/2 connection may have open at once")        \
     NUMBER(server, http2_requests, int, 0, 1000000000, 1000000,                                                        \
            "requests after which an HTTP/2 connection is asked to make room for a new one (GOAWAY); 0: never")         \
@@ -220,6 +229,13 @@ static int set(void *options, const struct option *option, struct hj_slice value
     return 0;
 }
 
+void hj_options_default(void *options, enum hj_option_scope scope)
+{
+    for (size_t i = 0; i < sizeof(options_known) / sizeof(options_known[0]); ++i)
+        if (options_known[i].scope == scope)
+            (void)set(options, &options_known[i], options_known[i].initial); /* the unit test reads each one back */
+}
+
 /* What a build without libh2o cannot be asked for. */
 static bool is_missing(const struct option *option, struct hj_slice value)
 {
@@ -230,19 +246,6 @@ static bool is_missing(const struct option *option, struct hj_slice value)
 #else
     return hj_slice_equal(option->name, HJ_SLICE("http2")) && hj_slice_equal(value, switches[HJ_SWITCH_ON]);
 #endif
-}
-
-static struct hj_slice default_of(const struct option *option)
-{
-    return is_missing(option, option->initial) ? switches[HJ_SWITCH_OFF] : option->initial;
-}
-
-void hj_options_default(void *options, enum hj_option_scope scope)
-{
-    for (size_t i = 0; i < sizeof(options_known) / sizeof(options_known[0]); ++i)
-        if (options_known[i].scope == scope)
-            (void)set(options, &options_known[i],
-                      default_of(&options_known[i])); /* the unit test reads each one back */
 }
 
 int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice name, struct hj_slice value)

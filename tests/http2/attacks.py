@@ -1,4 +1,4 @@
-"""What hostile HTTP/2 clients do, each a function of this file. Usage: attacks.py NAME PORT [...]
+"""What hostile HTTP/2 clients do, each a function of this file. Usage: attacks.py NAME PORT [SECONDS]
 
 Prints a line of JSON: the error code of the GOAWAY that the server sent (null: none), how its connection ended, and how
 many bytes were sent. Frames are made by hand: libraries refuse to send most of these."""
@@ -358,4 +358,9 @@ def random_frames(port, seconds: float = 2, seed: int = 1):
 
 
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]](*map(int, sys.argv[2:]))))
+    attack, its_port = globals()[sys.argv[1]], int(sys.argv[2])
+    stop = time.monotonic() + float(sys.argv[3] if len(sys.argv) > 3 else 0)
+    result = attack(its_port)
+    while time.monotonic() < stop:  # whoever is sent away comes back
+        result = attack(its_port)
+    print(json.dumps(result))

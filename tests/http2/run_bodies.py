@@ -11,7 +11,8 @@ import attacks
 from attacks import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, POST, RST_STREAM, Peer, frame, head
 from server_process import Server
 
-PROTOCOL, FLOW_CONTROL, NO_ERROR = 1, 3, 0
+NO_ERROR, PROTOCOL, FLOW_CONTROL, REFUSED_STREAM = 0, 1, 3, 7
+OPTIONS = {"case_streams": ["http2_streams", "2"]}
 MIB = 1 << 20
 UPLOAD_BYTES = 200 * MIB
 PEAK_KB = 12 << 10  # over what it had before
@@ -256,6 +257,15 @@ def case_head(server):
     still_works(peer, stream)
 
 
+def case_streams(server):
+    """More streams than are allowed at once are refused, and the others go on."""
+    peer = Peer(server.port)
+    peer.pour(attacks.get(1, "/wait") + attacks.get(3, "/wait") + attacks.get(5))
+    assert reset_code(peer, 5) == REFUSED_STREAM
+    peer.pour(frame(RST_STREAM, 0, 1, b"\0\0\0\x08"))
+    still_works(peer, 7)
+
+
 def case_200_mb(server):
     if "--sanitized" in sys.argv:
         return
@@ -275,7 +285,7 @@ def main() -> int:
     for name, case in list(globals().items()):
         if not name.startswith("case_"):
             continue
-        server = Server(sys.argv[1], [])
+        server = Server(sys.argv[1], OPTIONS.get(name, []))
         try:
             case(server)
             problem = ""
