@@ -155,8 +155,8 @@ static inline char *hj_compat_date(h2o_context_t *context)
     return context->_timestamp_cache.value->rfc1123;
 }
 
-/* Gives back the memory of a request whose response head is encoded. Nothing of libh2o reads it any more but for _data,
- * which must be the caller's by now. */
+/* Gives back the memory of a request that was taken over, and once more when its response head is encoded: nothing of
+ * libh2o reads it any more. What waits to be sent (_data) must be the caller's by then. */
 static inline void hj_compat_trim(h2o_req_t *req)
 {
     h2o_iovec_t none = {NULL, 0};
