@@ -12,7 +12,7 @@ from attacks import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED
 from server_process import Server
 
 NO_ERROR, PROTOCOL, FLOW_CONTROL, REFUSED_STREAM = 0, 1, 3, 7
-OPTIONS = {"case_streams": ["http2_streams", "2"]}
+OPTIONS = {"case_streams": ["http2_streams", "2"], "case_slow": ["request_timeout_ms", "300"]}
 MIB = 1 << 20
 UPLOAD_BYTES = 200 * MIB
 PEAK_KB = 12 << 10  # over what it had before
@@ -177,6 +177,9 @@ def case_left(server):
     assert answer(peer, 1) == b"early\n"
     peer.pour(frame(DATA, END_STREAM, 1, pattern(0, 1000)))
     still_works(peer, 3)
+    begin(peer, 51, "/leave")  # it sends nothing
+    assert answer(peer, 51) == b"early\n" and reset_code(peer, 51) == NO_ERROR
+    peer = Peer(server.port)
     begin(peer, 5, "/leave")
     for i in range(100):
         if 5 in peer.resets:
@@ -265,6 +268,18 @@ def case_streams(server):
     assert reset_code(peer, 5) == REFUSED_STREAM
     peer.pour(frame(RST_STREAM, 0, 1, b"\0\0\0\x08"))
     still_works(peer, 7)
+
+
+def case_slow(server):
+    """A body that does not go on is answered 408, also beside a stream that is held; one that was answered is left."""
+    peer = Peer(server.port)
+    peer.pour(attacks.get(1, "/events"))
+    for stream, path in ((3, "/"), (5, "/upload"), (7, "/early")):
+        begin(peer, stream, path)
+        peer.pour(frame(DATA, 0, stream, pattern(0, 10)))
+    assert b"408" in answer(peer, 3) and b"408" in answer(peer, 5) and answer(peer, 7) == b"early\n"
+    still_works(peer, 9)
+    peer.socket.close()
 
 
 def case_held(server):
