@@ -74,7 +74,6 @@ AMBIGUOUS = [
 ]
 FOREIGN = [
     (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 2),  # TLS
-    (505, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"),  # HTTP/2
     (400, b"SSH-2.0-OpenSSH_9.2\r\n"),
     (400, b"\x05\x01\x00" + b"\r\n\r\n"),  # SOCKS
     (400, b"*1\r\n$4\r\nPING\r\n"),  # Redis

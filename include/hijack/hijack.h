@@ -481,7 +481,8 @@ HIJACK_API int hijack_stream_send_comment(hijack_stream *stream, const char *tex
 
 /* Ends the body after what was sent; the connection serves further requests if HTTP allows it. CLOSED follows when all
  * is written. A body shorter than its Content-Length is aborted instead. trailers: a header block, or none (RFC 9110
- * section 6.5); left out if the body is not chunked. Errors: EINVAL, EHANDLE, EFORK, ECLOSED, EHEADER, ENOMEM. */
+ * section 6.5); left out if the body is neither chunked nor HTTP/2's. Errors: EINVAL, EHANDLE, EFORK, ECLOSED, EHEADER,
+ * ENOMEM. */
 HIJACK_API int hijack_stream_finish(hijack_stream *stream, const char *trailers, size_t trailers_len);
 
 /* Cuts the connection so that the client sees a broken body. CLOSED (EABORTED) follows. Errors: EHANDLE, EFORK,

@@ -11,6 +11,17 @@
 
 #include "base/ascii.h"
 
+/* What is on by default must be there. */
+#if HIJACK_HTTP2
+#define HTTP2(CHOICE)                                                                                                  \
+    CHOICE(server, http2, switches, on,                                                                                \
+           "on: connections that begin with the preface of HTTP/2 are served with it (docs/http2.md)")
+#else
+#define HTTP2(CHOICE)                                                                                                  \
+    CHOICE(server, http2, switches, off,                                                                               \
+           "on: connections that begin with the preface of HTTP/2 are served with it; not in this build")
+#endif
+
 /* NUMBER(scope, field, type, minimum, maximum, default, help), STRING(scope, field, minimum, maximum, default, help),
  * CHOICE(scope, field, choices, default, help), MODE(scope, field, default, help). Numbers are plain digits: they are
  * printed as they stand here. A default that is a word stands for HJ_OPTION_UNSET. */
@@ -58,8 +69,7 @@
     CHOICE(server, request_body, bodies, whole,                                                                        \
            "whole: a request is delivered with its body; pieces: it is delivered after its head, and the program "     \
            "reads the body in pieces")                                                                                 \
-    CHOICE(server, http2, switches, off,                                                                               \
-           "on: connections that begin with the preface of HTTP/2 are served with it (docs/http2.md)")                 \
+    HTTP2(CHOICE)                                                                                                      \
     CHOICE(server, tls_min_version, tls_versions, 1.2, "oldest version of TLS that is spoken")                         \
     STRING(server, tls_ciphers, 1, 511, intermediate,                                                                  \
            "ciphers of TLS 1.2, as OpenSSL writes them; intermediate: Mozilla's list of this name; those of TLS 1.3 "  \

@@ -78,14 +78,14 @@ int hijack_stream_send_comment(hijack_stream *handle, const char *text, size_t l
     return rc;
 }
 
-/* The end of a chunked body, or nothing if there are no trailers: *out then stays NULL. */
-static int encode_trailers(struct hj_buf **out, const struct hj_channel *stream, struct hj_slice trailers)
+/* The end of a chunked body, of which other bodies use the trailers or nothing; without trailers *out stays NULL. */
+static int encode_trailers(struct hj_buf **out, struct hj_slice trailers)
 {
     struct hj_fields fields;
     int rc = hj_fields_check(&fields, trailers.base, trailers.len);
     if (rc == 0 && (fields.has_content_length || fields.has_transfer_encoding))
         rc = HIJACK_EHEADER; /* RFC 9110 section 6.5.1 */
-    if (rc != 0 || trailers.len == 0 || !hj_wire_is_chunked(stream->wire))
+    if (rc != 0 || trailers.len == 0)
         return rc;
     return hj_chunk_encode_last(out, trailers);
 }
@@ -101,7 +101,7 @@ int hijack_stream_finish(hijack_stream *handle, const char *trailers, size_t tra
         return rc;
     uint64_t room = atomic_load(&stream->room);
     bool whole = room == HJ_NO_LENGTH || room == 0 || stream->discard;
-    rc = encode_trailers(&last, stream, hj_slice(trailers, trailers_len));
+    rc = encode_trailers(&last, hj_slice(trailers, trailers_len));
     if (rc == 0)
         rc = hj_channel_move(stream, HJ_CHANNEL_CLOSING, HJ_CHANNEL_ENDED, whole ? HJ_OP_FINISH : HJ_OP_ABORT, last);
     else

@@ -32,6 +32,7 @@ static void play_creation(struct run *run)
     hijack_server_free(f->server);
     f->server = server;
     DO(run, hijack_server_set(server, LIT(OPT_THREADS), LIT("2")));
+    DO(run, hijack_server_set(server, LIT("http2"), LIT("off"))); /* libh2o ends the process */
     DO(run, f->port = hijack_server_listen(server, LIT("127.0.0.1:0")));
     DO(run, hijack_server_listen(server, LIT("127.0.0.1:0")));
     DO(run, hijack_server_listen(server, name, (size_t)name_len));
@@ -104,6 +105,7 @@ static void play_full_queue(struct run *run)
     struct fixture *f = &run->fixture;
 
     fixture_capacity(f, "1");
+    fixture_option(f, "http2", "off");
     fixture_option(f, OPT_THREADS, "1");
     run_start(run);
     for (int i = 0; i < 3; i++) {
@@ -249,6 +251,7 @@ static void play_not_found(struct run *run)
     struct fixture *f = &run->fixture;
 
     fixture_without_queue(f);
+    fixture_option(f, "http2", "off");
     run->ended = 1; /* nobody would answer the probe */
     run_start(run);
     client = client_connect(f->port);

@@ -1,4 +1,4 @@
-"""What hostile HTTP/2 clients do, each a function of this file. Usage: attacks.py NAME PORT [...]
+"""What hostile HTTP/2 clients do, each a function of this file. Usage: attacks.py NAME PORT [SECONDS]
 
 Prints a line of JSON: the error code of the GOAWAY that the server sent (null: none), how its connection ended, and how
 many bytes were sent. Frames are made by hand: libraries refuse to send most of these."""
@@ -331,8 +331,7 @@ def random_frame(numbers: random.Random) -> bytes:
         payload = numbers.randbytes({PRIORITY: 5, PING: 8}.get(kind, 4))
         flags = 0
     elif kind == SETTINGS and numbers.random() < 0.9:
-        value = numbers.choice((0, 1, 100, 65535, 1 << 20))
-        payload = b"\0" + bytes((numbers.randrange(7),)) + value.to_bytes(4, "big")
+        payload = bytes((0, numbers.randrange(7))) + numbers.choice((0, 1, 100, 65535, 1 << 20)).to_bytes(4, "big")
         stream = flags = 0
     else:
         payload = numbers.randbytes(numbers.choice((0, 1, 4, 5, 100, 16384)))
@@ -359,4 +358,9 @@ def random_frames(port, seconds: float = 2, seed: int = 1):
 
 
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]](*map(int, sys.argv[2:]))))
+    attack, its_port = globals()[sys.argv[1]], int(sys.argv[2])
+    stop = time.monotonic() + float(sys.argv[3] if len(sys.argv) > 3 else 0)
+    result = attack(its_port)
+    while time.monotonic() < stop:  # whoever is sent away comes back
+        result = attack(its_port)
+    print(json.dumps(result))

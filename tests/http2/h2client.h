@@ -21,7 +21,6 @@ enum {
 /* Error codes, RFC 9113 section 7. */
 enum {
     H2_PROTOCOL = 1,
-    H2_REFUSED_STREAM = 7,
     H2_CANCEL = 8,
     H2_CALM = 11
 };

@@ -13,9 +13,15 @@ class Server:
                                         stderr=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
 
-    def peak_kb(self) -> int:
+    def _memory_kb(self, name: str) -> int:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name))
+
+    def peak_kb(self) -> int:
+        return self._memory_kb("VmHWM")
+
+    def resident_kb(self) -> int:
+        return self._memory_kb("VmRSS")
 
     def cpu_seconds(self) -> float:
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()

@@ -271,6 +271,7 @@ static void test_off(void **state)
 {
     struct fixture *f = *state;
 
+    fixture_option(f, "http2", "off");
     fixture_start(f);
     struct client *c = client_connect(f->port);
     client_puts(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -402,29 +403,6 @@ static void test_requests_of_a_connection(void **state)
     stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
 }
 
-/* More streams than are allowed at once are refused, and the others go on. */
-static void test_streams_at_once(void **state)
-{
-    struct fixture *f = h2_fixture(state);
-    hijack_request *requests[2];
-
-    fixture_option(f, "http2_streams", "2");
-    fixture_start(f);
-    struct h2client *c = h2_connect(f->port);
-    struct h2stream *s[3];
-    for (int i = 0; i < 3; i++) /* before the client has seen the server's SETTINGS */
-        s[i] = h2_get(c, "/");
-    H2_UNTIL(c, s[2]->closed);
-    CHECK(s[2]->error == H2_REFUSED_STREAM);
-    for (int i = 0; i < 2; i++)
-        requests[i] = next_request(f);
-    for (int i = 0; i < 2; i++)
-        reply(f, requests[i], "on");
-    for (int i = 0; i < 2; i++)
-        h2_expect(c, s[i], 200, "on");
-    h2_close(c);
-}
-
 static void test_not_over_http2(void **state)
 {
     struct fixture *f = h2_fixture(state);
@@ -463,7 +441,6 @@ int main(int argc, char **argv)
         TEST(test_body_in_pieces),
         TEST(test_refused),
         TEST(test_requests_of_a_connection),
-        TEST(test_streams_at_once),
         TEST(test_not_over_http2),
     };
     return RUN_TESTS(tests, argc, argv);

@@ -2,6 +2,7 @@
  *
  * HTTP/2 with prior knowledge: streams, held routes and their ends.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "h2client.h"
@@ -51,6 +52,45 @@ static void test_stream(void **state)
     events_closed(&f->events, stream, HIJACK_EABORTED);
     stream_free(f, stream);
     h2_close(c);
+}
+
+/* Trailers come after all that was sent, also after nothing, in more than one frame, and to a client without a table.
+ */
+static void test_trailers(void **state)
+{
+    struct fixture *f = h2_fixture(state);
+    size_t len = 50000, many_len = 0;
+    char *big = calloc(1, len), *many = malloc(30000);
+
+    fixture_start(f);
+    for (int i = 0; i < 100; i++) /* more than a frame has room for */
+        many_len += (size_t)sprintf(many + many_len, "X-%d: %0250d\r\n", i, i);
+    for (int round = 0; round < 4; round++) {
+        struct h2client *c = h2_connect_table(f->port, round == 3 ? 0 : 4096);
+        struct h2stream *s = h2_get(c, "/");
+        hijack_stream *stream = stream_of(f, next_request(f), "");
+        if (round != 1)
+            OK(hijack_stream_send(stream, big, len));
+        if (round == 2)
+            OK(hijack_stream_finish(stream, many, many_len));
+        else
+            OK(hijack_stream_finish(stream, LIT("X-One: 1\r\nConnection: close\r\nX-Two: a b\r\n")));
+        H2_UNTIL(c, s->closed);
+        CHECK(s->error == 0 && s->status == 200 && s->len == (round != 1 ? len : 0));
+        CHECK(h2_field(s, "connection") == NULL);
+        if (round == 2)
+            CHECK(h2_field(s, "x-0") != NULL && strcmp(h2_field(s, "x-99") + 248, "99") == 0);
+        else
+            CHECK(strcmp(h2_field(s, "x-one"), "1") == 0 && strcmp(h2_field(s, "x-two"), "a b") == 0);
+        events_closed(&f->events, stream, 0);
+        stream_free(f, stream);
+        s = h2_get(c, "/");
+        reply(f, next_request(f), "on");
+        h2_expect(c, s, 200, "on");
+        h2_close(c);
+    }
+    free(big);
+    free(many);
 }
 
 static void test_client_leaves(void **state)
@@ -294,8 +334,9 @@ static void test_stop(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_stream),      TEST(test_client_leaves),           TEST(test_flow_control), TEST(test_fanout),
-        TEST(test_slow_member), TEST(test_heartbeat_and_deadlines), TEST(test_drain),        TEST(test_stop),
+        TEST(test_trailers), TEST(test_stream),      TEST(test_client_leaves),           TEST(test_flow_control),
+        TEST(test_fanout),   TEST(test_slow_member), TEST(test_heartbeat_and_deadlines), TEST(test_drain),
+        TEST(test_stop),
     };
     return RUN_TESTS(tests, argc, argv);
 }

@@ -100,6 +100,7 @@ static void test_first_request(void **state)
     struct fixture *f = *state;
     size_t count = sizeof(table) / sizeof(table[0]);
 
+    fixture_option(f, "http2", "off"); /* one of them is its preface */
     fixture_start(f);
     for (size_t i = 0; i < count; i++) {
         struct client *c = client_connect(f->port);
@@ -145,6 +146,7 @@ static void test_dribbled(void **state)
 {
     struct fixture *f = *state;
 
+    fixture_option(f, "http2", "off"); /* one of them is its preface */
     fixture_start(f);
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i += 3) {
         struct client *c = client_connect(f->port);

@@ -90,6 +90,8 @@ void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf 
     if (!hj_conn_is_open(conn))
         return;
     hj_shard_remove_all(loop, conn);
+    if (last != NULL && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0)
+        hj_transport_keep_trailers(loop, conn, last);
     if (hj_wire_is_chunked(conn->wire) && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0 &&
         !hj_writer_send(loop, conn, last == NULL ? loop->last_chunk : last, false))
         return;

@@ -12,6 +12,7 @@
 #define CHUNK_OVERHEAD (CHUNK_HEAD_MAX + 2)
 #define TRAILERS_MAX 16384 /* bytes; the decoder of chunks refuses half of that */
 #define LEFT_MAX 4         /* of a session: bodies that are thrown away after their response */
+#define LEFT_MS 1000       /* for one of them; some clients wait to be told to stop */
 
 static h2o_http2_conn_t *connection_of(const struct hj_http2_body *body)
 {
@@ -250,24 +251,44 @@ size_t hj_body_read(struct hj_http2_body *body, char *data, size_t len)
     return n;
 }
 
-/* Tells the peer to stop, of bodies that were left the one that has been for the longest time, if there are many. */
-static void drop_oldest(struct hj_session *session)
+/* Whether it only comes to be thrown away: nobody reads it, and the response is sent. */
+static bool is_left(const struct hj_http2_body *body)
+{
+    return body->stream == NULL && h2o_http2_conn_get_stream(connection_of(body), body->stream_id) == NULL;
+}
+
+void hj_body_stop(struct hj_http2_body *body)
+{
+    h2o_http2_conn_t *conn = connection_of(body);
+    h2o_http2__encode_rst_stream_frame(&conn->_write.buf, body->stream_id, -H2O_HTTP2_ERROR_NONE);
+    h2o_http2_conn_request_write(conn);
+    hj_body_ignore(body->session, body->stream_id);
+    hj_body_cut(body);
+}
+
+/* Stops the one that was left first, if there are many. */
+static void stop_oldest(struct hj_session *session)
 {
     struct hj_http2_body *oldest = NULL;
-    h2o_http2_conn_t *conn = session->sock->data;
     int count = 0;
     for (struct hj_http2_body *body = session->bodies; body != NULL; body = body->next) {
-        if (body->stream != NULL || h2o_http2_conn_get_stream(conn, body->stream_id) != NULL)
+        if (!is_left(body))
             continue;
         oldest = body;
         ++count;
     }
-    if (count <= LEFT_MAX)
-        return;
-    h2o_http2__encode_rst_stream_frame(&conn->_write.buf, oldest->stream_id, -H2O_HTTP2_ERROR_NONE);
-    h2o_http2_conn_request_write(conn);
-    hj_body_ignore(session, oldest->stream_id);
-    hj_body_cut(oldest);
+    if (count > LEFT_MAX)
+        hj_body_stop(oldest);
+}
+
+void hj_body_sweep(struct hj_session *session, uint32_t now)
+{
+    struct hj_http2_body *next = session->bodies;
+    for (struct hj_http2_body *body = next; body != NULL; body = next) {
+        next = body->next;
+        if (is_left(body) && now - body->left_ms >= LEFT_MS)
+            hj_body_stop(body);
+    }
 }
 
 void hj_body_leave(struct hj_http2_body *body, bool reset)
@@ -285,6 +306,7 @@ void hj_body_leave(struct hj_http2_body *body, bool reset)
         hj_body_cut(body);
     } else {
         give_back(body);
-        drop_oldest(session);
+        body->left_ms = hj_loop_time(session->loop);
+        stop_oldest(session);
     }
 }

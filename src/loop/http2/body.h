@@ -24,6 +24,7 @@ struct hj_http2_body {
     uint32_t start, len, capacity; /* what waits to be read: data[start .. start + len) */
     uint32_t tail_at, tail_len;
     uint64_t received, expected; /* bytes; expected SIZE_MAX: not known */
+    uint32_t left_ms;            /* since when nobody reads it; loop time */
     uint64_t thrown;             /* of those, thrown away */
     char *data;                  /* NULL: nothing waits */
     char *tail;                  /* the end of the last chunk, and the trailers; after data; NULL: there is none */
@@ -55,6 +56,12 @@ bool hj_body_has_unread(const struct hj_http2_body *body);
 
 /* Its request reads no more of it. reset: nor may the peer go on sending it. */
 void hj_body_leave(struct hj_http2_body *body, bool reset);
+
+/* RST_STREAM with NO_ERROR, after its response is sent; frees it. Nobody reads it. */
+void hj_body_stop(struct hj_http2_body *body);
+
+/* Stops those that nobody has read for a while. */
+void hj_body_sweep(struct hj_session *session, uint32_t now);
 
 /* Nothing more of it comes, whatever is missing; frees it if nobody reads it. */
 void hj_body_cut(struct hj_http2_body *body);

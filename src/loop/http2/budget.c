@@ -5,6 +5,7 @@
 
 #define SECOND_MS 1000
 #define CONTROLS_MAX 1000     /* a second: SETTINGS, PING, PRIORITY, GOAWAY and frames that nobody knows */
+#define CONTROL_BYTES 64      /* so many count as one more */
 #define CONTROLS_A_HEAD 2     /* more for each request: some clients send a PRIORITY with it */
 #define EMPTIES_MAX 100       /* DATA without data, which ends nothing */
 #define UPDATES_MAX 2000      /* WINDOW_UPDATE, and one more for so many bytes that were sent */
@@ -91,7 +92,8 @@ ssize_t hj_budget_take(struct hj_budget *budget, const struct hj_frame *frame, u
     case HJ_FRAME_WINDOW_UPDATE:
         return take_update(budget, frame, window, problem);
     default:
-        if (++budget->controls > CONTROLS_MAX + CONTROLS_A_HEAD * budget->heads)
+        budget->controls += 1 + (uint32_t)frame->len / CONTROL_BYTES;
+        if (budget->controls > CONTROLS_MAX + CONTROLS_A_HEAD * budget->heads)
             return calm_down(problem, "too many control frames");
         return 0;
     }

@@ -155,8 +155,8 @@ static inline char *hj_compat_date(h2o_context_t *context)
     return context->_timestamp_cache.value->rfc1123;
 }
 
-/* Gives back the memory of a request whose response head is encoded. Nothing of libh2o reads it any more but for _data,
- * which must be the caller's by now. */
+/* Gives back the memory of a request that was taken over, and once more when its response head is encoded: nothing of
+ * libh2o reads it any more. What waits to be sent (_data) must be the caller's by then. */
 static inline void hj_compat_trim(h2o_req_t *req)
 {
     h2o_iovec_t none = {NULL, 0};
@@ -257,6 +257,53 @@ static inline void hj_compat_settle_windows(h2o_http2_conn_t *conn)
     for (khiter_t i = 0; i < kh_end(conn->streams); ++i)
         if (KHASH_BITS(conn->streams, i) == 0)
             hj_compat_settle_window(kh_val(conn->streams, i));
+}
+
+static inline uint8_t *hj_compat_put_length(uint8_t *at, size_t len)
+{
+    if (len < 127) {
+        *at++ = (uint8_t)len;
+        return at;
+    }
+    *at++ = 127;
+    for (len -= 127; len >= 128; len >>= 7)
+        *at++ = (uint8_t)(len | 128);
+    *at++ = (uint8_t)len;
+    return at;
+}
+
+/* A field that leaves the table alone (RFC 7541 section 6.2.2), its name in lower case. Returns where it ends. */
+static inline uint8_t *hj_compat_put_field(uint8_t *at, const char *name, size_t name_len, const char *value,
+                                           size_t value_len)
+{
+    *at++ = 0;
+    at = hj_compat_put_length(at, name_len);
+    for (size_t i = 0; i < name_len; ++i)
+        *at++ = (uint8_t)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 0x20 : name[i]);
+    at = hj_compat_put_length(at, value_len);
+    memcpy(at, value, value_len);
+    return at + value_len;
+}
+
+/* HEADERS with END_STREAM, and as many CONTINUATION frames as it takes. */
+static inline void hj_compat_put_trailers(h2o_http2_conn_t *conn, uint32_t stream_id, const uint8_t *block, size_t len)
+{
+    uint8_t type = H2O_HTTP2_FRAME_TYPE_HEADERS, flags = H2O_HTTP2_FRAME_FLAG_END_STREAM;
+    size_t n;
+    do {
+        n = len < conn->peer_settings.max_frame_size ? len : conn->peer_settings.max_frame_size;
+        if (n == len)
+            flags |= H2O_HTTP2_FRAME_FLAG_END_HEADERS;
+        h2o_iovec_t room = h2o_buffer_reserve(&conn->_write.buf, H2O_HTTP2_FRAME_HEADER_SIZE + n);
+        uint8_t *at = h2o_http2_encode_frame_header((uint8_t *)room.base, n, type, flags, (int32_t)stream_id);
+        memcpy(at, block, n);
+        conn->_write.buf->size += H2O_HTTP2_FRAME_HEADER_SIZE + n;
+        type = H2O_HTTP2_FRAME_TYPE_CONTINUATION;
+        flags = 0;
+        block += n;
+        len -= n;
+    } while (len != 0);
+    h2o_http2_conn_request_write(conn);
 }
 
 /* A peer that keeps a smaller table than libh2o's encoder takes for granted: nothing is indexed any more, of which the

@@ -217,6 +217,7 @@ static void serve(struct hj_session *session, struct hj_conn *conn, struct hj_ht
         hj_refusal_send(loop, conn, n == 0 ? 400 : (unsigned)-n, n == 0 ? "the request is incomplete" : head.problem);
         return;
     }
+    hj_compat_trim(stream->req); /* now, or what many requests of one read have would leave holes in the heap */
     hj_request_head_serve(loop, conn, &head, HJ_SLICE(""));
     bool reads = hj_conn_is_open(conn) && hj_request_body_is_open(conn);
     if (reads && awaits_continue(&head))

@@ -312,6 +312,7 @@ void hj_session_sweep(struct hj_session *session, uint32_t now)
     const struct hj_server_options *options = &session->loop->server->options;
     const h2o_http2_conn_t *conn = conn_of(session);
     sweep_streams(session, now);
+    hj_body_sweep(session, now);
     if (session->budget.block_stream != 0 && now - session->budget.block_ms >= options->head_timeout_ms)
         hj_session_end(session, -H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM, HIJACK_ETIMEDOUT);
     if (session->streams != NULL || hj_body_is_awaited(session))

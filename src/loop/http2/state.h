@@ -35,6 +35,7 @@ struct hj_http2_stream {
     struct hj_http2_stream *next, **link; /* in the session */
     struct hj_http2_stream *next_dirty;   /* in the loop's list, with dirty */
     struct hj_buf *head;                  /* the response head, before it is sent; a reference */
+    struct hj_buf *last;                  /* the last chunk of HTTP/1, with the trailers to send; a reference */
     struct hj_buf *one;                   /* the only piece; a reference */
     h2o_iovec_t one_part, one_left;
     struct hj_stream_pieces *pieces; /* instead, for more than one */

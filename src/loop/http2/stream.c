@@ -14,6 +14,8 @@
 #include "loop/http2/state.h"
 
 #define DATE_LEN H2O_TIMESTR_RFC1123_LEN
+#define LAST_CHUNK_LEN 3  /* "0" and a line end, before the trailers */
+#define FIELD_OVERHEAD 16 /* bytes that HPACK has for a field, at most */
 #define PIECES HJ_STREAM_PIECES
 #define SEND_MAX (64u << 10) /* bytes over which one h2o_send takes no further buffer */
 
@@ -55,7 +57,8 @@ static void leave_session(struct hj_http2_stream *stream)
     stream->req = NULL;
     drop_pieces(stream);
     hj_buf_unref(stream->head);
-    stream->head = NULL;
+    hj_buf_unref(stream->last);
+    stream->head = stream->last = NULL;
 }
 
 /* Frees what neither the table nor libh2o nor the list of those that have something to send refers to. */
@@ -209,6 +212,13 @@ ssize_t hj_stream_read(struct hj_loop *loop, struct hj_conn *conn, char *data, s
     return (ssize_t)n;
 }
 
+void hj_stream_keep_trailers(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *last)
+{
+    struct hj_http2_stream *stream = layer_of(loop, conn);
+    if (stream->req != NULL && stream->last == NULL)
+        stream->last = hj_buf_ref(last);
+}
+
 void hj_stream_finish(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_http2_stream *stream = layer_of(loop, conn);
@@ -313,9 +323,9 @@ static void send_pieces(struct hj_http2_stream *stream)
     inner->_data.entries = stream->pieces != NULL ? stream->pieces->left : &stream->one_left;
     inner->_data.capacity = stream->pieces != NULL ? PIECES : 1;
     stream->in_flight = true;
-    stream->finished = stream->finish;
+    stream->finished = stream->finish && stream->last == NULL; /* trailers end it later */
     stream->moved_ms = hj_loop_time(stream->loop);
-    h2o_send(req, bufs, stream->piece_count, stream->finish ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+    h2o_send(req, bufs, stream->piece_count, stream->finished ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
     req->_generator = &stream->generator; /* also after the last byte: on_stop tells of the end */
 }
 
@@ -334,12 +344,37 @@ static void send_first(struct hj_http2_stream *stream)
     hj_compat_trim(stream->req); /* it may be held, or wait for its peer, for long */
 }
 
+/* libh2o has no trailers. It has written all that came before; their HEADERS end the stream, which it then forgets. */
+static void send_trailers(struct hj_http2_stream *stream)
+{
+    struct hj_session *session = stream->session;
+    const char *cursor = stream->last->data + LAST_CHUNK_LEN, *const end = stream->last->data + stream->last->len - 2;
+    uint8_t *const begin = (uint8_t *)stream->loop->scratch, *at = begin;
+    struct hj_slice name, value;
+    h2o_req_t *req = stream->req;
+    h2o_http2_stream_t *inner = hj_compat_stream_of(req);
+    if (session->table_gone)
+        *at++ = 0x20; /* the table has 0 bytes (RFC 7541 section 6.3) */
+    session->table_gone = false;
+    while (cursor < end && hj_fields_next(&name, &value, &cursor, end) &&
+           (size_t)(at - begin) + name.len + value.len + FIELD_OVERHEAD < HJ_SCRATCH_SIZE)
+        if (!is_left_out(name))
+            at = hj_compat_put_field(at, name.base, name.len, value.base, value.len);
+    hj_compat_put_trailers((h2o_http2_conn_t *)req->conn, inner->stream_id, begin, (size_t)(at - begin));
+    stream->finished = true;
+    req->_generator = NULL; /* no on_stop */
+    leave_session(stream);
+    h2o_http2_stream_reset((h2o_http2_conn_t *)req->conn, inner); /* this sends nothing */
+}
+
 void hj_stream_send(struct hj_http2_stream *stream)
 {
     if (stream->req == NULL || stream->in_flight || stream->finished)
         return;
     if (stream->head != NULL)
         send_first(stream);
-    else if (stream->has_head && (stream->piece_count != 0 || stream->finish))
+    else if (stream->has_head && (stream->piece_count != 0 || (stream->finish && stream->last == NULL)))
         send_pieces(stream);
+    else if (stream->has_head && stream->finish)
+        send_trailers(stream);
 }

@@ -17,6 +17,7 @@
 ssize_t hj_stream_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
                         size_t offset);
 ssize_t hj_stream_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len);
+void hj_stream_keep_trailers(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *last);
 void hj_stream_finish(struct hj_loop *loop, struct hj_conn *conn);
 void hj_stream_close(struct hj_loop *loop, struct hj_conn *conn, int reason);
 void hj_stream_refresh(struct hj_loop *loop, struct hj_conn *conn);
@@ -78,6 +79,13 @@ static inline int hj_stream_descriptor(struct hj_loop *loop, const struct hj_con
     (void)loop;
     (void)conn;
     return -1;
+}
+
+static inline void hj_stream_keep_trailers(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *last)
+{
+    (void)loop;
+    (void)conn;
+    (void)last;
 }
 
 static inline void hj_stream_finish(struct hj_loop *loop, struct hj_conn *conn)

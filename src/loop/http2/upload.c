@@ -62,9 +62,7 @@ static void settle_body(struct hj_session *session, struct hj_http2_body *body, 
         hj_stream_touch(stream); /* the end of the turn lets its request read */
     } else if (body->thrown > DISCARD_MAX && h2o_http2_conn_get_stream(conn, body->stream_id) == NULL) {
         /* not before the response is on its way (RFC 9113 section 8.1) */
-        write_reset(session, body->stream_id, -H2O_HTTP2_ERROR_NONE);
-        hj_body_ignore(session, body->stream_id);
-        hj_body_cut(body);
+        hj_body_stop(body);
     }
 }
 

@@ -124,6 +124,12 @@ void hj_transport_shutdown(struct hj_loop *loop, struct hj_conn *conn)
         shutdown(conn->fd, SHUT_WR);
 }
 
+void hj_transport_keep_trailers(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *last)
+{
+    if (conn->transport == HJ_TRANSPORT_HTTP2)
+        hj_stream_keep_trailers(loop, conn, last);
+}
+
 bool hj_transport_finish(struct hj_loop *loop, struct hj_conn *conn)
 {
     if (conn->transport != HJ_TRANSPORT_HTTP2)

@@ -50,6 +50,10 @@ int hj_transport_error(struct hj_loop *loop, const struct hj_conn *conn);
 /* No more bytes from us: close_notify over TLS, and FIN. */
 void hj_transport_shutdown(struct hj_loop *loop, struct hj_conn *conn);
 
+/* The last chunk of the response, with trailers. A transport that has no chunks sends the trailers when it is finished;
+ * the others are written it. */
+void hj_transport_keep_trailers(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *last);
+
 /* The response is complete, and the entry will be closed: where the transport can tell the peer so and still deliver
  * what was written before, it does both, and true is returned. False: TCP, where it takes a lingering close. */
 bool hj_transport_finish(struct hj_loop *loop, struct hj_conn *conn);

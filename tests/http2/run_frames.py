@@ -1,5 +1,5 @@
-"""Request bodies over HTTP/2, frame by frame: what libraries do not send, or only sometimes. Usage: run_bodies.py
-path-of-server [--sanitized]
+"""Requests and their bodies over HTTP/2, frame by frame: what libraries do not send, or only sometimes. Usage:
+run_frames.py path-of-server [--sanitized]
 
 Each case has a connection of its own. A case that ends in RST_STREAM must leave the connection usable."""
 
@@ -11,10 +11,12 @@ import attacks
 from attacks import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, POST, RST_STREAM, Peer, frame, head
 from server_process import Server
 
-PROTOCOL, FLOW_CONTROL, NO_ERROR = 1, 3, 0
+NO_ERROR, PROTOCOL, FLOW_CONTROL, REFUSED_STREAM = 0, 1, 3, 7
+OPTIONS = {"case_streams": ["http2_streams", "2"], "case_slow": ["request_timeout_ms", "300"]}
 MIB = 1 << 20
 UPLOAD_BYTES = 200 * MIB
 PEAK_KB = 12 << 10  # over what it had before
+HELD_BYTES = 2000  # 5,300 with what libh2o keeps
 PATTERN = bytes(range(251)) * 600
 
 
@@ -175,6 +177,9 @@ def case_left(server):
     assert answer(peer, 1) == b"early\n"
     peer.pour(frame(DATA, END_STREAM, 1, pattern(0, 1000)))
     still_works(peer, 3)
+    begin(peer, 51, "/leave")  # it sends nothing
+    assert answer(peer, 51) == b"early\n" and reset_code(peer, 51) == NO_ERROR
+    peer = Peer(server.port)
     begin(peer, 5, "/leave")
     for i in range(100):
         if 5 in peer.resets:
@@ -256,6 +261,48 @@ def case_head(server):
     still_works(peer, stream)
 
 
+def case_streams(server):
+    """More streams than are allowed at once are refused, and the others go on."""
+    peer = Peer(server.port)
+    peer.pour(attacks.get(1, "/wait") + attacks.get(3, "/wait") + attacks.get(5))
+    assert reset_code(peer, 5) == REFUSED_STREAM
+    peer.pour(frame(RST_STREAM, 0, 1, b"\0\0\0\x08"))
+    still_works(peer, 7)
+
+
+def case_slow(server):
+    """A body that does not go on is answered 408, also beside a stream that is held; one that was answered is left."""
+    peer = Peer(server.port)
+    peer.pour(attacks.get(1, "/events"))
+    for stream, path in ((3, "/"), (5, "/upload"), (7, "/early")):
+        begin(peer, stream, path)
+        peer.pour(frame(DATA, 0, stream, pattern(0, 10)))
+    assert b"408" in answer(peer, 3) and b"408" in answer(peer, 5) and answer(peer, 7) == b"early\n"
+    still_works(peer, 9)
+    peer.socket.close()
+
+
+def case_held(server):
+    """A held stream keeps none of the memory that libh2o had for its request."""
+    if "--sanitized" in sys.argv:
+        return
+    peers = []
+    for count in (20, 100):
+        while len(peers) < count:
+            peers.append(Peer(server.port))
+            peers[-1].pour(b"".join(attacks.get(stream, "/events") for stream in attacks.odd(90)))
+        for peer in peers:
+            assert peer.until(lambda: peer.heads == 90)
+        if count == 20:
+            before = server.resident_kb()
+    each = (server.resident_kb() - before) * 1024 / (80 * 90)
+    print(f"    {each:.0f} bytes a held stream, 90 on a connection")
+    assert each <= HELD_BYTES
+    peers[0].pour(attacks.get(301, "/publish?1"))
+    for peer in peers:
+        assert peer.until(lambda: b"a message" in peer.bodies.get(1, b"") and b"a message" in peer.bodies.get(179, b""))
+
+
 def case_200_mb(server):
     if "--sanitized" in sys.argv:
         return
@@ -275,7 +322,7 @@ def main() -> int:
     for name, case in list(globals().items()):
         if not name.startswith("case_"):
             continue
-        server = Server(sys.argv[1], [])
+        server = Server(sys.argv[1], OPTIONS.get(name, []))
         try:
             case(server)
             problem = ""
