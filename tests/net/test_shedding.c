@@ -4,6 +4,7 @@
  * else.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,7 +146,8 @@ static void test_members(void **state)
 {
     enum {
         SLOW = 16,
-        LEN = 100000
+        LEN = 25000, /* which who reads takes at once */
+        MESSAGES = 16
     };
     struct fixture *f = *state;
     hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
@@ -160,7 +162,7 @@ static void test_members(void **state)
     for (int i = 0; i < SLOW; i++)
         ask(client_connect_slow(f->port), "/raw");
     members_wait(room, SLOW + 1);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < MESSAGES; i++) {
         OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, data, LEN));
         client_want(fast, LEN);
         client_consume(fast, LEN);
@@ -189,9 +191,13 @@ static void test_answer(void **state)
     OK(hijack_request_respond(request, 200, NULL, 0, body, 3 * LIMIT));
     events_closed(&f->events, request, 0);
     stat_wait(f->server, HIJACK_STAT_CLOSED_SLOW, 1);
-    response_head(&r, c);
-    response_broken(&r);
-    response_free(&r);
+    if (transport_is_tls()) { /* a record that has not come whole says nothing */
+        client_rst(c);
+    } else {
+        response_head(&r, c);
+        response_broken(&r);
+        response_free(&r);
+    }
     free(body);
 }
 
