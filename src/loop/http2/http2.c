@@ -113,21 +113,12 @@ static h2o_socket_t *take_socket(struct hj_loop *loop, struct hj_conn *conn, str
     h2o_socket_t *sock = h2o_evloop_socket_create(http2->loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     h2o_iovec_t room = h2o_buffer_reserve(&sock->input, len);
     if (room.base == NULL) {
-        hj_http2_lose(loop, sock, origin, HIJACK_ENOMEM);
+        hj_session_lose(loop, sock, origin, HIJACK_ENOMEM);
         return NULL;
     }
     memcpy(room.base, data, len);
     sock->input->size += len;
     return sock;
-}
-
-void hj_http2_lose(struct hj_loop *loop, h2o_socket_t *sock, struct hj_session_origin *origin, int reason)
-{
-    hj_conn_count_closed(loop, reason);
-    hj_acceptor_uncount(loop, origin->counted);
-    hj_acceptor_connection_closed(loop);
-    hj_facts_unref(origin->facts);
-    h2o_socket_close(sock);
 }
 
 void hj_http2_begin(struct hj_loop *loop, struct hj_conn *conn)
@@ -136,7 +127,7 @@ void hj_http2_begin(struct hj_loop *loop, struct hj_conn *conn)
     const struct hj_input *input = conn->input;
     h2o_socket_t *sock = take_socket(loop, conn, &origin, input->data + input->start, input->len);
     if (sock != NULL && !hj_session_open(loop->http2, &origin, sock))
-        hj_http2_lose(loop, sock, &origin, HIJACK_ENOMEM);
+        hj_session_lose(loop, sock, &origin, HIJACK_ENOMEM);
     hj_conn_close(loop, conn, 0);
     if (loop->draining)
         hj_http2_drain(loop);
@@ -149,7 +140,7 @@ void hj_http2_begin_secure(struct hj_loop *loop, struct hj_conn *conn, struct ss
     struct hj_session_origin origin;
     h2o_socket_t *sock = take_socket(loop, conn, &origin, data, len);
     if (sock != NULL && !hj_secure_begin(loop->http2, &origin, sock, ctx))
-        hj_http2_lose(loop, sock, &origin, HIJACK_ENOMEM);
+        hj_session_lose(loop, sock, &origin, HIJACK_ENOMEM);
     hj_conn_close(loop, conn, 0);
 }
 #endif

@@ -44,14 +44,14 @@ static void on_secure(h2o_socket_t *sock, const char *error)
     drop_secure(secure);
     if (error != NULL) {
         hj_loop_count(loop, HIJACK_STAT_TLS_FAILED, 1);
-        hj_http2_lose(loop, sock, &origin, HIJACK_ETLS);
+        hj_session_lose(loop, sock, &origin, HIJACK_ETLS);
         return;
     }
     hj_loop_count(loop, HIJACK_STAT_TLS_HANDSHAKES, 1);
     hj_loop_count(loop, HIJACK_STAT_TLS_RESUMED, resumed);
     origin.since_ms = hj_loop_time(loop);
     if (origin.facts == NULL || loop->stopping || !hj_session_open(http2, &origin, sock))
-        hj_http2_lose(loop, sock, &origin, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM);
+        hj_session_lose(loop, sock, &origin, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM);
     else if (loop->draining)
         hj_session_go_away(http2->sessions);
 }

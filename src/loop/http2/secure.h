@@ -5,9 +5,6 @@
 
 #include "loop/http2/state.h"
 
-/* Closes a connection that has no session. In http2.c. */
-void hj_http2_lose(struct hj_loop *loop, h2o_socket_t *sock, struct hj_session_origin *origin, int reason);
-
 #if HIJACK_TLS
 
 /* Begins the handshake, of which the ClientHello is in the socket's input. False when out of memory, and nothing

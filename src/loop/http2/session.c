@@ -226,6 +226,15 @@ bool hj_session_open(struct hj_http2 *http2, const struct hj_session_origin *ori
     return true;
 }
 
+void hj_session_lose(struct hj_loop *loop, h2o_socket_t *sock, struct hj_session_origin *origin, int reason)
+{
+    hj_conn_count_closed(loop, reason);
+    hj_acceptor_uncount(loop, origin->counted);
+    hj_acceptor_connection_closed(loop);
+    hj_facts_unref(origin->facts);
+    h2o_socket_close(sock);
+}
+
 bool hj_session_is_busy(const struct hj_session *session)
 {
     return session->streams != NULL || conn_of(session)->num_streams.pull.open != 0 || hj_body_is_awaited(session);

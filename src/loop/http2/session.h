@@ -8,6 +8,9 @@
  * memory, and nothing taken. */
 bool hj_session_open(struct hj_http2 *http2, const struct hj_session_origin *origin, h2o_socket_t *sock);
 
+/* Closes a connection that has no session. */
+void hj_session_lose(struct hj_loop *loop, h2o_socket_t *sock, struct hj_session_origin *origin, int reason);
+
 /* Whether a request is coming in, or has not been answered to its end. */
 bool hj_session_is_busy(const struct hj_session *session);
 

@@ -27,10 +27,10 @@ static bool ask_for_room_of(struct hj_loop *loop, struct hj_conn *conn)
     return hj_tls_is_flushed(loop, conn) || hj_transport_set_interest(loop, conn, conn->interest | HJ_POLL_OUT);
 }
 
-/* Sees to it that the next turn finds what was received and not read. */
+/* Sees to it that what was received and not read is found in this turn, or the next. */
 static bool note_unread(struct hj_loop *loop, struct hj_conn *conn)
 {
-    return (hj_transport_pending(loop, conn) & conn->interest) == 0 || hj_ready_add(loop, conn);
+    return !is_tls(conn) || (hj_transport_pending(loop, conn) & conn->interest) == 0 || hj_ready_add(loop, conn);
 }
 
 ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
@@ -58,7 +58,7 @@ ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data
 
 unsigned hj_transport_attend(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
-    if (!is_tls(conn) || (events & HJ_POLL_GONE) != 0)
+    if (!is_tls(conn))
         return events;
     int rc = hj_tls_pull(loop, conn);
     if (rc != 0 || !ask_for_room_of(loop, conn))
@@ -142,7 +142,7 @@ bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsig
     if (is_tls(conn) && !hj_tls_is_flushed(loop, conn))
         interest |= HJ_POLL_OUT;
     if (conn->interest == interest || (conn->flags & HJ_CONN_UNPOLLED) != 0)
-        return true;
+        return note_unread(loop, conn);
     conn->interest = interest & HJ_POLL_ALL;
     if (conn->transport == HJ_TRANSPORT_HTTP2)
         return true;
