@@ -28,9 +28,9 @@ static void detach(struct hj_loop *loop, struct hj_conn *conn)
     hj_object_unref(&channel->object);
     hj_loop_count(loop, HIJACK_STAT_DETACHED, 1);
     hj_conn_drop_input(conn);
+    conn->flags |= HJ_CONN_WAS_COUNTED;
     if (!plain)
         return; /* the connection stays here, and its bytes are relayed */
-    conn->flags |= HJ_CONN_WAS_COUNTED;
     hj_conn_close(loop, conn, 0); /* of the entry alone: the connection goes on elsewhere */
 }
 

@@ -109,8 +109,9 @@ int hj_transport_error(struct hj_loop *loop, const struct hj_conn *conn)
 {
     int error = 0;
     socklen_t len = sizeof(error);
-    if (is_tls(conn) && hj_tls_has_failed(loop, conn))
-        return HIJACK_EPROTOCOL;
+    const int known = is_tls(conn) ? hj_tls_error(loop, conn) : 0;
+    if (known != 0 && known != HIJACK_ECLOSED)
+        return known;
     getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     return hj_plain_reason(error);
 }
