@@ -30,7 +30,7 @@ static void detach(struct hj_loop *loop, struct hj_conn *conn)
     hj_conn_drop_input(conn);
     conn->flags |= HJ_CONN_WAS_COUNTED;
     if (!plain)
-        return; /* the connection stays here, and its bytes are relayed */
+        return;                   /* the connection stays here, and its bytes are relayed */
     hj_conn_close(loop, conn, 0); /* of the entry alone: the connection goes on elsewhere */
 }
 
