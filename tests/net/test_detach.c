@@ -55,7 +55,8 @@ static void test_detach(void **state)
     CODE(hijack_socket_detach(socket), HIJACK_ECLOSED);
     CODE(hijack_socket_send(socket, LIT("x")), HIJACK_ECLOSED);
     socket_free(f, socket);
-    fixture_stop(f);
+    if (!transport_is_tls())
+        fixture_stop(f); /* which a plain descriptor outlives; over TLS the server relays to the end */
     CHECK(write(fd, "x", 1) == 1);
     client_expect(c, "x");
     close(fd);
