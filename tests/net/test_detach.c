@@ -3,6 +3,7 @@
  * Descriptors that leave the library (detach) and that come into it (adopt).
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -45,7 +46,7 @@ static void test_detach(void **state)
     int fd = detached_fd(f, socket);
     CHECK((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
     stat_wait(f->server, HIJACK_STAT_DETACHED, 1);
-    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, transport_is_tls()); /* then the loop relays it */
     stat_wait(f->server, HIJACK_STAT_SOCKETS, 0);
     CHECK(write(fd, "after", 5) == 5);
     client_expect(c, "before after");
@@ -54,7 +55,8 @@ static void test_detach(void **state)
     CODE(hijack_socket_detach(socket), HIJACK_ECLOSED);
     CODE(hijack_socket_send(socket, LIT("x")), HIJACK_ECLOSED);
     socket_free(f, socket);
-    fixture_stop(f);
+    if (!transport_is_tls())
+        fixture_stop(f); /* which a plain descriptor outlives; over TLS the server relays to the end */
     CHECK(write(fd, "x", 1) == 1);
     client_expect(c, "x");
     close(fd);
@@ -257,7 +259,10 @@ static void test_adopt_tcp(void **state)
     OK(hijack_socket_send(socket, LIT("back")));
     client_expect(c, "back");
     OK(hijack_socket_abort(socket));
-    client_rst(c);
+    if (transport_is_tls())
+        client_eof(c); /* what detaching gave is a socket pair, which has no reset */
+    else
+        client_rst(c);
     events_closed(&f->events, socket, HIJACK_EABORTED);
 }
 

@@ -55,7 +55,7 @@ static void test_queue_full_for_many(void **state)
     enum {
         UPLOADS = 3,
         LEN = 200000,
-        EVENTS = 60
+        EVENTS = 300
     };
     struct fixture *f = *state;
     hijack_request *requests[UPLOADS];

@@ -3,6 +3,7 @@
  * Held routes: a GET becomes a member without an event.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 static void test_kinds(void **state)
 {
@@ -147,6 +148,9 @@ static void test_leftover_memory(void **state)
         if (i == 0) { /* the first pays for what all of them share */
             members_wait(room, 1);
             before = process_resident();
+        } else if (transport_is_tls()) { /* handshakes side by side would leave a larger heap, which is not asked here
+                                          */
+            members_wait(room, i + 1);
         }
     }
     members_wait(room, CLIENTS + 1);

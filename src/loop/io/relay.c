@@ -131,6 +131,8 @@ int hj_relay_begin(struct hj_loop *loop, struct hj_conn *conn)
     }
     hj_conn_set_kind(loop, conn, HJ_CONN_RELAY);
     conn->flags &= HJ_CONN_EOF | HJ_CONN_UNPOLLED | HJ_CONN_READY;
+    conn->flags |= HJ_CONN_WAS_COUNTED; /* as detached: so is its pair, which is no connection of a client */
+    pair->flags |= HJ_CONN_WAS_COUNTED;
     if ((conn->flags & HJ_CONN_EOF) != 0)
         pair->flags |= HJ_CONN_SHUTTING;
     hj_relay_update(loop, conn, 0);
