@@ -23,10 +23,11 @@ type Request struct {
 	Path    string    // the target's path, not decoded
 	Version string    // "HTTP/1.1"
 	Peer    string    // "127.0.0.1:50312", "[::1]:50312" or "unix:"
-	Scheme  string    // "http"
+	Scheme  string    // "http" or "https"
 	Header  Header    // names in their usual form, "Content-Type"; Host is one of them
 	Body    io.Reader // decoded; never nil. With the option request_body=pieces it waits for the client; see Read
 	Trailer Header    // of a Body that is read in pieces, once it has given io.EOF
+	TLS     *TLS      // what the handshake has settled; nil without TLS
 
 	object
 	ending   ending
