@@ -79,10 +79,11 @@ func (r *Request) parse(payload []byte) {
 // path.
 func pathOf(target string) string {
 	path, _, _ := strings.Cut(target, "?")
-	if len(path) < len("http://") || !strings.EqualFold(path[:len("http://")], "http://") {
+	scheme, rest, isAbsolute := strings.Cut(path, "://")
+	if !isAbsolute || !(strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
 		return path
 	}
-	_, path, _ = strings.Cut(path[len("http://"):], "/")
+	_, path, _ = strings.Cut(rest, "/")
 	return "/" + path
 }
 

@@ -114,8 +114,11 @@ bool demo_path_is(hijack_request *request, const char *path)
     const char *end = target + target_len, *query = memchr(target, '?', target_len);
     if (query != NULL)
         end = query;
-    if (target_len > 7 && strncasecmp(target, "http://", 7) == 0) { /* as to a proxy, RFC 9112 section 3.2.2 */
-        target = memchr(target + 7, '/', (size_t)(end - target) - 7);
+    const size_t scheme = target_len > 8 && strncasecmp(target, "https://", 8) == 0  ? 8
+                          : target_len > 7 && strncasecmp(target, "http://", 7) == 0 ? 7
+                                                                                     : 0;
+    if (scheme != 0) { /* as to a proxy, RFC 9112 section 3.2.2 */
+        target = memchr(target + scheme, '/', (size_t)(end - target) - scheme);
         if (target == NULL)
             return strcmp(path, "/") == 0;
     }

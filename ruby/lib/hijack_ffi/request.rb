@@ -40,7 +40,7 @@ module Hijack
     # @return [String] the target's path, "/a"; also of an absolute target ("http://host/a", RFC 9112 section 3.2.2)
     def path
       before_query = target[/\A[^?]*/]
-      before_query.match?(%r{\Ahttp://}i) ? "/#{before_query.split('/', 4)[3]}" : before_query
+      before_query.match?(%r{\Ahttps?://}i) ? "/#{before_query.split('/', 4)[3]}" : before_query
     end
 
     # @return [String, nil] the target after "?"
