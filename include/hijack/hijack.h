@@ -516,7 +516,8 @@ HIJACK_API int hijack_socket_close(hijack_socket *socket);
 HIJACK_API int hijack_socket_abort(hijack_socket *socket);
 
 /* Gives the descriptor to the program, after what was sent is written: DETACHED follows with it (or CLOSED, if the peer
- * ends the connection first). It leaves its broadcasters. Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached already),
+ * ends the connection first). Over TLS it is one end of a socket pair that the server relays as long as it runs. The
+ * socket leaves its broadcasters. Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached already),
  * ENOMEM. */
 HIJACK_API int hijack_socket_detach(hijack_socket *socket);
 

@@ -33,7 +33,7 @@ static size_t left(const struct cursor *cursor)
 
 static struct cursor take_bytes(struct cursor *cursor, size_t len)
 {
-    if (len > left(cursor)) {
+    if (cursor->broken || len > left(cursor)) {
         cursor->broken = true;
         cursor->at = cursor->end;
         return (struct cursor){cursor->end, cursor->end, true};
@@ -100,6 +100,8 @@ static void read_server_name(struct hj_client_hello *out, struct cursor extensio
     size_t type = take_number(&list, 1);
     struct cursor name = take_vector(&list, 2);
     size_t len = left(&name);
+    out->server_name_len = 0;
+    memset(out->server_name, 0, sizeof(out->server_name));
     if (name.broken || type != 0)
         return;
     if (len != 0 && name.end[-1] == '.')
@@ -110,8 +112,9 @@ static void read_server_name(struct hj_client_hello *out, struct cursor extensio
         const char c = (char)name.at[i];
         if (c <= ' ' || c > '~')
             return;
-        out->server_name[i] = hj_lower(c);
     }
+    for (size_t i = 0; i < len; ++i)
+        out->server_name[i] = hj_lower((char)name.at[i]);
     out->server_name_len = (uint8_t)len;
 }
 

@@ -77,6 +77,12 @@
            "path of a file to which the secrets of all connections are written, for debugging; empty: none")           \
     NUMBER(server, tls_handshake_timeout_ms, int, 1, 86400000, 10000,                                                  \
            "time a new connection has for its TLS handshake; head_timeout_ms begins after it")                         \
+    NUMBER(server, http2_streams, int, 1, 100, 100, "requests that an HTTP/2 connection may have open at once")        \
+    NUMBER(server, http2_requests, int, 0, 1000000000, 1000000,                                                        \
+           "requests after which an HTTP/2 connection is asked to make room for a new one (GOAWAY); 0: never")         \
+    NUMBER(server, http2_resets, int, 1, 1000000, 200,                                                                 \
+           "requests a second that a client may reset, or break so that they are reset, on one HTTP/2 connection; "    \
+           "over it GOAWAY with ENHANCE_YOUR_CALM")                                                                    \
     MODE(                                                                                                              \
         server, unix_mode, umask,                                                                                      \
         "rights of the file of a unix socket, as 0660; umask: what the process' umask leaves; takes effect at listen") \

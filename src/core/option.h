@@ -79,6 +79,9 @@ struct hj_server_options {
     uint64_t tls_takeover;      /* enum hj_switch */
     uint64_t tls_client_verify; /* enum hj_verify */
     uint64_t tls_handshake_timeout_ms;
+    uint64_t http2_streams;
+    uint64_t http2_requests; /* 0: no limit */
+    uint64_t http2_resets;   /* a second */
     char server_name[HJ_SERVER_NAME_SIZE];
     char tls_ciphers[512];
     char tls_client_ca[HJ_PATH_SIZE], tls_ticket_key[HJ_PATH_SIZE], tls_keylog_file[HJ_PATH_SIZE];

@@ -3,6 +3,7 @@
 
 #include "loop/conn.h"
 #include "loop/io/acceptor.h"
+#include "loop/io/relay.h"
 #include "loop/io/transport.h"
 
 void hj_closing_run(struct hj_loop *loop)
@@ -12,6 +13,7 @@ void hj_closing_run(struct hj_loop *loop)
         int reason = (int)conn->out_ms;
         loop->closing = conn->in_ms;
         hj_conn_leave(loop, conn, reason);
+        hj_relay_closed(loop, conn, reason);
         bool is_connection = hj_conn_is_connection(conn);
         hj_transport_close(loop, conn, reason);
         hj_numbers_set(&loop->requests, conn->index, 0);

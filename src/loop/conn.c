@@ -20,7 +20,7 @@ static const uint32_t kind_stat[HJ_CONN_KINDS] = {
 
 static void count_kind(struct hj_loop *loop, unsigned kind, uint64_t n)
 {
-    if (kind != HJ_CONN_FREE && kind != HJ_CONN_LINGERING && kind != HJ_CONN_CLOSING)
+    if (kind != HJ_CONN_FREE && kind != HJ_CONN_RELAY && kind != HJ_CONN_LINGERING && kind != HJ_CONN_CLOSING)
         hj_loop_count(loop, kind_stat[kind], n);
 }
 

@@ -24,16 +24,18 @@ enum hj_conn_kind {
     HJ_CONN_HELD,      /* a member, without a handle */
     HJ_CONN_STREAM,    /* channel is a stream */
     HJ_CONN_SOCKET,    /* channel is a socket */
+    HJ_CONN_RELAY,     /* its bytes go to another entry, and those of the other one come here (io/relay.h) */
     HJ_CONN_LINGERING, /* we have sent FIN; what comes is thrown away */
     HJ_CONN_CLOSING,   /* to be closed at the end of this turn; out_ms is the reason, in_ms the next one's index */
     HJ_CONN_KINDS
 };
 
 enum hj_conn_transport {
-    HJ_TRANSPORT_PLAIN,     /* fd */
-    HJ_TRANSPORT_HTTP2,     /* the entry's layer is a stream of an HTTP/2 connection (http2/http2.h) */
-    HJ_TRANSPORT_TLS,       /* fd; its layer has the keys (tls/layer.h) */
-    HJ_TRANSPORT_TLS_OBJECT /* fd; its layer has OpenSSL's object, or it has none yet */
+    HJ_TRANSPORT_PLAIN,      /* fd */
+    HJ_TRANSPORT_HTTP2,      /* the entry's layer is a stream of an HTTP/2 connection (http2/http2.h) */
+    HJ_TRANSPORT_TLS,        /* fd; its layer has the keys (tls/layer.h) */
+    HJ_TRANSPORT_TLS_OBJECT, /* fd; its layer has OpenSSL's object, or it has none yet */
+    HJ_TRANSPORT_PAIR        /* fd; one end of a socket pair, of which the program has the other */
 };
 
 enum {
@@ -94,10 +96,10 @@ struct hj_conn *hj_conn_open_layered(struct hj_loop *loop, enum hj_conn_transpor
 /* The entry an event was meant for; NULL if there is none. */
 struct hj_conn *hj_conn_find(struct hj_loop *loop, uint64_t data);
 
-/* Whether it has a descriptor of its own: a connection, and not one of several streams of it. */
+/* Whether it stands for a connection, and not for one of several streams of it, or for a way to the program. */
 static inline bool hj_conn_is_connection(const struct hj_conn *conn)
 {
-    return conn->transport != HJ_TRANSPORT_HTTP2;
+    return conn->transport != HJ_TRANSPORT_HTTP2 && conn->transport != HJ_TRANSPORT_PAIR;
 }
 
 /* Whether the entry has a connection that is not about to be closed. */

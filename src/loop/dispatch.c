@@ -20,6 +20,7 @@
 #include "loop/http/request_head.h"
 #include "loop/http2/http2.h"
 #include "loop/io/acceptor.h"
+#include "loop/io/relay.h"
 #include "loop/io/writer.h"
 #include "loop/tls/handshake.h"
 
@@ -270,6 +271,9 @@ static void dispatch_input(struct hj_loop *loop, struct hj_conn *conn, unsigned 
     case HJ_CONN_HELD:
         hj_socket_input_watch(loop, conn, events);
         break;
+    case HJ_CONN_RELAY:
+        hj_relay_update(loop, conn, events);
+        break;
     case HJ_CONN_LINGERING:
         hj_socket_input_linger(loop, conn);
         break;
@@ -302,8 +306,12 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
     struct hj_conn *conn = hj_conn_find(loop, event->data);
     if (conn == NULL)
         return; /* it was closed earlier in this turn */
-    if ((event->events & HJ_POLL_OUT) != 0 && (event->events & HJ_POLL_GONE) == 0 && hj_writer_flush(loop, conn))
-        hj_ending_settle(loop, conn);
+    if ((event->events & HJ_POLL_OUT) != 0 && (event->events & HJ_POLL_GONE) == 0 && hj_writer_flush(loop, conn)) {
+        if (conn->kind == HJ_CONN_RELAY)
+            hj_relay_update(loop, conn, 0);
+        else
+            hj_ending_settle(loop, conn);
+    }
     unsigned rest = event->events & ~(unsigned)HJ_POLL_OUT;
     if (rest != 0)
         dispatch_input(loop, conn, rest);

@@ -71,6 +71,7 @@ static void wind_up(struct hj_loop *loop)
     hj_member_table_dispose(&loop->members);
     hj_numbers_dispose(&loop->requests);
     hj_numbers_dispose(&loop->addresses);
+    hj_numbers_dispose(&loop->partners);
 }
 
 void *hj_loop_run(void *arg)

@@ -225,8 +225,7 @@ static int start_loops(struct hj_server *server)
 #if HIJACK_TLS
     int tls_rc = hj_certificates_start(server);
     if (tls_rc != 0) {
-        free(server->workers);
-        server->workers = NULL;
+        free_loops(server);
         return tls_rc;
     }
 #endif

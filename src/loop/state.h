@@ -65,10 +65,11 @@ struct hj_loop {
     struct hj_numbers requests;
     /* and what was taken of server->address_counts for it */
     struct hj_numbers addresses;
-    struct hj_http2 *http2;    /* NULL without option http2 */
-    struct hj_tls *tls;        /* NULL without a listener with "tls:" */
-    uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
-    uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
+    struct hj_numbers partners; /* of RELAY entries: the index of the other one */
+    struct hj_http2 *http2;     /* NULL without option http2 */
+    struct hj_tls *tls;         /* NULL without a listener with "tls:" */
+    uint64_t start_ms, now_ms;  /* hj_clock_ms at start, and of this turn */
+    uint64_t sweep_at_ms;       /* next look at all deadlines; 0: none is due */
     uint32_t sweep_every_ms;
     struct hj_deliveries deliveries;
     uint64_t backlog_share; /* unsent bytes up to which nothing is shed */

@@ -117,6 +117,8 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
         if (conn->kind == HJ_CONN_BODY || conn->kind == HJ_CONN_PENDING)
             return;
     }
+    if (conn->kind == HJ_CONN_RELAY)
+        return; /* the program has it, and its own timeouts */
     if (conn->kind == HJ_CONN_LINGERING) {
         if (now - conn->in_ms >= LINGER_MS)
             hj_conn_close(loop, conn, 0);

@@ -149,6 +149,7 @@ void h2_close(struct h2client *client)
     close(client->fd);
     nghttp2_session_del(client->session);
     for (int i = 0; i < client->count; ++i) {
+        free(client->streams[i]->upload);
         free(client->streams[i]->body);
         free(client->streams[i]);
     }
@@ -178,10 +179,8 @@ static ssize_t read_upload(nghttp2_session *session, int32_t id, uint8_t *buf, s
     memcpy(buf, upload->data, n);
     upload->data += n;
     upload->left -= n;
-    if (upload->left == 0) {
+    if (upload->left == 0)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
-        free(upload);
-    }
     return (ssize_t)n;
 }
 
@@ -206,9 +205,9 @@ struct h2stream *h2_request(struct h2client *client, const char *method, const c
     client->streams[client->count++] = stream;
     nghttp2_data_provider provider = {.read_callback = read_upload};
     if (body != NULL) {
-        struct upload *upload = malloc(sizeof(*upload));
-        *upload = (struct upload){body, len};
-        provider.source.ptr = upload;
+        stream->upload = malloc(sizeof(*stream->upload));
+        *stream->upload = (struct upload){body, len};
+        provider.source.ptr = stream->upload;
     }
     stream->id = nghttp2_submit_request(client->session, NULL, pairs, count, body != NULL ? &provider : NULL, NULL);
     CHECK(stream->id > 0);

@@ -12,6 +12,7 @@
 
 struct fixture;
 struct h2client;
+struct upload;
 
 enum {
     H2_STREAMS = 128 /* that one client remembers */
@@ -20,6 +21,7 @@ enum {
 /* Error codes, RFC 9113 section 7. */
 enum {
     H2_PROTOCOL = 1,
+    H2_REFUSED_STREAM = 7,
     H2_CANCEL = 8,
     H2_CALM = 11
 };
@@ -33,6 +35,7 @@ struct h2stream {
     int paused;     /* what comes is not acknowledged */
     int closed;     /* END_STREAM or RST_STREAM was seen */
     uint32_t error; /* of RST_STREAM; 0 for an orderly end */
+    struct upload *upload;
 };
 
 /* The fixture of a test, its server with HTTP/2. */

@@ -291,13 +291,23 @@ static void test_bodies(void **state)
     for (size_t i = 0; i <= len; i++)
         body[i] = (char)('a' + i % 23);
     struct h2client *c = h2_connect(f->port);
-    struct h2stream *s = h2_request(c, "POST", "/", NULL, body, len);
+    struct h2stream *s = h2_request(c, "POST", "/", "content-length: 300000\n", body, len);
     H2_UNTIL(c, events_poll(&f->events, 0) > 0 || events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) != 0);
     hijack_request *request = next_request(f);
     OK(hijack_request_body(&got, &got_len, request));
     BYTES(got, got_len, body, len);
     CODE(hijack_request_header(&got, &got_len, request, LIT("content-length"), 0), 1);
     BYTES(got, got_len, "300000", sizeof("300000") - 1);
+    reply(f, request, "taken");
+    h2_expect(c, s, 200, "taken");
+    /* without a length there is none, as with chunks */
+    s = h2_request(c, "POST", "/", NULL, body, len);
+    H2_UNTIL(c, events_poll(&f->events, 0) > 0 || events_pending(&f->events, HIJACK_EVENT_REQUEST, NULL) != 0);
+    request = next_request(f);
+    OK(hijack_request_body(&got, &got_len, request));
+    BYTES(got, got_len, body, len);
+    CODE(hijack_request_header(&got, &got_len, request, LIT("content-length"), 0), 0);
+    CODE(hijack_request_header(&got, &got_len, request, LIT("transfer-encoding"), 0), 0);
     reply(f, request, "taken");
     h2_expect(c, s, 200, "taken");
     /* one byte more is refused, with a length and without, and the connection goes on */
@@ -370,6 +380,51 @@ static void test_refused(void **state)
     h2_close(c);
 }
 
+/* After so many requests GOAWAY; what was on its way is served, what comes much later is not, and the connection ends
+ * when it has nothing left. */
+static void test_requests_of_a_connection(void **state)
+{
+    struct fixture *f = h2_fixture(state);
+
+    fixture_option(f, "http2_requests", "3");
+    fixture_start(f);
+    struct h2client *c = h2_connect(f->port);
+    struct h2stream *s[3];
+    for (int i = 0; i < 3; i++)
+        s[i] = h2_get(c, "/");
+    for (int i = 0; i < 3; i++)
+        reply(f, next_request(f), "on");
+    for (int i = 0; i < 3; i++)
+        h2_expect(c, s[i], 200, "on");
+    H2_UNTIL(c, h2_goaway(c));
+    H2_UNTIL(c, h2_ended(c) == 1);
+    h2_close(c);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
+}
+
+/* More streams than are allowed at once are refused, and the others go on. */
+static void test_streams_at_once(void **state)
+{
+    struct fixture *f = h2_fixture(state);
+    hijack_request *requests[2];
+
+    fixture_option(f, "http2_streams", "2");
+    fixture_start(f);
+    struct h2client *c = h2_connect(f->port);
+    struct h2stream *s[3];
+    for (int i = 0; i < 3; i++) /* before the client has seen the server's SETTINGS */
+        s[i] = h2_get(c, "/");
+    H2_UNTIL(c, s[2]->closed);
+    CHECK(s[2]->error == H2_REFUSED_STREAM);
+    for (int i = 0; i < 2; i++)
+        requests[i] = next_request(f);
+    for (int i = 0; i < 2; i++)
+        reply(f, requests[i], "on");
+    for (int i = 0; i < 2; i++)
+        h2_expect(c, s[i], 200, "on");
+    h2_close(c);
+}
+
 static void test_not_over_http2(void **state)
 {
     struct fixture *f = h2_fixture(state);
@@ -407,6 +462,8 @@ int main(int argc, char **argv)
         TEST(test_bodies),
         TEST(test_body_in_pieces),
         TEST(test_refused),
+        TEST(test_requests_of_a_connection),
+        TEST(test_streams_at_once),
         TEST(test_not_over_http2),
     };
     return RUN_TESTS(tests, argc, argv);

@@ -2,12 +2,10 @@
  *
  * Peers that do not take what is sent to them. Who only pauses lives, however long, within stall_timeout_ms; who
  * acknowledges nothing ends after ack_timeout_ms, and who takes nothing after stall_timeout_ms.
- *
- * A peer vanishes by a socket filter that drops whatever comes to it: its system then neither acknowledges nor resets.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
-#include <linux/filter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,23 +13,20 @@
 enum {
     ACK = 400,
     STALL = 1000,
-    MUCH = 2000000, /* bytes; more than a client that does not read takes */
-    LITTLE = 30000  /* bytes; more than the receive buffer of a slow client, less than what our kernel takes */
+    MUCH = 2000000 /* bytes; more than a client that does not read takes */
 };
+
+/* Bytes: more than the receive buffers of a slow client and its tunnel, less than what our kernel takes. */
+static size_t little(void)
+{
+    return transport_is_tls() ? 120000 : 30000;
+}
 
 static void limits(struct fixture *f, const char *ack, const char *stall)
 {
     fixture_option(f, "ack_timeout_ms", ack);
     fixture_option(f, "stall_timeout_ms", stall);
     fixture_option(f, OPT_HEARTBEAT, "0");
-}
-
-static void vanish(struct client *c)
-{
-    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
-    struct sock_fprog filter = {1, &nothing};
-
-    CHECK(setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0);
 }
 
 static char *letters(size_t len)
@@ -127,7 +122,7 @@ static void test_a_vanished_socket(void **state)
     limits(f, "400", "0");
     fixture_start(f);
     hijack_socket *socket = socket_open(f, &c);
-    vanish(c);
+    client_vanish(c);
     pass(f, 2 * ACK); /* nothing was sent, nothing is missing */
     uint64_t start = clock_ms();
     OK(hijack_socket_send(socket, LIT("hello")));
@@ -147,7 +142,7 @@ static void test_a_vanished_member(void **state)
     ask(lost, "/raw");
     ask(here, "/raw");
     members_wait(room, 2);
-    vanish(lost);
+    client_vanish(lost);
     uint64_t start = clock_ms(), end = start + clock_limit_ms();
     while (stat_of(f->server, HIJACK_STAT_CLOSED_TIMEOUT) == 0 && clock_ms() < end) {
         OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_BINARY, LIT("tick")));
@@ -164,7 +159,7 @@ static void test_a_vanished_member(void **state)
 static void test_vanished_while_paused(void **state)
 {
     struct fixture *f = *state;
-    char *data = letters(LITTLE);
+    char *data = letters(little());
 
     limits(f, "400", "0");
     fixture_start(f);
@@ -172,9 +167,9 @@ static void test_vanished_while_paused(void **state)
     ask(c, "/");
     hijack_socket *socket = socket_of(f, next_request(f));
     uint64_t start = clock_ms();
-    OK(hijack_socket_send(socket, data, LITTLE));
+    OK(hijack_socket_send(socket, data, little()));
     pass(f, ACK / 2);
-    vanish(c);
+    client_vanish(c);
     events_closed(&f->events, socket, HIJACK_ETIMEDOUT);
     ends_late(f, start, ACK);
     free(data);
@@ -200,7 +195,7 @@ static void check_stalled(struct fixture *f, size_t len)
 
 static void test_stalled_with_little(void **state)
 {
-    check_stalled(*state, LITTLE);
+    check_stalled(*state, little());
 }
 
 static void test_stalled_with_much(void **state)
@@ -278,7 +273,7 @@ static void test_stalled_at_the_end(void **state)
 static void test_a_reset_while_bytes_wait(void **state)
 {
     struct fixture *f = *state;
-    char *data = letters(LITTLE);
+    char *data = letters(little());
 
     fixture_capacity(f, "1");
     limits(f, "100", "300");
@@ -288,9 +283,9 @@ static void test_a_reset_while_bytes_wait(void **state)
     hijack_socket *socket = socket_of(f, next_request(f));
     OK(hijack_queue_wake(f->queue)); /* the queue is full: nothing is read */
     OK(hijack_socket_read(socket, 100));
-    OK(hijack_socket_send(socket, data, LITTLE));
+    OK(hijack_socket_send(socket, data, little()));
     client_puts(c, "last words");
-    stat_wait_least(f->server, HIJACK_STAT_BYTES_OUT, LITTLE);
+    stat_wait_least(f->server, HIJACK_STAT_BYTES_OUT, little());
     client_reset(c);
     pass(f, 1000);
     events_next(&f->events, HIJACK_EVENT_WAKE, NULL);

@@ -3,6 +3,7 @@
  * Draining: nothing new, what is open may finish, members leave spread over the time, STOPPED is last.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -175,11 +176,11 @@ static hijack_server *take_over(struct fixture *f, int listener)
 {
     hijack_server *server = NULL;
     char address[32];
-    int len = snprintf(address, sizeof(address), "fd:%d", dup(listener));
 
+    snprintf(address, sizeof(address), "fd:%d", dup(listener));
     OK(hijack_server_new(&server, f->queue));
     OK(hijack_server_set(server, HIJACK_STR("threads"), HIJACK_STR("2")));
-    CHECK(hijack_server_listen(server, address, (size_t)len) > 0);
+    CHECK(transport_listen(server, address) > 0);
     OK(hijack_server_start(server));
     return server;
 }
@@ -246,6 +247,7 @@ static void test_what_has_arrived_is_served(void **state)
         ask(c[i], "/");
     }
     ask(kept, "/");
+    transport_settle();
     OK(hijack_server_drain(f->server, 60000));
     client_eof(idle);
     ask(silent, "/");

@@ -4,6 +4,7 @@
  * Children answer with an exit code, the number of the step that failed; they assert nothing themselves.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 #include <netinet/in.h>
 #include <signal.h>
@@ -174,17 +175,14 @@ static int child_serves(void)
     hijack_server *server;
     hijack_event event;
     char answer[256];
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
 
     if (hijack_queue_new(&queue) != 0 || hijack_server_new(&server, queue) != 0)
         return 1;
-    int port = hijack_server_listen(server, LIT("127.0.0.1:0"));
+    int port = transport_listen(server, "127.0.0.1:0");
     if (port <= 0 || hijack_server_start(server) != 0)
         return 2;
-    address.sin_port = htons((uint16_t)port);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-        send(fd, LIT("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 0) < 0)
+    if (transport_connect(fd, port, 0) < 0 || send(fd, LIT("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 0) < 0)
         return 3;
     if (hijack_queue_poll(&event, queue, 1, 10000) != 1 || event.type != HIJACK_EVENT_REQUEST)
         return 4;

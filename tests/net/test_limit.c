@@ -3,6 +3,7 @@
  * Limits of connections, descriptors and time: the server waits or says so, and goes on.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -363,7 +364,7 @@ static int starving_server(int out, int in)
         return 1;
     hijack_server_set(server, LIT(OPT_THREADS), LIT("2"));
     hijack_server_set(server, LIT("max_connections"), LIT("1000")); /* not this limit, but the system's is to be met */
-    int port = hijack_server_listen(server, LIT("127.0.0.1:0"));
+    int port = transport_listen(server, "127.0.0.1:0");
     if (port <= 0 || hijack_broadcaster_new(&room, server) != 0 ||
         hijack_server_hold(server, LIT("/raw"), HIJACK_HOLD_RAW, NULL, 0, room) != 0 ||
         hijack_server_start(server) != 0)
@@ -413,6 +414,7 @@ static void test_no_descriptors(void **state)
     close(out[1]);
     close(in[0]);
     CHECK(read(out[0], &port, sizeof(port)) == sizeof(port));
+    transport_listens(port);
     for (int i = 0; i < 100; i++) {
         c[i] = client_connect(port);
         ask(c[i], "/raw");

@@ -3,6 +3,7 @@
  * Where a server listens: every form of address, several at once, and what is refused.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -211,7 +212,7 @@ static void test_port_again(void **state)
     fixture_stop(f);
     snprintf(address, sizeof(address), "127.0.0.1:%d", f->port);
     OK(hijack_server_new(&next, f->queue));
-    CODE(hijack_server_listen(next, STR(address)), f->port);
+    CODE(transport_listen(next, address), f->port);
     OK(hijack_server_start(next));
     serves(f, client_connect(f->port), "127.0.0.1:");
     OK(hijack_server_stop(next));

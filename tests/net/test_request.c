@@ -3,6 +3,7 @@
  * The request as the program sees it, and its one answer as the client sees it.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,10 +73,12 @@ static void test_info(void **state)
     fixture_start(f);
     hijack_request *request = request_open(f, &c, "/");
     snprintf(address, sizeof(address), "127.0.0.1:%d", f->port);
-    info_is(request, "scheme", "http");
+    info_is(request, "scheme", transport_scheme());
     info_is(request, "protocol", "HTTP/1.1");
     info_is(request, "local", address);
-    info_is(request, "tls_version", NULL);
+    info_is(request, "tls_version", transport_is_tls() ? "TLSv1.3" : NULL);
+    info_is(request, "tls_server_name", transport_is_tls() ? "localhost" : NULL);
+    info_is(request, "tls_subject", NULL);
     info_is(request, "tls_certificate", NULL);
     CODE(hijack_request_info(&text, &len, request, LIT("colour")), HIJACK_EOPTION);
     CODE(hijack_request_info(NULL, &len, request, LIT("scheme")), HIJACK_EINVAL);
@@ -110,8 +113,8 @@ static void test_flat_payload(void **state)
     client_puts(c, "POST /x?y HTTP/1.1\r\nHOST: h\r\nContent-Length: 5\r\nCookie: a=b; c\r\n\r\nhello");
     struct event *event = events_next(&f->events, HIJACK_EVENT_REQUEST, NULL);
     snprintf(expected, sizeof(expected),
-             "POST /x?y HTTP/1.1 127.0.0.1:%d http\r\nhost: h\r\ncontent-length: 5\r\ncookie: a=b; c\r\n\r\nhello",
-             client_port(c));
+             "POST /x?y HTTP/1.1 127.0.0.1:%d %s\r\nhost: h\r\ncontent-length: 5\r\ncookie: a=b; c\r\n\r\nhello",
+             client_port(c), transport_scheme());
     BYTES(event->data, event->len, expected, strlen(expected));
     CHECK(event->status == 0);
     HEAD("hello", hijack_request_body, event->handle);

@@ -3,6 +3,7 @@
  * A server's options, routes, queues, counters, start, stop and drain.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,7 +246,7 @@ static void test_without_queue(void **state)
     OK(hijack_server_new(&server, NULL));
     OK(hijack_broadcaster_new(&room, server));
     OK(hijack_server_hold(server, LIT("/raw"), HIJACK_HOLD_RAW, NULL, 0, room));
-    int port = OK(hijack_server_listen(server, LIT("127.0.0.1:0")));
+    int port = OK(transport_listen(server, "127.0.0.1:0"));
     OK(hijack_server_start(server));
     CODE(hijack_server_adopt(&socket, server, 0, NULL, 0), HIJACK_ESTATE);
     struct client *c = client_connect(port);
@@ -320,7 +321,7 @@ static void test_many_cycles(void **state)
         OK(hijack_queue_new(&queue));
         OK(hijack_server_new(&server, queue));
         OK(hijack_server_set(server, LIT(OPT_THREADS), LIT("2")));
-        int port = OK(hijack_server_listen(server, LIT("127.0.0.1:0")));
+        int port = OK(transport_listen(server, "127.0.0.1:0"));
         if (i % 4 != 3)
             OK(hijack_server_start(server));
         if (i % 4 == 1) {

@@ -4,6 +4,7 @@
  * process of its own, since a library that fails here may well end the process.
  */
 #include "support/exchange.h"
+#include "support/transport.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -33,11 +34,9 @@
 /* A connected descriptor, or -1. */
 static int dial(int port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd != -1 && connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+    if (fd != -1 && transport_connect(fd, port, 0) < 0) {
         close(fd);
         return -1;
     }
@@ -86,7 +85,7 @@ static int try_start(int room, int again)
     alarm(30 * clock_scale());
     MUST(hijack_queue_new(&queue) == 0 && hijack_server_new(&server, queue) == 0);
     MUST(hijack_server_set(server, LIT(OPT_THREADS), LIT("8")) == 0);
-    int port = hijack_server_listen(server, LIT("127.0.0.1:0"));
+    int port = transport_listen(server, "127.0.0.1:0");
     MUST(port > 0);
     int waiting = dial(port); /* it is there before anybody accepts */
     MUST(waiting != -1);

@@ -4,6 +4,7 @@
  * fails half-way leaves no descriptor behind.
  */
 #include "client.h"
+#include "transport.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -42,34 +43,33 @@ static struct client *connect_to(int fd, const struct sockaddr *address, socklen
     return client;
 }
 
-static struct sockaddr_in loopback(int port)
+/* Over the transport of the test. size: of the receive buffer, or 0 for the kernel's choice. */
+static struct client *connect_over(int port, int size, const char *file, int line)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int yes = 1;
+    struct client *client = client_wrap(fd);
 
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
+    if (fd < 0)
+        check_fail(file, line, "no socket for a client: %s", strerror(errno));
+    if (size != 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    else
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    client->port = transport_connect(fd, port, size != 0);
+    if (client->port < 0)
+        check_fail(file, line, "the client cannot connect: %s", strerror(-client->port));
+    return client;
 }
 
 struct client *client_connect_at(int port, const char *file, int line)
 {
-    struct sockaddr_in address = loopback(port);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int yes = 1;
-
-    if (fd >= 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
-    return connect_to(fd, (struct sockaddr *)&address, sizeof(address), file, line);
+    return connect_over(port, 0, file, line);
 }
 
 struct client *client_connect_slow(int port)
 {
-    struct sockaddr_in address = loopback(port);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int size = 2048;
-
-    if (fd >= 0)
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-    return connect_to(fd, (struct sockaddr *)&address, sizeof(address), __FILE__, __LINE__);
+    return connect_over(port, 2048, __FILE__, __LINE__);
 }
 
 struct client *client_connect_v6(int port)
@@ -142,8 +142,14 @@ void client_reset(struct client *client)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
 
+    transport_reset(client->fd, client->port != 0);
     setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     client_close(client);
+}
+
+void client_vanish(struct client *client)
+{
+    CODE(transport_vanish(client->fd, client->port != 0), 0);
 }
 
 void clients_free(void)
@@ -260,6 +266,8 @@ int client_port(const struct client *client)
     struct sockaddr_in address;
     socklen_t len = sizeof(address);
 
+    if (client->port != 0)
+        return client->port;
     CHECK(getsockname(client->fd, (struct sockaddr *)&address, &len) == 0);
     return ntohs(address.sin_port);
 }

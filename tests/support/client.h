@@ -15,6 +15,7 @@ struct client {
     size_t len;
     size_t cap;
     int ended; /* 0 open, 1 the server's FIN was read, 2 its RST */
+    int port;  /* that the server sees, where it is not the descriptor's own (transport.h); else 0 */
     struct client *next;
 };
 
@@ -37,6 +38,8 @@ void client_shutdown(struct client *client);
 void client_close(struct client *client);
 /* Closes so that the server gets a RST. */
 void client_reset(struct client *client);
+/* Takes no packet from now on and acknowledges none, as a machine that has lost its power. */
+void client_vanish(struct client *client);
 /* Every client that is still there. */
 void clients_free(void);
 

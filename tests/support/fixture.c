@@ -4,6 +4,7 @@
  * test is also a test of leaks and of the counters.
  */
 #include "fixture.h"
+#include "transport.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ static void settle_threads(void)
 
 void fixture_main(int argc, char **argv)
 {
+    transport_start();
     settle_threads();
     alarm((getenv("HIJACK_LONG") != NULL ? 850 : 150) * clock_scale());
     if (argc > 1)
@@ -41,7 +43,7 @@ void fixture_init(struct fixture *fixture)
     OK(hijack_server_new(&fixture->server, fixture->queue));
     events_init(&fixture->events, fixture->queue);
     fixture_option(fixture, OPT_THREADS, "2");
-    fixture->port = OK(hijack_server_listen(fixture->server, LIT("127.0.0.1:0")));
+    fixture->port = OK(transport_listen(fixture->server, "127.0.0.1:0"));
     CHECK(fixture->port > 0);
 }
 
@@ -56,7 +58,7 @@ static void remake_server(struct fixture *fixture, hijack_queue *queue)
     hijack_server_free(fixture->server);
     OK(hijack_server_new(&fixture->server, queue));
     fixture_option(fixture, OPT_THREADS, "2");
-    fixture->port = OK(hijack_server_listen(fixture->server, LIT("127.0.0.1:0")));
+    fixture->port = OK(transport_listen(fixture->server, "127.0.0.1:0"));
 }
 
 void fixture_capacity(struct fixture *fixture, const char *capacity)

@@ -49,6 +49,11 @@ int hj_socket_open(int family)
     return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
+bool hj_socket_pair(int out[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, out) == 0;
+}
+
 int hj_socket_accept(struct sockaddr_storage *peer, int listener)
 {
     socklen_t len = sizeof(*peer);

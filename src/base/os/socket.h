@@ -13,6 +13,9 @@ int hj_socket_error(int error);
 /* A stream socket, non-blocking and closed on exec; -1 with errno. */
 int hj_socket_open(int family);
 
+/* Two stream sockets that are each other's peer, non-blocking and closed on exec; false with errno. */
+bool hj_socket_pair(int out[2]);
+
 /* The next connection of a listening socket, non-blocking and closed on exec; -1 with errno. */
 int hj_socket_accept(struct sockaddr_storage *peer, int listener);
 

@@ -109,6 +109,14 @@ static bool needs_certificate(const struct hj_server *server)
     return false;
 }
 
+static void unequip(struct hj_server_tls *tls)
+{
+    for (uint32_t i = 0; i < tls->current->count; ++i)
+        hj_certificate_strip(tls->current->list[i]);
+    hj_tls_context_close(&tls->context);
+    tls->equipped = false;
+}
+
 int hj_certificates_start(struct hj_server *server)
 {
     struct hj_server_tls *tls = server->tls;
@@ -116,15 +124,13 @@ int hj_certificates_start(struct hj_server *server)
         return 0;
     if (tls == NULL || tls->current == NULL)
         return HIJACK_ETLS;
+    if (tls->equipped) /* by a start that failed later; options may have been set since */
+        unequip(tls);
     int rc = hj_tls_context_open(&tls->context, &server->options);
     for (uint32_t i = 0; rc == 0 && i < tls->current->count; ++i)
         rc = hj_tls_context_equip(&tls->context, tls->current->list[i]);
-    if (rc == 0) {
-        tls->equipped = true;
-        return 0;
-    }
-    for (uint32_t i = 0; i < tls->current->count; ++i)
-        hj_certificate_strip(tls->current->list[i]);
-    hj_tls_context_close(&tls->context);
+    tls->equipped = true;
+    if (rc != 0)
+        unequip(tls);
     return rc;
 }

@@ -23,6 +23,13 @@
 static pthread_once_t indexes_once = PTHREAD_ONCE_INIT;
 static int secrets_index, context_index;
 
+static _Thread_local SSL *last_ssl;
+
+SSL *hj_tls_context_last(void)
+{
+    return last_ssl;
+}
+
 static void make_indexes(void)
 {
     secrets_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
@@ -110,7 +117,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
                            unsigned in_len, void *arg)
 {
     const unsigned char *wanted = arg;
-    (void)ssl;
+    last_ssl = ssl;
     for (unsigned i = 0; i < in_len; i += in[i] + 1u)
         if (in[i] == wanted[0] && i + 1u + in[i] <= in_len && memcmp(in + i + 1, wanted + 1, in[i]) == 0) {
             *out = in + i + 1;

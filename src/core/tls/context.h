@@ -33,6 +33,9 @@ void hj_tls_context_close(struct hj_tls_context *context);
 /* Makes the certificate's contexts for OpenSSL. 0, HIJACK_ETLS, ENOENT (tls_client_ca) or ENOMEM. */
 int hj_tls_context_equip(struct hj_tls_context *context, struct hj_certificate *certificate);
 
+/* The object whose ClientHello was read last on this thread: libh2o does not show its own. */
+SSL *hj_tls_context_last(void);
+
 /* Where the handshake of ssl, which is made from http1, leaves its secrets. False when out of memory. */
 bool hj_tls_context_watch(SSL *ssl, struct hj_handshake_secrets *secrets);
 

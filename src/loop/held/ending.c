@@ -3,6 +3,7 @@
 
 #include "loop/fanout/shard.h"
 #include "loop/http/request_body.h"
+#include "loop/io/relay.h"
 #include "loop/io/writer.h"
 
 static void detach(struct hj_loop *loop, struct hj_conn *conn)
@@ -14,12 +15,22 @@ static void detach(struct hj_loop *loop, struct hj_conn *conn)
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return;
     }
+    bool plain = conn->transport == HJ_TRANSPORT_PLAIN;
+    int fd = plain ? hj_transport_export(loop, conn) : hj_relay_begin(loop, conn);
+    if (fd < 0) {
+        hj_buf_unref(unread);
+        hj_conn_close(loop, conn, fd);
+        return;
+    }
     conn->channel = NULL;
     channel->conn = NULL;
-    hj_channel_end_detached(channel, hj_transport_export(loop, conn), unread);
+    hj_channel_end_detached(channel, fd, unread);
     hj_object_unref(&channel->object);
     hj_loop_count(loop, HIJACK_STAT_DETACHED, 1);
+    hj_conn_drop_input(conn);
     conn->flags |= HJ_CONN_WAS_COUNTED;
+    if (!plain)
+        return; /* the connection stays here, and its bytes are relayed */
     hj_conn_close(loop, conn, 0); /* of the entry alone: the connection goes on elsewhere */
 }
 

@@ -49,7 +49,8 @@ static bool hold_conn(struct hj_loop *loop, struct hj_conn *conn, struct hj_broa
 {
     hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
     conn->wire = how & HJ_HOLD_WIRE;
-    conn->flags = (uint16_t)((how & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0);
+    conn->flags =
+        (uint16_t)((conn->flags & HJ_CONN_READY) | ((how & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0));
     hj_conn_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
     if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false)) {
         hj_membership_end(broadcaster);
@@ -76,7 +77,8 @@ bool hj_holding_takes(const struct hj_route *route, const struct hj_head *head)
 /* To HEAD the head is the whole response. */
 static void send_head_alone(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *head, bool keep_alive)
 {
-    conn->flags = (uint16_t)((conn->flags & HJ_CONN_PEER_ENDED) | (keep_alive ? HJ_CONN_KEEP_ALIVE : 0));
+    conn->flags =
+        (uint16_t)((conn->flags & (HJ_CONN_PEER_ENDED | HJ_CONN_READY)) | (keep_alive ? HJ_CONN_KEEP_ALIVE : 0));
     hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);
     if (head == NULL || hj_writer_send(loop, conn, head, false))
         hj_ending_begin(loop, conn, HJ_CONN_ENDING);
@@ -116,7 +118,7 @@ static struct hj_conn *attach_channel(struct hj_loop *loop, struct hj_command *c
     }
     hj_conn_attach(loop, conn, channel);
     conn->wire = channel->wire & HJ_HOLD_WIRE;
-    conn->flags = (uint16_t)((conn->flags & (HJ_CONN_PEER_ENDED | HJ_CONN_STALLED)) |
+    conn->flags = (uint16_t)((conn->flags & (HJ_CONN_PEER_ENDED | HJ_CONN_STALLED | HJ_CONN_READY)) |
                              (channel->keep_alive ? HJ_CONN_KEEP_ALIVE : 0) | (channel->discard ? HJ_CONN_DISCARD : 0));
     if ((conn->flags & HJ_CONN_PEER_ENDED) != 0)
         hj_conn_hang_up(loop, conn); /* the request's own HANGUP may have gone with it */

@@ -142,8 +142,8 @@ static inline void hj_compat_free_thread_memory(h2o_buffer_prototype_t *write_pr
         hj_compat_free_recycled(&write_prototype->allocator);
 }
 
-/* Bodies over 32 MiB would go to a file in /tmp. */
-static inline void hj_compat_keep_bodies_in_memory(void)
+/* What a socket has received would go to a file in /tmp, over 32 MiB. */
+static inline void hj_compat_keep_input_in_memory(void)
 {
     h2o_socket_buffer_prototype.mmap_settings = NULL;
 }
@@ -182,12 +182,81 @@ static inline void hj_compat_reset(h2o_req_t *req, int code)
     h2o_http2_stream_reset(conn, stream);
 }
 
-/* The stream's request goes to the handler although its body has not ended. */
-static inline void hj_compat_hand_over_early(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
+/* Sets END_STREAM in the frame with this payload, in what the socket has received. */
+static inline void hj_compat_end_stream(const uint8_t *payload)
 {
-    h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_REQ_PENDING);
-    h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_SEND_HEADERS);
-    h2o_process_request(&stream->req);
+    ((uint8_t *)(uintptr_t)payload)[4 - H2O_HTTP2_FRAME_HEADER_SIZE] |= H2O_HTTP2_FRAME_FLAG_END_STREAM;
+}
+
+static inline bool hj_compat_append(h2o_buffer_t **buf, const uint8_t *data, size_t len)
+{
+    if (len == 0)
+        return true;
+    h2o_iovec_t room = h2o_buffer_reserve(buf, len);
+    if (room.base == NULL)
+        return false;
+    memcpy(room.base, data, len);
+    (*buf)->size += len;
+    return true;
+}
+
+/* An informational response 100, in fields that leave the table alone. shrink: the table's size is told before. */
+static inline void hj_compat_put_continue(h2o_http2_conn_t *conn, uint32_t stream_id, bool shrink)
+{
+    static const uint8_t block[] = {0x20, 0x08, 0x03, '1', '0', '0'}; /* table size 0; ":status: 100" */
+    const size_t skip = shrink ? 0 : 1, len = sizeof(block) - skip;
+    h2o_iovec_t room = h2o_buffer_reserve(&conn->_write.buf, H2O_HTTP2_FRAME_HEADER_SIZE + len);
+    uint8_t *at = h2o_http2_encode_frame_header((uint8_t *)room.base, len, H2O_HTTP2_FRAME_TYPE_HEADERS,
+                                                H2O_HTTP2_FRAME_FLAG_END_HEADERS, (int32_t)stream_id);
+    memcpy(at, block + skip, len);
+    conn->_write.buf->size += H2O_HTTP2_FRAME_HEADER_SIZE + len;
+    h2o_http2_conn_request_write(conn);
+}
+
+/* Puts our limits into the SETTINGS that libh2o has just written, at the end of what is to be sent. list_bytes: of
+ * header fields, as RFC 9113 section 6.5.2 counts them. window: of each stream; conn_window: of all together. */
+static inline void hj_compat_put_settings(h2o_http2_conn_t *conn, uint32_t streams, uint32_t window,
+                                          uint32_t conn_window, uint32_t list_bytes)
+{
+    const size_t frame_len = H2O_HTTP2_FRAME_HEADER_SIZE + 12; /* MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE */
+    if (conn->_write.buf->size < frame_len || h2o_buffer_reserve(&conn->_write.buf, 6).base == NULL)
+        return;
+    uint8_t *frame = (uint8_t *)conn->_write.buf->bytes + conn->_write.buf->size - frame_len;
+    static const uint8_t header[] = {0, 0, 12, H2O_HTTP2_FRAME_TYPE_SETTINGS, 0, 0, 0, 0, 0, 0, 3};
+    if (memcmp(frame, header, sizeof(header)) != 0)
+        return;
+    h2o_http2_encode24u(frame, 18);
+    h2o_http2_encode32u(frame + sizeof(header), streams);
+    h2o_http2_encode32u(frame + frame_len - 4, window);
+    frame[frame_len] = 0;
+    frame[frame_len + 1] = 6; /* MAX_HEADER_LIST_SIZE */
+    h2o_http2_encode32u(frame + frame_len + 2, list_bytes);
+    conn->_write.buf->size += 6;
+    h2o_http2_encode_window_update_frame(&conn->_write.buf, 0,
+                                         (int32_t)(conn_window - H2O_HTTP2_SETTINGS_DEFAULT.initial_window_size));
+}
+
+/* How many streams libh2o has reset for what their peers sent, on all connections of its loop. */
+static inline uint64_t hj_compat_resets(const h2o_http2_conn_t *conn)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < H2O_HTTP2_ERROR_MAX; ++i)
+        sum += conn->super.ctx->http2.events.protocol_level_errors[i];
+    return sum;
+}
+
+/* A stream whose last byte is on its way has no use for a window, and libh2o asserts that none comes. */
+static inline void hj_compat_settle_window(h2o_http2_stream_t *stream)
+{
+    if (stream->state == H2O_HTTP2_STREAM_STATE_END_STREAM)
+        stream->output_window._avail = INT32_MAX / 2;
+}
+
+static inline void hj_compat_settle_windows(h2o_http2_conn_t *conn)
+{
+    for (khiter_t i = 0; i < kh_end(conn->streams); ++i)
+        if (KHASH_BITS(conn->streams, i) == 0)
+            hj_compat_settle_window(kh_val(conn->streams, i));
 }
 
 /* A peer that keeps a smaller table than libh2o's encoder takes for granted: nothing is indexed any more, of which the

@@ -7,11 +7,15 @@
 
 #include <sys/socket.h>
 
-#include "core/route.h"
 #include "loop/held/ending.h"
+#include "loop/http/pending.h"
+#include "loop/http/request_body.h"
+#include "loop/http2/body.h"
 #include "loop/http2/request.h"
+#include "loop/http2/secure.h"
 #include "loop/http2/session.h"
 #include "loop/http2/stream.h"
+#include "loop/io/acceptor.h"
 #include "loop/io/transport.h"
 #include "loop/io/writer.h"
 
@@ -29,14 +33,8 @@ static void configure_path(h2o_pathconf_t *path)
 
 static void configure(struct hj_http2 *http2)
 {
-    const struct hj_server *server = http2->owner->server;
-    http2->max_body_bytes = server->options.max_body_bytes;
-    for (uint32_t i = 0; i < server->route_count; ++i)
-        if (server->routes[i].options.max_body_bytes > http2->max_body_bytes)
-            http2->max_body_bytes = server->routes[i].options.max_body_bytes;
     h2o_config_init(&http2->config);
     http2->config.server_name = h2o_iovec_init(NULL, 0);
-    http2->config.max_request_entity_size = SIZE_MAX / 2; /* the session counts */
     http2->config.http2.idle_timeout = NEVER_MS;
     http2->config.http2.max_concurrent_requests_per_connection = 1000; /* over what it announces: nothing waits there */
     h2o_hostconf_t *host = h2o_config_register_host(&http2->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
@@ -80,7 +78,7 @@ int hj_http2_open(struct hj_loop *loop)
         return HIJACK_ENOMEM;
     http2->owner = loop;
     loop->http2 = http2;
-    hj_compat_keep_bodies_in_memory();
+    hj_compat_keep_input_in_memory();
     http2->loop = h2o_evloop_create();
     configure(http2);
     h2o_context_init(&http2->context, http2->loop, &http2->config);
@@ -92,24 +90,64 @@ int hj_http2_open(struct hj_loop *loop)
     return HIJACK_ELIMIT;
 }
 
-void hj_http2_begin(struct hj_loop *loop, struct hj_conn *conn)
+/* Takes the descriptor out of the entry, which ends, while the connection goes on, counted as before. NULL when out of
+ * memory, and the connection closed. */
+static h2o_socket_t *take_socket(struct hj_loop *loop, struct hj_conn *conn, struct hj_session_origin *origin,
+                                 const void *data, size_t len)
 {
+    struct hj_http2 *http2 = loop->http2;
+    *origin = (struct hj_session_origin){
+        .since_ms = conn->in_ms,
+        .peer_ip = conn->peer_ip,
+        .peer_port = conn->peer_port,
+        .counted = hj_acceptor_take_counted(loop, conn->index),
+        .queue = conn->queue,
+        .listener = conn->listener,
+    };
     int fd = hj_transport_export(loop, conn);
-    /* the entry ends, and the connection goes on, counted as before */
     atomic_fetch_add(&loop->server->connections, 1);
     hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
     conn->flags |= HJ_CONN_WAS_COUNTED;
-    if (loop->http2->sessions == NULL)
-        h2o_evloop_run(loop->http2->loop, 0); /* it has not run for a while, and its clock with it */
-    hj_session_open(loop->http2, conn, fd, conn->input->data + conn->input->start, conn->input->len);
+    if (!hj_http2_is_busy(loop))
+        h2o_evloop_run(http2->loop, 0); /* it has not run for a while, and its clock with it */
+    h2o_socket_t *sock = h2o_evloop_socket_create(http2->loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
+    h2o_iovec_t room = h2o_buffer_reserve(&sock->input, len);
+    if (room.base == NULL) {
+        hj_session_lose(loop, sock, origin, HIJACK_ENOMEM);
+        return NULL;
+    }
+    memcpy(room.base, data, len);
+    sock->input->size += len;
+    return sock;
+}
+
+void hj_http2_begin(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_session_origin origin;
+    const struct hj_input *input = conn->input;
+    h2o_socket_t *sock = take_socket(loop, conn, &origin, input->data + input->start, input->len);
+    if (sock != NULL && !hj_session_open(loop->http2, &origin, sock))
+        hj_session_lose(loop, sock, &origin, HIJACK_ENOMEM);
     hj_conn_close(loop, conn, 0);
     if (loop->draining)
         hj_http2_drain(loop);
 }
 
+#if HIJACK_TLS
+void hj_http2_begin_secure(struct hj_loop *loop, struct hj_conn *conn, struct ssl_ctx_st *ctx, const uint8_t *data,
+                           size_t len)
+{
+    struct hj_session_origin origin;
+    h2o_socket_t *sock = take_socket(loop, conn, &origin, data, len);
+    if (sock != NULL && !hj_secure_begin(loop->http2, &origin, sock, ctx))
+        hj_session_lose(loop, sock, &origin, HIJACK_ENOMEM);
+    hj_conn_close(loop, conn, 0);
+}
+#endif
+
 bool hj_http2_is_busy(const struct hj_loop *loop)
 {
-    return loop->http2 != NULL && loop->http2->sessions != NULL;
+    return loop->http2 != NULL && (loop->http2->sessions != NULL || loop->http2->secures != NULL);
 }
 
 int hj_http2_wait(struct hj_loop *loop, int timeout_ms)
@@ -139,6 +177,13 @@ void hj_http2_run(struct hj_loop *loop)
         run(loop->http2);
 }
 
+/* Whether its request has a body of which something has come. */
+static bool has_body_to_read(const struct hj_conn *conn, const struct hj_http2_stream *stream)
+{
+    return hj_conn_is_open(conn) && hj_request_body_is_open(conn) && stream->body != NULL &&
+           hj_body_has_unread(stream->body);
+}
+
 /* What the end of a turn finds of a stream that was written to, or that libh2o told something of. */
 static void settle(struct hj_loop *loop, struct hj_http2_stream *stream)
 {
@@ -146,11 +191,16 @@ static void settle(struct hj_loop *loop, struct hj_http2_stream *stream)
     if (conn != NULL && hj_conn_is_open(conn)) {
         if (stream->req == NULL && stream->why_gone != 0)
             hj_conn_close(loop, conn, stream->why_gone);
-        else if (!stream->in_flight && !stream->finish && stream->piece_count == 0 && hj_writer_flush(loop, conn))
-            hj_ending_settle(loop, conn);
+        else if (has_body_to_read(conn, stream))
+            hj_pending_advance(loop, conn);
     }
+    bool may_write = !stream->in_flight && !stream->finish && stream->piece_count == 0;
+    if (conn != NULL && hj_conn_is_open(conn) && may_write && hj_writer_flush(loop, conn))
+        hj_ending_settle(loop, conn);
     hj_stream_send(stream);
     stream->dirty = false;
+    if (conn != NULL && has_body_to_read(conn, stream) && hj_request_body_waits_for_peer(conn))
+        hj_stream_touch(stream); /* it reads no more than others in a turn */
     hj_stream_release(stream);
 }
 
@@ -179,6 +229,8 @@ void hj_http2_sweep(struct hj_loop *loop)
         next = session->next;
         hj_session_sweep(session, hj_loop_time(loop));
     }
+    if (loop->http2 != NULL)
+        hj_secure_sweep(loop->http2, hj_loop_time(loop));
 }
 
 void hj_http2_make_room(struct hj_loop *loop)
@@ -208,7 +260,8 @@ void hj_http2_close(struct hj_loop *loop)
     run(http2);
     for (struct hj_session *session = http2->sessions; session != NULL; session = session->next)
         shutdown(h2o_socket_get_fd(session->sock), SHUT_RDWR); /* it now fails to read or write, and closes */
-    for (int i = 0; http2->sessions != NULL && i < CLOSE_RUNS_MAX; ++i)
+    hj_secure_close(http2);
+    for (int i = 0; hj_http2_is_busy(loop) && i < CLOSE_RUNS_MAX; ++i)
         h2o_evloop_run(http2->loop, CLOSE_RUN_MS);
     for (struct hj_http2_stream *stream = http2->dirty, *next; stream != NULL; stream = next) {
         next = stream->next_dirty;

@@ -19,6 +19,15 @@ int hj_http2_open(struct hj_loop *loop);
 /* Takes over the descriptor of a PREFACE connection, and what is in its input; the entry is marked to be closed. */
 void hj_http2_begin(struct hj_loop *loop, struct hj_conn *conn);
 
+#if HIJACK_TLS
+struct ssl_ctx_st;
+
+/* Takes over the descriptor of a HANDSHAKE connection whose client is going to speak HTTP/2: libh2o does the handshake,
+ * with ctx. data: the ClientHello. The entry is marked to be closed. */
+void hj_http2_begin_secure(struct hj_loop *loop, struct hj_conn *conn, struct ssl_ctx_st *ctx, const uint8_t *data,
+                           size_t len);
+#endif
+
 /* Whether there are HTTP/2 connections. */
 bool hj_http2_is_busy(const struct hj_loop *loop);
 

@@ -9,6 +9,8 @@
 #include "loop/http/refusal.h"
 #include "loop/http/request_body.h"
 #include "loop/http/request_head.h"
+#include "loop/http2/body.h"
+#include "loop/http2/session.h"
 #include "loop/http2/stream.h"
 
 /* The scratch memory of the loop, being filled. */
@@ -78,10 +80,16 @@ static void put_cookies(struct text *text, const h2o_headers_t *headers)
         put_slice(text, HJ_SLICE("\r\n"));
 }
 
-/* Whether the request can be written as HTTP/1 at all: no character that would end a field early. */
-static bool is_well_formed(const h2o_req_t *req, bool early)
+/* SIZE_MAX: not known. */
+static size_t expected_length(const h2o_req_t *req)
 {
-    const size_t expected = hj_compat_stream_of((h2o_req_t *)req)->_expected_content_length;
+    return hj_compat_stream_of((h2o_req_t *)req)->_expected_content_length;
+}
+
+/* Whether the request can be written as HTTP/1 at all: no character that would end a field early. */
+static bool is_well_formed(const h2o_req_t *req, bool follows)
+{
+    const size_t expected = expected_length(req);
     if (req->input.path.len == 0 || !hj_ascii_all(slice_of(req->input.path), HJ_ASCII_TARGET) ||
         req->input.method.len == 0 || !hj_ascii_all(slice_of(req->input.method), HJ_ASCII_TOKEN) ||
         !hj_ascii_all(slice_of(req->input.authority), HJ_ASCII_VALUE))
@@ -92,7 +100,7 @@ static bool is_well_formed(const h2o_req_t *req, bool early)
             !hj_ascii_all(slice_of(header->value), HJ_ASCII_VALUE) || is_forbidden(header))
             return false;
     }
-    return early || expected == SIZE_MAX || expected == req->entity.len;
+    return follows || expected == SIZE_MAX || expected == 0;
 }
 
 static void put_length(struct text *text, uint64_t length)
@@ -118,8 +126,8 @@ static void put_head(struct text *text, const h2o_req_t *req)
         if (!is_named(&req->headers.entries[i], HJ_SLICE("cookie")))
             put_field(text, slice_of(*req->headers.entries[i].name), slice_of(req->headers.entries[i].value));
     put_cookies(text, &req->headers);
-    if (req->entity.base != NULL || hj_compat_stream_of((h2o_req_t *)req)->_expected_content_length != SIZE_MAX)
-        put_length(text, req->entity.len);
+    if (expected_length(req) != SIZE_MAX)
+        put_length(text, expected_length(req));
     put_slice(text, HJ_SLICE("\r\n"));
 }
 
@@ -127,16 +135,53 @@ static void put_head(struct text *text, const h2o_req_t *req)
 static int read_head(struct hj_head *head, struct hj_loop *loop, const h2o_req_t *req)
 {
     struct text text = {loop->scratch, loop->scratch + HJ_SCRATCH_SIZE, false};
-    put_head(&text, req);
     head->problem = "the request head is too long";
+    if (hj_budget_list_bytes(req) > loop->server->options.max_head_bytes)
+        return -431;
+    put_head(&text, req);
     if (text.full)
         return -431;
     int n =
         hj_head_parse(head, loop->scratch, (size_t)(text.at - loop->scratch), 0, loop->server->options.max_head_bytes);
     head->version = HJ_SLICE("HTTP/2");
     head->http2 = true;
-    head->keep_alive = head->expect_continue = false; /* the whole body is there */
+    head->keep_alive = head->expect_continue = false; /* the loop would write it as HTTP/1 */
     return n;
+}
+
+/* A body of which the length is not known, or of which a program may want the trailers, is read as chunks. */
+static bool is_read_as_chunks(const struct hj_loop *loop, const struct hj_head *head)
+{
+    if (!head->has_content_length)
+        return true;
+    const struct hj_route *route = hj_route_find(loop->server, head->path);
+    return head->content_length != 0 && hj_route_options_of(loop->server, route)->request_body == HJ_BODY_PIECES;
+}
+
+/* False when out of memory. */
+static bool begin_body(struct hj_session *session, struct hj_http2_stream *stream, struct hj_head *head)
+{
+    const h2o_http2_stream_t *inner = hj_compat_stream_of(stream->req);
+    head->chunked = is_read_as_chunks(session->loop, head);
+    stream->body = hj_body_open(session, stream, inner->stream_id, inner->_expected_content_length, head->chunked);
+    return stream->body != NULL;
+}
+
+/* The parser of HTTP/1 heads does not see that there is a body. */
+static bool awaits_continue(const struct hj_head *head)
+{
+    for (size_t i = 0; i < head->header_count; ++i)
+        if (hj_slice_equal_lower(head->headers[i].name, HJ_SLICE("expect")) &&
+            hj_slice_equal_lower(head->headers[i].value, HJ_SLICE("100-continue")))
+            return true;
+    return false;
+}
+
+/* Bodies are not waited for: the window of each one is open. */
+static void answer_continue(struct hj_session *session, const struct hj_http2_stream *stream)
+{
+    hj_compat_put_continue((h2o_http2_conn_t *)stream->req->conn, stream->body->stream_id, session->table_gone);
+    session->table_gone = false;
 }
 
 /* The table's entry for a request that libh2o hands over. NULL when out of memory. */
@@ -152,26 +197,41 @@ static struct hj_conn *open_entry(struct hj_session *session, h2o_req_t *req)
         return NULL;
     }
     stream->entry = conn->index;
-    conn->peer_ip = session->peer_ip;
-    conn->peer_port = session->peer_port;
-    conn->queue = session->queue;
+    conn->peer_ip = session->origin.peer_ip;
+    conn->peer_port = session->origin.peer_port;
+    conn->queue = session->origin.queue;
+    conn->listener = session->origin.listener & 31u;
     return conn;
 }
 
-static void serve(struct hj_loop *loop, struct hj_conn *conn, h2o_req_t *req)
+static void serve(struct hj_session *session, struct hj_conn *conn, struct hj_http2_stream *stream)
 {
+    struct hj_loop *loop = session->loop;
     struct hj_head head;
-    struct hj_slice body = slice_of(req->entity);
-    int n = read_head(&head, loop, req);
+    int n = read_head(&head, loop, stream->req);
+    if (n > 0 && session->follows && !begin_body(session, stream, &head)) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return;
+    }
     if (n <= 0) {
         hj_refusal_send(loop, conn, n == 0 ? 400 : (unsigned)-n, n == 0 ? "the request is incomplete" : head.problem);
         return;
     }
-    size_t used = hj_request_head_serve(loop, conn, &head, body);
-    /* a body in pieces waits for the program's credit */
-    if (used < body.len && hj_conn_is_open(conn) && hj_request_body_is_open(conn) &&
-        !hj_conn_keep_input(conn, body.base + used, body.len - used))
-        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    hj_request_head_serve(loop, conn, &head, HJ_SLICE(""));
+    bool reads = hj_conn_is_open(conn) && hj_request_body_is_open(conn);
+    if (reads && awaits_continue(&head))
+        answer_continue(session, stream);
+    if (!reads && stream->body != NULL) {
+        hj_body_leave(stream->body, false);
+        stream->body = NULL;
+    }
+}
+
+/* Over the limit of open streams, or after GOAWAY. */
+static bool is_one_too_many(const struct hj_session *session, const h2o_req_t *req)
+{
+    const h2o_http2_conn_t *conn = (const h2o_http2_conn_t *)req->conn;
+    return conn->num_streams.pull.open > session->loop->server->options.http2_streams || hj_session_refuses(session);
 }
 
 int hj_http2_request(h2o_handler_t *handler, h2o_req_t *req)
@@ -179,19 +239,20 @@ int hj_http2_request(h2o_handler_t *handler, h2o_req_t *req)
     struct hj_session *session = req->conn->callbacks->get_socket(req->conn)->on_close.data;
     struct hj_loop *loop = session->loop;
     (void)handler;
-    if (loop->stopping) {
-        hj_compat_reset(req, -H2O_HTTP2_ERROR_REFUSED_STREAM);
-        return 0;
-    }
-    if (!is_well_formed(req, session->early)) {
-        hj_loop_count(loop, HIJACK_STAT_BAD_REQUESTS, 1);
-        hj_compat_reset(req, -H2O_HTTP2_ERROR_PROTOCOL);
+    session->handed = true;
+    int error = loop->stopping || is_one_too_many(session, req) ? H2O_HTTP2_ERROR_REFUSED_STREAM
+                : hj_budget_is_bomb(req)                        ? H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM
+                : !is_well_formed(req, session->follows)        ? H2O_HTTP2_ERROR_PROTOCOL
+                                                                : 0;
+    if (error != 0) {
+        if (error != H2O_HTTP2_ERROR_REFUSED_STREAM)
+            hj_loop_count(loop, HIJACK_STAT_BAD_REQUESTS, 1);
+        session->refused += hj_budget_resets_of(req);
+        hj_compat_reset(req, -error);
         return 0;
     }
     struct hj_conn *conn = open_entry(session, req);
-    if (conn != NULL && session->early)
-        hj_refusal_send(loop, conn, 413, "the body is over the limit (option max_body_bytes)");
-    else if (conn != NULL)
-        serve(loop, conn, req);
+    if (conn != NULL)
+        serve(session, conn, hj_table_layer(&loop->table, conn->index));
     return 0;
 }

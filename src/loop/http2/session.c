@@ -7,28 +7,17 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "codec/head.h"
+#include "loop/http2/body.h"
+#include "loop/http2/frame.h"
 #include "loop/http2/stream.h"
+#include "loop/http2/upload.h"
 #include "loop/io/acceptor.h"
 
-enum frame_type {
-    FRAME_DATA = H2O_HTTP2_FRAME_TYPE_DATA,
-    FRAME_HEADERS = H2O_HTTP2_FRAME_TYPE_HEADERS,
-    FRAME_RST_STREAM = H2O_HTTP2_FRAME_TYPE_RST_STREAM,
-    FRAME_SETTINGS = H2O_HTTP2_FRAME_TYPE_SETTINGS,
-    FRAME_LAST_KNOWN = H2O_HTTP2_FRAME_TYPE_CONTINUATION
-};
-
 #define DEFAULT_TABLE_SIZE 4096
-#define DISCARD_MAX (256u << 10) /* of a body that is over the limit */
-#define LAST_STREAM_ID 0x7fffffff
-#define LEAVING_MS 60000 /* for the end of a response that nobody takes, without stall_timeout_ms */
-
-struct frame {
-    size_t len; /* of the payload */
-    uint8_t type, flags;
-    uint32_t stream_id;
-    const uint8_t *payload;
-};
+#define GOING_MS 1000       /* after GOAWAY, in which requests that were on their way are served */
+#define LIST_FIELD_BYTES 32 /* that RFC 9113 section 6.5.2 adds to each header field */
+#define LEAVING_MS 60000    /* for the end of a response that nobody takes, without stall_timeout_ms */
 
 static h2o_http2_conn_t *conn_of(const struct hj_session *session)
 {
@@ -41,72 +30,8 @@ static bool is_writing(const struct hj_session *session)
     return conn_of(session)->_write.buf_in_flight != NULL || h2o_socket_is_writing(session->sock);
 }
 
-/* Takes what libh2o would have counted as received back into the peer's window. */
-static void give_window(h2o_http2_conn_t *conn, const struct frame *frame)
-{
-    if (frame->len == 0)
-        return;
-    h2o_http2_encode_window_update_frame(&conn->_write.buf, 0, (int32_t)frame->len);
-    h2o_http2_conn_request_write(conn);
-}
-
-static struct hj_discarded *find_discarded(struct hj_session *session, uint32_t stream_id)
-{
-    for (int i = 0; i < HJ_DISCARDED; ++i)
-        if (session->discarded[i].stream_id == stream_id)
-            return &session->discarded[i];
-    return NULL;
-}
-
-/* What follows of a body that is over the limit. Some of it is let pass, since clients that are told to stop before
- * they have read the response may not read it at all. */
-static void discard(struct hj_discarded *discarded, h2o_http2_conn_t *conn, const struct frame *frame)
-{
-    give_window(conn, frame);
-    discarded->bytes += frame->len;
-    bool ended = (frame->flags & H2O_HTTP2_FRAME_FLAG_END_STREAM) != 0;
-    /* not before the response is on its way (RFC 9113 section 8.1) */
-    bool stop = !ended && discarded->bytes > DISCARD_MAX && h2o_http2_conn_get_stream(conn, frame->stream_id) == NULL;
-    if (stop)
-        h2o_http2__encode_rst_stream_frame(&conn->_write.buf, frame->stream_id, -H2O_HTTP2_ERROR_NONE);
-    if (stop || ended)
-        discarded->stream_id = 0;
-}
-
-/* Bytes of the body in the frame. */
-static size_t payload_len(const struct frame *frame)
-{
-    if ((frame->flags & H2O_HTTP2_FRAME_FLAG_PADDED) == 0 || frame->len == 0)
-        return frame->len;
-    return frame->len > frame->payload[0] + 1u ? frame->len - frame->payload[0] - 1u : 0;
-}
-
-/* True if the body is over the limit, or was before. */
-static bool is_too_long(struct hj_session *session, h2o_http2_conn_t *conn, const struct frame *frame)
-{
-    uint64_t limit = session->loop->http2->max_body_bytes;
-    struct hj_discarded *discarded = find_discarded(session, frame->stream_id);
-    if (discarded != NULL) {
-        discard(discarded, conn, frame);
-        return true;
-    }
-    h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(conn, frame->stream_id);
-    if (stream == NULL || stream->state != H2O_HTTP2_STREAM_STATE_RECV_BODY)
-        return false;
-    bool announced = stream->_expected_content_length != SIZE_MAX && stream->_expected_content_length > limit;
-    if (!announced && stream->_req_body->size + payload_len(frame) <= limit)
-        return false;
-    discarded = &session->discarded[session->next_discarded++ % HJ_DISCARDED];
-    *discarded = (struct hj_discarded){.stream_id = frame->stream_id};
-    discard(discarded, conn, frame);
-    session->early = true;
-    hj_compat_hand_over_early(conn, stream);
-    session->early = false;
-    return true;
-}
-
 /* libh2o does not look at the size of the peer's table for our header fields. */
-static void read_settings(struct hj_session *session, h2o_http2_conn_t *conn, const struct frame *frame)
+static void read_settings(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
     for (size_t i = 0; frame->flags == 0 && i + 6 <= frame->len; i += 6)
         if (h2o_http2_decode16u(frame->payload + i) == H2O_HTTP2_SETTINGS_HEADER_TABLE_SIZE &&
@@ -116,52 +41,108 @@ static void read_settings(struct hj_session *session, h2o_http2_conn_t *conn, co
         }
 }
 
-/* True if libh2o must not see the frame. */
-static bool filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct frame *frame)
+/* A request begins, or the trailers of one. */
+static void begin_head(struct hj_session *session, const h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
-    /* here is the place to count what a peer may do in a time, and to refuse more of it */
+    const uint64_t limit = session->loop->server->options.http2_requests;
+    if (frame->stream_id <= conn->pull_stream_ids.max_open)
+        return;
+    if (!hj_session_is_busy(session))
+        session->idle_ms = hj_loop_time(session->loop); /* the time of this request, not the idle one's rest */
+    session->requested = true;
+    if (++session->requests >= limit && limit != 0)
+        hj_session_go_away(session);
+}
+
+/* 0: libh2o has to look at the frame. Positive: it is done with. Negative: the error that ends the connection. */
+static ssize_t filter_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame,
+                            const char **problem)
+{
+    h2o_http2_stream_t *stream;
     switch (frame->type) {
-    case FRAME_DATA:
-        return frame->stream_id != 0 && is_too_long(session, conn, frame);
-    case FRAME_HEADERS:
-        if (!hj_session_is_busy(session))
-            session->idle_ms = hj_loop_time(session->loop); /* the time of this request, not the idle one's rest */
-        session->requested = true;
-        return false;
-    case FRAME_SETTINGS:
+    case HJ_FRAME_DATA:
+        return hj_upload_take_data(session, frame, problem);
+    case HJ_FRAME_HEADERS:
+        begin_head(session, conn, frame);
+        return hj_upload_take_headers(session, frame, problem);
+    case HJ_FRAME_CONTINUATION:
+        return hj_upload_take_continuation(session, frame, problem);
+    case HJ_FRAME_RST_STREAM:
+        return hj_upload_take_reset(session, frame);
+    case HJ_FRAME_SETTINGS:
         read_settings(session, conn, frame);
-        return false;
-    default:
-        return frame->type > FRAME_LAST_KNOWN; /* libh2o would write to stderr */
+        hj_compat_settle_windows(conn);
+        return 0;
+    case HJ_FRAME_WINDOW_UPDATE:
+        if ((stream = h2o_http2_conn_get_stream(conn, frame->stream_id)) != NULL)
+            hj_compat_settle_window(stream);
+        return 0;
+    default: /* libh2o would write about it to stderr */
+        return frame->type > HJ_FRAME_LAST_KNOWN ? hj_frame_size(frame) : 0;
     }
 }
 
-/* A whole frame of a permitted size, where libh2o reads one. */
-static bool parse_frame(struct frame *out, const h2o_http2_conn_t *conn, const uint8_t *src, size_t len)
+/* libh2o answers a field with a forbidden character itself, and keeps what the request has for as long as the peer does
+ * not take that answer. */
+static void drop_answered(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
-    if (len < H2O_HTTP2_FRAME_HEADER_SIZE || conn->_headers_unparsed != NULL)
-        return false;
-    out->len = h2o_http2_decode24u(src);
-    out->type = src[3];
-    out->flags = src[4];
-    out->stream_id = h2o_http2_decode32u(src + 5) & LAST_STREAM_ID;
-    out->payload = src + H2O_HTTP2_FRAME_HEADER_SIZE;
-    return out->len <= H2O_HTTP2_SETTINGS_HOST.max_frame_size && out->len <= len - H2O_HTTP2_FRAME_HEADER_SIZE;
+    h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(conn, frame->stream_id);
+    if (session->handed || stream == NULL || stream->state < H2O_HTTP2_STREAM_STATE_SEND_HEADERS)
+        return;
+    session->refused += hj_budget_resets_of(&stream->req);
+    hj_compat_reset(&stream->req, -H2O_HTTP2_ERROR_PROTOCOL);
+}
+
+/* Lets libh2o look at the frame. */
+static ssize_t pass_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame,
+                          const char **problem)
+{
+    const bool is_head = frame->type == HJ_FRAME_HEADERS || frame->type == HJ_FRAME_CONTINUATION;
+    session->frame = frame->type;
+    session->handed = false;
+    ssize_t used =
+        session->inner(conn, frame->payload - H2O_HTTP2_FRAME_HEADER_SIZE, (size_t)hj_frame_size(frame), problem);
+    session->frame = HJ_NO_FRAME;
+    if (used >= 0 && is_head && hj_frame_ends_block(frame)) {
+        drop_answered(session, conn, frame);
+        hj_upload_begin(session, frame);
+    }
+    return used;
+}
+
+/* Counts the frame, and then the streams that were reset because of it, by libh2o or here. */
+static ssize_t take_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame,
+                          const char **problem)
+{
+    const uint64_t resets = hj_compat_resets(conn), resets_max = session->loop->server->options.http2_resets;
+    session->refused = 0;
+    ssize_t rc = hj_budget_take(&session->budget, frame, hj_loop_time(session->loop), resets_max,
+                                conn->_write.window._avail, problem);
+    if (rc < 0)
+        return rc;
+    ssize_t used = filter_frame(session, conn, frame, problem);
+    if (used == 0)
+        used = pass_frame(session, conn, frame, problem);
+    if (used < 0)
+        return used;
+    rc = hj_budget_take_resets(&session->budget, hj_compat_resets(conn) - resets + session->refused, resets_max,
+                               problem);
+    return rc < 0 ? rc : used;
 }
 
 static ssize_t read_frame(h2o_http2_conn_t *conn, const uint8_t *src, size_t len, const char **problem)
 {
     struct hj_session *session = conn->sock->on_close.data;
-    struct frame frame;
-    bool whole = parse_frame(&frame, conn, src, len);
-    session->frame = whole ? frame.type : HJ_NO_FRAME;
-    bool filtered = whole && filter_frame(session, conn, &frame);
-    ssize_t used = (ssize_t)(H2O_HTTP2_FRAME_HEADER_SIZE + (whole ? frame.len : 0));
-    if (!filtered)
-        used = session->inner(conn, src, len, problem);
-    session->frame = HJ_NO_FRAME;
-    if (used < 0 && used != H2O_HTTP2_ERROR_INCOMPLETE)
+    struct hj_frame frame;
+    ssize_t used = hj_frame_parse(&frame, src, len) ? take_frame(session, conn, &frame, problem)
+                                                    : session->inner(conn, src, len, problem);
+    if (used < 0 && used != H2O_HTTP2_ERROR_INCOMPLETE) {
         session->reason = HIJACK_EPROTOCOL;
+        hj_loop_count(session->loop, HIJACK_STAT_BAD_REQUESTS, 1);
+        /* libh2o would wait for a peer that does not read, and keep all that it sends meanwhile */
+        if (is_writing(session))
+            shutdown(h2o_socket_get_fd(session->sock), SHUT_RDWR);
+    }
     if (conn->_read_expect != read_frame) { /* it has gone on to read another kind of frames */
         session->inner = conn->_read_expect;
         conn->_read_expect = read_frame;
@@ -173,8 +154,11 @@ static ssize_t read_frame(h2o_http2_conn_t *conn, const uint8_t *src, size_t len
 static ssize_t read_preface(h2o_http2_conn_t *conn, const uint8_t *src, size_t len, const char **problem)
 {
     struct hj_session *session = conn->sock->on_close.data;
+    const struct hj_server_options *options = &session->loop->server->options;
     ssize_t used = session->inner(conn, src, len, problem);
     if (conn->_read_expect != read_preface) {
+        hj_compat_put_settings(conn, (uint32_t)options->http2_streams, HJ_BODY_WINDOW, HJ_SESSION_WINDOW,
+                               (uint32_t)options->max_head_bytes + HJ_HEAD_MAX_HEADERS * LIST_FIELD_BYTES);
         session->inner = conn->_read_expect;
         conn->_read_expect = read_frame;
     }
@@ -186,11 +170,13 @@ static void on_close(void *data)
 {
     struct hj_session *session = data;
     struct hj_loop *loop = session->loop;
+    hj_upload_abandon(session, session->reason != 0 ? session->reason : HIJACK_ECLOSED);
     if ((*session->link = session->next) != NULL)
         session->next->link = session->link;
     hj_conn_count_closed(loop, session->reason);
-    hj_acceptor_uncount(loop, session->counted);
+    hj_acceptor_uncount(loop, session->origin.counted);
     hj_acceptor_connection_closed(loop);
+    hj_facts_unref(session->origin.facts);
     h2o_timeout_unlink(&session->unread);
     free(session);
 }
@@ -202,63 +188,56 @@ static void read_unread(h2o_timeout_entry_t *entry)
         session->sock->_cb.read(session->sock, NULL);
 }
 
-/* What the peer had sent before libh2o had the connection comes before all that libh2o reads. It is looked at when
- * libh2o runs, and only then: a socket that writes and closes outside of that is freed while its loop still refers to
- * it. */
-static void feed(struct hj_session *session, const char *data, size_t len)
+bool hj_session_open(struct hj_http2 *http2, const struct hj_session_origin *origin, h2o_socket_t *sock)
 {
-    struct hj_http2 *http2 = session->loop->http2;
-    h2o_iovec_t room = h2o_buffer_reserve(&session->sock->input, len);
-    if (room.base == NULL) {
-        hj_session_end(session, -H2O_HTTP2_ERROR_INTERNAL, HIJACK_ENOMEM);
-        return;
-    }
-    memcpy(room.base, data, len);
-    session->sock->input->size += len;
-    h2o_timeout_link(http2->loop, &http2->context.zero_timeout, &session->unread);
-}
-
-void hj_session_open(struct hj_http2 *http2, const struct hj_conn *entry, int fd, const char *data, size_t len)
-{
-    struct hj_loop *loop = http2->owner;
     struct hj_session *session = calloc(1, sizeof(*session));
-    if (session == NULL) {
-        close(fd);
-        hj_conn_count_closed(loop, HIJACK_ENOMEM);
-        hj_acceptor_connection_closed(loop);
-        return;
-    }
+    if (session == NULL)
+        return false;
     *session = (struct hj_session){
-        .loop = loop,
-        .idle_ms = entry->in_ms,
-        .peer_ip = entry->peer_ip,
-        .peer_port = entry->peer_port,
-        .queue = entry->queue,
-        .counted = hj_acceptor_take_counted(loop, entry->index),
+        .loop = http2->owner,
+        .origin = *origin,
+        .idle_ms = origin->since_ms,
         .frame = HJ_NO_FRAME,
         .unread = {.cb = read_unread},
         .next = http2->sessions,
         .link = &http2->sessions,
+        .sock = sock,
     };
     if (session->next != NULL)
         session->next->link = &session->next;
     http2->sessions = session;
-    session->sock = h2o_evloop_socket_create(http2->loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     struct timeval now = *h2o_get_timestamp(&http2->context, NULL, NULL);
-    h2o_http2_accept(&http2->accept, session->sock, now); /* its input is empty, so that it only prepares */
-    session->sock->on_close.cb = on_close;
-    session->sock->on_close.data = session;
+    h2o_buffer_t *unread = sock->input;
+    h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
+    h2o_http2_accept(&http2->accept, sock, now); /* its input is empty, so that it only prepares */
+    h2o_buffer_dispose(&sock->input);
+    sock->input = unread;
+    sock->on_close.cb = on_close;
+    sock->on_close.data = session;
     h2o_http2_conn_t *conn = conn_of(session);
     if (http2->write_prototype == NULL)
         http2->write_prototype = hj_compat_write_prototype(conn);
     session->inner = conn->_read_expect;
     conn->_read_expect = read_preface;
-    feed(session, data, len);
+    /* What came before comes before all that libh2o reads. It is looked at when libh2o runs, and only then: a socket
+     * that writes and closes outside of that is freed while its loop still refers to it. */
+    if (unread->size != 0)
+        h2o_timeout_link(http2->loop, &http2->context.zero_timeout, &session->unread);
+    return true;
+}
+
+void hj_session_lose(struct hj_loop *loop, h2o_socket_t *sock, struct hj_session_origin *origin, int reason)
+{
+    hj_conn_count_closed(loop, reason);
+    hj_acceptor_uncount(loop, origin->counted);
+    hj_acceptor_connection_closed(loop);
+    hj_facts_unref(origin->facts);
+    h2o_socket_close(sock);
 }
 
 bool hj_session_is_busy(const struct hj_session *session)
 {
-    return session->streams != NULL || conn_of(session)->num_streams.pull.open != 0;
+    return session->streams != NULL || conn_of(session)->num_streams.pull.open != 0 || hj_body_is_awaited(session);
 }
 
 void hj_session_go_away(struct hj_session *session)
@@ -267,8 +246,9 @@ void hj_session_go_away(struct hj_session *session)
     if (session->told || conn->state != H2O_HTTP2_CONN_STATE_OPEN)
         return;
     session->told = true;
+    session->told_ms = hj_loop_time(session->loop);
     /* the last id is not final: what is on its way is still served (RFC 9113 section 6.8) */
-    h2o_http2_encode_goaway_frame(&conn->_write.buf, LAST_STREAM_ID, -H2O_HTTP2_ERROR_NONE, h2o_iovec_init(NULL, 0));
+    h2o_http2_encode_goaway_frame(&conn->_write.buf, HJ_STREAM_ID_MAX, -H2O_HTTP2_ERROR_NONE, h2o_iovec_init(NULL, 0));
     h2o_http2_conn_request_write(conn);
 }
 
@@ -281,7 +261,8 @@ void hj_session_end(struct hj_session *session, int code, int reason)
     if (session->reason == 0)
         session->reason = reason;
     if (conn->state == H2O_HTTP2_CONN_STATE_OPEN) {
-        h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open, code, h2o_iovec_init(NULL, 0));
+        h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open, -code,
+                                      h2o_iovec_init(NULL, 0)); /* it takes the negative one */
         h2o_http2_conn_request_write(conn);
     }
     /* not HALF_CLOSED, in which it can lose the end of a response and loop for ever over a CONTINUATION */
@@ -315,16 +296,29 @@ static void sweep_streams(struct hj_session *session, uint32_t now)
     }
 }
 
+bool hj_session_refuses(const struct hj_session *session)
+{
+    return session->told && !session->loop->draining && hj_loop_time(session->loop) - session->told_ms >= GOING_MS;
+}
+
+/* Whether it ends as soon as it has no streams. */
+static bool is_leaving(const struct hj_session *session)
+{
+    return session->loop->draining || hj_session_refuses(session);
+}
+
 void hj_session_sweep(struct hj_session *session, uint32_t now)
 {
     const struct hj_server_options *options = &session->loop->server->options;
     const h2o_http2_conn_t *conn = conn_of(session);
     sweep_streams(session, now);
-    if (session->streams != NULL)
+    if (session->budget.block_stream != 0 && now - session->budget.block_ms >= options->head_timeout_ms)
+        hj_session_end(session, -H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM, HIJACK_ETIMEDOUT);
+    if (session->streams != NULL || hj_body_is_awaited(session))
         return;
     uint64_t limit = session->requested ? options->request_timeout_ms : options->head_timeout_ms;
     if (now - session->idle_ms >= limit)
         hj_session_end(session, -H2O_HTTP2_ERROR_NONE, session->requested ? 0 : HIJACK_ETIMEDOUT);
-    else if (session->loop->draining && conn->num_streams.pull.open == 0 && !is_writing(session))
+    else if (is_leaving(session) && conn->num_streams.pull.open == 0 && !is_writing(session))
         hj_session_end(session, -H2O_HTTP2_ERROR_NONE, 0);
 }

@@ -3,13 +3,17 @@
 #define HJ_LOOP_HTTP2_STATE_H
 
 #include "base/buf.h"
+#include "core/facts.h"
 #include "loop/conn.h"
+#include "loop/http2/budget.h"
 #include "loop/http2/compat.h"
 
 struct hj_session;
+struct hj_http2_secure;
+struct hj_http2_body;
 
 #define HJ_NO_FRAME (-1)
-#define HJ_DISCARDED 4      /* bodies of a connection that are thrown away at once */
+#define HJ_IGNORED 8        /* streams of a connection that were reset, whose bodies may still come */
 #define HJ_STREAM_PIECES 16 /* buffers that one h2o_send takes */
 
 /* Buffers on their way: references, and what of them is to be sent. */
@@ -24,6 +28,7 @@ struct hj_stream_pieces {
 struct hj_http2_stream {
     h2o_generator_t generator;  /* first */
     h2o_req_t *req;             /* NULL: libh2o has closed the stream */
+    struct hj_http2_body *body; /* of the request; NULL: there is none, or nobody reads it */
     struct hj_session *session; /* NULL likewise */
     struct hj_loop *loop;
     int why_gone;                         /* why libh2o has closed it; 0: after its last byte */
@@ -45,10 +50,14 @@ struct hj_http2_stream {
     bool finished;  /* ... and libh2o has it */
 };
 
-/* A request that was answered although its body goes on. */
-struct hj_discarded {
-    uint32_t stream_id; /* 0: none */
-    size_t bytes;       /* thrown away so far */
+/* What a connection brings along from before HTTP/2 was spoken. */
+struct hj_session_origin {
+    struct hj_facts *facts; /* a reference; NULL: not over TLS */
+    uint32_t since_ms;      /* when its first request began to be awaited; loop time */
+    uint32_t peer_ip;       /* as in the entry of a plain connection */
+    uint32_t counted;       /* of the counts of addresses (io/acceptor.h); 0: nothing */
+    uint16_t peer_port;
+    uint8_t queue, listener;
 };
 
 /* A connection. */
@@ -59,21 +68,25 @@ struct hj_session {
     hj_compat_expect inner;     /* libh2o's reader of frames */
     h2o_timeout_entry_t unread; /* linked until libh2o has looked at what came before it had the connection */
     struct hj_http2_stream *streams;
-    struct hj_discarded discarded[HJ_DISCARDED];
-    uint8_t next_discarded; /* the one that gives way */
-    uint32_t idle_ms;       /* since when it has no streams, or the first request is being read; loop time */
-    uint32_t peer_ip;       /* as in the entry of a plain connection */
-    uint16_t peer_port;
-    uint8_t queue;
-    /* of the counts of addresses (io/acceptor.h); 0: nothing */
-    uint32_t counted;
+    struct hj_http2_body *bodies; /* that come in */
+    uint32_t ignored[HJ_IGNORED];
+    uint8_t next_ignored; /* the one that gives way */
+    uint32_t owed;        /* bytes by which the peer's window for the connection may be opened */
+    h2o_buffer_t *block;  /* trailers, of which more CONTINUATION frames come; NULL: none */
+    struct hj_budget budget;
+    uint64_t requests; /* begun so far */
+    uint32_t refused;  /* requests in this frame that were reset for what they are */
+    uint32_t told_ms;  /* when GOAWAY was sent; loop time */
+    uint32_t idle_ms;  /* since when it has no streams, or the first request is being read; loop time */
+    struct hj_session_origin origin;
     int reason;      /* why it ends; 0: not known, or in order */
     int frame;       /* type of the frame that libh2o is looking at; -1: none */
     bool requested;  /* it has begun a request */
     bool table_gone; /* the next response head must tell that nothing is indexed */
     bool told;       /* GOAWAY was sent */
+    bool handed;     /* libh2o has handed over the request that this frame completes */
     bool ending;
-    bool early; /* the request that libh2o hands over has a body over the limit, which has not ended */
+    bool follows; /* the request whose head comes has a body */
 };
 
 struct hj_http2 {
@@ -86,8 +99,9 @@ struct hj_http2 {
     h2o_accept_ctx_t accept;
     h2o_buffer_prototype_t *write_prototype;
     struct hj_session *sessions;
+    struct hj_http2_secure *secures; /* connections in their TLS handshake */
+    struct hj_http2_secure *begun;   /* the one that libh2o begins with now; NULL: it has ended */
     struct hj_http2_stream *dirty;
-    uint64_t max_body_bytes; /* the largest limit that any route has */
 };
 
 #endif

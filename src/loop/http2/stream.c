@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "codec/response_head.h"
+#include "loop/http2/body.h"
 #include "loop/http2/state.h"
 
 #define DATE_LEN H2O_TIMESTR_RFC1123_LEN
@@ -21,8 +22,7 @@ static struct hj_http2_stream *layer_of(struct hj_loop *loop, const struct hj_co
     return hj_table_layer(&loop->table, conn->index);
 }
 
-/* It has something to send, or something has happened to it, which the end of the turn looks at. */
-static void touch(struct hj_http2_stream *stream)
+void hj_stream_touch(struct hj_http2_stream *stream)
 {
     struct hj_http2 *http2 = stream->loop->http2;
     if (stream->dirty)
@@ -86,7 +86,7 @@ static void on_stop(h2o_generator_t *generator, h2o_req_t *req)
     (void)req;
     stream->why_gone = stream->finished ? 0 : why_gone(session);
     leave_session(stream);
-    touch(stream);
+    hj_stream_touch(stream);
 }
 
 /* libh2o has written what it had. */
@@ -96,7 +96,7 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
     (void)req;
     stream->in_flight = false;
     drop_pieces(stream);
-    touch(stream);
+    hj_stream_touch(stream);
 }
 
 void hj_stream_reset(struct hj_http2_stream *stream, int code)
@@ -107,6 +107,18 @@ void hj_stream_reset(struct hj_http2_stream *stream, int code)
     leave_session(stream);
     hj_compat_reset(req, code);
     hj_stream_release(stream);
+}
+
+void hj_stream_break(struct hj_http2_stream *stream, int code, int reason)
+{
+    if (stream->why_gone == 0)
+        stream->why_gone = reason;
+    hj_stream_touch(stream); /* the end of the turn ends its request */
+    if (stream->body != NULL)
+        hj_body_leave(stream->body, true);
+    stream->body = NULL;
+    if (stream->req != NULL && code != 0)
+        hj_stream_reset(stream, code);
 }
 
 struct hj_http2_stream *hj_stream_open(struct hj_session *session, h2o_req_t *req)
@@ -182,8 +194,19 @@ ssize_t hj_stream_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_bu
         }
         taken += (ssize_t)(bufs[i]->len - offset);
     }
-    touch(stream);
+    hj_stream_touch(stream);
     return taken;
+}
+
+ssize_t hj_stream_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
+{
+    struct hj_http2_stream *stream = layer_of(loop, conn);
+    if (stream->body == NULL)
+        return 0;
+    size_t n = hj_body_read(stream->body, data, len);
+    if (hj_body_has_unread(stream->body))
+        hj_stream_touch(stream); /* nothing else tells that there is more */
+    return (ssize_t)n;
 }
 
 void hj_stream_finish(struct hj_loop *loop, struct hj_conn *conn)
@@ -193,16 +216,20 @@ void hj_stream_finish(struct hj_loop *loop, struct hj_conn *conn)
         return;
     stream->finish = true;
     if (!stream->in_flight)
-        touch(stream);
+        hj_stream_touch(stream);
 }
 
 void hj_stream_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
 {
     struct hj_http2_stream *stream = layer_of(loop, conn);
+    bool reset = stream->req != NULL && !stream->finish;
     stream->entry = 0;
+    if (stream->body != NULL)
+        hj_body_leave(stream->body, reset);
+    stream->body = NULL;
     if (stream->req == NULL)
         hj_stream_release(stream);
-    else if (!stream->finish)
+    else if (reset)
         hj_stream_reset(stream, reason == HIJACK_ESLOW ? -H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM : -H2O_HTTP2_ERROR_CANCEL);
 }
 
@@ -219,6 +246,12 @@ int hj_stream_descriptor(struct hj_loop *loop, const struct hj_conn *conn)
 {
     struct hj_http2_stream *stream = layer_of(loop, conn);
     return stream->session == NULL ? -1 : h2o_socket_get_fd(stream->session->sock);
+}
+
+struct hj_facts *hj_stream_facts(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    struct hj_http2_stream *stream = layer_of(loop, conn);
+    return stream->session == NULL ? NULL : stream->session->origin.facts;
 }
 
 uint32_t hj_stream_stalled_for(struct hj_http2_stream *stream, uint32_t now)
@@ -298,8 +331,7 @@ static void send_first(struct hj_http2_stream *stream)
     session->table_gone = false;
     hj_buf_unref(stream->head);
     stream->head = NULL;
-    if (!stream->finished) /* it may be held for long */
-        hj_compat_trim(stream->req);
+    hj_compat_trim(stream->req); /* it may be held, or wait for its peer, for long */
 }
 
 void hj_stream_send(struct hj_http2_stream *stream)

@@ -16,10 +16,12 @@
  * and in one buffer. Nothing is sent before the end of the turn. */
 ssize_t hj_stream_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
                         size_t offset);
+ssize_t hj_stream_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len);
 void hj_stream_finish(struct hj_loop *loop, struct hj_conn *conn);
 void hj_stream_close(struct hj_loop *loop, struct hj_conn *conn, int reason);
 void hj_stream_refresh(struct hj_loop *loop, struct hj_conn *conn);
-int hj_stream_descriptor(struct hj_loop *loop, const struct hj_conn *conn); /* of its connection; -1: gone */
+int hj_stream_descriptor(struct hj_loop *loop, const struct hj_conn *conn);         /* of its connection; -1: gone */
+struct hj_facts *hj_stream_facts(struct hj_loop *loop, const struct hj_conn *conn); /* NULL: gone, or not over TLS */
 
 /* For this folder: a new stream for libh2o's request, in its session, without an entry. NULL when out of memory. */
 struct hj_http2_stream *hj_stream_open(struct hj_session *session, h2o_req_t *req);
@@ -29,6 +31,12 @@ void hj_stream_send(struct hj_http2_stream *stream);
 
 /* RST_STREAM with this code. It may be freed by this. */
 void hj_stream_reset(struct hj_http2_stream *stream, int code);
+
+/* Ends the request for this reason, at the end of the turn; with RST_STREAM if code is not 0. */
+void hj_stream_break(struct hj_http2_stream *stream, int code, int reason);
+
+/* It has something to send, or something has happened to it, which the end of the turn looks at. */
+void hj_stream_touch(struct hj_http2_stream *stream);
 
 /* Frees it unless the table, libh2o or the loop's list refers to it. */
 void hj_stream_release(struct hj_http2_stream *stream);
@@ -47,6 +55,22 @@ static inline ssize_t hj_stream_write(struct hj_loop *loop, struct hj_conn *conn
     (void)count;
     (void)offset;
     return HIJACK_ENOTSUP;
+}
+
+static inline ssize_t hj_stream_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
+{
+    (void)loop;
+    (void)conn;
+    (void)data;
+    (void)len;
+    return HIJACK_ENOTSUP;
+}
+
+static inline struct hj_facts *hj_stream_facts(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    (void)loop;
+    (void)conn;
+    return NULL;
 }
 
 static inline int hj_stream_descriptor(struct hj_loop *loop, const struct hj_conn *conn)

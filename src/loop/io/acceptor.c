@@ -180,7 +180,8 @@ static void keep_peer(struct hj_conn *conn, const struct sockaddr_storage *peer)
 /* Whether nobody would miss this connection: it waits between two requests, or has never sent a byte. */
 static bool is_idle(struct hj_loop *loop, const struct hj_conn *conn)
 {
-    if (conn->kind != HJ_CONN_HEAD || conn->input != NULL)
+    bool new = conn->kind == HJ_CONN_HANDSHAKE &&hj_table_layer(&loop->table, conn->index) == NULL;
+    if ((conn->kind != HJ_CONN_HEAD && !new) || conn->input != NULL)
         return false;
     bool silent = (conn->flags & HJ_CONN_REUSED) != 0 || hj_loop_time(loop) - conn->in_ms >= SILENT_MS;
     return silent && !hj_transport_has_unread(loop, conn); /* its next request may have come since */

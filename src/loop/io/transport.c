@@ -27,10 +27,10 @@ static bool ask_for_room_of(struct hj_loop *loop, struct hj_conn *conn)
     return hj_tls_is_flushed(loop, conn) || hj_transport_set_interest(loop, conn, conn->interest | HJ_POLL_OUT);
 }
 
-/* Sees to it that the next turn finds what was received and not read. */
+/* Sees to it that what was received and not read is found in this turn, or the next. */
 static bool note_unread(struct hj_loop *loop, struct hj_conn *conn)
 {
-    return (hj_transport_pending(loop, conn) & conn->interest) == 0 || hj_ready_add(loop, conn);
+    return !is_tls(conn) || (hj_transport_pending(loop, conn) & conn->interest) == 0 || hj_ready_add(loop, conn);
 }
 
 ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
@@ -47,7 +47,7 @@ ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
 {
     if (conn->transport == HJ_TRANSPORT_HTTP2)
-        return 0; /* all that belongs to it came with its request */
+        return hj_stream_read(loop, conn, data, len);
     ssize_t n = is_tls(conn) ? hj_tls_read(loop, conn, data, len) : hj_plain_receive(conn->fd, data, len);
     if (n > 0)
         hj_loop_count(loop, HIJACK_STAT_BYTES_IN, (uint64_t)n);
@@ -58,7 +58,7 @@ ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data
 
 unsigned hj_transport_attend(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
-    if (!is_tls(conn) || (events & HJ_POLL_GONE) != 0)
+    if (!is_tls(conn))
         return events;
     int rc = hj_tls_pull(loop, conn);
     if (rc != 0 || !ask_for_room_of(loop, conn))
@@ -109,8 +109,9 @@ int hj_transport_error(struct hj_loop *loop, const struct hj_conn *conn)
 {
     int error = 0;
     socklen_t len = sizeof(error);
-    if (is_tls(conn) && hj_tls_has_failed(loop, conn))
-        return HIJACK_EPROTOCOL;
+    const int known = is_tls(conn) ? hj_tls_error(loop, conn) : 0;
+    if (known != 0 && known != HIJACK_ECLOSED)
+        return known;
     getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     return hj_plain_reason(error);
 }
@@ -142,7 +143,7 @@ bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsig
     if (is_tls(conn) && !hj_tls_is_flushed(loop, conn))
         interest |= HJ_POLL_OUT;
     if (conn->interest == interest || (conn->flags & HJ_CONN_UNPOLLED) != 0)
-        return true;
+        return note_unread(loop, conn);
     conn->interest = interest & HJ_POLL_ALL;
     if (conn->transport == HJ_TRANSPORT_HTTP2)
         return true;
@@ -188,6 +189,8 @@ void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
 
 struct hj_facts *hj_transport_facts(struct hj_loop *loop, const struct hj_conn *conn)
 {
+    if (conn->transport == HJ_TRANSPORT_HTTP2)
+        return hj_stream_facts(loop, conn);
     return is_tls(conn) ? hj_tls_facts(loop, conn) : NULL;
 }
 

@@ -12,6 +12,7 @@
 #include "codec/client_hello.h"
 #include "loop/http/refusal.h"
 #include "loop/http/request_head.h"
+#include "loop/http2/http2.h"
 #include "loop/io/transport.h"
 #include "loop/tls/bytes.h"
 #include "loop/tls/describe.h"
@@ -224,8 +225,14 @@ static void read_hello(struct hj_loop *loop, struct hj_conn *conn, const uint8_t
         refuse_hello(loop, conn, rc == 0 ? HJ_TLS_DECODE_ERROR : -rc, data[0] >= 'A' && data[0] <= 'Z');
         return;
     }
-    const struct hj_certificate *certificate =
-        find_certificate(loop, hj_slice(hello.server_name, hello.server_name_len));
+    const struct hj_slice name = hj_slice(hello.server_name, hello.server_name_len);
+    const struct hj_certificate *certificate = find_certificate(loop, name);
+#if HIJACK_HTTP2
+    if (hello.offers_h2 && certificate->http2 != NULL) {
+        hj_http2_begin_secure(loop, conn, certificate->http2, data, len);
+        return;
+    }
+#endif
     if (make_object(loop, conn, certificate->http1))
         advance(loop, conn, data, len);
     else

@@ -50,6 +50,26 @@ static int open_input(struct hj_tls *tls, struct hj_conn *conn, struct hj_tls_la
     return rest != NULL && hj_tls_bytes_add(&rest->in, tls->in + used, len - used) ? 0 : HIJACK_ENOMEM;
 }
 
+/* Why nothing more comes is asked for later, when the kernel has forgotten it. */
+static void note_end(struct hj_tls_layer *layer, int rc)
+{
+    if (rc == HIJACK_ERESET && (layer->flags & HJ_TLS_IN_ENDED) == 0)
+        layer->flags |= HJ_TLS_CUT;
+    else if (rc == HIJACK_ETIMEDOUT)
+        layer->flags |= HJ_TLS_TIMED_OUT;
+}
+
+/* HIJACK_ECLOSED for the peer's close_notify; 0: more may come. */
+static int why_ended(const struct hj_tls_layer *layer)
+{
+    if ((layer->flags & HJ_TLS_ENDED) == 0)
+        return 0;
+    return (layer->flags & HJ_TLS_FAILED) != 0      ? HIJACK_EPROTOCOL
+           : (layer->flags & HJ_TLS_CUT) != 0       ? HIJACK_ERESET
+           : (layer->flags & HJ_TLS_TIMED_OUT) != 0 ? HIJACK_ETIMEDOUT
+                                                    : HIJACK_ECLOSED;
+}
+
 /* Receives once, at most so much that the sink can take what is in it, or a record. 0, or why the connection is dead.
  */
 static int receive(struct hj_loop *loop, struct hj_conn *conn, struct hj_tls_layer *layer, struct hj_tls_sink *sink)
@@ -66,14 +86,13 @@ static int receive(struct hj_loop *loop, struct hj_conn *conn, struct hj_tls_lay
     }
     ssize_t n = hj_plain_receive(conn->fd, tls->in + have, room > have ? room - have : HJ_TLS_RECORD_MAX);
     int rc = n == HIJACK_ECLOSED ? HIJACK_ERESET : n < 0 ? (int)n : 0; /* FIN without close_notify: cut off */
-    if (n < 0 && have == 0)
-        return rc;
-    int opened = open_input(tls, conn, layer, have + (n > 0 ? (size_t)n : 0), sink);
-    ssize_t sent = hj_tls_output_send(tls, conn->fd, layer);
-    hj_tls_rest_settle(layer);
-    rc = opened != 0 ? opened : sent < 0 ? (int)sent : rc;
-    if (rc == HIJACK_ERESET && (layer->flags & HJ_TLS_IN_ENDED) == 0)
-        layer->flags |= HJ_TLS_CUT;
+    if (n >= 0 || have != 0) {
+        int opened = open_input(tls, conn, layer, have + (n > 0 ? (size_t)n : 0), sink);
+        ssize_t sent = hj_tls_output_send(tls, conn->fd, layer);
+        hj_tls_rest_settle(layer);
+        rc = opened != 0 ? opened : sent < 0 ? (int)sent : rc;
+    }
+    note_end(layer, rc);
     return rc;
 }
 
@@ -97,11 +116,7 @@ ssize_t hj_tls_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size
     int rc = (layer->flags & HJ_TLS_ENDED) == 0 ? receive(loop, conn, layer, &sink) : 0;
     if (sink.used != 0)
         return (ssize_t)sink.used; /* an end comes with the next read */
-    if ((layer->flags & HJ_TLS_ENDED) == 0)
-        return rc;
-    return (layer->flags & HJ_TLS_IN_ENDED) != 0 ? HIJACK_ECLOSED
-           : (layer->flags & HJ_TLS_FAILED) != 0 ? HIJACK_EPROTOCOL
-                                                 : HIJACK_ERESET;
+    return (layer->flags & HJ_TLS_ENDED) != 0 ? why_ended(layer) : rc;
 }
 
 int hj_tls_pull(struct hj_loop *loop, struct hj_conn *conn)
@@ -147,10 +162,10 @@ bool hj_tls_has_ended(struct hj_loop *loop, const struct hj_conn *conn)
     return layer != NULL && (layer->flags & HJ_TLS_ENDED) != 0;
 }
 
-bool hj_tls_has_failed(struct hj_loop *loop, const struct hj_conn *conn)
+int hj_tls_error(struct hj_loop *loop, const struct hj_conn *conn)
 {
     const struct hj_tls_layer *layer = tls_layer(loop, conn);
-    return layer != NULL && (layer->flags & HJ_TLS_FAILED) != 0;
+    return layer == NULL ? 0 : why_ended(layer);
 }
 
 /* close_notify, behind what is kept. */

@@ -28,7 +28,9 @@ bool hj_tls_is_flushed(struct hj_loop *loop, const struct hj_conn *conn);
 bool hj_tls_has_unread(struct hj_loop *loop, const struct hj_conn *conn); /* data that is here and not in the kernel */
 bool hj_tls_has_ended(struct hj_loop *loop,
                       const struct hj_conn *conn); /* nothing more comes, and who reads is told why */
-bool hj_tls_has_failed(struct hj_loop *loop, const struct hj_conn *conn); /* the peer broke the protocol */
+
+/* Why nothing more comes: HIJACK_ECLOSED after close_notify, ERESET, EPROTOCOL or ETIMEDOUT; 0 if more may come. */
+int hj_tls_error(struct hj_loop *loop, const struct hj_conn *conn);
 
 /* close_notify, then FIN; once what is kept has been sent. */
 void hj_tls_shutdown(struct hj_loop *loop, struct hj_conn *conn);
@@ -95,11 +97,11 @@ static inline bool hj_tls_has_ended(struct hj_loop *loop, const struct hj_conn *
     return false;
 }
 
-static inline bool hj_tls_has_failed(struct hj_loop *loop, const struct hj_conn *conn)
+static inline int hj_tls_error(struct hj_loop *loop, const struct hj_conn *conn)
 {
     (void)loop;
     (void)conn;
-    return false;
+    return 0;
 }
 
 static inline void hj_tls_shutdown(struct hj_loop *loop, struct hj_conn *conn)

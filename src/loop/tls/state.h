@@ -31,11 +31,12 @@ enum {
     HJ_TLS_OUT_ENDED = 2,  /* close_notify or a fatal alert was sealed */
     HJ_TLS_FIN_AFTER = 4,  /* FIN follows what is in rest->out */
     HJ_TLS_FAILED = 8,     /* the peer broke the protocol */
-    HJ_TLS_CUT = 16,       /* the peer sent a fatal alert, or FIN without close_notify */
+    HJ_TLS_CUT = 16,       /* the peer sent a fatal alert, RST, or FIN without close_notify */
+    HJ_TLS_TIMED_OUT = 32, /* the kernel gave the peer up */
     HJ_TLS_SUITE_SHIFT = 8 /* enum hj_tls_suite, two bits; above it, from HJ_TLS_EMPTY_SHIFT on, the empty records
                             * since the last one with data */
 };
-#define HJ_TLS_ENDED (HJ_TLS_IN_ENDED | HJ_TLS_FAILED | HJ_TLS_CUT) /* nothing more comes */
+#define HJ_TLS_ENDED (HJ_TLS_IN_ENDED | HJ_TLS_FAILED | HJ_TLS_CUT | HJ_TLS_TIMED_OUT) /* nothing more comes */
 #define HJ_TLS_EMPTY_SHIFT 16
 
 /* The layer of an entry with HJ_TRANSPORT_TLS or HJ_TRANSPORT_TLS_OBJECT begins with this. */

@@ -1,0 +1,112 @@
+/* TLS under HTTP/2; see secure.h. Loop thread. */
+#include "loop/http2/secure.h"
+
+#if HIJACK_TLS
+
+#include <sys/socket.h>
+
+#include "core/tls/context.h"
+#include "loop/http2/session.h"
+#include "loop/tls/describe.h"
+
+/* A connection in its handshake: from the ClientHello to the session, or the end. */
+struct hj_http2_secure {
+    struct hj_http2_secure *next, **link;
+    struct hj_http2 *http2;
+    struct hj_session_origin origin;
+    h2o_socket_t *sock;
+    SSL_CTX *ctx;              /* a reference, until the handshake begins */
+    SSL *ssl;                  /* libh2o's; NULL before it has begun */
+    h2o_timeout_entry_t begin; /* libh2o must be running when it does */
+};
+
+static void drop_secure(struct hj_http2_secure *secure)
+{
+    if ((*secure->link = secure->next) != NULL)
+        secure->next->link = secure->link;
+    if (secure->http2->begun == secure)
+        secure->http2->begun = NULL;
+    h2o_timeout_unlink(&secure->begin);
+    SSL_CTX_free(secure->ctx);
+    free(secure);
+}
+
+static void on_secure(h2o_socket_t *sock, const char *error)
+{
+    struct hj_http2_secure *secure = sock->data;
+    struct hj_http2 *http2 = secure->http2;
+    struct hj_loop *loop = http2->owner;
+    struct hj_session_origin origin = secure->origin;
+    sock->data = NULL;
+    if (error == NULL)
+        origin.facts = hj_tls_describe(loop->tls, secure->ssl);
+    bool resumed = error == NULL && h2o_socket_get_ssl_session_reused(sock) == 1;
+    drop_secure(secure);
+    if (error != NULL) {
+        hj_loop_count(loop, HIJACK_STAT_TLS_FAILED, 1);
+        hj_session_lose(loop, sock, &origin, HIJACK_ETLS);
+        return;
+    }
+    hj_loop_count(loop, HIJACK_STAT_TLS_HANDSHAKES, 1);
+    hj_loop_count(loop, HIJACK_STAT_TLS_RESUMED, resumed);
+    origin.since_ms = hj_loop_time(loop);
+    if (origin.facts == NULL || loop->stopping || !hj_session_open(http2, &origin, sock))
+        hj_session_lose(loop, sock, &origin, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM);
+    else if (loop->draining)
+        hj_session_go_away(http2->sessions);
+}
+
+static void begin_secure(h2o_timeout_entry_t *entry)
+{
+    struct hj_http2_secure *secure = H2O_STRUCT_FROM_MEMBER(struct hj_http2_secure, begin, entry);
+    SSL_CTX *ctx = secure->ctx;
+    struct hj_http2 *http2 = secure->http2;
+    secure->ctx = NULL;
+    http2->begun = secure;
+    h2o_socket_ssl_handshake(secure->sock, ctx, NULL, on_secure); /* may free it; reads the ClientHello */
+    if (http2->begun != NULL)
+        secure->ssl = hj_tls_context_last();
+    SSL_CTX_free(ctx);
+}
+
+bool hj_secure_begin(struct hj_http2 *http2, const struct hj_session_origin *origin, h2o_socket_t *sock, SSL_CTX *ctx)
+{
+    struct hj_http2_secure *secure = calloc(1, sizeof(*secure));
+    if (secure == NULL)
+        return false;
+    secure->http2 = http2;
+    secure->origin = *origin;
+    secure->sock = sock;
+    secure->begin.cb = begin_secure;
+    SSL_CTX_up_ref(ctx);
+    secure->ctx = ctx;
+    sock->data = secure;
+    secure->link = &http2->secures;
+    if ((secure->next = http2->secures) != NULL)
+        secure->next->link = &secure->next;
+    http2->secures = secure;
+    h2o_timeout_link(http2->loop, &http2->context.zero_timeout, &secure->begin);
+    return true;
+}
+
+/* It now fails to read, which ends the handshake. */
+static void cut_off(struct hj_http2_secure *secure)
+{
+    shutdown(h2o_socket_get_fd(secure->sock), SHUT_RDWR);
+}
+
+void hj_secure_sweep(struct hj_http2 *http2, uint32_t now)
+{
+    uint64_t limit = http2->owner->server->options.tls_handshake_timeout_ms;
+    for (struct hj_http2_secure *secure = http2->secures; secure != NULL; secure = secure->next)
+        if (now - secure->origin.since_ms >= limit)
+            cut_off(secure);
+}
+
+void hj_secure_close(struct hj_http2 *http2)
+{
+    for (struct hj_http2_secure *secure = http2->secures; secure != NULL; secure = secure->next)
+        cut_off(secure);
+}
+
+#endif

@@ -1,0 +1,3 @@
+module hijack/tests/tls/goclient
+
+go 1.19
