@@ -2,6 +2,7 @@ package hijack_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -245,6 +246,23 @@ func TestTLSEchoAndHalfClose(t *testing.T) {
 	io.WriteString(client, "still here")
 	must(t, client.CloseWrite())
 	want(t, "after the server's half-close", within(t, "the rest", heard), "still here")
+}
+
+func TestTLSDetach(t *testing.T) {
+	a := newAuthority(t)
+	addr := serveTLS(t, newServer(t, nil), a, func(r *hijack.Request) {
+		socket, err := r.Hijack()
+		must(t, err)
+		conn, _, err := socket.Detach(context.Background())
+		must(t, err)
+		fmt.Fprint(conn, "by hand, ", conn.LocalAddr().Network())
+		conn.Close()
+	})
+	client := dialTLS(t, addr, a.config("localhost"))
+	io.WriteString(client, askRoot)
+	all, err := io.ReadAll(client)
+	must(t, err)
+	want(t, "what came", string(all), "by hand, unix")
 }
 
 func TestTLSReload(t *testing.T) {

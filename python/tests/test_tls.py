@@ -203,6 +203,16 @@ def test_the_servers_half_close(server: hijack.Server, folder: Path) -> None:
     assert heard == [b"still here"]
 
 
+def test_a_detached_connection_is_plain(server: hijack.Server, folder: Path) -> None:
+    def handler(request: hijack.Request) -> None:
+        connection, _ = request.hijack().detach()
+        with connection:
+            connection.sendall(f"by hand, {connection.family.name}".encode())
+
+    with Serving(server, handler) as port, TLSClient(port, folder) as client:
+        assert client.ask().rest() == b"by hand, AF_UNIX"
+
+
 def test_asyncio(run: Run, folder: Path) -> None:
     async def handler(request: hijack.aio.Request) -> None:
         assert request.tls is not None

@@ -166,6 +166,17 @@ class TLSTest < HijackTest
     assert_equal 'still here', within { heard.pop }
   end
 
+  def test_a_detached_connection_is_plain
+    port = serve_tls do |request|
+      io, unread = request.hijack.detach
+      io.write "#{unread} by hand of a #{io.class}"
+      io.close
+    end
+    client = connect_tls(port)
+    client.write "GET / HTTP/1.1\r\nHost: me\r\n\r\n"
+    assert_equal ' by hand of a UNIXSocket', within { client.read }
+  end
+
   def test_a_reload
     port = serve_tls { |request| request.respond 200, 'same connection' }
     old = connect_tls(port)
