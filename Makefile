@@ -14,17 +14,17 @@ help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
 
 demo: ## the SSE page on http://127.0.0.1:9292/, in Ruby (PORT=... picks another port); installs what is missing
-	@$(MAKE) --no-print-directory demo-ruby NAME=sse PORT=$(PORT)
+	@$(MAKE) --no-print-directory demo-ruby NAME=sse PORT=$(PORT) TLS=$(TLS)
 
-demo-ruby: ## a demo in Ruby, sse, beep or hijack: make demo-ruby NAME=beep PORT=8000
+demo-ruby: ## a demo in Ruby, sse, beep or hijack: make demo-ruby NAME=beep PORT=8000; with TLS=1 by https
 demo-python: ## the same in Python
 demo-go: ## the same in Go
 demo-c: ## the same in C
 demo-c demo-ruby demo-python demo-go: demo-%:
-	@scripts/install-deps $(patsubst c,build,$*)
+	@TLS=$(TLS) scripts/install-deps $(patsubst c,build,$*)
 	@scripts/prepare $*
 	@echo "Open the address below. Ctrl-C stops the demo; PORT=0 picks a free port."
-	@exec scripts/demo $* "$(NAME)" $(PORT)
+	@TLS=$(TLS) exec scripts/demo $* "$(NAME)" $(PORT)
 
 test: ## every test, also under the sanitizers, without libh2o and built by clang; installs what is missing
 conformance: ## every language's demos against the whole conformance suite, again and again, also under the sanitizers

@@ -198,7 +198,9 @@ func (s *Server) dispatch(turn []event) {
 		case e.kind == eventRequest && s.stopping:
 			e.to.(*Request).free() // too late for a handler: the library answers 500, or has hung up
 		case e.kind == eventRequest:
-			go s.serve(e.to.(*Request), e.data)
+			r := e.to.(*Request)
+			r.TLS = tlsOf(r.handle, e.data)
+			go s.serve(r, e.data)
 		case e.to != nil:
 			e.to.receive(e)
 		case e.kind == eventDetached:

@@ -23,10 +23,11 @@ type Request struct {
 	Path    string    // the target's path, not decoded
 	Version string    // "HTTP/1.1"
 	Peer    string    // "127.0.0.1:50312", "[::1]:50312" or "unix:"
-	Scheme  string    // "http"
+	Scheme  string    // "http" or "https"
 	Header  Header    // names in their usual form, "Content-Type"; Host is one of them
 	Body    io.Reader // decoded; never nil. With the option request_body=pieces it waits for the client; see Read
 	Trailer Header    // of a Body that is read in pieces, once it has given io.EOF
+	TLS     *TLS      // what the handshake has settled; nil without TLS
 
 	object
 	ending   ending
@@ -78,10 +79,11 @@ func (r *Request) parse(payload []byte) {
 // path.
 func pathOf(target string) string {
 	path, _, _ := strings.Cut(target, "?")
-	if len(path) < len("http://") || !strings.EqualFold(path[:len("http://")], "http://") {
+	scheme, rest, isAbsolute := strings.Cut(path, "://")
+	if !isAbsolute || !(strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
 		return path
 	}
-	_, path, _ = strings.Cut(path[len("http://"):], "/")
+	_, path, _ = strings.Cut(rest, "/")
 	return "/" + path
 }
 

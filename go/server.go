@@ -101,10 +101,11 @@ func (s *Server) Option(name string) (string, error) {
 }
 
 // Listen adds an address, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all
-// interfaces), "localhost:0" (a free port), "unix:/run/app.sock", "fd:3" (an inherited listening socket). It returns
-// the address with its real port. Errors: ErrAddress (cannot be understood), ErrOutOfRange (port), ErrTooBig (unix path
-// over 107 bytes), ErrNotFound (folder of a unix path), ErrAddressNotAvailable (not an address of this machine),
-// ErrAddressInUse, ErrAccessDenied, ErrNotSocket (fd: is not a listening socket), ErrState (started already), ErrLimit.
+// interfaces), "localhost:0" (a free port), "unix:/run/app.sock", "fd:3" (an inherited listening socket); "tls:" before
+// any of them is ListenTLS. It returns the address with its real port. Errors: ErrAddress (cannot be understood),
+// ErrOutOfRange (port), ErrTooBig (unix path over 107 bytes), ErrNotFound (folder of a unix path),
+// ErrAddressNotAvailable (not an address of this machine), ErrAddressInUse, ErrAccessDenied, ErrNotSocket (fd: is not a
+// listening socket), ErrState (started already), ErrLimit, ErrNotSupported (tls: without TLS in the library).
 func (s *Server) Listen(address string) (net.Addr, error) {
 	p, n := cText(address)
 	if result := C.hj_go_server_listen(s.handle.c(), p, n); result < 0 {

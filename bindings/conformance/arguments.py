@@ -4,7 +4,7 @@ import re
 import signal
 import socket
 
-from harness import HOST, START_SECONDS, equal, free_port, matches, scenario
+from harness import HOST, START_SECONDS, Demo, equal, free_port, matches, scenario
 
 NAMES = ("sse", "beep", "hijack")
 
@@ -89,8 +89,25 @@ def default_port(case):
         if line is None:  # somebody else has that port; then the sentence must say so
             one_sentence(demo, "no port", ["9292"])
             continue
-        equal("the URL", line, "http://127.0.0.1:9292/\n")
+        equal("the URL", line, f"{Demo.scheme}://127.0.0.1:9292/\n")
         demo.stop("on its own port")
+
+
+@scenario
+def certificate_without_key(case):
+    """TLS_CERT and TLS_KEY belong together; one alone, or with an empty one, is refused."""
+    demos = [(set_, case.start(name, **{"TLS_CERT": "", "TLS_KEY": "", set_: __file__}))
+             for set_, name in zip(("TLS_CERT", "TLS_KEY", "TLS_CERT"), NAMES)]
+    for set_, demo in demos:
+        one_sentence(demo, f"{set_} alone", ["TLS_CERT", "TLS_KEY"])
+
+
+@scenario
+def unusable_certificate(case):
+    """A certificate that is none, or that is not there, is refused in one sentence that names it."""
+    for path in (__file__, "/nowhere/chain.pem"):
+        for demo in [case.start(name, TLS_CERT=path, TLS_KEY=path) for name in NAMES]:
+            one_sentence(demo, f"the certificate {path}", [path])
 
 
 @scenario

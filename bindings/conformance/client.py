@@ -75,6 +75,8 @@ class Kernel:
 class Client:
     """One connection."""
 
+    wrap = None  # makes a TLS connection of a connected socket, where the demos speak TLS
+
     def __init__(self, host, port, receive_buffer=None):
         self.host = f"{host}:{port}"
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -83,6 +85,8 @@ class Client:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.settimeout(SECONDS)
         self.sock.connect((host, port))
+        if Client.wrap:
+            self.sock = Client.wrap(self.sock)
         self.port = port  # a socket that was reset does not know its peer any more
         self.data = b""  # received and not yet taken
 

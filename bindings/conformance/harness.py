@@ -20,6 +20,7 @@ from client import Client, Failed, Kernel, shown
 HOST = "127.0.0.1"
 START_SECONDS = 60  # a first start may have to compile
 STOP_SECONDS = 20  # from the signal to the end of the process, on a busy machine
+SETTINGS = ("PORT", "BEEP_INTERVAL_MS", "TLS", "TLS_CERT", "TLS_KEY")  # variables that the demos look at
 BEEP_MS = "100"  # what shared beep demos run with
 
 SCENARIOS = []  # (name, function), in the order of the files
@@ -97,6 +98,8 @@ def free_port():
 class Demo:
     """One demo process. Starting waits for nothing; url() and port() wait for its first line."""
 
+    scheme = "http"
+    variables = {}  # of the environment, for all of them
     running = set()  # of all threads; what is left at the end of the program is killed
     lock = threading.Lock()
 
@@ -105,7 +108,7 @@ class Demo:
         words = [word.replace("{port}", port or "") for word in words if port is not None or word != "{port}"]
         if soft_limit is not None:
             words = ["sh", "-c", f'ulimit -S -n {soft_limit} && exec "$@"', "sh", *words]
-        plain = {key: value for key, value in os.environ.items() if key not in ("PORT", "BEEP_INTERVAL_MS")}
+        plain = {key: value for key, value in os.environ.items() if key not in SETTINGS}
         self.name = name
         self.lines = []  # (when, text) of stdout
         self.news = threading.Condition()
@@ -113,7 +116,7 @@ class Demo:
         self.errors = tempfile.TemporaryFile()
         with Demo.lock:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors,
-                                            env={**plain, **environment}, start_new_session=True)
+                                            env={**plain, **Demo.variables, **environment}, start_new_session=True)
             Demo.running.add(self)
         self.reader = threading.Thread(target=self.read_lines, daemon=True)
         self.reader.start()
@@ -140,9 +143,10 @@ class Demo:
     def port(self):
         line = self.line(0, START_SECONDS)
         if line is None:
-            raise Failed(f"the first line of {self.name}", "http://127.0.0.1:PORT/",
+            raise Failed(f"the first line of {self.name}", f"{Demo.scheme}://127.0.0.1:PORT/",
                          f"no line; exit code {self.process.poll()}, stderr {shown(self.stderr())}")
-        return int(matches(f"the first line of {self.name}", line, r"http://127\.0\.0\.1:(\d+)/\n").group(1))
+        return int(matches(f"the first line of {self.name}", line,
+                           Demo.scheme + r"://127\.0\.0\.1:(\d+)/\n").group(1))
 
     def signal(self, number):
         self.process.send_signal(number)

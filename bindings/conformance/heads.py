@@ -86,10 +86,10 @@ def query(case):
 def absolute_form(case):
     """A target as a proxy gets it, "http://host/path", means the path."""
     client = case.connect(case.demo("sse"))
-    for target in ("http://localhost/healthz", "HTTP://localhost:80/healthz?x=/"):
+    for target in ("http://localhost/healthz", "HTTP://localhost:80/healthz?x=/", "https://localhost/healthz"):
         client.request(target)
         is_text(target, client.response(), (200, "OK"), b"ok\n")
-    for target in ("http://localhost", "http://localhost/", "http://localhost?/healthz"):
+    for target in ("http://localhost", "http://localhost/", "http://localhost?/healthz", "HTTPS://localhost"):
         client.request(target)
         equal(f"the body of {target}", client.response().body, PAGE.read_bytes())
 

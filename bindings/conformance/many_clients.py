@@ -1,5 +1,6 @@
 """500 clients at the same time on each demo."""
 
+from client import Client
 from connections import Connections, request_bytes
 from harness import HOST, between, equal, eventually, scenario
 from hijack import FULL, LINES, bytes_of
@@ -12,7 +13,8 @@ BODY = FULL[FULL.index(b"\r\n\r\n") + 4:]
 def crowd(case, demo, path, wants_head=True):
     """500 connections that have asked for path; those with a head have it."""
     address = (HOST, demo.port())
-    connections = Connections(address, request_bytes(f"{HOST}:{address[1]}", path), wants_head)
+    at_once = 16 if Client.wrap else 256  # each handshake waits for those before it, and has a deadline
+    connections = Connections(address, request_bytes(f"{HOST}:{address[1]}", path), wants_head, at_once, Client.wrap)
     case.closing(connections.close)
     connections.start(CROWD)
     turns(connections, f"connections to {path} that are not open", connections.opening, 0)

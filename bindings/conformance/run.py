@@ -12,6 +12,8 @@ the word {port} is left out. The process must be the demo itself: a script has t
     --list         prints the scenarios with what they say, and ends
     --times        prints how long each one took
     --jobs COUNT   scenarios side by side; default 12
+    --tls          over TLS: the demos get a throw-away certificate by TLS_CERT and TLS_KEY, and every client checks it
+    --short        only the areas that look at the connection itself, unless HIJACK_LONG is set (make conformance)
 
 One line is printed for each scenario that failed, with what was expected and what was seen; then how many passed. The
 exit code is 0 if all did, else 1. Python 3.9 or later, standard library only, Linux. What the demos promise is what the
@@ -20,19 +22,26 @@ C demos do: demos/*.c.
 
 import argparse
 import concurrent.futures
+import contextlib
+import os
 import pathlib
 import signal
+import ssl
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
+import encrypted  # noqa: E402
 import harness  # noqa: E402
-from client import Failed  # noqa: E402
+from client import Client, Failed  # noqa: E402
 from connections import raise_descriptor_limit  # noqa: E402
 
+SHORT = ("arguments.", "sse.", "hijack.", "leftovers.")  # where the connection itself is looked at
 TRIES = 3  # of a scenario that misses its time; everything else counts at once
 AREAS = ["shutdown", "arguments", "sse", "streaming", "hijack", "slow_readers", "many_clients", "disconnects",
          "leftovers", "heads", "bad_input"]  # the long ones first, since scenarios run side by side
@@ -108,12 +117,26 @@ def run(demos, chosen, jobs, times):
     return sum(problem is None for _, problem, _ in results), sum(problem is not None for _, problem, _ in results)
 
 
+@contextlib.contextmanager
+def over_tls():
+    """The demos and their clients speak TLS meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([HERE.parents[1] / "scripts" / "certificate", folder], check=True)
+        context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
+        Client.wrap = staticmethod(lambda sock: encrypted.Encrypted(sock, context, harness.HOST))
+        harness.Demo.scheme = "https"
+        harness.Demo.variables = {"TLS_CERT": f"{folder}/cert.pem", "TLS_KEY": f"{folder}/key.pem"}
+        yield
+
+
 def options_of(words):
     parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     parser.add_argument("--name", default="demos")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--times", action="store_true")
+    parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--short", action="store_true")
     parser.add_argument("--jobs", type=int, default=12)
     at = words.index("--") if "--" in words else len(words)
     options, command = parser.parse_args(words[:at]), words[at + 1:]
@@ -130,6 +153,8 @@ def main():
     for area in AREAS:
         __import__(area)
     chosen = [each for each in harness.SCENARIOS if not options.only or any(text in each[0] for text in options.only)]
+    if options.short and not os.environ.get("HIJACK_LONG"):
+        chosen = [each for each in chosen if each[0].startswith(SHORT)]
     if options.list:
         for name, function in chosen:
             print(f"{name}\n    {' '.join(function.__doc__.split())}")
@@ -137,7 +162,8 @@ def main():
     if not chosen:
         print(f"no scenario has {' or '.join(options.only)} in its name; --list shows them all")
         return 1
-    passed, failed = run(harness.Demos(command), chosen, options.jobs, options.times)
+    with over_tls() if options.tls else contextlib.nullcontext():
+        passed, failed = run(harness.Demos(command), chosen, options.jobs, options.times)
     print(f"conformance {options.name}: {passed} passed, {failed} failed")
     return 0 if failed == 0 else 1
 

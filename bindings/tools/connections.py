@@ -73,14 +73,16 @@ class Connections:
     """All of them, and the epoll that watches them.
 
     request: bytes sent on each connection, b"" for none. wants_head: a connection is open once a response head has
-    come, else once the request is on its way.
+    come, else once the request is on its way. wrap: makes something else of a connected socket that has its calls and
+    reads all there is, as TLS does.
     """
 
-    def __init__(self, address, request=b"", wants_head=True, at_once=256):
+    def __init__(self, address, request=b"", wants_head=True, at_once=256, wrap=None):
         raise_descriptor_limit()
         self.address = address
         self.request = request
         self.wants_head = wants_head and bool(request)
+        self.wrap = wrap
         self.at_once = at_once  # connections in the making; more than the server's backlog would only be slower
         self.epoll = select.epoll()
         self.all = {}  # descriptor -> Connection, those that are not GONE
@@ -185,6 +187,8 @@ class Connections:
             self.finish(connection, "refused" if error == errno.ECONNREFUSED else "failed")
             return
         try:
+            if self.wrap:
+                connection.sock = self.wrap(connection.sock)
             if connection.sock.send(self.request) != len(self.request):
                 raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         except OSError:

@@ -80,13 +80,26 @@ void demo_raise_descriptor_limit(void)
     }
 }
 
+/* Whether the environment names a certificate, which the server has then. */
+static bool use_certificate(hijack_server *server)
+{
+    const char *chain = getenv("TLS_CERT"), *key = getenv("TLS_KEY");
+    const bool has_chain = chain != NULL && *chain != '\0', has_key = key != NULL && *key != '\0';
+    if (has_chain != has_key)
+        die(has_chain ? "TLS_KEY" : "TLS_CERT", "not set; https needs both TLS_CERT and TLS_KEY");
+    if (has_chain)
+        demo_check(hijack_server_certificate(server, chain, strlen(chain), key, strlen(key), NULL, 0), chain);
+    return has_chain;
+}
+
 void demo_start(hijack_server *server, int port)
 {
     char address[32];
-    int len = snprintf(address, sizeof address, "127.0.0.1:%d", port);
+    const bool tls = use_certificate(server);
+    int len = snprintf(address, sizeof address, "%s127.0.0.1:%d", tls ? "tls:" : "", port);
     port = demo_check(hijack_server_listen(server, address, (size_t)len), address);
     demo_check(hijack_server_start(server), "hijack_server_start");
-    printf("http://127.0.0.1:%d/\n", port);
+    printf("%s://127.0.0.1:%d/\n", tls ? "https" : "http", port);
 }
 
 bool demo_wait(hijack_queue *queue, int signals, int64_t timeout_ms)
@@ -114,8 +127,11 @@ bool demo_path_is(hijack_request *request, const char *path)
     const char *end = target + target_len, *query = memchr(target, '?', target_len);
     if (query != NULL)
         end = query;
-    if (target_len > 7 && strncasecmp(target, "http://", 7) == 0) { /* as to a proxy, RFC 9112 section 3.2.2 */
-        target = memchr(target + 7, '/', (size_t)(end - target) - 7);
+    const size_t scheme = target_len > 8 && strncasecmp(target, "https://", 8) == 0  ? 8
+                          : target_len > 7 && strncasecmp(target, "http://", 7) == 0 ? 7
+                                                                                     : 0;
+    if (scheme != 0) { /* as to a proxy, RFC 9112 section 3.2.2 */
+        target = memchr(target + scheme, '/', (size_t)(end - target) - scheme);
         if (target == NULL)
             return strcmp(path, "/") == 0;
     }

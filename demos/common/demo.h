@@ -29,7 +29,8 @@ int demo_signals(void);
 /* Lets the process open as many descriptors as the system permits it: each connection is one. */
 void demo_raise_descriptor_limit(void);
 
-/* Listens on 127.0.0.1, starts the server and prints its URL. */
+/* Listens on 127.0.0.1, starts the server and prints its URL. The variables TLS_CERT and TLS_KEY, the paths of a
+ * certificate and its key, make it speak https. */
 void demo_start(hijack_server *server, int port);
 
 /* Waits until queue has an event (true), timeout_ms are over (true) or a signal asks to stop (false). queue may be

@@ -46,9 +46,9 @@ def main() -> None:
         clients = server.broadcaster()
         server.hold("/", clients, kind="stream", headers=common.TEXT)
         server.hold("/raw", clients, kind="raw")
-        port = server.listen(f"127.0.0.1:{common.port()}")
+        port = server.listen(f"127.0.0.1:{common.port()}", *common.certificate())
         server.start()
-        print(f"http://127.0.0.1:{port}/", flush=True)
+        print(common.url(port), flush=True)
 
         due = time.monotonic() + interval
         while True:

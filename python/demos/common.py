@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Callable, Optional
+from typing import Callable, Optional, Tuple
 
 # "import hijack" is to find the package, not the demo of that name beside this file.
 sys.path.remove(os.path.dirname(__file__))
@@ -36,6 +36,20 @@ def port() -> int:
     if len(sys.argv) > 1:
         return whole_number("port", sys.argv[1], 0, 65535)
     return environment("PORT", 9292, 0, 65535)
+
+
+def certificate() -> Tuple[Optional[str], Optional[str]]:
+    """What TLS_CERT and TLS_KEY name, the paths of a certificate and its key, for listen; two times None without."""
+    paths = [(name, os.environ.get(name) or None) for name in ("TLS_CERT", "TLS_KEY")]
+    missing = [name for name, path in paths if path is None]
+    if len(missing) == 1:
+        sys.exit(f"{missing[0]}: not set; https needs both TLS_CERT and TLS_KEY")
+    return paths[0][1], paths[1][1]
+
+
+def url(port: int) -> str:
+    """Where the demo is."""
+    return f"{'https' if certificate()[0] else 'http'}://127.0.0.1:{port}/"
 
 
 def stop() -> None:

@@ -67,9 +67,9 @@ async def main() -> None:
     async with hijack.aio.Server() as server:
         loop = asyncio.get_running_loop()
         common.end_with(lambda: loop.call_soon_threadsafe(server.stop))
-        port = server.listen(f"127.0.0.1:{common.port()}")
+        port = server.listen(f"127.0.0.1:{common.port()}", *common.certificate())
         server.start(answer)
-        print(f"http://127.0.0.1:{port}/", flush=True)
+        print(common.url(port), flush=True)
         await server.serve()
 
 

@@ -29,9 +29,9 @@ def main() -> None:
     with hijack.Server() as server:
         clients = server.broadcaster()
         server.hold("/sse", clients, kind="sse")
-        port = server.listen(f"127.0.0.1:{common.port()}")
+        port = server.listen(f"127.0.0.1:{common.port()}", *common.certificate())
         server.start(answer)
-        print(f"http://127.0.0.1:{port}/", flush=True)
+        print(common.url(port), flush=True)
 
         start = time.monotonic()
         for count in itertools.count(1):

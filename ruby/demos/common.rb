@@ -32,11 +32,21 @@ module Demo
     $stdout.sync = true
   end
 
+  # What the variables TLS_CERT and TLS_KEY name, the paths of a certificate and its key; nil without them.
+  def tls
+    cert, key = %w[TLS_CERT TLS_KEY].map { |name| ENV.fetch(name, '') }
+    return if cert.empty? && key.empty?
+
+    missing = { 'TLS_CERT' => cert, 'TLS_KEY' => key }.key('')
+    abort "#{missing}: not set; https needs both TLS_CERT and TLS_KEY" if missing
+    { cert: cert, key: key }
+  end
+
   # Listens, starts the server, and says where it is; a block gets the requests.
   def start(server, &handler)
-    port_taken = server.listen("127.0.0.1:#{port}")
+    port_taken = server.listen("127.0.0.1:#{port}", tls: tls)
     server.start(&handler)
-    puts "http://127.0.0.1:#{port_taken}/"
+    puts "#{tls ? 'https' : 'http'}://127.0.0.1:#{port_taken}/"
   rescue Hijack::Error => e
     abort e.message
   end

@@ -8,6 +8,7 @@ end
 require_relative 'hijack_ffi/library'
 require_relative 'hijack_ffi/headers'
 require_relative 'hijack_ffi/options'
+require_relative 'hijack_ffi/tls'
 require_relative 'hijack_ffi/adopt'
 require_relative 'hijack_ffi/rack_request'
 require_relative 'hijack_ffi/lifetime'

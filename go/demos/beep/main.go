@@ -31,10 +31,10 @@ func main() {
 	text := hijack.Header{"content-type": {"text/plain; charset=utf-8"}}
 	demo.Check(server.Hold("/", clients, hijack.HoldStream, text))
 	demo.Check(server.Hold("/raw", clients, hijack.HoldRaw, nil))
-	addr, err := server.Listen(demo.Address())
+	url, err := demo.Listen(server)
 	demo.Check(err)
 	demo.Check(server.Start(nil))
-	fmt.Printf("http://%v/\n", addr)
+	fmt.Println(url)
 
 	next := time.NewTicker(interval)
 	for {

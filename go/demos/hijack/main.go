@@ -26,7 +26,7 @@ func main() {
 	ctx := demo.Context()
 	server, err := hijack.NewServer(nil)
 	demo.Check(err)
-	addr, err := server.Listen(demo.Address())
+	url, err := demo.Listen(server)
 	demo.Check(err)
 	demo.Check(server.Start(func(r *hijack.Request) {
 		switch r.Path {
@@ -42,7 +42,7 @@ func main() {
 			answer(r, 404, "Only /, /hijack, /partial and /detach are here.\n")
 		}
 	}))
-	fmt.Printf("http://%v/\n", addr)
+	fmt.Println(url)
 	<-ctx.Done()
 	server.Stop()
 }

@@ -28,7 +28,7 @@ func main() {
 	clients, err := server.NewBroadcaster(nil)
 	demo.Check(err)
 	demo.Check(server.Hold("/sse", clients, hijack.HoldSSE, nil))
-	addr, err := server.Listen(demo.Address())
+	url, err := demo.Listen(server)
 	demo.Check(err)
 	demo.Check(server.Start(func(r *hijack.Request) {
 		switch r.Path {
@@ -40,7 +40,7 @@ func main() {
 			r.Respond(404, text, []byte("Only /, /sse and /healthz are here.\n"))
 		}
 	}))
-	fmt.Printf("http://%v/\n", addr)
+	fmt.Println(url)
 
 	second := time.NewTicker(time.Second)
 	for count := 1; ; count++ {

@@ -16,10 +16,12 @@ from ._errors import *
 from ._library import Data, Headers, Kind, Text, request_head
 from ._request import RequestHeaders
 from ._threads import Handler, Request, Server, Socket, Stream
+from ._tls import TLS, Certificate
 
 __all__ = [
     "Adoptable",
     "Broadcaster",
+    "Certificate",
     "Data",
     "Handler",
     "Headers",
@@ -29,6 +31,7 @@ __all__ = [
     "Server",
     "Socket",
     "Stream",
+    "TLS",
     "Text",
     "__version__",
     "request_head",

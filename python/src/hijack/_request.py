@@ -22,6 +22,7 @@ from ._constants import ECLOSED, ESTATE, EVENT_EOF
 from ._errors import ClosedError, HijackError, StateError
 from ._library import Headers, Kind, Text, error_of, ffi, header_block, kind_number, lib, octets
 from ._peer import Input
+from ._tls import TLS, facts
 
 if TYPE_CHECKING:
     from ._broadcaster import Broadcaster
@@ -91,7 +92,8 @@ class RequestCore(Input, Generic[StreamT, SocketT]):
     target: str  #: as it was sent: "/a?b=1"
     version: str  #: "HTTP/1.1"
     peer: str  #: "127.0.0.1:50312", "[::1]:50312" or "unix:"
-    scheme: str  #: "http"
+    scheme: str  #: "http" or "https"
+    tls: Optional[TLS] = None  #: what the handshake has settled; None without TLS
     headers: RequestHeaders
     trailers = RequestHeaders(b"")  #: what came behind a chunked body, once that was read to its end in pieces
     _answered = _in_pieces = False
@@ -103,6 +105,8 @@ class RequestCore(Input, Generic[StreamT, SocketT]):
         self.method, self.target, self.version, self.peer, self.scheme = first.decode("latin-1").split(" ")[:5]
         self.headers = RequestHeaders(rest)
         self._core, self._handle, self._number = core, handle, number
+        if self.scheme == "https":
+            self.tls = facts(handle)
         if in_pieces:
             self._buffer, self._in_pieces = bytearray(), True
 

@@ -3,12 +3,13 @@
 import os
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any, Dict, Generic, List, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Dict, Generic, List, Optional, TypeVar, Union
 
 from ._adopt import Adoptable, adopt_request, hand_over, unread_by
 from ._broadcaster import Broadcaster
 from ._constants import ERANGE, STAT_COUNT
 from ._core import Core
+from ._errors import InvalidError
 from ._library import (
     Data,
     Headers,
@@ -23,6 +24,7 @@ from ._library import (
     octets,
     value_text,
 )
+from ._tls import Certificate, Staple, name, pem, response
 
 if TYPE_CHECKING:
     from ._request import RequestCore
@@ -66,16 +68,45 @@ class ServerCore(Generic[SocketT, RequestT]):
     def __getitem__(self, option: str) -> Union[int, str]:
         return self.get(option)
 
-    def listen(self, address: str) -> int:
+    def listen(
+        self, address: str, certfile: Optional[Certificate] = None, keyfile: Optional[Certificate] = None
+    ) -> int:
         """Adds an address to listen on, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080",
         "*:8080", "localhost:0" (any free port), "unix:/path" (its file has the rights of option unix_mode) or "fd:3".
         Returns the port, or 0 where there is none.
 
+        With certfile the listener speaks TLS; the two are given to certificate. "tls:" before an address is TLS with
+        the certificates that the server has, or gets before the start.
+
         Raises AddressError (cannot be understood), OutOfRangeError (port), TooBigError (unix path over 107 bytes),
         NotFoundError (folder of a unix path), AddressNotAvailableError (not an address of this machine),
         AddressInUseError, AccessDeniedError or NotSocketError ("fd:" is not a listening socket)."""
+        if certfile is not None:
+            self.certificate(certfile, keyfile)
+            address = address if address.startswith("tls:") else f"tls:{address}"
+        elif keyfile is not None:
+            raise InvalidError("listen: keyfile belongs to a certfile, and there is none")
         raw = address.encode()
         return check(lib.hijack_server_listen(self._core.server, raw, len(raw)), f"listen {address}")
+
+    def certificate(
+        self, certfile: Certificate, keyfile: Optional[Certificate] = None, staple: Optional[Staple] = None
+    ) -> None:
+        """Adds a certificate for the listeners that speak TLS, or replaces the one for the same names: handshakes from
+        then on get the new one. So a reload is the same call again, also while the server runs. With several
+        certificates a client gets the one for the name it asks for (SNI), or else the first.
+
+        certfile, keyfile: the paths of PEM files, or PEM text; the leaf comes first, and the key has no passphrase.
+        Without keyfile the key is in certfile, as for ssl.SSLContext.load_cert_chain. staple: an OCSP response in DER,
+        or the path of a file.
+
+        Raises TLSError (cannot be used, or key and certificate do not belong together), NotFoundError,
+        AccessDeniedError, TooBigError (a file) or NotSupportedError (the library was built without TLS)."""
+        keyfile = certfile if keyfile is None else keyfile
+        chain, key = pem(certfile), pem(keyfile)
+        result = lib.hijack_server_certificate(self._core.server, chain, len(chain), key, len(key), *response(staple))
+        more = "" if staple is None else ", and its OCSP response"
+        check(result, f"certificate {name(certfile)} with key {name(keyfile)}{more}")
 
     @property
     def addresses(self) -> List[str]:

@@ -19,6 +19,7 @@ module Hijack
       prepare_waiting(queue, queue.requests_lock)
       @handle = handle
       @payload = payload
+      @tls = TLS.facts(handle, payload)
       return unless in_pieces || preset || input # what most requests do not have costs them nothing
 
       @preset = preset
@@ -39,7 +40,7 @@ module Hijack
     # @return [String] the target's path, "/a"; also of an absolute target ("http://host/a", RFC 9112 section 3.2.2)
     def path
       before_query = target[/\A[^?]*/]
-      before_query.match?(%r{\Ahttp://}i) ? "/#{before_query.split('/', 4)[3]}" : before_query
+      before_query.match?(%r{\Ahttps?://}i) ? "/#{before_query.split('/', 4)[3]}" : before_query
     end
 
     # @return [String, nil] the target after "?"
@@ -57,9 +58,51 @@ module Hijack
       line[3]
     end
 
-    # @return [String] "http"
+    # @return [String] "http" or "https"
     def scheme
       line[4]
+    end
+
+    # @return [String, nil] "TLSv1.3" or "TLSv1.2"; this and the following are nil without TLS
+    def tls_version
+      @tls && @tls[:tls_version]
+    end
+
+    # @return [String, nil] "TLS_AES_256_GCM_SHA384"
+    def tls_cipher
+      @tls && @tls[:tls_cipher]
+    end
+
+    # @return [String, nil] the name that the client asked for (SNI); nil if it sent none
+    def tls_server_name
+      @tls && @tls[:tls_server_name]
+    end
+
+    # @return [String, nil] whom the client's certificate is for (RFC 4514), "CN=ann,O=us"; nil without one. It was
+    #   verified in the handshake (option tls_client_verify).
+    def tls_subject
+      @tls && @tls[:tls_subject]
+    end
+
+    # @return [String, nil] the client's certificate as PEM
+    def tls_certificate
+      @tls && @tls[:tls_certificate]
+    end
+
+    # What a Rack application expects to find of TLS: rack.url_scheme and HTTPS; SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI,
+    # SSL_CLIENT_VERIFY, SSL_CLIENT_S_DN and SSL_CLIENT_CERT as Apache and nginx name them; and puma.peercert, if the
+    # program has loaded openssl.
+    # @return [Hash{String => Object}] to be merged into an env; without TLS it has rack.url_scheme alone
+    def tls_env
+      env = { 'rack.url_scheme' => scheme }
+      return env unless @tls
+
+      env.update('HTTPS' => 'on', 'SSL_PROTOCOL' => tls_version, 'SSL_CIPHER' => tls_cipher,
+                 'SSL_TLS_SNI' => tls_server_name, 'SSL_CLIENT_VERIFY' => tls_subject ? 'SUCCESS' : 'NONE',
+                 'SSL_CLIENT_S_DN' => tls_subject, 'SSL_CLIENT_CERT' => tls_certificate)
+      peer = defined?(::OpenSSL::X509::Certificate) && tls_certificate
+      env['puma.peercert'] = ::OpenSSL::X509::Certificate.new(peer) if peer
+      env.compact
     end
 
     # @return [Headers]

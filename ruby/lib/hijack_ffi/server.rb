@@ -69,7 +69,10 @@ module Hijack
 
     # Adds an address, before the start; binds at once.
     # @param address [String] "127.0.0.1:8080", "[::1]:8080", "*:8080", "localhost:0", "unix:/path" or "fd:3"; port 0
-    #   takes a free one
+    #   takes a free one; "tls:" before any of them is the same as tls: true
+    # @param tls [Hash, true, nil] the listener speaks TLS. A Hash has cert: and key: (and staple:), which are given to
+    #   {#certificate}; any other name is an option of the server without its tls_, as in min_version: '1.3',
+    #   client_verify: :require, client_ca: 'ca.pem'
     # @return [Integer] the port, 0 where there is none
     # @raise [AddressError] it cannot be understood
     # @raise [OutOfRangeError, TooBigError] a port over 65535, a unix path over 107 bytes
@@ -77,9 +80,34 @@ module Hijack
     # @raise [AddressNotAvailableError] it is not an address of this machine
     # @raise [NotSocketError] "fd:" is not a listening socket
     # @raise [AddressInUseError, AccessDeniedError, StateError]
-    def listen(address)
+    # @raise [NotSupportedError] the library was built without TLS
+    # @raise as {#certificate}
+    def listen(address, tls: nil)
+      tls_set(**tls) if tls.is_a?(Hash)
       address = address.to_s
+      address = "tls:#{address}" if tls && !address.start_with?('tls:')
       check(C.server_listen(handle, address, address.bytesize), "listen #{address}")
+    end
+
+    # Adds a certificate for the listeners that speak TLS, or replaces the one for the same names: handshakes from then
+    # on get the new one. So a reload is the same call again, also while the server runs. With several certificates a
+    # client gets the one for the name it asks for (SNI), or else the first.
+    # @param chain [String, #to_pem, Array] PEM text or the path of a file, the leaf first; also an
+    #   OpenSSL::X509::Certificate, or an Array of them
+    # @param key [String, #to_pem] PEM text or the path of a file, without a passphrase; also an OpenSSL::PKey
+    # @param staple [String, #to_der, nil] an OCSP response in DER, or the path of a file
+    # @return [self]
+    # @raise [TLSError] it cannot be used, or key and certificate do not belong together
+    # @raise [NotFoundError, AccessDeniedError, TooBigError] a file
+    # @raise [NotSupportedError] the library was built without TLS
+    # @raise [ShutdownError]
+    def certificate(chain, key, staple: nil)
+      texts = [TLS.text(chain), TLS.text(key)]
+      result = C.server_certificate(handle, *[*texts, TLS.staple(staple)].flat_map { |it| [it, it&.bytesize || 0] })
+      what = "certificate #{TLS.name(texts[0])} with key #{TLS.name(texts[1])}"
+      what << ', and its OCSP response' if staple
+      check(result, what)
+      self
     end
 
     # @return [Array<String>] with their real ports, as "127.0.0.1:41873"
@@ -294,6 +322,13 @@ module Hijack
     end
 
     private
+
+    def tls_set(cert: nil, key: nil, staple: nil, **options)
+      raise InvalidError, 'listen: tls: cert: and key: belong together, and one of them is missing' if !cert ^ !key
+
+      certificate(cert, key, staple: staple) if cert
+      options.each { |name, value| self["tls_#{name}"] = value }
+    end
 
     # Gives the block a copy of a connection's descriptor, its IO, and what was received and not read; the object that
     # it makes is not kept if an interrupt comes.

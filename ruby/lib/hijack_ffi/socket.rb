@@ -42,7 +42,8 @@ module Hijack
     end
 
     # Gives the descriptor to the program, once what was written is on its way. This object is closed then.
-    # @return [Array(BasicSocket, String)] a TCPSocket or UNIXSocket, and the bytes that were read from it already
+    # @return [Array(BasicSocket, String)] a TCPSocket or UNIXSocket (over TLS always), and the bytes that were
+    #   read from it already
     # @raise [ClosedError, ResetError, StateError, WaitTimeoutError] it is aborted if the wait is interrupted
     def detach
       io = nil

@@ -1,4 +1,4 @@
-// Package demo is what the demos share: arguments, signals, the page. Nothing here is special to libhijack.
+// Package demo is what the demos share: arguments, signals, the page. Only Listen is special to libhijack.
 package demo
 
 import (
@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+
+	hijack "github.com/libhijack/libhijack/go"
 )
 
 // Check ends the program with a sentence when there is an error.
@@ -26,6 +28,23 @@ func Address() string {
 		return fmt.Sprintf("127.0.0.1:%d", wholeNumber("port", os.Args[1], 0, 65535))
 	}
 	return fmt.Sprintf("127.0.0.1:%d", Env("PORT", 9292, 0, 65535))
+}
+
+// Listen listens on Address and gives the URL. The variables TLS_CERT and TLS_KEY, the paths of a certificate and its
+// key, make it speak https.
+func Listen(server *hijack.Server) (string, error) {
+	certFile, keyFile := os.Getenv("TLS_CERT"), os.Getenv("TLS_KEY")
+	if certFile == "" && keyFile == "" {
+		addr, err := server.Listen(Address())
+		return fmt.Sprintf("http://%v/", addr), err
+	}
+	for name, file := range map[string]string{"TLS_CERT": certFile, "TLS_KEY": keyFile} {
+		if file == "" {
+			return "", fmt.Errorf("%s: not set; https needs both TLS_CERT and TLS_KEY", name)
+		}
+	}
+	addr, err := server.ListenTLS(Address(), certFile, keyFile)
+	return fmt.Sprintf("https://%v/", addr), err
 }
 
 // Env is a whole number from the environment, or fallback.
