@@ -165,8 +165,8 @@ static void receive(int fd, void *arg)
     }
 }
 
-/* ---- The servers. A question is how much to send to all: for the library's the bytes of a message, for the plain one
- * those of a send(). ---- */
+/* ---- The servers. The first question is answered once all members are there; each other one is how much to send to
+ * all: for the library's the bytes of a message, for the plain one those of a send(). ---- */
 
 static void serve_library(int fd, void *arg)
 {
@@ -181,6 +181,8 @@ static void serve_library(int fd, void *arg)
     bench_library_start_at(&library, &place, options, HIJACK_HOLD_SSE);
     bench_pin(BENCH_CORE_CLIENT);
     bench_answer(fd, library.port);
+    if (!bench_next(fd, &len))
+        return;
     bench_library_wait(&library, HIJACK_STAT_HELD, side->members, false);
     bench_answer(fd, 0);
     while (bench_next(fd, &len)) {
@@ -215,6 +217,8 @@ static void serve_plain(int fd, void *arg)
     memset(data, 'x', sizeof data);
     bench_answer(fd, port);
     accept_members(fds, side, listener);
+    if (!bench_next(fd, &len))
+        return;
     bench_answer(fd, 0);
     while (bench_next(fd, &len)) {
         for (uint64_t i = 0; i < side->members; ++i)
@@ -242,8 +246,8 @@ static void open_sides(const struct side *a, const struct side *b)
         bench_ask(a_first ? &a->client : &b->client, count);
         bench_ask(a_first ? &b->client : &a->client, count);
     }
-    bench_hear(&a->server);
-    bench_hear(&b->server);
+    bench_ask(&a->server, 0);
+    bench_ask(&b->server, 0);
 }
 
 /* Bytes on the wire of a message with so much text. */
