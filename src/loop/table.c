@@ -6,6 +6,9 @@
 
 #include "loop/conn.h"
 
+/* Lines of the cache at the beginning of a layer that a write needs: with TLS, the counts and the keys for writing. */
+#define LAYER_LINES 3
+
 /* Makes room for one more chunk of entries; false when out of memory. */
 static bool grow_table(void ***chunks, uint32_t *count, size_t entry_size)
 {
@@ -98,6 +101,14 @@ void *hj_table_layer(const struct hj_table *table, uint32_t index)
     return chunk >= table->layer_count || table->layers[chunk] == NULL
                ? NULL
                : table->layers[chunk][index & (HJ_TABLE_CHUNK - 1)];
+}
+
+void hj_table_prefetch(const struct hj_table *table, uint32_t index)
+{
+    const char *layer = hj_table_layer(table, index);
+    __builtin_prefetch(hj_table_at(table, index), 1);
+    for (int line = 0; layer != NULL && line < LAYER_LINES; ++line)
+        __builtin_prefetch(layer + (size_t)line * 64, 1);
 }
 
 void hj_table_dispose(struct hj_table *table)

@@ -45,6 +45,9 @@ struct hj_conn *hj_table_at(const struct hj_table *table, uint32_t index);
 bool hj_table_set_layer(struct hj_table *table, uint32_t index, void *layer);
 void *hj_table_layer(const struct hj_table *table, uint32_t index);
 
+/* An entry with a layer will be needed soon: asks for both, so that they are on their way during a system call. */
+void hj_table_prefetch(const struct hj_table *table, uint32_t index);
+
 void hj_table_dispose(struct hj_table *table);
 
 uint32_t hj_member_table_take(struct hj_member_table *table); /* 0 when out of memory */

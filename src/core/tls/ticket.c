@@ -87,7 +87,11 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     done = done && EVP_MAC_CTX_set_params(mac, params) == 1 &&
            EVP_CipherInit_ex(cipher, tickets->cipher, NULL, key.cipher, iv, sealing) == 1;
     OPENSSL_cleanse(&key, sizeof(key));
-    return done ? found : -1; /* 2: good, and the client gets a new one */
+    if (!done)
+        return -1;
+    /* 2: good, and the client gets a new one; in TLS 1.3 always, since it uses each ticket once (RFC 8446 appendix
+     * C.4) */
+    return !sealing && SSL_version(ssl) == TLS1_3_VERSION ? 2 : found;
 }
 
 static int read_secret(struct hj_tickets *tickets, const char *path)

@@ -110,6 +110,14 @@ static ssize_t write_indirect(struct run *run, struct hj_conn *conn, struct hj_b
     return hj_transport_write(run->loop, conn, &block, 1, 0);
 }
 
+/* What is needed of the next member, while the kernel has this one: after each system call the caches hold its things.
+ */
+static void prefetch_next(const struct hj_table *table, const struct hj_shard *shard, uint32_t i)
+{
+    if (i + 1 < shard->count && (shard->members[i + 1].out & HJ_MEMBER_INDIRECT) != 0)
+        hj_table_prefetch(table, shard->members[i + 1].conn);
+}
+
 /* For a member that keeps up nothing is touched but the list. */
 static void write_members(struct run *run, struct hj_shard *shard)
 {
@@ -130,6 +138,7 @@ static void write_members(struct run *run, struct hj_shard *shard)
             struct hj_conn *conn = hj_table_at(table, member.conn);
             if (!hj_conn_is_open(conn))
                 continue; /* it leaves at the end of this turn */
+            prefetch_next(table, shard, i);
             n = write_indirect(run, conn, block);
         }
         if (n >= 0 && (size_t)n == block->len)

@@ -114,6 +114,17 @@ struct bench_library {
 
 /* Its loop threads run on the core that the calling thread is bound to. kind: HIJACK_HOLD_*. */
 void bench_library_start(struct bench_library *library, int threads, uint32_t kind);
+
+/* The same on another address, with a certificate (PEM; NULL: none), and with options, of which the last has no name.
+ */
+struct bench_option {
+    const char *name, *value;
+};
+struct bench_place {
+    const char *address, *certificate, *key;
+};
+void bench_library_start_at(struct bench_library *library, const struct bench_place *place,
+                            const struct bench_option *options, uint32_t kind);
 void bench_library_stop(struct bench_library *library);
 
 uint64_t bench_library_stat(const struct bench_library *library, int stat);
@@ -141,6 +152,7 @@ bool bench_body_right(const char *body, size_t len);
 /* A server of the library that answers every request with BENCH_HELLO: one loop thread and one polling thread, both on
  * the core that the caller is bound to. It runs until the process ends. */
 uint16_t bench_hello_start(struct bench_served *served);
+uint16_t bench_hello_start_at(struct bench_served *served, const struct bench_place *place);
 
 /* Questions to a child that runs a hello server, for bench_hello_answer. */
 enum {

@@ -50,7 +50,12 @@ static void *answer_requests(void *arg)
 
 uint16_t bench_hello_start(struct bench_served *served)
 {
-    static const char threads[] = "threads", one[] = "1", address[] = "127.0.0.1:0";
+    return bench_hello_start_at(served, &(struct bench_place){.address = "127.0.0.1:0"});
+}
+
+uint16_t bench_hello_start_at(struct bench_served *served, const struct bench_place *place)
+{
+    static const char threads[] = "threads", one[] = "1";
     static const char requests[] = "requests_per_connection", no_limit[] = "0"; /* the others have none either */
     static struct hello hello;
     pthread_t thread;
@@ -59,7 +64,11 @@ uint16_t bench_hello_start(struct bench_served *served)
     bench_check(hijack_server_new(&hello.server, hello.queue), "hijack_server_new");
     bench_check(hijack_server_set(hello.server, threads, strlen(threads), one, strlen(one)), threads);
     bench_check(hijack_server_set(hello.server, requests, strlen(requests), no_limit, strlen(no_limit)), requests);
-    int port = bench_check(hijack_server_listen(hello.server, address, strlen(address)), address);
+    if (place->certificate != NULL)
+        bench_check(hijack_server_certificate(hello.server, place->certificate, strlen(place->certificate), place->key,
+                                              strlen(place->key), NULL, 0),
+                    "hijack_server_certificate");
+    int port = bench_check(hijack_server_listen(hello.server, place->address, strlen(place->address)), place->address);
     bench_check(hijack_server_start(hello.server), "hijack_server_start");
     if (pthread_create(&thread, NULL, answer_requests, &hello) != 0)
         bench_die("pthread_create failed");

@@ -20,20 +20,32 @@ static void set(hijack_server *server, const char *name, const char *value)
     bench_check(hijack_server_set(server, name, strlen(name), value, strlen(value)), name);
 }
 
-void bench_library_start(struct bench_library *library, int threads, uint32_t kind)
+void bench_library_start_at(struct bench_library *library, const struct bench_place *place,
+                            const struct bench_option *options, uint32_t kind)
 {
-    static const char address[] = "127.0.0.1:0";
-    char number[16];
-    snprintf(number, sizeof number, "%d", threads);
     bench_check(hijack_server_new(&library->server, NULL), "hijack_server_new");
-    set(library->server, "threads", number);
     /* What is measured is what was asked for: a heartbeat in between would be counted as a message. */
     set(library->server, "heartbeat_ms", "0");
+    for (; options->name != NULL; ++options)
+        set(library->server, options->name, options->value);
+    if (place->certificate != NULL)
+        bench_check(hijack_server_certificate(library->server, place->certificate, strlen(place->certificate),
+                                              place->key, strlen(place->key), NULL, 0),
+                    "hijack_server_certificate");
     bench_check(hijack_broadcaster_new(&library->members, library->server), "hijack_broadcaster_new");
     bench_check(hijack_server_hold(library->server, HIJACK_STR("/held"), kind, NULL, 0, library->members),
                 "hijack_server_hold");
-    library->port = (uint16_t)bench_check(hijack_server_listen(library->server, address, strlen(address)), address);
+    library->port = (uint16_t)bench_check(hijack_server_listen(library->server, place->address, strlen(place->address)),
+                                          place->address);
     bench_check(hijack_server_start(library->server), "hijack_server_start");
+}
+
+void bench_library_start(struct bench_library *library, int threads, uint32_t kind)
+{
+    static const struct bench_place place = {.address = "127.0.0.1:0"};
+    char number[16];
+    snprintf(number, sizeof number, "%d", threads);
+    bench_library_start_at(library, &place, (struct bench_option[]){{"threads", number}, {NULL, NULL}}, kind);
 }
 
 void bench_library_stop(struct bench_library *library)
