@@ -328,7 +328,7 @@ def test_stats_have_names(server: hijack.Server) -> None:
     server.start(lambda request: request.respond())
     get(port_of(server))
     stats = server.stats()
-    assert len(stats) == 27 and stats["accepted"] == stats["requests"] == 1
+    assert len(stats) == 31 and stats["accepted"] == stats["requests"] == 1
 
 
 def test_error_classes() -> None:

@@ -46,12 +46,16 @@ class ServerTest < HijackTest
     end
   end
 
+  OTHER_CHOICES = { 'request_body' => 'pieces', 'http2' => 'off', 'tls_min_version' => '1.3', 'tls_takeover' => 'off',
+                    'tls_client_verify' => 'require', 'overflow' => 'latest' }.freeze
+  private_constant :OTHER_CHOICES
+
   # A value that the option does not have by itself.
   def another(name, type, minimum, maximum, default)
     case type
-    when 'choice' then { 'request_body' => 'pieces', 'http2' => 'on' }.fetch(name, 'latest')
+    when 'choice' then OTHER_CHOICES.fetch(name)
     when 'mode' then '0600'
-    when 'string' then "not #{default}"
+    when 'string' then "not#{default}"
     else minimum == default ? maximum.to_i : minimum.to_i
     end
   end
