@@ -129,7 +129,7 @@ static unsigned begin_frame(struct hj_ws_reader *reader)
 }
 
 /* Collects the head of the next frame. True once it is there; *code: what to fail with. */
-static bool read_head(struct hj_ws_reader *reader, const uint8_t *data, size_t len, size_t *used, unsigned *code)
+static bool read_frame_head(struct hj_ws_reader *reader, const uint8_t *data, size_t len, size_t *used, unsigned *code)
 {
     int n = 0;
     if (reader->have == 0 && (n = hj_ws_parse_head(&reader->head, data + *used, len - *used, reader->may_compress)) > 0)
@@ -211,7 +211,7 @@ struct hj_ws_item hj_ws_read(struct hj_ws_reader *reader, uint8_t *data, size_t 
     /* an empty frame has all of its payload as soon as its head is there */
     while (!reader->over && item.found == HJ_WS_NOTHING) {
         unsigned code = 0;
-        if (!reader->in_frame && !read_head(reader, data, len, used, &code))
+        if (!reader->in_frame && !read_frame_head(reader, data, len, used, &code))
             break;
         if (code != 0)
             return fail_with(reader, code);
