@@ -38,3 +38,39 @@ def unread_bytes_before_the_end(s: Surroundings) -> None:
         used = processor_seconds(server) - before
         expect(used < 0.1, f"the server uses {used} s of its processor within a second")
         client.socket.close()
+
+
+@case
+def cut_off_while_there_is_no_credit(s: Surroundings) -> None:
+    """The last credit is used up when a FIN without close_notify comes: no clean end. The server is stopped meanwhile,
+    so that it finds the bytes and the FIN together."""
+    with s.server() as server:
+        client = hijacked(server, b"/sip")
+        os.kill(server.process.pid, signal.SIGSTOP)
+        client.send(b"four")
+        client.socket.shutdown(socket.SHUT_WR)
+        os.kill(server.process.pid, signal.SIGCONT)
+        same(server.line("/sip"), "/sip closed HIJACK_ERESET", "what the program is told")
+        client = hijacked(server, b"/sip")
+        client.socket.sendall(client.record(b"four") + client.record(GOODBYE, ALERT))
+        client.socket.shutdown(socket.SHUT_WR)
+        same(server.line("/sip"), "/sip eof", "what the program is told after close_notify")
+
+
+@case
+def cut_off_after_the_servers_end(s: Surroundings) -> None:
+    """The server has ended its half when a FIN without close_notify comes, alone or behind bytes."""
+    with s.server() as server:
+        for together in (False, True):
+            client = hijacked(server, b"/half")
+            if together:
+                os.kill(server.process.pid, signal.SIGSTOP)
+            client.send(b"part")
+            client.socket.shutdown(socket.SHUT_WR)
+            os.kill(server.process.pid, signal.SIGCONT)
+            same(server.line("/half"), "/half closed HIJACK_ERESET", "what the program is told")
+        client = hijacked(server, b"/half")
+        client.socket.sendall(client.record(b"all") + client.record(GOODBYE, ALERT))
+        client.socket.shutdown(socket.SHUT_WR)
+        same(server.line("/half"), "/half eof", "what the program is told after close_notify")
+        same(server.line("/half"), "/half closed 0", "what the program is told after close_notify")
