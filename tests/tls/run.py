@@ -46,6 +46,7 @@ def run_cases(server: str, certificates: str, build: pathlib.Path, names: list) 
     import cases_clients  # noqa: F401 (each adds its cases)
     import cases_ends  # noqa: F401
     import cases_handshake  # noqa: F401
+    import cases_pressure  # noqa: F401
     import cases_records  # noqa: F401
     import cases_server  # noqa: F401
     from harness import Skipped, Surroundings, Wrong, cases
