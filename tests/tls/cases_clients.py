@@ -107,6 +107,17 @@ def s_client_renegotiation(s: Surroundings) -> None:
 
 
 @case
+def s_client_small_records(s: Surroundings) -> None:
+    """A client that asks for records of at most 512 bytes gets no larger ones, by either version."""
+    with s.server() as server:
+        for version in ("-tls1_2", "-tls1_3"):
+            done = run(["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", version, "-maxfraglen", "512",
+                        "-quiet", "-ign_eof"], GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") % b"/big")
+            body = done.stdout.split(b"\r\n\r\n", 1)[-1]
+            same(len(body), 1 << 20, f"{version}: the length of the body ({done.stderr[-200:]!r})")
+
+
+@case
 def s_client_resumption(s: Surroundings) -> None:
     with s.server() as server:
         for version in ("-tls1_2", "-tls1_3"):

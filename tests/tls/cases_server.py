@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import socket
 import ssl
 import subprocess
 import threading
@@ -299,9 +300,8 @@ def application_protocols(s: Surroundings) -> None:
                 expect(False, "a client that offers only imap and h3 is served")
 
 
-@case
-def stapled_response(s: Surroundings) -> None:
-    """An OCSP response goes to clients that ask for one."""
+def make_staple(s: Surroundings) -> str:
+    """An OCSP response for the certificate ec; its path."""
     response = s.path("response", "der")
     index = pathlib.Path(s.path("index", "txt"))
     text = subprocess.run(["openssl", "x509", "-in", s.path("ec", "pem"), "-noout", "-serial"], check=True,
@@ -311,12 +311,47 @@ def stapled_response(s: Surroundings) -> None:
                     s.path("authority", "pem"), "-rkey", s.path("authority", "key"), "-issuer",
                     s.path("authority", "pem"), "-cert", s.path("ec", "pem"), "-respout", response, "-ndays", "1"],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with s.server(f"certificate={s.path('ec', 'pem')},{s.path('ec', 'key')},{response}", certificates="") as server:
+    return response
+
+
+@case
+def stapled_response(s: Surroundings) -> None:
+    """An OCSP response goes to clients that ask for one."""
+    staple = make_staple(s)
+    with s.server(f"certificate={s.path('ec', 'pem')},{s.path('ec', 'key')},{staple}", certificates="") as server:
         for version in ("-tls1_2", "-tls1_3"):
             shown = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", version, "-status"],
                                    input=b"Q\n", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
                                    timeout=DEADLINE).stdout
             expect(b"OCSP Response Status: successful" in shown, f"{version}: no response is stapled")
+
+
+@case
+def reload_within_a_handshake(s: Surroundings) -> None:
+    """A handshake of two hellos goes on with the certificate and the OCSP response that it has begun with, though they
+    were replaced in between."""
+    staple = make_staple(s)
+    with s.server("threads=1", f"certificate={s.path('ec', 'pem')},{s.path('ec', 'key')},{staple}",
+                  certificates="") as server, socket.create_server(("127.0.0.1", 0)) as between:
+        between.settimeout(DEADLINE)
+        client = subprocess.Popen(["openssl", "s_client", "-connect", "127.0.0.1:%d" % between.getsockname()[1],
+                                   "-tls1_3", "-status", "-groups", "P-521:X25519"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        with between.accept()[0] as left, server.connect() as right:
+            left.settimeout(DEADLINE)
+            right.sendall(left.recv(65536))
+            left.sendall(right.recv(65536))  # HelloRetryRequest: the server does not speak P-521
+            hello = left.recv(65536)
+            same(server.command(f"certificate {s.path('ec', 'pem')} {s.path('ec', 'key')}"), "0", "the answer")
+            s.connect(server).close()  # the loop takes the new certificates, and drops the old ones
+            right.sendall(hello)
+            answer = right.recv(65536)
+            expect(answer.startswith(b"\x16"), f"the answer to the second hello is {answer[:20]!r}")
+            left.sendall(answer)
+            client.stdin.write(b"Q\n")
+            client.stdin.close()
+            expect(b"OCSP Response Status: successful" in client.stdout.read(), "no response is stapled")
+            client.wait()
 
 
 @case

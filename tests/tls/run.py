@@ -44,7 +44,9 @@ def go_client(folder: pathlib.Path) -> "str | None":
 
 def run_cases(server: str, certificates: str, build: pathlib.Path, names: list) -> int:
     import cases_clients  # noqa: F401 (each adds its cases)
+    import cases_ends  # noqa: F401
     import cases_handshake  # noqa: F401
+    import cases_pressure  # noqa: F401
     import cases_records  # noqa: F401
     import cases_server  # noqa: F401
     from harness import Skipped, Surroundings, Wrong, cases
@@ -86,7 +88,7 @@ def where(error: BaseException) -> str:
 
 def main() -> int:
     server, certificates, folder, *names = sys.argv[1:]
-    build = pathlib.Path(folder)
+    build = pathlib.Path(folder).resolve()
     python = environment(build)
     if pathlib.Path(sys.prefix) != (build / "tls-venv"):
         os.execv(python, [str(python), "-B", __file__, *sys.argv[1:]])

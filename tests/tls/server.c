@@ -14,6 +14,8 @@
  * BEEP_MS GET  /echo      hijacked: sends back what comes, at EOF "eof\n", then closes GET  /close     hijacked: sends
  * "last words" and closes GET  /half      hijacked: sends "half", shuts its half down and reads on GET  /abort
  * hijacked, then reset GET  /detach    hijacked, then detached: a thread does on the descriptor what /echo does
+ *     GET  /mute      hijacked: sends "mute", shuts its half down and never reads
+ *     GET  /sip       hijacked: sends "sip" and reads four bytes, no more
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -118,6 +120,12 @@ static void hijack(hijack_request *request, const char *path)
         hijack_socket_send(socket, HIJACK_STR("half"));
         hijack_socket_shutdown(socket);
         hijack_socket_read(socket, CREDIT);
+    } else if (strcmp(path, "/mute") == 0) {
+        hijack_socket_send(socket, HIJACK_STR("mute"));
+        hijack_socket_shutdown(socket);
+    } else if (strcmp(path, "/sip") == 0) {
+        hijack_socket_send(socket, HIJACK_STR("sip"));
+        hijack_socket_read(socket, 4);
     } else if (strcmp(path, "/abort") == 0) {
         hijack_socket_abort(socket);
     } else if (strcmp(path, "/detach") == 0) {
@@ -129,7 +137,7 @@ static void hijack(hijack_request *request, const char *path)
 
 static void on_request(hijack_event *event)
 {
-    static const char *const hijacked[] = {"/echo", "/close", "/half", "/abort", "/detach"};
+    static const char *const hijacked[] = {"/echo", "/close", "/half", "/mute", "/sip", "/abort", "/detach"};
     hijack_request *request = event->handle;
     const char *target;
     size_t len;
@@ -161,7 +169,7 @@ static void on_data(hijack_event *event, struct session *session)
         send_or_keep(event->handle, session, event->data, event->len);
     else if (strcmp(session->path, "/upload") == 0)
         hijack_request_read(event->handle, event->len);
-    else
+    else if (strcmp(session->path, "/sip") != 0)
         hijack_socket_read(event->handle, event->len);
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -21,7 +22,13 @@
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
 static pthread_once_t indexes_once = PTHREAD_ONCE_INIT;
-static int secrets_index, context_index;
+static int secrets_index, context_index, staple_index;
+
+/* The OCSP response of a context, which may outlive its certificate: a handshake that has begun keeps it. */
+struct staple {
+    size_t len;
+    unsigned char data[];
+};
 
 static _Thread_local SSL *last_ssl;
 
@@ -30,10 +37,21 @@ SSL *hj_tls_context_last(void)
     return last_ssl;
 }
 
+static void free_staple(void *ctx, void *staple, CRYPTO_EX_DATA *all, int index, long number, void *argument)
+{
+    (void)ctx;
+    (void)all;
+    (void)index;
+    (void)number;
+    (void)argument;
+    free(staple);
+}
+
 static void make_indexes(void)
 {
     secrets_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     context_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    staple_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_staple);
 }
 
 int hj_tls_context_open(struct hj_tls_context *context, const struct hj_server_options *options)
@@ -138,11 +156,11 @@ static int accept_name(SSL *ssl, int *alert, void *arg)
 
 static int give_staple(SSL *ssl, void *arg)
 {
-    const struct hj_certificate *certificate = arg;
-    void *copy = OPENSSL_memdup(certificate->staple, certificate->staple_len);
+    const struct staple *staple = arg;
+    void *copy = OPENSSL_memdup(staple->data, staple->len);
     if (copy == NULL)
         return SSL_TLSEXT_ERR_NOACK;
-    SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)certificate->staple_len);
+    SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)staple->len);
     return SSL_TLSEXT_ERR_OK;
 }
 
@@ -165,22 +183,31 @@ static int set_client_ca(SSL_CTX *ctx, const struct hj_server_options *options)
     return 0;
 }
 
-static bool set_certificate(SSL_CTX *ctx, struct hj_certificate *certificate)
+static bool set_staple(SSL_CTX *ctx, const struct hj_certificate *certificate)
+{
+    struct staple *staple = malloc(sizeof(*staple) + certificate->staple_len);
+    if (staple == NULL || SSL_CTX_set_ex_data(ctx, staple_index, staple) != 1) {
+        free(staple);
+        return false;
+    }
+    staple->len = certificate->staple_len;
+    memcpy(staple->data, certificate->staple, staple->len);
+    SSL_CTX_set_tlsext_status_cb(ctx, give_staple);
+    SSL_CTX_set_tlsext_status_arg(ctx, staple);
+    return true;
+}
+
+static bool set_certificate(SSL_CTX *ctx, const struct hj_certificate *certificate)
 {
     if (SSL_CTX_use_cert_and_key(ctx, certificate->leaf, certificate->key, certificate->chain, 1) != 1)
         return false;
-    if (certificate->staple == NULL)
-        return true;
-    SSL_CTX_set_tlsext_status_cb(ctx, give_staple);
-    SSL_CTX_set_tlsext_status_arg(ctx, certificate);
-    return true;
+    return certificate->staple == NULL || set_staple(ctx, certificate);
 }
 
 static void set_behaviour(SSL_CTX *ctx, struct hj_tls_context *context, const unsigned char *protocol)
 {
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_mode(ctx,
-                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS); /* a write is whole: its BIO takes everything */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets alone: nothing is kept for a client */
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"libhijack", 9);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, (void *)(uintptr_t)protocol);
@@ -188,7 +215,7 @@ static void set_behaviour(SSL_CTX *ctx, struct hj_tls_context *context, const un
     SSL_CTX_set_ex_data(ctx, context_index, context);
 }
 
-static int new_ctx(SSL_CTX **out, struct hj_tls_context *context, struct hj_certificate *certificate,
+static int new_ctx(SSL_CTX **out, struct hj_tls_context *context, const struct hj_certificate *certificate,
                    const unsigned char *protocol)
 {
     const struct hj_server_options *options = context->options;

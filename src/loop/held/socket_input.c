@@ -83,14 +83,28 @@ static bool at_end(struct hj_loop *loop, const struct hj_conn *conn)
     return (conn->flags & HJ_CONN_PEER_ENDED) != 0 && conn->input == NULL && !hj_transport_has_unread(loop, conn);
 }
 
+/* There is no credit to find the end by reading, which a program that gives none would never hear of. */
+static void look_for_end(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if ((conn->flags & HJ_CONN_RESET) != 0) { /* it is reported once */
+        saw_eof(loop, conn);
+        return;
+    }
+    if (!at_end(loop, conn))
+        return;
+    /* over TLS a FIN alone is no end: only close_notify is */
+    if ((hj_transport_attend(loop, conn, 0) & HJ_POLL_GONE) != 0)
+        hj_conn_close(loop, conn, hj_transport_error(loop, conn));
+    else if (at_end(loop, conn))
+        saw_eof(loop, conn);
+}
+
 /* Reads once. True if there may be more to read. */
 static bool read_some(struct hj_loop *loop, struct hj_conn *conn)
 {
     uint64_t len = may_read(loop, conn->channel);
     if (len == 0) {
-        /* a reset is reported once, and a program that gives no credit would never get CLOSED */
-        if ((conn->flags & HJ_CONN_RESET) != 0 || at_end(loop, conn))
-            saw_eof(loop, conn);
+        look_for_end(loop, conn);
         return false;
     }
     if (!hj_producer_has_room(loop, conn, conn->channel->queue))
@@ -166,7 +180,7 @@ static bool outlives(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_socket_input_read(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
-    if (conn->channel->credit == 0)
+    if (conn->channel->credit == 0 || (events & HJ_POLL_GONE) != 0) /* how it has ended only the transport knows */
         events = hj_transport_attend(loop, conn, events);
     if ((events & (HJ_POLL_PEER | HJ_POLL_GONE)) != 0)
         conn->flags |= HJ_CONN_PEER_ENDED;

@@ -148,11 +148,13 @@ bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsig
 {
     if (is_tls(conn) && !hj_tls_is_flushed(loop, conn))
         interest |= HJ_POLL_OUT;
-    if (conn->interest == interest || (conn->flags & HJ_CONN_UNPOLLED) != 0)
+    if (conn->interest == interest)
         return note_unread(loop, conn);
-    conn->interest = interest & HJ_POLL_ALL;
+    conn->interest = interest & HJ_POLL_ALL; /* also without the poller: it decides what counts as unread */
     if (conn->transport == HJ_TRANSPORT_HTTP2)
         return true;
+    if ((conn->flags & HJ_CONN_UNPOLLED) != 0)
+        return note_unread(loop, conn);
     return hj_poller_change(&loop->poller, conn->fd, interest, conn->index) && note_unread(loop, conn);
 }
 

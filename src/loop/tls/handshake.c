@@ -80,12 +80,20 @@ static void begin_http(struct hj_loop *loop, struct hj_conn *conn)
     hj_request_head_read(loop, conn);
 }
 
+/* Whether the client has asked for smaller records (max_fragment_length, RFC 6066 section 4), which OpenSSL makes. */
+static bool wants_small_records(const SSL *ssl)
+{
+    const uint8_t mode = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
+    return mode >= TLSEXT_max_fragment_length_512 && mode <= TLSEXT_max_fragment_length_4096;
+}
+
 /* Whether the keys can be taken over: TLS 1.3, nothing buffered in OpenSSL, a suite that our codec knows. */
 static bool can_take_over(const struct hj_loop *loop, const struct hj_tls_object *object, enum hj_tls_suite suite)
 {
     const struct hj_handshake_secrets *secrets = object->secrets;
     return loop->server->options.tls_takeover == HJ_SWITCH_ON && SSL_version(object->ssl) == TLS1_3_VERSION &&
-           suite != HJ_TLS_SUITES && secrets->has_client && secrets->has_server && SSL_has_pending(object->ssl) == 0;
+           suite != HJ_TLS_SUITES && secrets->has_client && secrets->has_server && SSL_has_pending(object->ssl) == 0 &&
+           !wants_small_records(object->ssl);
 }
 
 /* Makes the keyed layer that replaces the object; NULL when out of memory. */

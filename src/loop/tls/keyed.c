@@ -47,6 +47,7 @@ static bool update_write(struct hj_tls *tls, struct hj_tls_keyed *keyed)
         !hj_tls_keys_update(tls->crypto, suite_of(keyed), &keyed->write))
         return false;
     keyed->layer.write_seq = 0;
+    keyed->layer.flags &= ~(uint32_t)HJ_TLS_UPDATE_OWED;
     return true;
 }
 
@@ -104,14 +105,16 @@ static ssize_t send_record(struct hj_tls *tls, int fd, struct hj_tls_keyed *keye
     return rest != NULL && hj_tls_bytes_add(&rest->out, tls->out + n, len - (size_t)n) ? n : HIJACK_ENOMEM;
 }
 
-/* Changes the keys where they have sealed enough. 1, 0 if the message waits for the kernel, or why the connection is
- * dead. */
+/* Changes the keys where they have sealed enough, or the peer has asked for it. 1, 0 if the message waits for the
+ * kernel, or why the connection is dead. */
 static int renew_keys(struct hj_tls *tls, int fd, struct hj_tls_keyed *keyed)
 {
-    if (keyed->layer.write_seq < RECORDS_MAX)
+    if (keyed->layer.write_seq < RECORDS_MAX && (keyed->layer.flags & HJ_TLS_UPDATE_OWED) == 0)
         return 1;
-    if (!update_write(tls, keyed))
+    if (!update_write(tls, keyed)) {
+        tls->out_len = 0; /* the next connection's records begin there */
         return HIJACK_ENOMEM;
+    }
     ssize_t n = hj_tls_output_send(tls, fd, &keyed->layer);
     return n < 0 ? (int)n : hj_tls_unsent(&keyed->layer) == 0;
 }
@@ -141,6 +144,18 @@ ssize_t hj_tls_keyed_write(struct hj_tls *tls, int fd, struct hj_tls_keyed *keye
     return taken;
 }
 
+/* The peer has asked for a KeyUpdate. One answer is enough for all that came before it could be sent, and behind bytes
+ * that the kernel did not take it waits for the next data, so that a peer that does not read makes nothing grow. */
+static bool answer_update(struct hj_tls *tls, struct hj_tls_keyed *keyed)
+{
+    if ((keyed->layer.flags & HJ_TLS_OUT_ENDED) != 0 || tls->out_len != 0)
+        return true;
+    if (hj_tls_unsent(&keyed->layer) == 0)
+        return update_write(tls, keyed);
+    keyed->layer.flags |= HJ_TLS_UPDATE_OWED;
+    return true;
+}
+
 /* Of the handshake messages only a KeyUpdate may come, alone in its records (RFC 8446 section 5.1). 0 or an alert. */
 static int read_message(struct hj_tls *tls, struct hj_tls_keyed *keyed, const uint8_t *data, size_t len)
 {
@@ -164,11 +179,7 @@ static int read_message(struct hj_tls *tls, struct hj_tls_keyed *keyed, const ui
     if (!hj_tls_keys_update(tls->crypto, suite_of(keyed), &keyed->read))
         return HJ_TLS_INTERNAL_ERROR;
     keyed->read_seq = 0;
-    /* one answer is enough for all that came before it could be sent */
-    if (asked && (keyed->layer.flags & HJ_TLS_OUT_ENDED) == 0 && tls->out_len == 0 &&
-        hj_tls_unsent(&keyed->layer) == 0 && !update_write(tls, keyed))
-        return HJ_TLS_INTERNAL_ERROR;
-    return 0;
+    return !asked || answer_update(tls, keyed) ? 0 : HJ_TLS_INTERNAL_ERROR;
 }
 
 /* What an alert makes of the connection: 0 or HIJACK_ERESET; *answer: an alert for the peer. */

@@ -126,8 +126,12 @@ int hj_tls_pull(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_tls_layer *layer = tls_layer(loop, conn);
     struct hj_tls_sink none = {NULL, 0, 0};
-    if (hj_tls_unread(layer) != 0 || (layer->flags & HJ_TLS_ENDED) != 0)
+    if (hj_tls_unread(layer) != 0)
         return 0;
+    if ((layer->flags & HJ_TLS_ENDED) != 0) {
+        int why = why_ended(layer);
+        return why == HIJACK_ECLOSED ? 0 : why;
+    }
     return receive(loop, conn, layer, &none);
 }
 

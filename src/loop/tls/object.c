@@ -124,8 +124,12 @@ ssize_t hj_tls_object_write(struct hj_tls *tls, int fd, struct hj_tls_object *ob
         const char *data;
         size_t len = gather(tls, &data, &bufs, &count, &offset), written = 0;
         ERR_clear_error();
-        if (len != 0 && (SSL_write_ex(object->ssl, data, len, &written) != 1 || written != len))
+        if (len != 0 && (SSL_write_ex(object->ssl, data, len, &written) != 1 || written != len)) {
+            ERR_clear_error();
+            tls->out_failed = false;
+            tls->out_len = 0;     /* the next connection's records begin there */
             return HIJACK_ENOMEM; /* nothing else can fail: the BIO takes all */
+        }
         ssize_t n = hj_tls_output_send(tls, fd, &object->layer);
         if (n < 0)
             return n;
@@ -174,11 +178,11 @@ int hj_tls_object_open(struct hj_tls *tls, struct hj_tls_object *object, const u
 
 void hj_tls_object_end(struct hj_tls *tls, struct hj_tls_object *object)
 {
-    (void)tls;
     if ((object->layer.flags & HJ_TLS_OUT_ENDED) != 0)
         return;
     object->layer.flags |= HJ_TLS_OUT_ENDED;
     ERR_clear_error();
     SSL_shutdown(object->ssl);
     ERR_clear_error();
+    tls->out_failed = false; /* the connection ends without it */
 }

@@ -27,15 +27,16 @@ struct hj_tls_rest {
 };
 
 enum {
-    HJ_TLS_IN_ENDED = 1,   /* close_notify was read */
-    HJ_TLS_OUT_ENDED = 2,  /* close_notify or a fatal alert was sealed */
-    HJ_TLS_FIN_AFTER = 4,  /* FIN follows what is in rest->out */
-    HJ_TLS_FAILED = 8,     /* the peer broke the protocol */
-    HJ_TLS_CUT = 16,       /* the peer sent a fatal alert, RST, or FIN without close_notify */
-    HJ_TLS_TIMED_OUT = 32, /* the kernel gave the peer up */
-    HJ_TLS_NO_MEMORY = 64, /* what was received is lost */
-    HJ_TLS_SUITE_SHIFT = 8 /* enum hj_tls_suite, two bits; above it, from HJ_TLS_EMPTY_SHIFT on, the empty records
-                            * since the last one with data */
+    HJ_TLS_IN_ENDED = 1,      /* close_notify was read */
+    HJ_TLS_OUT_ENDED = 2,     /* close_notify or a fatal alert was sealed */
+    HJ_TLS_FIN_AFTER = 4,     /* FIN follows what is in rest->out */
+    HJ_TLS_FAILED = 8,        /* the peer broke the protocol */
+    HJ_TLS_CUT = 16,          /* the peer sent a fatal alert, RST, or FIN without close_notify */
+    HJ_TLS_TIMED_OUT = 32,    /* the kernel gave the peer up */
+    HJ_TLS_NO_MEMORY = 64,    /* what was received is lost */
+    HJ_TLS_UPDATE_OWED = 128, /* a KeyUpdate goes out before the next data */
+    HJ_TLS_SUITE_SHIFT = 8    /* enum hj_tls_suite, two bits; above it, from HJ_TLS_EMPTY_SHIFT on, the empty records
+                               * since the last one with data */
 };
 /* Nothing more comes. */
 #define HJ_TLS_ENDED (HJ_TLS_IN_ENDED | HJ_TLS_FAILED | HJ_TLS_CUT | HJ_TLS_TIMED_OUT | HJ_TLS_NO_MEMORY)
