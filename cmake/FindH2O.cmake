@@ -8,14 +8,29 @@ find_path(H2O_INCLUDE_DIR h2o.h HINTS ${PC_H2O_INCLUDE_DIRS})
 find_library(H2O_LIBRARY h2o-evloop HINTS ${PC_H2O_LIBRARY_DIRS})
 mark_as_advanced(H2O_INCLUDE_DIR H2O_LIBRARY)
 
+# By its three numbers: H2O_VERSION itself is put together by the preprocessor since 2.3.
+unset(H2O_VERSION)
 if(H2O_INCLUDE_DIR AND EXISTS ${H2O_INCLUDE_DIR}/h2o/version.h)
-    file(STRINGS ${H2O_INCLUDE_DIR}/h2o/version.h line REGEX "define H2O_VERSION ")
-    string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" H2O_VERSION "${line}")
+    file(READ ${H2O_INCLUDE_DIR}/h2o/version.h text)
+    set(number "[ \t]+([0-9]+)[ \t\r\n]")
+    if(text MATCHES "define H2O_VERSION_MAJOR${number}")
+        set(H2O_VERSION ${CMAKE_MATCH_1})
+        foreach(part MINOR PATCH)
+            if(text MATCHES "define H2O_VERSION_${part}${number}")
+                string(APPEND H2O_VERSION .${CMAKE_MATCH_1})
+            endif()
+        endforeach()
+    endif()
 endif()
 
+set(reason "h2o.h or libh2o-evloop is missing (on Debian: apt-get install libh2o-evloop-dev)")
+if(H2O_LIBRARY AND H2O_INCLUDE_DIR)
+    string(CONCAT reason "expected libh2o ${H2O_FIND_VERSION}, got ${H2O_VERSION} in ${H2O_INCLUDE_DIR}. "
+        "Install ${H2O_FIND_VERSION}, or build without HTTP/2 (-DHIJACK_HTTP2=OFF).")
+endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(H2O REQUIRED_VARS H2O_LIBRARY H2O_INCLUDE_DIR VERSION_VAR H2O_VERSION
-    REASON_FAILURE_MESSAGE "h2o.h or libh2o-evloop is missing (on Debian: apt-get install libh2o-evloop-dev)")
+    REASON_FAILURE_MESSAGE "${reason}")
 
 if(H2O_FOUND AND NOT TARGET H2O::evloop)
     add_library(H2O::evloop UNKNOWN IMPORTED)

@@ -43,10 +43,54 @@ _Static_assert(sizeof(h2o_req_t) == 608 && sizeof(h2o_http2_stream_t) == 880 && 
 #endif
 
 typedef ssize_t (*hj_compat_expect)(h2o_http2_conn_t *conn, const uint8_t *src, size_t len, const char **problem);
+typedef h2o_timeout_entry_t hj_compat_timer;
+typedef h2o_iovec_t hj_compat_part; /* of what a stream has to send, as libh2o keeps it */
+
+#define HJ_COMPAT_FRAME_MAX (H2O_HTTP2_SETTINGS_HOST.max_frame_size)
 
 static inline h2o_http2_stream_t *hj_compat_stream_of(h2o_req_t *req)
 {
     return H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
+}
+
+/* on_close.data of the connection's socket. */
+static inline void *hj_compat_owner_of(h2o_req_t *req)
+{
+    return req->conn->callbacks->get_socket(req->conn)->on_close.data;
+}
+
+/* Content-Length; SIZE_MAX: not known. */
+static inline size_t hj_compat_expected_length(const h2o_req_t *req)
+{
+    return hj_compat_stream_of((h2o_req_t *)req)->_expected_content_length;
+}
+
+/* Limits of libh2o's own go over what is announced, so that nothing waits there. */
+static inline void hj_compat_lift_limits(h2o_globalconf_t *config)
+{
+    config->http2.max_concurrent_requests_per_connection = 1000;
+}
+
+/* Runs the timer when libh2o runs next. */
+static inline void hj_compat_timer_start(h2o_context_t *context, hj_compat_timer *timer)
+{
+    h2o_timeout_link(context->loop, &context->zero_timeout, timer);
+}
+
+static inline void hj_compat_timer_stop(hj_compat_timer *timer)
+{
+    h2o_timeout_unlink(timer);
+}
+
+static inline struct timeval hj_compat_now(h2o_context_t *context)
+{
+    return *h2o_get_timestamp(context, NULL, NULL);
+}
+
+/* As a server; ctx selects the protocol. */
+static inline void hj_compat_handshake(h2o_socket_t *sock, SSL_CTX *ctx, h2o_socket_cb on_done)
+{
+    h2o_socket_ssl_handshake(sock, ctx, NULL, on_done);
 }
 
 /* libh2o ends the process when it finds no descriptor for its epoll instance and its pipe: whether they are there. */
@@ -99,6 +143,14 @@ static inline void hj_compat_context_dispose(h2o_context_t *context)
     free(queue);
 }
 
+/* epoll_fd: as hj_compat_epoll_fd has found it. */
+static inline void hj_compat_loop_destroy(h2o_loop_t *loop, int epoll_fd)
+{
+    h2o_evloop_destroy(loop);
+    if (epoll_fd != -1)
+        close(epoll_fd);
+}
+
 /* The prototype of a connection's write buffers: one for each thread, and static where it is defined. Of a connection
  * that has written nothing. */
 static inline h2o_buffer_prototype_t *hj_compat_write_prototype(h2o_http2_conn_t *conn)
@@ -148,11 +200,26 @@ static inline void hj_compat_keep_input_in_memory(void)
     h2o_socket_buffer_prototype.mmap_settings = NULL;
 }
 
-/* The text that the next response heads get as their Date, good while libh2o's clock stands still. */
-static inline char *hj_compat_date(h2o_context_t *context)
+/* Makes this the Date that libh2o gives to response heads while its clock stands still. False where it gives none. */
+static inline bool hj_compat_take_date(h2o_context_t *context, const char *date, size_t len)
 {
     h2o_get_timestamp(context, NULL, NULL);
-    return context->_timestamp_cache.value->rfc1123;
+    if (len == H2O_TIMESTR_RFC1123_LEN)
+        memcpy(context->_timestamp_cache.value->rfc1123, date, len);
+    return true;
+}
+
+/* Lends the stream memory for what it has to send, so that the request's pool can be given back. */
+static inline void hj_compat_lend_parts(h2o_req_t *req, hj_compat_part *parts, size_t capacity)
+{
+    hj_compat_stream_of(req)->_data.entries = parts;
+    hj_compat_stream_of(req)->_data.capacity = capacity;
+}
+
+/* What it has to send is no longer there. */
+static inline void hj_compat_drop_parts(h2o_req_t *req)
+{
+    memset(&hj_compat_stream_of(req)->_data, 0, sizeof(hj_compat_stream_of(req)->_data));
 }
 
 /* Gives back the memory of a request that was taken over, and once more when its response head is encoded: nothing of
@@ -180,6 +247,15 @@ static inline void hj_compat_reset(h2o_req_t *req, int code)
     h2o_http2__encode_rst_stream_frame(&conn->_write.buf, stream->stream_id, code);
     h2o_http2_conn_request_write(conn);
     h2o_http2_stream_reset(conn, stream);
+}
+
+/* Decodes the trailers of a request into fields->headers, in fields->pool. 0, or an error (negative). */
+static inline int hj_compat_decode_trailers(h2o_req_t *fields, h2o_http2_conn_t *conn, const uint8_t *block, size_t len,
+                                            const char **problem)
+{
+    size_t content_length;
+    return h2o_hpack_parse_headers(fields, &conn->_input_header_table, block, len, NULL, &content_length, NULL,
+                                   problem);
 }
 
 /* Sets END_STREAM in the frame with this payload, in what the socket has received. */
@@ -306,13 +382,14 @@ static inline void hj_compat_put_trailers(h2o_http2_conn_t *conn, uint32_t strea
     h2o_http2_conn_request_write(conn);
 }
 
-/* A peer that keeps a smaller table than libh2o's encoder takes for granted: nothing is indexed any more, of which the
+/* A peer that keeps a smaller table than libh2o's encoder takes for granted: nothing is indexed any more. True: the
  * next block of header fields must tell (hj_compat_put_table_size). */
-static inline void hj_compat_stop_indexing(h2o_http2_conn_t *conn)
+static inline bool hj_compat_stop_indexing(h2o_http2_conn_t *conn)
 {
     h2o_hpack_header_table_t *table = &conn->_output_header_table;
     h2o_hpack_dispose_header_table(table);
     memset(table, 0, sizeof(*table));
+    return true;
 }
 
 /* Puts "the table has 0 bytes" (RFC 7541 section 6.3) before the header fields of the HEADERS frame that begins at this

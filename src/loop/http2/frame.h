@@ -35,7 +35,7 @@ static inline bool hj_frame_parse(struct hj_frame *out, const uint8_t *data, siz
     out->flags = data[4];
     out->stream_id = h2o_http2_decode32u(data + 5) & HJ_STREAM_ID_MAX;
     out->payload = data + H2O_HTTP2_FRAME_HEADER_SIZE;
-    return out->len <= H2O_HTTP2_SETTINGS_HOST.max_frame_size && out->len <= len - H2O_HTTP2_FRAME_HEADER_SIZE;
+    return out->len <= HJ_COMPAT_FRAME_MAX && out->len <= len - H2O_HTTP2_FRAME_HEADER_SIZE;
 }
 
 /* Bytes that the frame has in the connection. */

@@ -36,7 +36,7 @@ static void configure(struct hj_http2 *http2)
     h2o_config_init(&http2->config);
     http2->config.server_name = h2o_iovec_init(NULL, 0);
     http2->config.http2.idle_timeout = NEVER_MS;
-    http2->config.http2.max_concurrent_requests_per_connection = 1000; /* over what it announces: nothing waits there */
+    hj_compat_lift_limits(&http2->config);
     h2o_hostconf_t *host = h2o_config_register_host(&http2->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     configure_path(h2o_config_register_path(host, "/", 0));
     configure_path(&host->fallback_path);
@@ -58,9 +58,7 @@ static void free_http2(struct hj_loop *loop)
         hj_poller_remove(&loop->poller, http2->epoll_fd);
     hj_compat_context_dispose(&http2->context);
     h2o_evloop_run(http2->loop, 0);
-    h2o_evloop_destroy(http2->loop);
-    if (http2->epoll_fd != -1)
-        close(http2->epoll_fd);
+    hj_compat_loop_destroy(http2->loop, http2->epoll_fd);
     h2o_config_dispose(&http2->config);
     hj_compat_free_thread_memory(http2->write_prototype);
     free(http2);

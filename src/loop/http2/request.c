@@ -80,16 +80,10 @@ static void put_cookies(struct text *text, const h2o_headers_t *headers)
         put_slice(text, HJ_SLICE("\r\n"));
 }
 
-/* SIZE_MAX: not known. */
-static size_t expected_length(const h2o_req_t *req)
-{
-    return hj_compat_stream_of((h2o_req_t *)req)->_expected_content_length;
-}
-
 /* Whether the request can be written as HTTP/1 at all: no character that would end a field early. */
 static bool is_well_formed(const h2o_req_t *req, bool follows)
 {
-    const size_t expected = expected_length(req);
+    const size_t expected = hj_compat_expected_length(req);
     if (req->input.path.len == 0 || !hj_ascii_all(slice_of(req->input.path), HJ_ASCII_TARGET) ||
         req->input.method.len == 0 || !hj_ascii_all(slice_of(req->input.method), HJ_ASCII_TOKEN) ||
         !hj_ascii_all(slice_of(req->input.authority), HJ_ASCII_VALUE))
@@ -126,8 +120,8 @@ static void put_head(struct text *text, const h2o_req_t *req)
         if (!is_named(&req->headers.entries[i], HJ_SLICE("cookie")))
             put_field(text, slice_of(*req->headers.entries[i].name), slice_of(req->headers.entries[i].value));
     put_cookies(text, &req->headers);
-    if (expected_length(req) != SIZE_MAX)
-        put_length(text, expected_length(req));
+    if (hj_compat_expected_length(req) != SIZE_MAX)
+        put_length(text, hj_compat_expected_length(req));
     put_slice(text, HJ_SLICE("\r\n"));
 }
 
@@ -163,7 +157,8 @@ static bool begin_body(struct hj_session *session, struct hj_http2_stream *strea
 {
     const h2o_http2_stream_t *inner = hj_compat_stream_of(stream->req);
     head->chunked = is_read_as_chunks(session->loop, head);
-    stream->body = hj_body_open(session, stream, inner->stream_id, inner->_expected_content_length, head->chunked);
+    stream->body =
+        hj_body_open(session, stream, inner->stream_id, hj_compat_expected_length(stream->req), head->chunked);
     return stream->body != NULL;
 }
 
@@ -237,7 +232,7 @@ static bool is_one_too_many(const struct hj_session *session, const h2o_req_t *r
 
 int hj_http2_request(h2o_handler_t *handler, h2o_req_t *req)
 {
-    struct hj_session *session = req->conn->callbacks->get_socket(req->conn)->on_close.data;
+    struct hj_session *session = hj_compat_owner_of(req);
     struct hj_loop *loop = session->loop;
     (void)handler;
     session->handed = true;

@@ -15,9 +15,9 @@ struct hj_http2_secure {
     struct hj_http2 *http2;
     struct hj_session_origin origin;
     h2o_socket_t *sock;
-    SSL_CTX *ctx;              /* a reference, until the handshake begins */
-    SSL *ssl;                  /* libh2o's; NULL before it has begun */
-    h2o_timeout_entry_t begin; /* libh2o must be running when it does */
+    SSL_CTX *ctx;          /* a reference, until the handshake begins */
+    SSL *ssl;              /* libh2o's; NULL before it has begun */
+    hj_compat_timer begin; /* libh2o must be running when it does */
 };
 
 static void drop_secure(struct hj_http2_secure *secure)
@@ -26,7 +26,7 @@ static void drop_secure(struct hj_http2_secure *secure)
         secure->next->link = secure->link;
     if (secure->http2->begun == secure)
         secure->http2->begun = NULL;
-    h2o_timeout_unlink(&secure->begin);
+    hj_compat_timer_stop(&secure->begin);
     SSL_CTX_free(secure->ctx);
     free(secure);
 }
@@ -56,14 +56,14 @@ static void on_secure(h2o_socket_t *sock, const char *error)
         hj_session_go_away(http2->sessions);
 }
 
-static void begin_secure(h2o_timeout_entry_t *entry)
+static void begin_secure(hj_compat_timer *timer)
 {
-    struct hj_http2_secure *secure = H2O_STRUCT_FROM_MEMBER(struct hj_http2_secure, begin, entry);
+    struct hj_http2_secure *secure = H2O_STRUCT_FROM_MEMBER(struct hj_http2_secure, begin, timer);
     SSL_CTX *ctx = secure->ctx;
     struct hj_http2 *http2 = secure->http2;
     secure->ctx = NULL;
     http2->begun = secure;
-    h2o_socket_ssl_handshake(secure->sock, ctx, NULL, on_secure); /* may free it; reads the ClientHello */
+    hj_compat_handshake(secure->sock, ctx, on_secure); /* may free it; reads the ClientHello */
     if (http2->begun != NULL)
         secure->ssl = hj_tls_context_last();
     SSL_CTX_free(ctx);
@@ -85,7 +85,7 @@ bool hj_secure_begin(struct hj_http2 *http2, const struct hj_session_origin *ori
     if ((secure->next = http2->secures) != NULL)
         secure->next->link = &secure->next;
     http2->secures = secure;
-    h2o_timeout_link(http2->loop, &http2->context.zero_timeout, &secure->begin);
+    hj_compat_timer_start(&http2->context, &secure->begin);
     return true;
 }
 

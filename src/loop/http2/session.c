@@ -30,15 +30,13 @@ static bool is_writing(const struct hj_session *session)
     return conn_of(session)->_write.buf_in_flight != NULL || h2o_socket_is_writing(session->sock);
 }
 
-/* libh2o does not look at the size of the peer's table for our header fields. */
+/* The size of the peer's table for our header fields, which libh2o 2.2.5 does not look at. */
 static void read_settings(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame)
 {
     for (size_t i = 0; frame->flags == 0 && i + 6 <= frame->len; i += 6)
         if (h2o_http2_decode16u(frame->payload + i) == H2O_HTTP2_SETTINGS_HEADER_TABLE_SIZE &&
-            h2o_http2_decode32u(frame->payload + i + 2) < DEFAULT_TABLE_SIZE) {
-            hj_compat_stop_indexing(conn);
-            session->table_gone = true;
-        }
+            h2o_http2_decode32u(frame->payload + i + 2) < DEFAULT_TABLE_SIZE)
+            session->table_gone |= hj_compat_stop_indexing(conn);
 }
 
 /* A request begins, or the trailers of one. */
@@ -177,13 +175,13 @@ static void on_close(void *data)
     hj_acceptor_uncount(loop, session->origin.counted);
     hj_acceptor_connection_closed(loop);
     hj_facts_unref(session->origin.facts);
-    h2o_timeout_unlink(&session->unread);
+    hj_compat_timer_stop(&session->unread);
     free(session);
 }
 
-static void read_unread(h2o_timeout_entry_t *entry)
+static void read_unread(hj_compat_timer *timer)
 {
-    struct hj_session *session = H2O_STRUCT_FROM_MEMBER(struct hj_session, unread, entry);
+    struct hj_session *session = H2O_STRUCT_FROM_MEMBER(struct hj_session, unread, timer);
     if (session->sock->_cb.read != NULL)
         session->sock->_cb.read(session->sock, NULL);
 }
@@ -206,7 +204,7 @@ bool hj_session_open(struct hj_http2 *http2, const struct hj_session_origin *ori
     if (session->next != NULL)
         session->next->link = &session->next;
     http2->sessions = session;
-    struct timeval now = *h2o_get_timestamp(&http2->context, NULL, NULL);
+    struct timeval now = hj_compat_now(&http2->context);
     h2o_buffer_t *unread = sock->input;
     h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
     h2o_http2_accept(&http2->accept, sock, now); /* its input is empty, so that it only prepares */
@@ -222,7 +220,7 @@ bool hj_session_open(struct hj_http2 *http2, const struct hj_session_origin *ori
     /* What came before comes before all that libh2o reads. It is looked at when libh2o runs, and only then: a socket
      * that writes and closes outside of that is freed while its loop still refers to it. */
     if (unread->size != 0)
-        h2o_timeout_link(http2->loop, &http2->context.zero_timeout, &session->unread);
+        hj_compat_timer_start(&http2->context, &session->unread);
     return true;
 }
 

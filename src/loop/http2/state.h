@@ -18,7 +18,7 @@ struct hj_http2_body;
 
 /* Buffers on their way: references, and what of them is to be sent. */
 struct hj_stream_pieces {
-    h2o_iovec_t left[HJ_STREAM_PIECES]; /* libh2o's working copy */
+    hj_compat_part left[HJ_STREAM_PIECES]; /* libh2o's working copy */
     struct hj_buf *bufs[HJ_STREAM_PIECES];
     h2o_iovec_t parts[HJ_STREAM_PIECES];
 };
@@ -37,7 +37,8 @@ struct hj_http2_stream {
     struct hj_buf *head;                  /* the response head, before it is sent; a reference */
     struct hj_buf *last;                  /* the last chunk of HTTP/1, with the trailers to send; a reference */
     struct hj_buf *one;                   /* the only piece; a reference */
-    h2o_iovec_t one_part, one_left;
+    h2o_iovec_t one_part;
+    hj_compat_part one_left;
     struct hj_stream_pieces *pieces; /* instead, for more than one */
     uint64_t bytes_sent;             /* as libh2o had it at the last look */
     uint32_t entry;                  /* index in the table; 0: closed there */
@@ -66,8 +67,8 @@ struct hj_session {
     struct hj_session *next, **link;
     struct hj_loop *loop;
     h2o_socket_t *sock;
-    hj_compat_expect inner;     /* libh2o's reader of frames */
-    h2o_timeout_entry_t unread; /* linked until libh2o has looked at what came before it had the connection */
+    hj_compat_expect inner; /* libh2o's reader of frames */
+    hj_compat_timer unread; /* linked until libh2o has looked at what came before it had the connection */
     struct hj_http2_stream *streams;
     struct hj_http2_body *bodies; /* that come in */
     uint32_t ignored[HJ_IGNORED];

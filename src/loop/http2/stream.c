@@ -13,7 +13,6 @@
 #include "loop/http2/body.h"
 #include "loop/http2/state.h"
 
-#define DATE_LEN H2O_TIMESTR_RFC1123_LEN
 #define LAST_CHUNK_LEN 3  /* "0" and a line end, before the trailers */
 #define FIELD_OVERHEAD 16 /* bytes that HPACK has for a field, at most */
 #define PIECES HJ_STREAM_PIECES
@@ -106,7 +105,7 @@ void hj_stream_reset(struct hj_http2_stream *stream, int code)
 {
     h2o_req_t *req = stream->req;
     req->_generator = NULL; /* no on_stop */
-    memset(&hj_compat_stream_of(req)->_data, 0, sizeof(hj_compat_stream_of(req)->_data));
+    hj_compat_drop_parts(req);
     leave_session(stream);
     hj_compat_reset(req, code);
     hj_stream_release(stream);
@@ -286,11 +285,9 @@ static void add_field(struct hj_http2_stream *stream, struct hj_slice name, stru
     h2o_req_t *req = stream->req;
     if (is_left_out(name))
         return;
-    if (hj_slice_equal_lower(name, HJ_SLICE("date"))) {
-        if (value.len == DATE_LEN)
-            memcpy(hj_compat_date(&stream->loop->http2->context), value.base, DATE_LEN);
+    if (hj_slice_equal_lower(name, HJ_SLICE("date")) &&
+        hj_compat_take_date(&stream->loop->http2->context, value.base, value.len))
         return; /* libh2o writes it */
-    }
     h2o_iovec_t copy = h2o_strdup(&req->pool, name.base, name.len);
     h2o_strtolower(copy.base, copy.len);
     h2o_add_header_by_str(&req->pool, &req->res.headers, copy.base, copy.len, 1, NULL, value.base, value.len);
@@ -315,13 +312,11 @@ static void start_response(struct hj_http2_stream *stream)
 static void send_pieces(struct hj_http2_stream *stream)
 {
     h2o_req_t *req = stream->req;
-    h2o_http2_stream_t *inner = hj_compat_stream_of(req);
     const h2o_iovec_t *parts = stream->pieces != NULL ? stream->pieces->parts : &stream->one_part;
     h2o_iovec_t bufs[PIECES];
     memcpy(bufs, parts, stream->piece_count * sizeof(*bufs));
-    /* memory of ours, so that the request's pool can be given back */
-    inner->_data.entries = stream->pieces != NULL ? stream->pieces->left : &stream->one_left;
-    inner->_data.capacity = stream->pieces != NULL ? PIECES : 1;
+    hj_compat_lend_parts(req, stream->pieces != NULL ? stream->pieces->left : &stream->one_left,
+                         stream->pieces != NULL ? PIECES : 1);
     stream->in_flight = true;
     stream->finished = stream->finish && stream->last == NULL; /* trailers end it later */
     stream->moved_ms = hj_loop_time(stream->loop);

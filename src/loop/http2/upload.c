@@ -106,11 +106,9 @@ static ssize_t take_trailers(struct hj_session *session, uint32_t stream_id, con
 {
     struct hj_http2_body *body = hj_body_find(session, stream_id);
     h2o_req_t fields;
-    size_t content_length;
     memset(&fields, 0, sizeof(fields));
     h2o_mem_init_pool(&fields.pool);
-    int rc = h2o_hpack_parse_headers(&fields, &connection(session)->_input_header_table, block, len, NULL,
-                                     &content_length, NULL, problem);
+    int rc = hj_compat_decode_trailers(&fields, connection(session), block, len, problem);
     if (rc == 0 && body != NULL && !hj_budget_is_bomb(&fields))
         end_body(session, body, &fields.headers);
     else if (body != NULL)
