@@ -1,4 +1,5 @@
-# libh2o with its own event loop: H2O::evloop, H2O_VERSION.
+# libh2o with its own event loop: H2O::evloop, H2O_VERSION. Whoever has built libh2o's master names in H2O_DEFINITIONS and
+# H2O_LIBRARIES what it was built with, as "QUICLY_USE_TRACER=1;H2O_USE_BROTLI=1" and "brotlienc;brotlidec;m;dl".
 find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
     pkg_check_modules(PC_H2O QUIET libh2o-evloop)
@@ -38,5 +39,6 @@ if(H2O_FOUND AND NOT TARGET H2O::evloop)
     set_target_properties(H2O::evloop PROPERTIES
         IMPORTED_LOCATION ${H2O_LIBRARY}
         INTERFACE_INCLUDE_DIRECTORIES ${H2O_INCLUDE_DIR}
-        INTERFACE_COMPILE_DEFINITIONS H2O_USE_LIBUV=0)
+        INTERFACE_COMPILE_DEFINITIONS "H2O_USE_LIBUV=0;${H2O_DEFINITIONS}"
+        INTERFACE_LINK_LIBRARIES "${H2O_LIBRARIES}")
 endif()
