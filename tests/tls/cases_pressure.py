@@ -2,7 +2,12 @@
 
 import socket
 
-from harness import GET, Surroundings, case, expect, same
+from tlslite.api import HandshakeSettings, TLSConnection
+from tlslite.constants import CipherSuite
+from tlslite.errors import TLSError
+from tlslite.messages import ClientHello
+
+from harness import DEADLINE, GET, Server, Surroundings, case, expect, same
 from records import DATA, Records
 
 BIG = 1 << 20
@@ -37,3 +42,36 @@ def key_update_requested_behind_a_record_in_parts(s: Surroundings) -> None:
             client.until(b"hello\n")
             same(client.updates, [0], f"the server's KeyUpdates with a send buffer of {room} bytes")
     expect(answered != 0, "no KeyUpdate came before the end of the data")
+
+
+def small_connection(server: Server) -> socket.socket:
+    """One whose client can receive little."""
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.settimeout(DEADLINE)
+    plain.connect(("127.0.0.1", server.port))
+    return plain
+
+
+@case
+def answers_that_nobody_reads(s: Surroundings) -> None:
+    """A client asks for a new handshake for ever, of which each one is refused, and reads nothing: it is cut off."""
+    with s.server("send_buffer_bytes=4096") as server:
+        settings = HandshakeSettings()
+        settings.minVersion = settings.maxVersion = (3, 3)
+        settings.cipherNames = ["aes128gcm"]
+        plain = small_connection(server)
+        client = TLSConnection(plain)
+        client.handshakeClientCert(settings=settings, serverName="localhost")
+        client.send(GET % b"/echo")
+        hello = ClientHello().create((3, 3), bytearray(32), bytearray(),
+                                     [CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256])
+        try:
+            for _ in range(20000):
+                for _ in client._sendMsg(hello):
+                    pass
+            expect(False, "20,000 hellos are taken")
+        except (ConnectionError, TLSError):
+            pass
+        same(server.line("/echo"), "/echo closed HIJACK_EPROTOCOL", "what the program is told")
+        plain.close()
