@@ -207,7 +207,7 @@ static bool set_certificate(SSL_CTX *ctx, const struct hj_certificate *certifica
 static void set_behaviour(SSL_CTX *ctx, struct hj_tls_context *context, const unsigned char *protocol)
 {
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS); /* a write is whole: its BIO takes everything */
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);         /* a write is whole: its BIO takes everything */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets alone: nothing is kept for a client */
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"libhijack", 9);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, (void *)(uintptr_t)protocol);
