@@ -299,8 +299,14 @@ def wrong_certificates(s: Surroundings) -> None:
 
 @case
 def application_protocols(s: Surroundings) -> None:
-    """http/1.1 where it is offered; a client that offers only others is refused, one that offers none is served."""
+    """h2 where it is offered and on, or http/1.1; a client that offers only others is refused, one that offers none is
+    served."""
     with s.server() as server:
+        context = s.context()
+        context.set_alpn_protocols(["http/1.1", "h2"])
+        with s.connect(server, context) as connection:
+            same(connection.selected_alpn_protocol(), "h2", "the protocol of a client that offers both")
+    with s.server("http2=off") as server:
         for version in (TLS12, TLS13):
             for offered, chosen in ((["http/1.1"], "http/1.1"), (["h2", "http/1.1"], "http/1.1"), ([], None)):
                 context = s.context(version)

@@ -205,7 +205,8 @@ static bool set_session_context(SSL_CTX *ctx, const struct hj_server_options *op
     unsigned len;
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     BIO *file = options->tls_client_verify == HJ_VERIFY_NONE ? NULL : BIO_new_file(options->tls_client_ca, "r");
-    bool done = hash != NULL && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1;
+    bool done = hash != NULL && (file != NULL || options->tls_client_verify == HJ_VERIFY_NONE) &&
+                EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1;
     for (int n = 1; done && n > 0; n = file == NULL ? 0 : BIO_read(file, piece, sizeof(piece)))
         done = EVP_DigestUpdate(hash, piece, (size_t)n) == 1;
     done = done && EVP_DigestFinal_ex(hash, digest, &len) == 1 && SSL_CTX_set_session_id_context(ctx, digest, len) == 1;
@@ -243,8 +244,10 @@ static int new_ctx(SSL_CTX **out, struct hj_tls_context *context, const struct h
     int version = options->tls_min_version == HJ_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
     bool done = SSL_CTX_set_min_proto_version(ctx, version) == 1 && SSL_CTX_set_cipher_list(ctx, ciphers) == 1 &&
                 SSL_CTX_set1_groups_list(ctx, GROUPS) == 1 && hj_tickets_use(&context->tickets, ctx) &&
-                set_session_context(ctx, options) && set_certificate(ctx, certificate);
+                set_certificate(ctx, certificate);
     int rc = done ? set_client_ca(ctx, options) : HIJACK_ETLS;
+    if (rc == 0 && !set_session_context(ctx, options))
+        rc = HIJACK_ETLS;
     if (rc == 0)
         *out = ctx;
     else
