@@ -177,7 +177,8 @@ void hj_conn_close_gracefully(struct hj_loop *loop, struct hj_conn *conn, int re
 {
     if (!hj_conn_is_open(conn))
         return;
-    if (hj_transport_finish(loop, conn) || (!linger && !hj_transport_has_unread(loop, conn))) {
+    if (hj_transport_finish(loop, conn) ||
+        (!linger && !hj_transport_has_unread(loop, conn) && hj_transport_say_last(loop, conn))) {
         hj_conn_close(loop, conn, reason);
         return;
     }

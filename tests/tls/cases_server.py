@@ -228,6 +228,25 @@ def tickets_of_another_process(s: Surroundings) -> None:
 
 
 @case
+def tickets_of_a_process_that_asks_for_no_certificate(s: Surroundings) -> None:
+    """They share a key. What one of them has resumed, the other one must ask for a certificate all the same."""
+    key = pathlib.Path(s.path("loose", "key"))
+    key.write_bytes(os.urandom(48))
+    required = ("tls_client_verify=require", f"tls_client_ca={s.path('authority', 'pem')}")
+    with s.server(f"tls_ticket_key={key}") as loose, s.server(f"tls_ticket_key={key}", *required) as strict:
+        for version in (TLS12, TLS13):
+            context = s.context(version)
+            first = s.connect(loose, context)
+            ask(first)
+            try:
+                second = s.connect(strict, context, session=first.session)
+                expect(not ask(second), f"{version}: a client without a certificate is served")
+            except (ssl.SSLError, ConnectionError):
+                pass
+            first.close()
+
+
+@case
 def keylog(s: Surroundings) -> None:
     """The file is written with the option and only then, whatever the environment says."""
     path = pathlib.Path(s.path("keylog", "txt"))
@@ -280,8 +299,14 @@ def wrong_certificates(s: Surroundings) -> None:
 
 @case
 def application_protocols(s: Surroundings) -> None:
-    """http/1.1 where it is offered; a client that offers only others is refused, one that offers none is served."""
+    """h2 where it is offered and on, or http/1.1; a client that offers only others is refused, one that offers none is
+    served."""
     with s.server() as server:
+        context = s.context()
+        context.set_alpn_protocols(["http/1.1", "h2"])
+        with s.connect(server, context) as connection:
+            same(connection.selected_alpn_protocol(), "h2", "the protocol of a client that offers both")
+    with s.server("http2=off") as server:
         for version in (TLS12, TLS13):
             for offered, chosen in ((["http/1.1"], "http/1.1"), (["h2", "http/1.1"], "http/1.1"), ([], None)):
                 context = s.context(version)

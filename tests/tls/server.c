@@ -14,6 +14,7 @@
  * BEEP_MS GET  /echo      hijacked: sends back what comes, at EOF "eof\n", then closes GET  /close     hijacked: sends
  * "last words" and closes GET  /half      hijacked: sends "half", shuts its half down and reads on GET  /abort
  * hijacked, then reset GET  /detach    hijacked, then detached: a thread does on the descriptor what /echo does
+ *     GET  /some/N    as many bytes of /big
  *     GET  /mute      hijacked: sends "mute", shuts its half down and never reads
  *     GET  /sip       hijacked: sends "sip" and reads four bytes, no more
  */
@@ -153,6 +154,8 @@ static void on_request(hijack_event *event)
             hijack(request, hijacked[i]);
     if (is_path(target, len, "/facts"))
         answer_facts(request);
+    else if (len > 6 && memcmp(target, "/some/", 6) == 0)
+        hijack_request_respond(request, 200, NULL, 0, big, strtoul(target + 6, NULL, 10) % BIG);
     else if (is_path(target, len, "/big"))
         hijack_request_respond(request, 200, NULL, 0, big, BIG);
     else

@@ -197,6 +197,24 @@ static bool set_staple(SSL_CTX *ctx, const struct hj_certificate *certificate)
     return true;
 }
 
+/* A resumed client is not asked for its certificate. So only sessions are resumed of servers that ask in the same way,
+ * whoever shares their ticket key: what they ask is the context of a session. */
+static bool set_session_context(SSL_CTX *ctx, const struct hj_server_options *options)
+{
+    unsigned char piece[4096] = {(unsigned char)options->tls_client_verify}, digest[EVP_MAX_MD_SIZE];
+    unsigned len;
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    BIO *file = options->tls_client_verify == HJ_VERIFY_NONE ? NULL : BIO_new_file(options->tls_client_ca, "r");
+    bool done = hash != NULL && (file != NULL || options->tls_client_verify == HJ_VERIFY_NONE) &&
+                EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1;
+    for (int n = 1; done && n > 0; n = file == NULL ? 0 : BIO_read(file, piece, sizeof(piece)))
+        done = EVP_DigestUpdate(hash, piece, (size_t)n) == 1;
+    done = done && EVP_DigestFinal_ex(hash, digest, &len) == 1 && SSL_CTX_set_session_id_context(ctx, digest, len) == 1;
+    BIO_free(file);
+    EVP_MD_CTX_free(hash);
+    return done;
+}
+
 static bool set_certificate(SSL_CTX *ctx, const struct hj_certificate *certificate)
 {
     if (SSL_CTX_use_cert_and_key(ctx, certificate->leaf, certificate->key, certificate->chain, 1) != 1)
@@ -209,7 +227,6 @@ static void set_behaviour(SSL_CTX *ctx, struct hj_tls_context *context, const un
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);         /* a write is whole: its BIO takes everything */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets alone: nothing is kept for a client */
-    SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"libhijack", 9);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, (void *)(uintptr_t)protocol);
     SSL_CTX_set_tlsext_servername_callback(ctx, accept_name);
     SSL_CTX_set_ex_data(ctx, context_index, context);
@@ -229,6 +246,8 @@ static int new_ctx(SSL_CTX **out, struct hj_tls_context *context, const struct h
                 SSL_CTX_set1_groups_list(ctx, GROUPS) == 1 && hj_tickets_use(&context->tickets, ctx) &&
                 set_certificate(ctx, certificate);
     int rc = done ? set_client_ca(ctx, options) : HIJACK_ETLS;
+    if (rc == 0 && !set_session_context(ctx, options))
+        rc = HIJACK_ETLS;
     if (rc == 0)
         *out = ctx;
     else

@@ -72,7 +72,7 @@ void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn)
         conn->flags |= HJ_CONN_SHUT;
         hj_transport_shutdown(loop, conn);
         if ((conn->flags & HJ_CONN_EOF) != 0)
-            hj_conn_close(loop, conn, 0);
+            hj_conn_close_gracefully(loop, conn, 0, false);
     }
 }
 

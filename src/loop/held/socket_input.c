@@ -74,7 +74,7 @@ static void saw_eof(struct hj_loop *loop, struct hj_conn *conn)
     }
     push_eof(loop, conn);
     if ((conn->flags & HJ_CONN_SHUT) != 0)
-        hj_conn_close(loop, conn, 0);
+        hj_conn_close_gracefully(loop, conn, 0, false);
 }
 
 /* Whether the peer has ended and every byte was read. */

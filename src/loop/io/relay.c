@@ -130,6 +130,7 @@ int hj_relay_begin(struct hj_loop *loop, struct hj_conn *conn)
         return HIJACK_ENOMEM;
     }
     hj_conn_set_kind(loop, conn, HJ_CONN_RELAY);
+    hj_conn_unstall(loop, conn);
     conn->flags &= HJ_CONN_EOF | HJ_CONN_UNPOLLED | HJ_CONN_READY;
     conn->flags |= HJ_CONN_WAS_COUNTED; /* as detached: so is its pair, which is no connection of a client */
     pair->flags |= HJ_CONN_WAS_COUNTED;

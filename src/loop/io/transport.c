@@ -124,6 +124,14 @@ void hj_transport_shutdown(struct hj_loop *loop, struct hj_conn *conn)
         shutdown(conn->fd, SHUT_WR);
 }
 
+bool hj_transport_say_last(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (!is_tls(conn))
+        return true;
+    hj_tls_shutdown(loop, conn);
+    return hj_tls_is_flushed(loop, conn);
+}
+
 void hj_transport_keep_trailers(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *last)
 {
     if (conn->transport == HJ_TRANSPORT_HTTP2)

@@ -50,6 +50,10 @@ int hj_transport_error(struct hj_loop *loop, const struct hj_conn *conn);
 /* No more bytes from us: close_notify over TLS, and FIN. */
 void hj_transport_shutdown(struct hj_loop *loop, struct hj_conn *conn);
 
+/* What a transport sends at its end before it is closed. False if the kernel has not taken all of it: the connection
+ * must wait. */
+bool hj_transport_say_last(struct hj_loop *loop, struct hj_conn *conn);
+
 /* The last chunk of the response, with trailers. A transport that has no chunks sends the trailers when it is finished;
  * the others are written it. */
 void hj_transport_keep_trailers(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *last);

@@ -11,6 +11,10 @@
 #include "loop/tls/output.h"
 #include "loop/tls/slab.h"
 
+/* Bytes that may wait for a peer that does not read: a record, and what OpenSSL answers to KeyUpdates and to those who
+ * would renegotiate. */
+#define UNSENT_MAX 65536
+
 static struct hj_tls_layer *tls_layer(struct hj_loop *loop, const struct hj_conn *conn)
 {
     return hj_table_layer(&loop->table, conn->index);
@@ -94,6 +98,10 @@ static int receive(struct hj_loop *loop, struct hj_conn *conn, struct hj_tls_lay
         ssize_t sent = hj_tls_output_send(tls, conn->fd, layer);
         hj_tls_rest_settle(layer);
         rc = opened != 0 ? opened : sent < 0 ? (int)sent : rc;
+        if (hj_tls_unsent(layer) > UNSENT_MAX) {
+            layer->flags |= HJ_TLS_FAILED | HJ_TLS_OUT_ENDED;
+            rc = HIJACK_EPROTOCOL;
+        }
     }
     note_end(layer, rc);
     return rc;
