@@ -7,6 +7,7 @@
 
 #include "core/tls/context.h"
 #include "loop/http2/session.h"
+#include "loop/io/plain.h"
 #include "loop/tls/describe.h"
 
 /* A connection in its handshake: from the ClientHello to the session, or the end. */
@@ -31,6 +32,29 @@ static void drop_secure(struct hj_http2_secure *secure)
     free(secure);
 }
 
+/* libh2o frees its connection at once when it ends, but the socket only when the kernel has taken close_notify; a
+ * session has both. So the kernel gets close_notify here, or has no room and nobody waits: libh2o is told that it could
+ * not be written, and closes the socket too. */
+static long write_last(BIO *bio, int what, const char *data, size_t len, int i, long l, int result, size_t *processed)
+{
+    const struct hj_session *session = (const void *)BIO_get_callback_arg(bio);
+    (void)i;
+    (void)l;
+    (void)processed;
+    if (what != BIO_CB_WRITE || (SSL_get_shutdown(session->origin.ssl) & SSL_SENT_SHUTDOWN) == 0)
+        return result;
+    (void)hj_plain_send(h2o_socket_get_fd(session->sock), data, len);
+    return -1;
+}
+
+/* The session has been opened. */
+static void watch_end(struct hj_session *session)
+{
+    BIO *bio = SSL_get_wbio(session->origin.ssl);
+    BIO_set_callback_ex(bio, write_last);
+    BIO_set_callback_arg(bio, (char *)session);
+}
+
 static void on_secure(h2o_socket_t *sock, const char *error)
 {
     struct hj_http2_secure *secure = sock->data;
@@ -38,8 +62,10 @@ static void on_secure(h2o_socket_t *sock, const char *error)
     struct hj_loop *loop = http2->owner;
     struct hj_session_origin origin = secure->origin;
     sock->data = NULL;
-    if (error == NULL)
+    if (error == NULL) {
         origin.facts = hj_tls_describe(loop->tls, secure->ssl);
+        origin.ssl = secure->ssl;
+    }
     bool resumed = error == NULL && h2o_socket_get_ssl_session_reused(sock) == 1;
     drop_secure(secure);
     if (error != NULL) {
@@ -50,9 +76,12 @@ static void on_secure(h2o_socket_t *sock, const char *error)
     hj_loop_count(loop, HIJACK_STAT_TLS_HANDSHAKES, 1);
     hj_loop_count(loop, HIJACK_STAT_TLS_RESUMED, resumed);
     origin.since_ms = hj_loop_time(loop);
-    if (origin.facts == NULL || loop->stopping || !hj_session_open(http2, &origin, sock))
+    if (origin.facts == NULL || loop->stopping || !hj_session_open(http2, &origin, sock)) {
         hj_session_lose(loop, sock, &origin, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM);
-    else if (loop->draining)
+        return;
+    }
+    watch_end(http2->sessions);
+    if (loop->draining)
         hj_session_go_away(http2->sessions);
 }
 

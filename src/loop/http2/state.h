@@ -54,6 +54,7 @@ struct hj_http2_stream {
 /* What a connection brings along from before HTTP/2 was spoken. */
 struct hj_session_origin {
     struct hj_facts *facts; /* a reference; NULL: not over TLS */
+    SSL *ssl;               /* libh2o's, as long as the socket is open; NULL: not over TLS */
     uint32_t since_ms;      /* when its first request began to be awaited; loop time */
     uint32_t peer_ip;       /* as in the entry of a plain connection */
     uint32_t counted;       /* of the counts of addresses (io/acceptor.h); 0: nothing */
@@ -68,6 +69,7 @@ struct hj_session {
     h2o_socket_t *sock;
     hj_compat_expect inner;     /* libh2o's reader of frames */
     h2o_timeout_entry_t unread; /* linked until libh2o has looked at what came before it had the connection */
+    h2o_timeout_entry_t end;    /* linked when it ends, until libh2o has written GOAWAY */
     struct hj_http2_stream *streams;
     struct hj_http2_body *bodies; /* that come in */
     uint32_t ignored[HJ_IGNORED];
