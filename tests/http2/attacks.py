@@ -1,8 +1,8 @@
 """What hostile HTTP/2 clients do, each a function of this file. Usage: attacks.py NAME PORT [SECONDS]
 
 Prints a line of JSON: the error code of the GOAWAY that the server sent (null: none), how its connection ended, and how
-many bytes were sent. Frames are made by hand: libraries refuse to send most of these. With HIJACK_TEST_TRANSPORT=tls in the
-environment they travel in TLS, as the server of server.c then expects."""
+many bytes were sent. Frames are made by hand: libraries refuse to send most of these. With HIJACK_TEST_TRANSPORT=tls in
+the environment they travel in TLS, as the server of server.c then expects."""
 
 import json
 import os

@@ -2,7 +2,7 @@
 Usage: run.py path-of-server path-of-certificates build-folder [name of a case...]
 
 A case is a function with @case in cases_*.py; its name says what it tries. HIJACK_LONG=1 makes some cases longer.
-tlslite-ng comes from PyPI into a virtual environment of the build folder, the client in Go is built there."""
+tlslite-ng and httpx come from PyPI into a virtual environment of the build folder, the client in Go is built there."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-NEEDS = ["tlslite-ng==0.8.2"]
+NEEDS = ["tlslite-ng==0.8.2", "httpx[http2]==0.28.1"]
 
 
 def environment(folder: pathlib.Path) -> pathlib.Path:
@@ -45,6 +45,7 @@ def go_client(folder: pathlib.Path) -> "str | None":
 def run_cases(server: str, certificates: str, build: pathlib.Path, names: list) -> int:
     import cases_clients  # noqa: F401 (each adds its cases)
     import cases_handshake  # noqa: F401
+    import cases_http2  # noqa: F401
     import cases_records  # noqa: F401
     import cases_server  # noqa: F401
     from harness import Skipped, Surroundings, Wrong, cases

@@ -10,6 +10,10 @@
 #include "loop/io/plain.h"
 #include "loop/tls/describe.h"
 
+/* Steps of handshakes in one turn: what clients have held back can come all at once, and each costs up to a
+ * millisecond. */
+#define STEPS_MAX 16
+
 /* A connection in its handshake: from the ClientHello to the session, or the end. */
 struct hj_http2_secure {
     struct hj_http2_secure *next, **link;
@@ -18,7 +22,9 @@ struct hj_http2_secure {
     h2o_socket_t *sock;
     SSL_CTX *ctx;              /* a reference, until the handshake begins */
     SSL *ssl;                  /* libh2o's; NULL before it has begun */
-    h2o_timeout_entry_t begin; /* libh2o must be running when it does */
+    h2o_timeout_entry_t go_on; /* libh2o must be running when it does */
+    h2o_linklist_t put_off;    /* linked while it waits for a turn with room */
+    h2o_socket_cb read, write; /* libh2o's, of the handshake */
 };
 
 static void drop_secure(struct hj_http2_secure *secure)
@@ -27,7 +33,9 @@ static void drop_secure(struct hj_http2_secure *secure)
         secure->next->link = secure->link;
     if (secure->http2->begun == secure)
         secure->http2->begun = NULL;
-    h2o_timeout_unlink(&secure->begin);
+    h2o_timeout_unlink(&secure->go_on);
+    if (h2o_linklist_is_linked(&secure->put_off))
+        h2o_linklist_unlink(&secure->put_off);
     SSL_CTX_free(secure->ctx);
     free(secure);
 }
@@ -85,16 +93,89 @@ static void on_secure(h2o_socket_t *sock, const char *error)
         hj_session_go_away(http2->sessions);
 }
 
+static void on_secure_readable(h2o_socket_t *sock, const char *error);
+static void on_secure_written(h2o_socket_t *sock, const char *error);
+
+/* Puts itself in front of what libh2o has left to be called next. */
+static void watch_steps(struct hj_http2_secure *secure)
+{
+    h2o_socket_t *sock = secure->sock;
+    if (sock->_cb.read != NULL && sock->_cb.read != on_secure_readable) {
+        secure->read = sock->_cb.read;
+        sock->_cb.read = on_secure_readable;
+    }
+    if (sock->_cb.write != NULL && sock->_cb.write != on_secure_written) {
+        secure->write = sock->_cb.write;
+        sock->_cb.write = on_secure_written;
+    }
+}
+
+/* Lets libh2o do what callback does. */
+static void step(struct hj_http2_secure *secure, h2o_socket_cb callback, const char *error)
+{
+    struct hj_http2 *http2 = secure->http2;
+    http2->begun = secure;
+    callback(secure->sock, error); /* may free it */
+    if (http2->begun != NULL)
+        watch_steps(secure);
+    http2->begun = NULL;
+}
+
+/* What the peer has sent was received; reading it is what costs. */
+static void on_secure_readable(h2o_socket_t *sock, const char *error)
+{
+    struct hj_http2_secure *secure = sock->data;
+    if (error != NULL || secure->http2->steps++ < STEPS_MAX) {
+        step(secure, secure->read, error);
+        return;
+    }
+    h2o_socket_read_stop(sock);
+    h2o_linklist_insert(&secure->http2->put_off, &secure->put_off);
+}
+
+static void on_secure_written(h2o_socket_t *sock, const char *error)
+{
+    struct hj_http2_secure *secure = sock->data;
+    step(secure, secure->write, error);
+}
+
+static void go_on_secure(h2o_timeout_entry_t *entry)
+{
+    struct hj_http2_secure *secure = H2O_STRUCT_FROM_MEMBER(struct hj_http2_secure, go_on, entry);
+    step(secure, secure->read, NULL);
+}
+
+/* Those that were put off go on with the next run, at most so many. */
+static void resume(struct hj_http2 *http2, unsigned most)
+{
+    while (most-- != 0 && !h2o_linklist_is_empty(&http2->put_off)) {
+        struct hj_http2_secure *secure = H2O_STRUCT_FROM_MEMBER(struct hj_http2_secure, put_off, http2->put_off.next);
+        h2o_linklist_unlink(&secure->put_off);
+        secure->go_on.cb = go_on_secure;
+        h2o_timeout_link(http2->loop, &http2->context.zero_timeout, &secure->go_on);
+        ++http2->steps;
+    }
+}
+
+void hj_secure_begin_turn(struct hj_http2 *http2)
+{
+    http2->steps = 0;
+    resume(http2, STEPS_MAX);
+}
+
 static void begin_secure(h2o_timeout_entry_t *entry)
 {
-    struct hj_http2_secure *secure = H2O_STRUCT_FROM_MEMBER(struct hj_http2_secure, begin, entry);
+    struct hj_http2_secure *secure = H2O_STRUCT_FROM_MEMBER(struct hj_http2_secure, go_on, entry);
     SSL_CTX *ctx = secure->ctx;
     struct hj_http2 *http2 = secure->http2;
     secure->ctx = NULL;
     http2->begun = secure;
     h2o_socket_ssl_handshake(secure->sock, ctx, NULL, on_secure); /* may free it; reads the ClientHello */
-    if (http2->begun != NULL)
+    if (http2->begun != NULL) {
         secure->ssl = hj_tls_context_last();
+        watch_steps(secure);
+    }
+    http2->begun = NULL;
     SSL_CTX_free(ctx);
 }
 
@@ -106,7 +187,7 @@ bool hj_secure_begin(struct hj_http2 *http2, const struct hj_session_origin *ori
     secure->http2 = http2;
     secure->origin = *origin;
     secure->sock = sock;
-    secure->begin.cb = begin_secure;
+    secure->go_on.cb = begin_secure;
     SSL_CTX_up_ref(ctx);
     secure->ctx = ctx;
     sock->data = secure;
@@ -114,7 +195,7 @@ bool hj_secure_begin(struct hj_http2 *http2, const struct hj_session_origin *ori
     if ((secure->next = http2->secures) != NULL)
         secure->next->link = &secure->next;
     http2->secures = secure;
-    h2o_timeout_link(http2->loop, &http2->context.zero_timeout, &secure->begin);
+    h2o_timeout_link(http2->loop, &http2->context.zero_timeout, &secure->go_on);
     return true;
 }
 
@@ -136,6 +217,8 @@ void hj_secure_close(struct hj_http2 *http2)
 {
     for (struct hj_http2_secure *secure = http2->secures; secure != NULL; secure = secure->next)
         cut_off(secure);
+    http2->steps = 0;
+    resume(http2, UINT_MAX);
 }
 
 #endif

@@ -103,7 +103,9 @@ struct hj_http2 {
     h2o_buffer_prototype_t *write_prototype;
     struct hj_session *sessions;
     struct hj_http2_secure *secures; /* connections in their TLS handshake */
-    struct hj_http2_secure *begun;   /* the one that libh2o begins with now; NULL: it has ended */
+    struct hj_http2_secure *begun;   /* the one that libh2o works on now; NULL: it has ended */
+    h2o_linklist_t put_off;          /* secures that have something to read, for the next turns */
+    unsigned steps;                  /* of handshakes in this turn */
     struct hj_http2_stream *dirty;
 };
 
