@@ -1,12 +1,15 @@
 """What hostile HTTP/2 clients do, each a function of this file. Usage: attacks.py NAME PORT [SECONDS]
 
 Prints a line of JSON: the error code of the GOAWAY that the server sent (null: none), how its connection ended, and how
-many bytes were sent. Frames are made by hand: libraries refuse to send most of these."""
+many bytes were sent. Frames are made by hand: libraries refuse to send most of these. With HIJACK_TEST_TRANSPORT=tls in
+the environment they travel in TLS, as the server of server.c then expects."""
 
 import json
+import os
 import random
 import select
 import socket
+import ssl
 import sys
 import time
 
@@ -14,6 +17,19 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDO
 END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 LIMIT_SECONDS = 20
+TLS = os.environ.get("HIJACK_TEST_TRANSPORT") == "tls"
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+def secured(plain: socket.socket) -> socket.socket:
+    """The connection with the TLS handshake done, if there is one. Nobody looks at the certificate here."""
+    if not TLS:
+        return plain
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    plain.settimeout(LIMIT_SECONDS)
+    return context.wrap_socket(plain)
 
 
 def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> bytes:
@@ -47,7 +63,10 @@ class Peer:
     def __init__(self, port: int, settings: bytes = frame(SETTINGS), preface: bytes = PREFACE):
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # or the kernel takes megabytes
+        # a full DATA frame is two TLS records, of which the short one would wait for the delayed acknowledgement
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.connect(("127.0.0.1", port))
+        self.socket = secured(self.socket)
         self.socket.setblocking(False)
         self.received, self.at, self.sent = bytearray(), 0, 0
         self.goaway, self.ended, self.resets, self.heads = None, None, {}, 0
@@ -86,7 +105,7 @@ class Peer:
                 self.received += data
                 self._look()
             self.ended = "end"
-        except BlockingIOError:
+        except NOT_NOW:
             pass
         except OSError:
             self.ended = "reset"
@@ -105,6 +124,8 @@ class Peer:
                     n = self.socket.send(rest[:1 << 18])
                     rest = rest[n:]
                     self.sent += n
+                except NOT_NOW:
+                    pass
                 except OSError:
                     self.read()
                     self.ended = self.ended or "reset"

@@ -12,7 +12,7 @@ class GoodClient:
     """Asks for / again and again, and measures how long each answer takes."""
 
     def __init__(self, port: int, pause: float):
-        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket = attacks.secured(socket.create_connection(("127.0.0.1", port)))
         self.socket.settimeout(attacks.LIMIT_SECONDS)
         self.socket.sendall(attacks.PREFACE + attacks.frame(attacks.SETTINGS))
         self.reader = self.socket.makefile("rb")

@@ -4,7 +4,6 @@
  */
 #include "h2client.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <nghttp2/nghttp2.h>
@@ -13,10 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "support/client.h"
 #include "support/fixture.h"
+#include "support/transport.h"
 
 struct h2client {
     int fd;
+    int port; /* of its tunnel (transport.h); 0: none */
     int ended, goaway;
     nghttp2_session *session;
     struct h2stream *streams[H2_STREAMS];
@@ -136,11 +138,20 @@ struct h2client *h2_connect(int port)
 struct h2client *h2_connect_table(int port, uint32_t table_size)
 {
     struct h2client *client = calloc(1, sizeof(*client));
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     CHECK((client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) != -1);
-    CHECK(connect(client->fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    transport_offer_http2(1);
+    client->port = transport_connect(client->fd, port, 0);
+    transport_offer_http2(0);
+    CHECK(client->port >= 0);
     client->session = new_session(client, table_size);
+    return client;
+}
+
+struct client *h2_connect_raw(int port)
+{
+    transport_offer_http2(1);
+    struct client *client = client_connect(port);
+    transport_offer_http2(0);
     return client;
 }
 
@@ -159,6 +170,7 @@ void h2_close(struct h2client *client)
 void h2_abort(struct h2client *client)
 {
     struct linger linger = {.l_onoff = 1};
+    transport_reset(client->fd, client->port != 0);
     setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     h2_close(client);
 }
@@ -190,7 +202,7 @@ struct h2stream *h2_request(struct h2client *client, const char *method, const c
     nghttp2_nv pairs[64] = {
         pair(":method", 7, method, strlen(method)),
         pair(":path", 5, path, strlen(path)),
-        pair(":scheme", 7, "http", 4),
+        pair(":scheme", 7, transport_scheme(), strlen(transport_scheme())),
         pair(":authority", 10, "test", 4),
     };
     size_t count = 4;

@@ -10,6 +10,7 @@
 
 #include "check.h"
 
+struct client;
 struct fixture;
 struct h2client;
 struct upload;
@@ -42,6 +43,8 @@ struct fixture *h2_fixture(void **state);
 struct h2client *h2_connect(int port);
 /* One that keeps a table of so many bytes for header fields (SETTINGS_HEADER_TABLE_SIZE). */
 struct h2client *h2_connect_table(int port, uint32_t table_size);
+/* A connection for HTTP/2, whose bytes the test writes. */
+struct client *h2_connect_raw(int port);
 /* Ends the connection by FIN, or by RST. */
 void h2_close(struct h2client *client);
 void h2_abort(struct h2client *client);

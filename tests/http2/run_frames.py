@@ -1,5 +1,5 @@
 """Requests and their bodies over HTTP/2, frame by frame: what libraries do not send, or only sometimes. Usage:
-run_frames.py path-of-server [--sanitized]
+run_frames.py path-of-server [--sanitized] [name ...]
 
 Each case has a connection of its own. A case that ends in RST_STREAM must leave the connection usable."""
 
@@ -12,7 +12,8 @@ from attacks import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED
 from server_process import Server
 
 NO_ERROR, PROTOCOL, FLOW_CONTROL, REFUSED_STREAM = 0, 1, 3, 7
-OPTIONS = {"case_streams": ["http2_streams", "2"], "case_slow": ["request_timeout_ms", "300"]}
+OPTIONS = {"case_streams": ["http2_streams", "2"], "case_slow": ["request_timeout_ms", "300"],
+           "case_leaves_unread": ["send_buffer_bytes", "4096"]}
 MIB = 1 << 20
 UPLOAD_BYTES = 200 * MIB
 PEAK_KB = 12 << 10  # over what it had before
@@ -236,6 +237,33 @@ def case_goes_away(server):
     still_works(Peer(server.port), 1)
 
 
+def case_leaves_unread(server):
+    """The client ends its half when the kernel has just taken all of an answer and has room for nothing more: not for
+    close_notify, for which nobody waits."""
+    watcher = Peer(server.port)
+    peers = []
+    for _ in range(40):
+        peers.append(Peer(server.port, attacks.initial_window(1 << 20) + attacks.window_update(0, 1 << 20)))
+    stream = 1
+    for round in range(2):
+        for i, peer in enumerate(peers):
+            peer.pour(attacks.get(2 * round + 1, f"/big?{i * 1500 if round else 60000}"), reads=False)
+        still_works(watcher, stream)
+        still_works(watcher, stream + 2)
+        stream += 4
+    for peer in peers:
+        peer.socket.shutdown(attacks.socket.SHUT_WR)
+    end = time.monotonic() + attacks.LIMIT_SECONDS
+    while True:
+        watcher.pour(attacks.get(stream, "/connections"))
+        left = answer(watcher, stream)
+        if left == b"1":
+            break
+        assert time.monotonic() < end, f"{left} connections have not ended"
+        time.sleep(0.05)
+        stream += 2
+
+
 def case_continue(server):
     peer = Peer(server.port)
     begin(peer, 1, "/upload", field("expect", "100-continue"))
@@ -319,8 +347,9 @@ def case_200_mb(server):
 
 def main() -> int:
     failed = 0
+    only = [f"case_{name}" for name in sys.argv[2:] if name != "--sanitized"]
     for name, case in list(globals().items()):
-        if not name.startswith("case_"):
+        if not name.startswith("case_") or (only and name not in only):
             continue
         server = Server(sys.argv[1], OPTIONS.get(name, []))
         try:

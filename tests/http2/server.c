@@ -4,7 +4,7 @@
  * for a POST, /events held, /publish?N sends N messages to it, /big?N answers with N bytes, /wait is never answered,
  * /connections with their number. /upload is read in pieces, and answered with its length and trailers; /early is
  * answered before its body has ended, /leave is too, and not read, /unread is neither. Prints its port, and ends at the
- * end of its input.
+ * end of its input. With HIJACK_TEST_TRANSPORT=tls in the environment it listens for TLS.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -13,6 +13,10 @@
 #include <unistd.h>
 
 #include <hijack/hijack.h>
+
+#if HIJACK_TLS
+#include "support/certificate.h"
+#endif
 
 #define CREDIT 65536
 #define WRONG (UINT64_C(1) << 40) /* far from any length */
@@ -154,6 +158,27 @@ static int serve(hijack_queue *queue)
     return count;
 }
 
+/* Returns the port. */
+static int listen_over_transport(void)
+{
+    const char *address = "127.0.0.1:0";
+#if HIJACK_TLS
+    const char *transport = getenv("HIJACK_TEST_TRANSPORT");
+    if (transport != NULL && strcmp(transport, "tls") == 0) {
+        struct certificate own;
+        certificate_make(&own, NULL, CERTIFICATE_EC, "localhost", "DNS:localhost,IP:127.0.0.1");
+        check(hijack_server_certificate(server, own.chain_text, strlen(own.chain_text), own.key_text,
+                                        strlen(own.key_text), NULL, 0),
+              "certificate");
+        certificate_free(&own);
+        address = "tls:127.0.0.1:0";
+    }
+#endif
+    int port = hijack_server_listen(server, address, strlen(address));
+    check(port, "listen");
+    return port;
+}
+
 int main(int argc, char **argv)
 {
     hijack_queue *queue;
@@ -173,8 +198,7 @@ int main(int argc, char **argv)
         check(hijack_server_route_set(server, path, strlen(path), HIJACK_STR("max_body_bytes"), HIJACK_STR("1024m")),
               path);
     }
-    int port = hijack_server_listen(server, HIJACK_STR("127.0.0.1:0"));
-    check(port, "listen");
+    int port = listen_over_transport();
     check(hijack_server_start(server), "start");
     printf("%d\n", port);
     fflush(stdout);

@@ -25,7 +25,7 @@ enum {
     PORTS = 65536
 };
 
-static int over_tls;
+static int over_tls, offers_http2;
 static char secure_ports[PORTS]; /* where transport_listen listens for TLS */
 
 void transport_start(void)
@@ -86,10 +86,15 @@ int transport_connect(int fd, int port, int slow)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 #if HIJACK_TLS
     if (over_tls && secure_ports[port])
-        return tunnel_connect(fd, port, slow);
+        return tunnel_connect(fd, port, slow, offers_http2);
 #endif
     (void)slow;
     return connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : -errno;
+}
+
+void transport_offer_http2(int yes)
+{
+    offers_http2 = yes;
 }
 
 const char *transport_scheme(void)

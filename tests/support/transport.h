@@ -19,6 +19,8 @@ void transport_listens(int port);
 /* Connects the TCP socket fd to 127.0.0.1:port, through a tunnel if transport_listen of this process, or a child that
  * was noted, listens there for TLS. Returns 0, the port of the tunnel that the server sees as the peer's, or -errno. */
 int transport_connect(int fd, int port, int slow);
+/* Whether the clients that connect from now on are going to speak HTTP/2, which they then offer by ALPN. */
+void transport_offer_http2(int yes);
 /* The name of the scheme that a request has. */
 const char *transport_scheme(void);
 /* What clients have sent up to now has arrived, and every handshake is complete. */

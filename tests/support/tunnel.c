@@ -47,6 +47,7 @@ struct question {
     int client_port; /* of the test's socket */
     int server_port;
     int slow;
+    int http2;
 };
 
 struct piece {
@@ -273,6 +274,8 @@ static int open_tunnel(const struct question *question)
     tunnel->client_port = question->client_port;
     tunnel->ssl = tls_client_new(context, secure, server_name);
     must_tunnel(tunnel->ssl != NULL, "memory");
+    if (question->http2)
+        must_tunnel(SSL_set_alpn_protos(tunnel->ssl, (const unsigned char *)"\2h2", 3) == 0, "ALPN");
     tunnel->next = tunnels;
     tunnels = tunnel;
     watch_fd(plain, tunnel);
@@ -436,13 +439,14 @@ static int ask_tunnels(const struct question *question)
     return answer;
 }
 
-int tunnel_connect(int fd, int port, int slow)
+int tunnel_connect(int fd, int port, int slow, int http2)
 {
     struct sockaddr_in address = local_address(entrance);
 
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
         return -errno;
-    struct question question = {.what = ASK_CONNECT, .client_port = port_of(fd, 0), .server_port = port, .slow = slow};
+    struct question question = {
+        .what = ASK_CONNECT, .client_port = port_of(fd, 0), .server_port = port, .slow = slow, .http2 = http2};
     return ask_tunnels(&question);
 }
 

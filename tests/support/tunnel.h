@@ -15,8 +15,9 @@
 /* Starts the process. trusted signs the certificates of all servers. Before any other call, with one thread. */
 void tunnel_start(X509 *trusted, const char *host);
 /* Connects fd, a TCP socket on which nothing is connected yet, to the server at 127.0.0.1:port. slow: small buffers all
- * the way. Returns the port that the server sees as the peer's, or -errno. */
-int tunnel_connect(int fd, int port, int slow);
+ * the way. http2: by ALPN the client offers h2; else it offers nothing. Returns the port that the server sees as the
+ * peer's, or -errno. */
+int tunnel_connect(int fd, int port, int slow, int http2);
 /* Resets the connection to the server, after what fd has sent; fd itself is left to the caller. When it returns, the
  * reset is on its way, as if there were no tunnel. 0, or -errno. */
 int tunnel_reset(int fd);

@@ -2,7 +2,7 @@
 Usage: run.py path-of-server path-of-certificates build-folder [name of a case...]
 
 A case is a function with @case in cases_*.py; its name says what it tries. HIJACK_LONG=1 makes some cases longer.
-tlslite-ng comes from PyPI into a virtual environment of the build folder, the client in Go is built there."""
+tlslite-ng and httpx come from PyPI into a virtual environment of the build folder, the client in Go is built there."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-NEEDS = ["tlslite-ng==0.8.2"]
+NEEDS = ["tlslite-ng==0.8.2", "httpx[http2]==0.28.1"]
 
 
 def environment(folder: pathlib.Path) -> pathlib.Path:
@@ -47,6 +47,7 @@ def run_cases(server: str, certificates: str, build: pathlib.Path, names: list) 
     import cases_ends  # noqa: F401
     import cases_handshake  # noqa: F401
     import cases_pressure  # noqa: F401
+    import cases_http2  # noqa: F401
     import cases_records  # noqa: F401
     import cases_server  # noqa: F401
     from harness import Skipped, Surroundings, Wrong, cases

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * The server that run.py tries clients of other makers on. Arguments are options of the server as name=value, and
- * "certificate=chain,key" or "certificate=chain,key,staple" (paths) once or more. It prints its port, then a line for
- * each end of a socket:
+ * "certificate=chain,key" or "certificate=chain,key,staple" (paths) once or more; "plain=on" adds a listener without
+ * TLS. It prints its port, "plain" and the other one's, then a line for each end of a socket:
  * "/echo eof", "/echo closed HIJACK_ERESET". Lines on stdin are commands, each answered by the line "= 0" or
  * "= HIJACK_E..."; the end of stdin ends the program.
  *
  *     certificate chain key    replaces a certificate
  *     members                  how many members /sse has
+ *     handshakes               how many handshakes are complete
  *
  *     GET  /          "hello\n"; /big a MiB, byte i is 7 i + i div 251; /facts what hijack_request_info says, a line
  * for each POST /upload    reads the body in pieces: "length checksum\n" GET  /sse       held; "data: beep" every
@@ -52,6 +53,7 @@ static hijack_server *server;
 static hijack_queue *queue;
 static hijack_broadcaster *room;
 static char *big;
+static int plain; /* a plain listener as well */
 
 static int check(int result, const char *what)
 {
@@ -278,6 +280,14 @@ static void on_event(hijack_event *event)
     free(session);
 }
 
+static int count_handshakes(void)
+{
+    uint64_t stats[HIJACK_STAT_COUNT];
+
+    check(hijack_server_stats(stats, HIJACK_STAT_COUNT, server), "stats");
+    return (int)stats[HIJACK_STAT_TLS_HANDSHAKES];
+}
+
 static void command(char *line)
 {
     char chain[512], key[512];
@@ -287,6 +297,8 @@ static void command(char *line)
         code = hijack_server_certificate(server, chain, strlen(chain), key, strlen(key), NULL, 0);
     else if (strcmp(line, "members") == 0)
         code = hijack_broadcaster_count(room);
+    else if (strcmp(line, "handshakes") == 0)
+        code = count_handshakes();
     if (code < 0)
         printf("= %s\n", hijack_errname(code));
     else
@@ -319,6 +331,10 @@ static void configure(const char *argument)
 
     if (value == NULL)
         exit(2);
+    if (strcmp(argument, "plain=on") == 0) {
+        plain = 1;
+        return;
+    }
     if (sscanf(argument, "certificate=%511[^,],%511[^,],%511s", chain, key, staple) >= 2)
         check(hijack_server_certificate(server, chain, strlen(chain), key, strlen(key), staple, strlen(staple)),
               argument);
@@ -375,6 +391,8 @@ int main(int argc, char **argv)
           "route");
     check(hijack_server_set(server, HIJACK_STR("max_body_bytes"), HIJACK_STR("16777216")), "max_body_bytes");
     printf("%d\n", check(hijack_server_listen(server, HIJACK_STR("tls:127.0.0.1:0")), "listen"));
+    if (plain)
+        printf("plain %d\n", check(hijack_server_listen(server, HIJACK_STR("127.0.0.1:0")), "listen"));
     check(hijack_server_start(server), "start");
     fflush(stdout);
     run_events();

@@ -61,7 +61,7 @@ static struct client *connect_both(struct end *end, int version)
     CHECK(pthread_create(&end->thread, NULL, accept_one, end) == 0);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct client *c = client_wrap(fd);
-    c->port = tunnel_connect(fd, ntohs(address.sin_port), 0);
+    c->port = tunnel_connect(fd, ntohs(address.sin_port), 0, 0);
     CHECK(c->port > 0);
     CHECK(pthread_join(end->thread, &result) == 0);
     CHECK(result == end);
@@ -237,7 +237,7 @@ static void test_refused(void **state)
     CHECK(getsockname(end.listener, (struct sockaddr *)&address, &len) == 0);
     end_free(&end);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CODE(tunnel_connect(fd, ntohs(address.sin_port), 0), -ECONNREFUSED);
+    CODE(tunnel_connect(fd, ntohs(address.sin_port), 0, 0), -ECONNREFUSED);
     close(fd);
 }
 

@@ -78,6 +78,7 @@ int hj_http2_open(struct hj_loop *loop)
     loop->http2 = http2;
     hj_compat_keep_input_in_memory();
     http2->loop = h2o_evloop_create();
+    h2o_linklist_init_anchor(&http2->put_off);
     configure(http2);
     h2o_context_init(&http2->context, http2->loop, &http2->config);
     http2->accept = (h2o_accept_ctx_t){.ctx = &http2->context, .hosts = http2->config.hosts};
@@ -153,7 +154,7 @@ int hj_http2_wait(struct hj_loop *loop, int timeout_ms)
     struct hj_http2 *http2 = loop->http2;
     if (http2 == NULL)
         return timeout_ms;
-    if (http2->dirty != NULL || hj_compat_has_work(http2->loop))
+    if (http2->dirty != NULL || hj_compat_has_work(http2->loop) || !h2o_linklist_is_empty(&http2->put_off))
         return 0;
     return hj_compat_timer_wait(http2->loop, timeout_ms);
 }
@@ -171,7 +172,10 @@ void hj_http2_notice(struct hj_loop *loop)
 
 void hj_http2_run(struct hj_loop *loop)
 {
-    if (loop->http2 != NULL && has_work(loop->http2))
+    if (loop->http2 == NULL)
+        return;
+    hj_secure_begin_turn(loop->http2);
+    if (has_work(loop->http2))
         run(loop->http2);
 }
 

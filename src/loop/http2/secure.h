@@ -11,6 +11,9 @@
  * taken. */
 bool hj_secure_begin(struct hj_http2 *http2, const struct hj_session_origin *origin, h2o_socket_t *sock, SSL_CTX *ctx);
 
+/* A turn begins: the handshakes that were put off go on when libh2o runs, as many as a turn may have. */
+void hj_secure_begin_turn(struct hj_http2 *http2);
+
 /* Ends those that take too long; libh2o closes them when it runs. */
 void hj_secure_sweep(struct hj_http2 *http2, uint32_t now);
 
@@ -18,6 +21,11 @@ void hj_secure_sweep(struct hj_http2 *http2, uint32_t now);
 void hj_secure_close(struct hj_http2 *http2);
 
 #else
+
+static inline void hj_secure_begin_turn(struct hj_http2 *http2)
+{
+    (void)http2;
+}
 
 static inline void hj_secure_sweep(struct hj_http2 *http2, uint32_t now)
 {

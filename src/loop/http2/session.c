@@ -112,6 +112,8 @@ static ssize_t pass_frame(struct hj_session *session, h2o_http2_conn_t *conn, co
 static ssize_t take_frame(struct hj_session *session, h2o_http2_conn_t *conn, const struct hj_frame *frame,
                           const char **problem)
 {
+    if (session->ending)
+        return hj_frame_size(frame);
     const uint64_t resets = hj_compat_resets(conn), resets_max = session->loop->server->options.http2_resets;
     session->refused = 0;
     ssize_t rc = hj_budget_take(&session->budget, frame, hj_loop_time(session->loop), resets_max,
@@ -176,6 +178,7 @@ static void on_close(void *data)
     hj_acceptor_connection_closed(loop);
     hj_facts_unref(session->origin.facts);
     hj_compat_timer_stop(&session->unread);
+    hj_compat_timer_stop(&session->end);
     free(session);
 }
 
@@ -184,6 +187,23 @@ static void read_unread(hj_compat_timer *timer)
     struct hj_session *session = H2O_STRUCT_FROM_MEMBER(struct hj_session, unread, timer);
     if (session->sock->_cb.read != NULL)
         session->sock->_cb.read(session->sock, NULL);
+}
+
+/* libh2o closes it. */
+static void close_session(struct hj_session *session)
+{
+    h2o_http2_conn_t *conn = conn_of(session);
+    if (conn->state == H2O_HTTP2_CONN_STATE_OPEN)
+        h2o_http2_conn_request_write(conn); /* which closes it, also when there is nothing to write */
+    /* not HALF_CLOSED, in which it can lose the end of a response and loop for ever over a CONTINUATION */
+    conn->state = H2O_HTTP2_CONN_STATE_IS_CLOSING;
+    if (is_writing(session))
+        shutdown(h2o_socket_get_fd(session->sock), SHUT_RDWR); /* who does not read is not waited for */
+}
+
+static void close_told(hj_compat_timer *entry)
+{
+    close_session(H2O_STRUCT_FROM_MEMBER(struct hj_session, end, entry));
 }
 
 bool hj_session_open(struct hj_http2 *http2, const struct hj_session_origin *origin, h2o_socket_t *sock)
@@ -197,6 +217,7 @@ bool hj_session_open(struct hj_http2 *http2, const struct hj_session_origin *ori
         .idle_ms = origin->since_ms,
         .frame = HJ_NO_FRAME,
         .unread = {.cb = read_unread},
+        .end = {.cb = close_told},
         .next = http2->sessions,
         .link = &http2->sessions,
         .sock = sock,
@@ -258,15 +279,15 @@ void hj_session_end(struct hj_session *session, int code, int reason)
     session->ending = true;
     if (session->reason == 0)
         session->reason = reason;
-    if (conn->state == H2O_HTTP2_CONN_STATE_OPEN) {
-        h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open, -code,
-                                      h2o_iovec_init(NULL, 0)); /* it takes the negative one */
-        h2o_http2_conn_request_write(conn);
+    if (conn->state != H2O_HTTP2_CONN_STATE_OPEN || is_writing(session)) {
+        close_session(session);
+        return;
     }
-    /* not HALF_CLOSED, in which it can lose the end of a response and loop for ever over a CONTINUATION */
-    conn->state = H2O_HTTP2_CONN_STATE_IS_CLOSING;
-    if (is_writing(session))
-        shutdown(h2o_socket_get_fd(session->sock), SHUT_RDWR); /* who does not read is not waited for */
+    h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open, -code,
+                                  h2o_iovec_init(NULL, 0)); /* it takes the negative one */
+    h2o_http2_conn_request_write(conn);
+    /* after that: libh2o leaves out close_notify when it closes a socket that it has just written to */
+    hj_compat_timer_start(conn->super.ctx, &session->end);
 }
 
 /* A stream of which the peer takes nothing. */

@@ -55,6 +55,7 @@ struct hj_http2_stream {
 /* What a connection brings along from before HTTP/2 was spoken. */
 struct hj_session_origin {
     struct hj_facts *facts; /* a reference; NULL: not over TLS */
+    SSL *ssl;               /* libh2o's, as long as the socket is open; NULL: not over TLS */
     uint32_t since_ms;      /* when its first request began to be awaited; loop time */
     uint32_t peer_ip;       /* as in the entry of a plain connection */
     uint32_t counted;       /* of the counts of addresses (io/acceptor.h); 0: nothing */
@@ -69,6 +70,7 @@ struct hj_session {
     h2o_socket_t *sock;
     hj_compat_expect inner; /* libh2o's reader of frames */
     hj_compat_timer unread; /* linked until libh2o has looked at what came before it had the connection */
+    hj_compat_timer end;    /* linked when it ends, until libh2o has written GOAWAY */
     struct hj_http2_stream *streams;
     struct hj_http2_body *bodies; /* that come in */
     uint32_t ignored[HJ_IGNORED];
@@ -102,7 +104,9 @@ struct hj_http2 {
     h2o_buffer_prototype_t *write_prototype;
     struct hj_session *sessions;
     struct hj_http2_secure *secures; /* connections in their TLS handshake */
-    struct hj_http2_secure *begun;   /* the one that libh2o begins with now; NULL: it has ended */
+    struct hj_http2_secure *begun;   /* the one that libh2o works on now; NULL: it has ended */
+    h2o_linklist_t put_off;          /* secures that have something to read, for the next turns */
+    unsigned steps;                  /* of handshakes in this turn */
     struct hj_http2_stream *dirty;
 };
 

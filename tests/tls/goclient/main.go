@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Go's crypto/tls as a client of the server of server.c: goclient address authority.pem 1.2|1.3. Prints what it saw.
+// Go's crypto/tls as a client of the server of server.c: goclient address authority.pem 1.2|1.3 [h2]. Prints what it saw.
 package main
 
 import (
@@ -80,6 +80,10 @@ func main() {
 	config.RootCAs.AppendCertsFromPEM(authority)
 	if os.Args[3] == "1.3" {
 		config.MinVersion, config.MaxVersion = tls.VersionTLS13, tls.VersionTLS13
+	}
+	if len(os.Args) > 4 {
+		check(json.NewEncoder(os.Stdout).Encode(overHTTP2("https://"+os.Args[1], config)))
+		return
 	}
 	first := dial(os.Args[1], config)
 	seen := map[string]any{"get": get(first, "/"), "big": len(get(first, "/big"))}
