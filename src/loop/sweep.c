@@ -104,8 +104,10 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
 {
     const struct hj_server_options *options = &loop->server->options;
     if (conn->kind == HJ_CONN_HANDSHAKE) {
-        if (now - conn->in_ms >= options->tls_handshake_timeout_ms)
-            hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
+        if (now - conn->in_ms < options->tls_handshake_timeout_ms)
+            return;
+        hj_loop_count(loop, HIJACK_STAT_TLS_FAILED, 1);
+        hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
         return;
     }
     if (conn->kind == HJ_CONN_HEAD) {

@@ -201,6 +201,7 @@ def handshake_timeout(s: Surroundings) -> None:
         for i, connection in enumerate(silent):
             ends_in_time(connection, f"silent client {i}")
         expect(time.monotonic() - begin < 4, "the silent clients end late")
+        same(server.command("stat tls_failed"), "6", "how many have completed no handshake")
         s.connect(server).close()
 
 

@@ -8,6 +8,7 @@
  *
  *     certificate chain key    replaces a certificate
  *     members                  how many members /sse has
+ *     stat name                a statistic of the server
  *     handshakes               how many handshakes are complete
  *
  *     GET  /          "hello\n"; /big a MiB, byte i is 7 i + i div 251; /facts what hijack_request_info says, a line
@@ -280,12 +281,15 @@ static void on_event(hijack_event *event)
     free(session);
 }
 
-static int count_handshakes(void)
+static int stat_of(const char *name)
 {
     uint64_t stats[HIJACK_STAT_COUNT];
 
     check(hijack_server_stats(stats, HIJACK_STAT_COUNT, server), "stats");
-    return (int)stats[HIJACK_STAT_TLS_HANDSHAKES];
+    for (uint32_t i = 0; i < HIJACK_STAT_COUNT; i++)
+        if (strcmp(hijack_server_stat_name(i), name) == 0)
+            return (int)stats[i];
+    return HIJACK_EINVAL;
 }
 
 static void command(char *line)
@@ -295,10 +299,12 @@ static void command(char *line)
 
     if (sscanf(line, "certificate %511s %511s", chain, key) == 2)
         code = hijack_server_certificate(server, chain, strlen(chain), key, strlen(key), NULL, 0);
+    else if (strncmp(line, "stat ", 5) == 0)
+        code = stat_of(line + 5);
     else if (strcmp(line, "members") == 0)
         code = hijack_broadcaster_count(room);
     else if (strcmp(line, "handshakes") == 0)
-        code = count_handshakes();
+        code = stat_of("tls_handshakes");
     if (code < 0)
         printf("= %s\n", hijack_errname(code));
     else
