@@ -139,20 +139,9 @@ static inline bool hj_compat_take_date(h2o_context_t *context, const char *date,
     return true;
 }
 
-/* Gives back the memory of a request that was taken over, and once more when its response head is encoded: nothing of
- * libh2o reads it any more. What waits to be sent (_data) must be the caller's by then. */
-static inline void hj_compat_trim(h2o_req_t *req)
+/* With the pool its error log is gone. */
+static inline void hj_compat_forget_error_logs(h2o_req_t *req)
 {
-    h2o_iovec_t none = {NULL, 0};
-    h2o_mem_clear_pool(&req->pool);
-    req->input.method = req->input.path = req->input.authority = none;
-    req->method = req->path = req->path_normalized = req->authority = none;
-    req->query_at = req->input.query_at = SIZE_MAX;
-    req->norm_indexes = NULL;
-    memset(&req->headers, 0, sizeof(req->headers));
-    memset(&req->res.headers, 0, sizeof(req->res.headers));
-    memset(&req->res.original.headers, 0, sizeof(req->res.original.headers));
-    memset(&req->env, 0, sizeof(req->env));
     memset(&req->error_logs, 0, sizeof(req->error_logs));
 }
 
