@@ -91,6 +91,17 @@ static void on_stop(h2o_generator_t *generator, h2o_req_t *req)
     hj_stream_touch(stream);
 }
 
+/* Whether the end of the turn finds nothing to do for a stream that has just been written: most members of a fan-out.
+ */
+static bool is_at_rest(const struct hj_http2_stream *stream)
+{
+    if (stream->entry == 0 || stream->finish || stream->body != NULL || stream->last != NULL)
+        return false;
+    const struct hj_conn *conn = hj_table_at(&stream->loop->table, stream->entry);
+    const unsigned going = HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING;
+    return conn->backlog == NULL && (conn->flags & going) == 0;
+}
+
 /* libh2o has written what it had. */
 static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
 {
@@ -98,7 +109,8 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
     (void)req;
     stream->in_flight = false;
     drop_pieces(stream);
-    hj_stream_touch(stream);
+    if (!is_at_rest(stream))
+        hj_stream_touch(stream);
 }
 
 void hj_stream_reset(struct hj_http2_stream *stream, int code)

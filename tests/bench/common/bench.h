@@ -103,6 +103,24 @@ void bench_nonblocking(int fd);
 #define BENCH_REQUEST                                                                                                  \
     "GET /held HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench/1\r\nAccept: text/event-stream\r\n\r\n"
 
+/* ---- http2.c ---- */
+
+/* What has come on an HTTP/2 connection. */
+struct bench_http2 {
+    unsigned char header[9]; /* of the frame that is coming in */
+    unsigned have;
+    size_t left;    /* of its payload */
+    unsigned heads; /* responses that have begun */
+};
+
+/* The preface, and the request with this index (from 0) for /held. Both return their length. */
+size_t bench_http2_hello(char *buffer, size_t size);
+size_t bench_http2_request(char *buffer, size_t size, unsigned index);
+void bench_http2_take(struct bench_http2 *http2, const char *data, size_t len);
+
+/* Sends all that to a socket that blocks, and waits for the response heads. */
+void bench_http2_open(int fd, unsigned streams);
+
 /* ---- library.c ---- */
 
 /* A server of the library that holds what asks for /held. Belongs to the process that made it. */
