@@ -123,12 +123,18 @@ static void known_defaults(void **state)
     assert_int_equal(options.broadcaster.overflow, HJ_OVERFLOW_CLOSE);
 }
 
+/* Options of TLS are ENOTSUP where there is none. */
+static bool is_left_out_of_build(const struct row *row)
+{
+    return !HIJACK_TLS && strncmp(row->column[1], "tls_", 4) == 0;
+}
+
 static void bounds_are_those_of_the_table(void **state)
 {
     (void)state;
     struct row row;
     for (const char *cursor = hj_option_table(); next_row(&row, &cursor);) {
-        if (strcmp(row.column[2], "int") != 0 && strcmp(row.column[2], "size") != 0)
+        if ((strcmp(row.column[2], "int") != 0 && strcmp(row.column[2], "size") != 0) || is_left_out_of_build(&row))
             continue;
         union options options;
         char text[32];
@@ -171,7 +177,7 @@ static void numbers_that_are_none(void **state)
                                       "18446744073709551615k",
                                       "18014398509481985k"};
     for (const char *cursor = hj_option_table(); next_row(&row, &cursor);) {
-        if (strcmp(row.column[2], "string") == 0)
+        if (strcmp(row.column[2], "string") == 0 || is_left_out_of_build(&row))
             continue;
         union options options;
         hj_options_default(&options, row.scope);
