@@ -3,6 +3,7 @@
  * Scenarios of servers and requests; see run.h. Run on the thread of the test.
  */
 #include "fault/run.h"
+#include "support/transport.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ static void play_creation(struct run *run)
     f->server = server;
     DO(run, hijack_server_set(server, LIT(OPT_THREADS), LIT("2")));
     DO(run, hijack_server_set(server, LIT("http2"), LIT("off"))); /* libh2o ends the process */
-    DO(run, f->port = hijack_server_listen(server, LIT("127.0.0.1:0")));
+    DO(run, f->port = transport_listen(server, "127.0.0.1:0"));
     DO(run, hijack_server_listen(server, LIT("127.0.0.1:0")));
     DO(run, hijack_server_listen(server, name, (size_t)name_len));
     DO(run, hijack_queue_new(&more));
