@@ -59,11 +59,18 @@ def fields(case):
 def pace(case):
     """There is one event a second, and the clock does not drift."""
     client = subscribed(case)
-    event(client)
-    start = time.monotonic()
-    for number in range(1, 5):
+    for tries in (2, 1, 0):  # on a busy machine it is this program that reads late; a demo that is late is so each time
         event(client)
-        took(f"seconds from the first event to {number} later", time.monotonic() - start, number - 0.3, number + 0.4)
+        start = time.monotonic()
+        try:
+            for number in range(1, 5):
+                event(client)
+                took(f"seconds from the first event to {number} later", time.monotonic() - start, number - 0.3,
+                     number + 0.4)
+            return
+        except Failed:
+            if tries == 0:
+                raise
 
 
 @scenario
