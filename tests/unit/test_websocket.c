@@ -198,8 +198,7 @@ static void utf8(void **state)
                                        "\xef\xbf\xbf",
                                        "\xf0\x90\x80\x80",
                                        "\xf4\x8f\xbf\xbf",
-                                       "12345678901234567\xc3\xa4"
-                                       "123"};
+                                       "12345678901234567\xc3\xa4\x31\x32\x33"};
     static const char *const bad[] = {"\x80",
                                       "\xc0\x80",
                                       "\xc1\xbf",
@@ -213,8 +212,7 @@ static void utf8(void **state)
                                       "\xe2\x82",
                                       "\xf0\x9f\x98",
                                       "\xc3\xc3",
-                                      "12345678\xe2\x82"
-                                      "1"};
+                                      "12345678\xe2\x82\x31"};
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
