@@ -70,7 +70,7 @@ unsigned hj_transport_pending(struct hj_loop *loop, const struct hj_conn *conn)
 {
     if (!is_tls(conn))
         return 0;
-    if (hj_tls_has_ended(loop, conn))
+    if (hj_tls_error(loop, conn) != 0)
         return HJ_POLL_IN | HJ_POLL_PEER;
     return hj_tls_has_unread(loop, conn) ? HJ_POLL_IN : 0;
 }

@@ -5,6 +5,7 @@
 #include "loop/tls/keyed.h"
 
 #include "loop/io/plain.h"
+#include "loop/tls/cursor.h"
 #include "loop/tls/output.h"
 
 /* Far below the 2^24.5 records after which AES-GCM keys must be changed (RFC 8446 section 5.5). */
@@ -61,30 +62,14 @@ void hj_tls_keyed_end(struct hj_tls *tls, struct hj_tls_keyed *keyed, enum hj_tl
     keyed->layer.flags |= HJ_TLS_OUT_ENDED;
 }
 
-/* The next bytes of bufs, as many as a record holds. */
-struct cursor {
-    struct hj_buf *const *bufs;
-    int count;
-    size_t offset;
-};
-
-static size_t take_parts(struct hj_slice *parts, int *part_count, struct cursor *cursor)
+/* The data of the next record. */
+static size_t take_parts(struct hj_slice *parts, int *part_count, struct hj_tls_cursor *cursor)
 {
     size_t len = 0;
     int n = 0;
     while (cursor->count != 0 && len < HJ_TLS_PLAIN_MAX) {
-        const struct hj_buf *buf = cursor->bufs[0];
-        size_t part = buf->len - cursor->offset;
-        if (part > HJ_TLS_PLAIN_MAX - len)
-            part = HJ_TLS_PLAIN_MAX - len;
-        parts[n++] = hj_slice(buf->data + cursor->offset, part);
-        len += part;
-        cursor->offset += part;
-        if (cursor->offset == buf->len) {
-            ++cursor->bufs;
-            --cursor->count;
-            cursor->offset = 0;
-        }
+        parts[n] = hj_tls_cursor_take(cursor, len);
+        len += parts[n++].len;
     }
     *part_count = n;
     return len;
@@ -101,8 +86,7 @@ static ssize_t send_record(struct hj_tls *tls, int fd, struct hj_tls_keyed *keye
         --keyed->layer.write_seq;
     if (n <= 0 || (size_t)n == len)
         return n;
-    struct hj_tls_rest *rest = hj_tls_rest_of(&keyed->layer);
-    return rest != NULL && hj_tls_bytes_add(&rest->out, tls->out + n, len - (size_t)n) ? n : HIJACK_ENOMEM;
+    return hj_tls_output_keep(tls, &keyed->layer, (size_t)n, len) ? n : HIJACK_ENOMEM;
 }
 
 /* Changes the keys where they have sealed enough, or the peer has asked for it. 1, 0 if the message waits for the
@@ -122,7 +106,7 @@ static int renew_keys(struct hj_tls *tls, int fd, struct hj_tls_keyed *keyed)
 ssize_t hj_tls_keyed_write(struct hj_tls *tls, int fd, struct hj_tls_keyed *keyed, struct hj_buf *const *bufs,
                            int count, size_t offset)
 {
-    struct cursor cursor = {bufs, count, offset};
+    struct hj_tls_cursor cursor = {bufs, count, offset};
     struct hj_slice parts[HJ_TRANSPORT_BUFS];
     ssize_t taken = 0;
     while (cursor.count != 0) {

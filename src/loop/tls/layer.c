@@ -65,7 +65,7 @@ static void note_end(struct hj_tls_layer *layer, int rc)
         layer->flags |= HJ_TLS_NO_MEMORY;
 }
 
-/* HIJACK_ECLOSED for the peer's close_notify; 0: more may come. */
+/* As hj_tls_error. */
 static int why_ended(const struct hj_tls_layer *layer)
 {
     if ((layer->flags & HJ_TLS_ENDED) == 0)
@@ -124,10 +124,11 @@ ssize_t hj_tls_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size
     struct hj_tls_sink sink = {data, len, 0};
     if (hj_tls_unread(layer) != 0)
         return (ssize_t)take_plain(layer, data, len);
-    int rc = (layer->flags & HJ_TLS_ENDED) == 0 ? receive(loop, conn, layer, &sink) : 0;
+    int rc = why_ended(layer) == 0 ? receive(loop, conn, layer, &sink) : 0;
     if (sink.used != 0)
         return (ssize_t)sink.used; /* an end comes with the next read */
-    return (layer->flags & HJ_TLS_ENDED) != 0 ? why_ended(layer) : rc;
+    const int why = why_ended(layer);
+    return why != 0 ? why : rc;
 }
 
 int hj_tls_pull(struct hj_loop *loop, struct hj_conn *conn)
@@ -136,10 +137,9 @@ int hj_tls_pull(struct hj_loop *loop, struct hj_conn *conn)
     struct hj_tls_sink none = {NULL, 0, 0};
     if (hj_tls_unread(layer) != 0)
         return 0;
-    if ((layer->flags & HJ_TLS_ENDED) != 0) {
-        int why = why_ended(layer);
+    const int why = why_ended(layer);
+    if (why != 0)
         return why == HIJACK_ECLOSED ? 0 : why;
-    }
     return receive(loop, conn, layer, &none);
 }
 
@@ -169,12 +169,6 @@ bool hj_tls_has_unread(struct hj_loop *loop, const struct hj_conn *conn)
 {
     const struct hj_tls_layer *layer = tls_layer(loop, conn);
     return layer != NULL && hj_tls_unread(layer) != 0;
-}
-
-bool hj_tls_has_ended(struct hj_loop *loop, const struct hj_conn *conn)
-{
-    const struct hj_tls_layer *layer = tls_layer(loop, conn);
-    return layer != NULL && (layer->flags & HJ_TLS_ENDED) != 0;
 }
 
 int hj_tls_error(struct hj_loop *loop, const struct hj_conn *conn)

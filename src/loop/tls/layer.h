@@ -26,11 +26,9 @@ int hj_tls_flush(struct hj_loop *loop, struct hj_conn *conn);
 
 bool hj_tls_is_flushed(struct hj_loop *loop, const struct hj_conn *conn);
 bool hj_tls_has_unread(struct hj_loop *loop, const struct hj_conn *conn); /* data that is here and not in the kernel */
-bool hj_tls_has_ended(struct hj_loop *loop,
-                      const struct hj_conn *conn); /* nothing more comes, and who reads is told why */
 
-/* Why nothing more comes: HIJACK_ECLOSED after close_notify, ERESET, EPROTOCOL, ETIMEDOUT or ENOMEM; 0 if more may
- * come. */
+/* Why nothing more comes, which who reads is told too: HIJACK_ECLOSED after close_notify, ERESET, EPROTOCOL, ETIMEDOUT
+ * or ENOMEM; 0 if more may come. */
 int hj_tls_error(struct hj_loop *loop, const struct hj_conn *conn);
 
 /* close_notify, then FIN; once what is kept has been sent. */
@@ -85,13 +83,6 @@ static inline bool hj_tls_is_flushed(struct hj_loop *loop, const struct hj_conn 
 }
 
 static inline bool hj_tls_has_unread(struct hj_loop *loop, const struct hj_conn *conn)
-{
-    (void)loop;
-    (void)conn;
-    return false;
-}
-
-static inline bool hj_tls_has_ended(struct hj_loop *loop, const struct hj_conn *conn)
 {
     (void)loop;
     (void)conn;

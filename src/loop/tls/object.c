@@ -5,7 +5,7 @@
 
 #include <openssl/err.h>
 
-#include "loop/io/plain.h"
+#include "loop/tls/cursor.h"
 #include "loop/tls/output.h"
 
 static int bio_read(BIO *bio, char *data, int len)
@@ -83,48 +83,32 @@ void hj_tls_object_free(struct hj_tls_object *object)
     free(object);
 }
 
-/* Puts as many bytes of bufs as a record holds together; one buffer needs no copy. */
-static size_t gather(struct hj_tls *tls, const char **data, struct hj_buf *const **bufs, int *count, size_t *offset)
+/* The data of the next record, together: only more than one part needs a copy. */
+static struct hj_slice gather(struct hj_tls *tls, struct hj_tls_cursor *cursor)
 {
-    size_t len = (*bufs)[0]->len - *offset;
-    *data = (*bufs)[0]->data + *offset;
-    if (*count == 1 || len >= HJ_TLS_PLAIN_MAX) {
-        len = len < HJ_TLS_PLAIN_MAX ? len : HJ_TLS_PLAIN_MAX;
-        *offset += len;
-        if (*offset == (*bufs)[0]->len) {
-            ++*bufs;
-            --*count;
-            *offset = 0;
-        }
-        return len;
+    struct hj_slice part = hj_tls_cursor_take(cursor, 0);
+    size_t len = part.len;
+    if (cursor->count == 0 || len == HJ_TLS_PLAIN_MAX)
+        return part;
+    memcpy(tls->in, part.base, len);
+    while (cursor->count != 0 && len < HJ_TLS_PLAIN_MAX) {
+        part = hj_tls_cursor_take(cursor, len);
+        memcpy(tls->in + len, part.base, part.len);
+        len += part.len;
     }
-    len = 0;
-    *data = (const char *)tls->in;
-    while (*count != 0 && len < HJ_TLS_PLAIN_MAX) {
-        size_t part = (*bufs)[0]->len - *offset;
-        if (part > HJ_TLS_PLAIN_MAX - len)
-            part = HJ_TLS_PLAIN_MAX - len;
-        memcpy(tls->in + len, (*bufs)[0]->data + *offset, part);
-        len += part;
-        *offset += part;
-        if (*offset == (*bufs)[0]->len) {
-            ++*bufs;
-            --*count;
-            *offset = 0;
-        }
-    }
-    return len;
+    return hj_slice((const char *)tls->in, len);
 }
 
 ssize_t hj_tls_object_write(struct hj_tls *tls, int fd, struct hj_tls_object *object, struct hj_buf *const *bufs,
                             int count, size_t offset)
 {
+    struct hj_tls_cursor cursor = {bufs, count, offset};
     ssize_t taken = 0;
-    while (count != 0 && hj_tls_unsent(&object->layer) == 0) {
-        const char *data;
-        size_t len = gather(tls, &data, &bufs, &count, &offset), written = 0;
+    while (cursor.count != 0 && hj_tls_unsent(&object->layer) == 0) {
+        const struct hj_slice data = gather(tls, &cursor);
+        size_t written = 0;
         ERR_clear_error();
-        if (len != 0 && (SSL_write_ex(object->ssl, data, len, &written) != 1 || written != len)) {
+        if (data.len != 0 && (SSL_write_ex(object->ssl, data.base, data.len, &written) != 1 || written != data.len)) {
             ERR_clear_error();
             tls->out_failed = false;
             tls->out_len = 0;     /* the next connection's records begin there */
@@ -133,7 +117,7 @@ ssize_t hj_tls_object_write(struct hj_tls *tls, int fd, struct hj_tls_object *ob
         ssize_t n = hj_tls_output_send(tls, fd, &object->layer);
         if (n < 0)
             return n;
-        taken += (ssize_t)len;
+        taken += (ssize_t)data.len;
     }
     return taken;
 }
@@ -161,13 +145,13 @@ int hj_tls_object_open(struct hj_tls *tls, struct hj_tls_object *object, const u
 {
     uint8_t record[HJ_TLS_PLAIN_MAX];
     size_t n;
+    bool kept = true;
     tls->object_in = data;
     tls->object_end = data + len;
     ERR_clear_error();
-    while (SSL_read_ex(object->ssl, record, sizeof(record), &n) == 1)
-        if (!hj_tls_sink_put(sink, &object->layer, record, n))
-            return HIJACK_ENOMEM;
-    int rc = read_failed(object);
+    while (kept && SSL_read_ex(object->ssl, record, sizeof(record), &n) == 1)
+        kept = hj_tls_sink_put(sink, &object->layer, record, n);
+    int rc = kept ? read_failed(object) : HIJACK_ENOMEM;
     tls->object_in = tls->object_end = NULL;
     ERR_clear_error();
     if (tls->out_failed)

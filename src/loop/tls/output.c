@@ -19,6 +19,12 @@ bool hj_tls_output_reserve(struct hj_tls *tls, size_t len)
     return true;
 }
 
+bool hj_tls_output_keep(const struct hj_tls *tls, struct hj_tls_layer *layer, size_t from, size_t to)
+{
+    struct hj_tls_rest *rest = hj_tls_rest_of(layer);
+    return rest != NULL && hj_tls_bytes_add(&rest->out, tls->out + from, to - from);
+}
+
 ssize_t hj_tls_output_send(struct hj_tls *tls, int fd, struct hj_tls_layer *layer)
 {
     ssize_t n = 0;
@@ -30,8 +36,7 @@ ssize_t hj_tls_output_send(struct hj_tls *tls, int fd, struct hj_tls_layer *laye
         n = hj_plain_send(fd, tls->out, len);
     if (n < 0 || (size_t)n == len)
         return n;
-    struct hj_tls_rest *rest = hj_tls_rest_of(layer);
-    return rest != NULL && hj_tls_bytes_add(&rest->out, tls->out + n, len - (size_t)n) ? n : HIJACK_ENOMEM;
+    return hj_tls_output_keep(tls, layer, (size_t)n, len) ? n : HIJACK_ENOMEM;
 }
 
 int hj_tls_output_flush(int fd, struct hj_tls_layer *layer)
