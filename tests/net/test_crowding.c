@@ -238,7 +238,7 @@ static void test_ends(void **state)
     struct fixture *f = *state;
 
     fixture_option(f, OPT_PER_ADDRESS, "1");
-    fixture_option(f, OPT_HEAD_TIMEOUT, "200");
+    fixture_option(f, OPT_HEAD_TIMEOUT, "1000");
     fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
     fixture_start(f);
     for (size_t round = 0; round < 2; round++) {
