@@ -302,6 +302,7 @@ int hj_head_parse(struct hj_head *head, const char *data, size_t len, size_t sca
     const size_t limit = len < max_len ? len : max_len;
     const size_t start = limit >= 2 && data[0] == '\r' && data[1] == '\n' ? 2 : 0; /* of the request line */
     head->problem = NULL;
+    head->method = HJ_SLICE(""); /* a refusal looks at it */
     if (limit == 0 || (limit == 1 && data[0] == '\r'))
         return 0;
     int status = parse_method(head, data + start, limit - start);

@@ -36,8 +36,8 @@ struct hj_head {
 };
 
 /* Positive: the length of the head in bytes, with its empty line and one optional empty line before it. 0: incomplete.
- * Negative: minus the HTTP status to answer with (400, 414, 417, 431, 501, 505), and head->problem says why. Only after
- * a positive result is the rest of head set.
+ * Negative: minus the HTTP status to answer with (400, 414, 417, 431, 501, 505), and head->problem says why, and
+ * head->method is set as far as it was read. Only after a positive result is the rest of head set.
  * scanned: the len of the call before on the same, since longer, data; 0 at first. It keeps a head that arrives byte by
  * byte linear. max_len: the longest head accepted; 414 if the request line alone is over it, else 431. */
 int hj_head_parse(struct hj_head *head, const char *data, size_t len, size_t scanned, size_t max_len);

@@ -377,6 +377,8 @@ static void test_refused(void **state)
     s = h2_request(c, "GET", "/", many, NULL, 0);
     H2_UNTIL(c, s->closed);
     CHECK(s->status == 431);
+    s = h2_request(c, "HEAD", "/", "expect: something\n", NULL, 0);
+    h2_expect(c, s, 417, "");
     s = h2_request(c, "GET", "/", "content-length: 5\n", NULL, 0);
     H2_UNTIL(c, s->closed);
     CHECK(s->error == H2_PROTOCOL);
@@ -424,6 +426,8 @@ static void test_not_over_http2(void **state)
     s = h2_get(c, "/raw");
     H2_UNTIL(c, s->closed);
     CHECK(s->status == 505);
+    s = h2_request(c, "HEAD", "/raw", NULL, NULL, 0);
+    h2_expect(c, s, 505, "");
     h2_close(c);
 }
 

@@ -141,6 +141,30 @@ static void test_pipelined_request(void **state)
     }
 }
 
+/* No response to HEAD has content (RFC 9110 section 9.3.2), and a refusal is a response. */
+static void test_head_request(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct response r;
+        char head[1024] = "HEAD";
+        if (strncmp(table[i].head, "GET / HTTP", 10) != 0)
+            continue;
+        memcpy(head + 4, table[i].head + 3, table[i].len - 3);
+        struct client *c = client_connect(f->port);
+        client_send(c, head, table[i].len + 1);
+        client_until_end(c);
+        check_context("%s", table[i].name);
+        response_head(&r, c);
+        CHECK(r.status == table[i].status);
+        CHECK(c->len == 0);
+        response_free(&r);
+        client_close(c);
+    }
+}
+
 /* In segments of one byte: what is seen late must be refused as well. */
 static void test_dribbled(void **state)
 {
@@ -256,9 +280,10 @@ static void test_no_request_at_all(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_first_request), TEST(test_second_request),   TEST(test_pipelined_request),
-        TEST(test_dribbled),      TEST(test_long_head),        TEST(test_long_target),
-        TEST(test_many_headers),  TEST(test_split_everywhere), TEST(test_no_request_at_all),
+        TEST(test_first_request),     TEST(test_second_request), TEST(test_pipelined_request),
+        TEST(test_head_request),      TEST(test_dribbled),       TEST(test_long_head),
+        TEST(test_long_target),       TEST(test_many_headers),   TEST(test_split_everywhere),
+        TEST(test_no_request_at_all),
     };
 
     return RUN_TESTS(tests, argc, argv);

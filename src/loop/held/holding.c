@@ -89,7 +89,7 @@ void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
 {
     unsigned form;
     if (client.http2 && route->kind == HIJACK_HOLD_RAW) {
-        hj_refusal_send(loop, conn, 505, "this path takes over the connection, which needs HTTP/1.1");
+        hj_refusal_send_to(loop, conn, is_head, 505, "this path takes over the connection, which needs HTTP/1.1");
         return;
     }
     struct hj_held_head *head = route_head(loop, route, client, &form);

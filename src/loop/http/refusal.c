@@ -48,9 +48,9 @@ static bool is_answered(const struct hj_conn *conn)
     return conn->request != NULL && atomic_load(&conn->request->answer) == HJ_ANSWER_TAKEN;
 }
 
-void hj_refusal_send(struct hj_loop *loop, struct hj_conn *conn, unsigned status, const char *problem)
+void hj_refusal_send_to(struct hj_loop *loop, struct hj_conn *conn, bool is_head, unsigned status, const char *problem)
 {
-    struct hj_buf *response = encode_refusal(status, problem, conn->request != NULL && conn->request->is_head);
+    struct hj_buf *response = encode_refusal(status, problem, is_head);
     if (!hj_conn_is_open(conn)) {
         hj_buf_unref(response);
         return;
@@ -62,4 +62,9 @@ void hj_refusal_send(struct hj_loop *loop, struct hj_conn *conn, unsigned status
         hj_transport_write(loop, conn, &response, 1, 0);
     hj_buf_unref(response);
     hj_conn_close_gracefully(loop, conn, reason_of_status(status), true);
+}
+
+void hj_refusal_send(struct hj_loop *loop, struct hj_conn *conn, unsigned status, const char *problem)
+{
+    hj_refusal_send_to(loop, conn, conn->request != NULL && conn->request->is_head, status, problem);
 }

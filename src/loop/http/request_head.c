@@ -25,6 +25,11 @@ static bool wants_head(const struct hj_conn *conn)
     return conn->kind == HJ_CONN_HEAD;
 }
 
+static bool is_head(struct hj_slice method)
+{
+    return hj_slice_equal(method, HJ_SLICE("HEAD"));
+}
+
 size_t hj_request_head_serve(struct hj_loop *loop, struct hj_conn *conn, const struct hj_head *head,
                              struct hj_slice rest)
 {
@@ -32,7 +37,7 @@ size_t hj_request_head_serve(struct hj_loop *loop, struct hj_conn *conn, const s
     if (!hj_holding_takes(route, head))
         return hj_pending_begin(loop, conn, route, head, rest);
     struct hj_client client = {head->minor_version, head->keep_alive, head->http2};
-    hj_holding_route(loop, conn, route, client, hj_slice_equal(head->method, HJ_SLICE("HEAD")));
+    hj_holding_route(loop, conn, route, client, is_head(head->method));
     return 0;
 }
 
@@ -71,7 +76,7 @@ static size_t take_request(struct hj_loop *loop, struct hj_conn *conn, const cha
         scanned = 0; /* it may have looked like a preface, and was not searched */
     int n = hj_head_parse(&head, data, len, scanned, loop->server->options.max_head_bytes);
     if (n < 0)
-        hj_refusal_send(loop, conn, (unsigned)-n, head.problem);
+        hj_refusal_send_to(loop, conn, is_head(head.method), (unsigned)-n, head.problem);
     if (n <= 0)
         return 0;
     if (is_last_request(loop, conn))

@@ -209,7 +209,9 @@ static void serve(struct hj_session *session, struct hj_conn *conn, struct hj_ht
         return;
     }
     if (n <= 0) {
-        hj_refusal_send(loop, conn, n == 0 ? 400 : (unsigned)-n, n == 0 ? "the request is incomplete" : head.problem);
+        bool is_head = h2o_memis(stream->req->method.base, stream->req->method.len, H2O_STRLIT("HEAD"));
+        hj_refusal_send_to(loop, conn, is_head, n == 0 ? 400 : (unsigned)-n,
+                           n == 0 ? "the request is incomplete" : head.problem);
         return;
     }
     hj_compat_trim(stream->req); /* now, or what many requests of one read have would leave holes in the heap */
