@@ -371,6 +371,12 @@ static void test_refused(void **state)
     s = h2_get(c, "no-slash");
     H2_UNTIL(c, s->closed);
     CHECK(s->error == 0 && s->status == 400);
+    s = h2_get(c, "http://elsewhere/path"); /* what HTTP/1 knows as a proxy's form is no path */
+    H2_UNTIL(c, s->closed);
+    CHECK(s->error == 0 && s->status == 400);
+    s = h2_request(c, "OPTIONS", "*", NULL, NULL, 0);
+    reply(f, next_request(f), "all of it");
+    h2_expect(c, s, 200, "all of it");
     s = h2_request(c, "GET", "/", "expect: something\n", NULL, 0);
     H2_UNTIL(c, s->closed);
     CHECK(s->status == 417);

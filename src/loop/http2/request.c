@@ -132,6 +132,10 @@ static int read_head(struct hj_head *head, struct hj_loop *loop, const h2o_req_t
     head->problem = "the request head is too long";
     if (hj_budget_list_bytes(req) > loop->server->options.max_head_bytes)
         return -431;
+    if (req->input.path.base[0] != '/' && !h2o_memis(req->input.path.base, req->input.path.len, H2O_STRLIT("*"))) {
+        head->problem = "the path does not start with a slash"; /* HTTP/1 also takes a whole URL, as proxies get it */
+        return -400;
+    }
     put_head(&text, req);
     if (text.full)
         return -431;
