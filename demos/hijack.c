@@ -63,13 +63,18 @@ static void line_send(struct line *line, const char *text)
     on_the_way(hijack_socket_send(line->socket, text, strlen(text)), "hijack_socket_send");
 }
 
-/* Takes the connection; the request has done its duty then. NULL if the client has gone. */
+/* Takes the connection; the request has done its duty then. NULL if the client has gone, or shares its connection among
+ * many requests, as HTTP/2 does. */
 static struct line *take(hijack_request *request, const char *partial_headers)
 {
     hijack_socket *socket;
     int result = partial_headers == NULL
                      ? hijack_request_hijack(&socket, request)
                      : hijack_request_hijack_partial(&socket, request, 200, partial_headers, strlen(partial_headers));
+    if (result == HIJACK_ENOTSUP) {
+        demo_answer_text(request, 505, "Taking a connection needs HTTP/1.1.\n");
+        return NULL;
+    }
     hijack_request_free(request);
     if (on_the_way(result, "hijack_request_hijack") < 0)
         return NULL;

@@ -76,6 +76,7 @@ class Client:
     """One connection."""
 
     wrap = None  # makes a TLS connection of a connected socket, where the demos speak TLS
+    http2 = False  # whether what is sent goes over HTTP/2
 
     def __init__(self, host, port, receive_buffer=None):
         self.host = f"{host}:{port}"

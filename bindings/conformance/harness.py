@@ -31,6 +31,12 @@ def scenario(function):
     return function
 
 
+def http1(function):
+    """Marks a scenario of what only HTTP/1 has: its syntax, the end of a connection, a connection that is taken."""
+    function.http1 = True
+    return function
+
+
 def equal(what, seen, expected):
     if seen != expected:
         raise Failed(what, shown(expected), shown(seen))

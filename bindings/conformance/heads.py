@@ -4,7 +4,7 @@ import email.utils
 import pathlib
 import time
 
-from harness import equal, matches, scenario, took
+from harness import equal, http1, matches, scenario, took
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "pages" / "sse.html"
 TEXT, HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
@@ -83,6 +83,7 @@ def query(case):
 
 
 @scenario
+@http1
 def absolute_form(case):
     """A target as a proxy gets it, "http://host/path", means the path."""
     client = case.connect(case.demo("sse"))
@@ -134,6 +135,7 @@ def keep_alive(case):
 
 
 @scenario
+@http1
 def connection_close(case):
     """A client that asks for it gets its connection closed after the response."""
     for name, path in (("sse", "/"), ("hijack", "/"), ("beep", "/nowhere")):
@@ -143,6 +145,7 @@ def connection_close(case):
 
 
 @scenario
+@http1
 def http_1_0(case):
     """HTTP/1.0 needs no Host, and is closed after the response unless it asks to stay."""
     for name, path in (("sse", "/healthz"), ("hijack", "/"), ("beep", "/nowhere")):
@@ -163,6 +166,13 @@ def other_methods(case):
     for method in ("POST", "PUT", "DELETE", "PATCH", "BREW"):
         client.request("/healthz", method=method, body=b"x" * 20000)
         is_text(f"{method} /healthz", client.response(), (200, "OK"), b"ok\n")
+
+
+@scenario
+@http1
+def chunked_body(case):
+    """A body in chunks is read, with what belongs to the chunks and with its trailers."""
+    client = case.connect(case.demo("sse"))
     client.send(client.head("/healthz", "POST", headers=["Transfer-Encoding: chunked"]) +
                 b"5;name=value\r\nhello\r\n400\r\n" + b"y" * 1024 + b"\r\n0\r\nTrailer: here\r\n\r\n")
     is_text("a chunked POST", client.response(), (200, "OK"), b"ok\n")
@@ -206,6 +216,7 @@ def unusual_heads(case):
 
 
 @scenario
+@http1
 def slow_heads(case):
     """A head that comes byte by byte is a head."""
     client = case.connect(case.demo("hijack"))

@@ -2,8 +2,9 @@
 
 from client import Client
 from connections import Connections, request_bytes
-from harness import HOST, between, equal, eventually, scenario
+from harness import HOST, between, equal, eventually, http1, scenario
 from hijack import FULL, LINES, bytes_of
+from streaming import routes
 
 CROWD = 500
 SECONDS = 60
@@ -51,23 +52,24 @@ def sse(case):
 def beep(case):
     """All of them, on both routes, are counted and get every run; and they are counted out when they go."""
     demo = case.start("beep", BEEP_INTERVAL_MS="200")
-    heads, raw = crowd(case, demo, "/"), crowd(case, demo, "/raw", wants_head=False)
-    turns(raw, "clients of /raw without a run", lambda: lacking(raw, lambda data: data.startswith(b"BEEP\n")), 0)
-    turns(heads, "clients of / without a run",
-          lambda: lacking(heads, lambda data: data.startswith(b"5\r\nBEEP\n\r\n")), 0)
-    demo.told_clients(2 * CROWD)
-    heads.close()
-    demo.told_clients(CROWD)
+    crowds = {path: crowd(case, demo, path, wants_head=path == "/") for path in routes()}
+    for path, first in (("/", b"5\r\nBEEP\n\r\n"), ("/raw", b"BEEP\n"))[:len(crowds)]:
+        turns(crowds[path], f"clients of {path} without a run",
+              lambda path=path, first=first: lacking(crowds[path], lambda data: data.startswith(first)), 0)
+    demo.told_clients(len(crowds) * CROWD)
+    crowds.pop("/").close()
+    demo.told_clients(len(crowds) * CROWD)
 
 
 @scenario
 def over_the_soft_limit(case):
     """A demo that starts with few descriptors permitted takes as many as it may have."""
-    for name, path in (("beep", "/"), ("sse", "/sse"), ("hijack", "/hijack")):
+    for name, path in (("beep", "/"), ("sse", "/sse"), ("hijack", "/" if Client.http2 else "/hijack")):
         crowd(case, case.start(name, soft_limit=256), path)
 
 
 @scenario
+@http1
 def hijack(case):
     """All of them have an echo of their own at the same time."""
     connections = crowd(case, case.demo("hijack"), "/hijack")
@@ -80,6 +82,7 @@ def hijack(case):
 
 
 @scenario
+@http1
 def partial(case):
     """All of them get ten lines and the end."""
     connections = crowd(case, case.demo("hijack"), "/partial")

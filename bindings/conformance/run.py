@@ -13,6 +13,8 @@ the word {port} is left out. The process must be the demo itself: a script has t
     --times        prints how long each one took
     --jobs COUNT   scenarios side by side; default 12
     --tls          over TLS: the demos get a throw-away certificate by TLS_CERT and TLS_KEY, and every client checks it
+    --http2        over HTTP/2, in clear or with --tls by ALPN: the scenarios that are not of HTTP/1 alone. Needs the
+                   package h2 from PyPI, which the other clients do without
     --short        only the areas that look at the connection itself, unless HIJACK_LONG is set (make conformance)
 
 One line is printed for each scenario that failed, with what was expected and what was seen; then how many passed. The
@@ -42,9 +44,11 @@ from client import Client, Failed  # noqa: E402
 from connections import raise_descriptor_limit  # noqa: E402
 
 SHORT = ("arguments.", "sse.", "hijack.", "leftovers.")  # where the connection itself is looked at
+HTTP1 = ("arguments.", "bad_input.", "slow_readers.", "hijack.", "leftovers.")  # where there is nothing of HTTP/2
+HTTP2 = ("streams.",)  # where there is nothing of HTTP/1
 TRIES = 3  # of a scenario that misses its time; everything else counts at once
 AREAS = ["shutdown", "arguments", "sse", "streaming", "hijack", "slow_readers", "many_clients", "disconnects",
-         "leftovers", "heads", "bad_input"]  # the long ones first, since scenarios run side by side
+         "leftovers", "heads", "bad_input", "streams"]  # the long ones first, since scenarios run side by side
 
 
 def attempt(demos, function):
@@ -118,15 +122,25 @@ def run(demos, chosen, jobs, times):
 
 
 @contextlib.contextmanager
-def over_tls():
-    """The demos and their clients speak TLS meanwhile."""
+def over_tls(protocols):
+    """The demos and their clients speak TLS meanwhile, and by ALPN one of these protocols."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([HERE.parents[1] / "scripts" / "certificate", folder], check=True)
         context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
+        context.set_alpn_protocols(protocols)
         Client.wrap = staticmethod(lambda sock: encrypted.Encrypted(sock, context, harness.HOST))
         harness.Demo.scheme = "https"
         harness.Demo.variables = {"TLS_CERT": f"{folder}/cert.pem", "TLS_KEY": f"{folder}/key.pem"}
         yield
+
+
+def over_http2():
+    """The clients speak HTTP/2 from now on."""
+    import multiplexed
+
+    below, scheme = Client.wrap or (lambda sock: sock), harness.Demo.scheme
+    Client.wrap = staticmethod(lambda sock: multiplexed.Multiplexed(below(sock), scheme))
+    Client.http2 = True
 
 
 def options_of(words):
@@ -136,6 +150,7 @@ def options_of(words):
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--times", action="store_true")
     parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--http2", action="store_true")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--jobs", type=int, default=12)
     at = words.index("--") if "--" in words else len(words)
@@ -155,6 +170,10 @@ def main():
     chosen = [each for each in harness.SCENARIOS if not options.only or any(text in each[0] for text in options.only)]
     if options.short and not os.environ.get("HIJACK_LONG"):
         chosen = [each for each in chosen if each[0].startswith(SHORT)]
+    if options.http2:
+        chosen = [each for each in chosen if not (each[0].startswith(HTTP1) or hasattr(each[1], "http1"))]
+    else:
+        chosen = [each for each in chosen if not each[0].startswith(HTTP2)]
     if options.list:
         for name, function in chosen:
             print(f"{name}\n    {' '.join(function.__doc__.split())}")
@@ -162,7 +181,9 @@ def main():
     if not chosen:
         print(f"no scenario has {' or '.join(options.only)} in its name; --list shows them all")
         return 1
-    with over_tls() if options.tls else contextlib.nullcontext():
+    with over_tls(["h2"] * options.http2) if options.tls else contextlib.nullcontext():
+        if options.http2:
+            over_http2()
         passed, failed = run(harness.Demos(command), chosen, options.jobs, options.times)
     print(f"conformance {options.name}: {passed} passed, {failed} failed")
     return 0 if failed == 0 else 1

@@ -51,6 +51,13 @@ async def detach(request: hijack.aio.Request) -> None:
 
 
 async def answer(request: hijack.aio.Request) -> None:
+    try:
+        await serve(request)
+    except hijack.NotSupportedError:  # many requests share a connection of HTTP/2
+        request.respond(505, "Taking a connection needs HTTP/1.1.\n", common.TEXT)
+
+
+async def serve(request: hijack.aio.Request) -> None:
     if request.path == "/hijack":
         await full(request)
     elif request.path == "/partial":

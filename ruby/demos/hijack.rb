@@ -65,6 +65,8 @@ def answer(request)
   when '/detach' then with(request.hijack) { |socket| detach(socket) }
   else request.respond 404, "Only /, /hijack, /partial and /detach are here.\n", Demo::TEXT
   end
+rescue Hijack::NotSupportedError # many requests share a connection of HTTP/2
+  request.respond 505, "Taking a connection needs HTTP/1.1.\n", Demo::TEXT
 end
 
 Demo.prepare

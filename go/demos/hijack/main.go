@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -51,6 +52,7 @@ func main() {
 func full(r *hijack.Request) {
 	socket, err := r.Hijack()
 	if err != nil {
+		refuse(r, err)
 		return
 	}
 	defer socket.Close()
@@ -61,6 +63,7 @@ func full(r *hijack.Request) {
 func partial(r *hijack.Request) {
 	socket, err := r.HijackPartial(200, hijack.Header{"content-type": {"text/plain"}})
 	if err != nil {
+		refuse(r, err)
 		return
 	}
 	defer socket.Close()
@@ -76,6 +79,7 @@ func partial(r *hijack.Request) {
 func detach(ctx context.Context, r *hijack.Request) {
 	socket, err := r.Hijack()
 	if err != nil {
+		refuse(r, err)
 		return
 	}
 	conn, _, err := socket.Detach(ctx) // what the client sent after its request would be the second result
@@ -84,6 +88,13 @@ func detach(ctx context.Context, r *hijack.Request) {
 	}
 	defer conn.Close()
 	io.WriteString(conn, head+"Written with write(2).\n")
+}
+
+// refuse answers where many requests share a connection, as over HTTP/2; other clients have gone.
+func refuse(r *hijack.Request, err error) {
+	if errors.Is(err, hijack.ErrNotSupported) {
+		answer(r, 505, "Taking a connection needs HTTP/1.1.\n")
+	}
 }
 
 func answer(r *hijack.Request, status int, body string) {
