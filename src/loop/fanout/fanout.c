@@ -110,12 +110,13 @@ static ssize_t write_indirect(struct run *run, struct hj_conn *conn, struct hj_b
     return hj_transport_write(run->loop, conn, &block, 1, 0);
 }
 
-/* What is needed of the next member, while the kernel has this one: after each system call the caches hold its things.
- */
-static void prefetch_next(const struct hj_table *table, const struct hj_shard *shard, uint32_t i)
+/* What will be needed of a later member: so many, because one that only takes the message is done with sooner than the
+ * memory of another one comes. */
+static void prefetch_later(const struct hj_table *table, const struct hj_shard *shard, uint32_t i)
 {
-    if (i + 1 < shard->count && (shard->members[i + 1].out & HJ_MEMBER_INDIRECT) != 0)
-        hj_table_prefetch(table, shard->members[i + 1].conn);
+    const uint32_t later = i + 8;
+    if (later < shard->count && (shard->members[later].out & HJ_MEMBER_INDIRECT) != 0)
+        hj_table_prefetch(table, shard->members[later].conn);
 }
 
 /* For a member that keeps up nothing is touched but the list. */
@@ -138,7 +139,7 @@ static void write_members(struct run *run, struct hj_shard *shard)
             struct hj_conn *conn = hj_table_at(table, member.conn);
             if (!hj_conn_is_open(conn))
                 continue; /* it leaves at the end of this turn */
-            prefetch_next(table, shard, i);
+            prefetch_later(table, shard, i);
             n = write_indirect(run, conn, block);
         }
         if (n >= 0 && (size_t)n == block->len)

@@ -20,6 +20,11 @@
 #include "loop/io/writer.h"
 
 #define RUNS_MAX 4 /* in one go, until it has settled */
+
+#define CACHE_LINE 64
+
+/* Streams after which libh2o writes what those of a connection have got, while the processor's cache has them. */
+#define WRITTEN_TOGETHER 64
 #define CLOSE_RUNS_MAX 200
 #define CLOSE_RUN_MS 10
 /* Longer than any deadline: those are ours (hj_http2_sweep). */
@@ -206,22 +211,22 @@ static void settle(struct hj_loop *loop, struct hj_http2_stream *stream)
     hj_stream_release(stream);
 }
 
-/* A fan-out's streams are many, and nothing of them is in the processor's cache. What settle is going to look at is on
- * its way meanwhile. */
+/* A fan-out's streams are many, and nothing of them is in the processor's cache. What settle and libh2o are going to
+ * look at is on its way meanwhile: of the stream after the next one, and of the one behind it what tells where that is.
+ */
 static void fetch_next(struct hj_loop *loop, const struct hj_http2_stream *next)
 {
-    if (next == NULL)
+    if (next == NULL || (next = next->next_dirty) == NULL)
         return;
-    const struct hj_http2_stream *later = next->next_dirty;
-    if (later != NULL) {
-        __builtin_prefetch(later);
-        __builtin_prefetch((const char *)later + 64);
-        __builtin_prefetch((const char *)later + 128);
-    }
+    const char *later = (const char *)next->next_dirty;
+    for (size_t at = 0; later != NULL && at < sizeof(*next); at += CACHE_LINE)
+        __builtin_prefetch(later + at, 1);
     if (next->req != NULL) {
-        const char *inner = (const char *)hj_compat_stream_of(next->req);
-        for (size_t at = 0; at < sizeof(h2o_http2_stream_t); at += 64)
-            __builtin_prefetch(inner + at, 1);
+        const h2o_http2_stream_t *inner = hj_compat_stream_of(next->req);
+        for (size_t at = 0; at < offsetof(h2o_http2_stream_t, req) + CACHE_LINE; at += CACHE_LINE)
+            __builtin_prefetch((const char *)inner + at, 1);
+        __builtin_prefetch(&inner->req.bytes_sent, 1);
+        __builtin_prefetch(&inner->req._ostr_top, 1);
     }
     __builtin_prefetch(hj_table_at(&loop->table, next->entry));
 }
@@ -235,10 +240,16 @@ bool hj_http2_flush(struct hj_loop *loop)
     if (stream == NULL && !has_work(http2))
         return false;
     http2->dirty = NULL;
+    unsigned count = 0;
     while (stream != NULL) {
         struct hj_http2_stream *next = stream->next_dirty;
+        const struct hj_session *session = stream->session;
         fetch_next(loop, next);
         settle(loop, stream); /* may free it */
+        if (++count >= WRITTEN_TOGETHER && next != NULL && next->session != session) {
+            h2o_evloop_run(http2->loop, 0);
+            count = 0;
+        }
         stream = next;
     }
     run(http2);
