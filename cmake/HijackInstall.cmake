@@ -8,7 +8,7 @@ install(TARGETS hijack_static EXPORT hijack-static-targets)
 install(FILES include/hijack/hijack.h ${PROJECT_BINARY_DIR}/include/hijack/version.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hijack)
 
-# The static library needs OpenSSL, and with HTTP/2 libh2o and zlib, where it is linked, so it is a set of its own:
+# The static library needs OpenSSL and zlib, and with HTTP/2 libh2o, where it is linked, so it is a set of its own:
 # find_package(hijack) asks for none of them, find_package(hijack COMPONENTS static) does.
 foreach(set hijack-targets hijack-static-targets)
     install(EXPORT ${set} NAMESPACE hijack:: DESTINATION ${package_dir})
@@ -43,6 +43,8 @@ if(HIJACK_TLS)
 endif()
 if(HIJACK_HTTP2)
     set(pc_needs "-lh2o-evloop -lssl -lcrypto -lz ")
+elseif(HIJACK_DEFLATE)
+    string(APPEND pc_needs "-lz ")
 endif()
 # libhijack-static.pc is for what cannot choose by itself: pkg-config --static would still find the shared library first.
 foreach(name libhijack libhijack-static)

@@ -13,7 +13,7 @@ OVERLOOKED = set("""
 """.split())
 # The compiler's own, and the libraries below: libh2o ends the process when it is out of memory.
 OTHERS = ("_", "h2o_", "H2O_", "SSL_", "EVP_", "ASN1_", "BIO_", "CRYPTO_", "ERR_", "GENERAL_NAMES_", "HMAC", "OCSP_",
-          "OPENSSL_", "OSSL_", "PEM_", "RAND_", "TLS_", "X509_", "d2i_")
+          "OPENSSL_", "OSSL_", "PEM_", "RAND_", "TLS_", "X509_", "d2i_", "deflate", "inflate")
 
 
 def main(nm, archive, redirect):

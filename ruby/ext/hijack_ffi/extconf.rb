@@ -43,9 +43,9 @@ end
 def configure
   log = IO.popen(['cmake', '-S', ROOT, '-B', 'build', '-DCMAKE_BUILD_TYPE=Release', '-DHIJACK_BUILD_TESTS=OFF',
                   '-DHIJACK_BUILD_BENCH=OFF', '-DHIJACK_BUILD_DEMOS=OFF',
-                  '-DHIJACK_TLS=AUTO', '-DHIJACK_HTTP2=AUTO', { err: %i[child out] }], &:read)
+                  '-DHIJACK_TLS=AUTO', '-DHIJACK_HTTP2=AUTO', '-DHIJACK_DEFLATE=AUTO', { err: %i[child out] }], &:read)
   fail_to_build(log) unless $?.success?
-  puts log.lines.grep(/Without (TLS|HTTP)/)
+  puts log.lines.grep(/Without (TLS|HTTP|compression)/)
 rescue Errno::ENOENT
   fail_to_build('There is no cmake.')
 end
