@@ -19,7 +19,7 @@
 static void on_request(hijack_request *request)
 {
     if (demo_path_is(request, "/"))
-        demo_answer(request, 200, DEMO_HTML, demo_page_start, (size_t)(demo_page_end - demo_page_start));
+        demo_answer(request, 200, DEMO_HTML, demo_sse_page, (size_t)(demo_sse_page_end - demo_sse_page));
     else if (demo_path_is(request, "/healthz"))
         demo_answer_text(request, 200, "ok\n");
     else

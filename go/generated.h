@@ -288,6 +288,17 @@ HJ_GO int hj_go_request_hijack_partial(uint64_t *out, uint64_t request, uint32_t
     return result;
 }
 
+HJ_GO int hj_go_request_websocket(uint64_t *out, uint64_t request, const char *protocol, size_t protocol_len,
+        const char *headers, size_t headers_len)
+{
+    hijack_socket *made = NULL;
+    int result = hijack_request_websocket(&made, (hijack_request *)(uintptr_t)request, protocol, protocol_len,
+        headers, headers_len);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
 HJ_GO int hj_go_request_info(const char **out, size_t *out_len, uint64_t request, const char *name, size_t name_len)
 {
     return hijack_request_info(out, out_len, (hijack_request *)(uintptr_t)request, name, name_len);
@@ -351,6 +362,16 @@ HJ_GO int hj_go_socket_read(uint64_t socket, uint64_t credit)
 HJ_GO int hj_go_socket_send(uint64_t socket, const char *data, size_t len)
 {
     return hijack_socket_send((hijack_socket *)(uintptr_t)socket, data, len);
+}
+
+HJ_GO int hj_go_socket_send_message(uint64_t socket, uint32_t type, const char *data, size_t len)
+{
+    return hijack_socket_send_message((hijack_socket *)(uintptr_t)socket, type, data, len);
+}
+
+HJ_GO int hj_go_socket_close_message(uint64_t socket, uint32_t code, const char *reason, size_t reason_len)
+{
+    return hijack_socket_close_message((hijack_socket *)(uintptr_t)socket, code, reason, reason_len);
 }
 
 HJ_GO int hj_go_socket_shutdown(uint64_t socket)

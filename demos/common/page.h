@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * bindings/pages/sse.html, the page that the demos of all languages show, as bytes inside the program. */
+ * The pages of bindings/pages, which the demos of all languages show, as bytes inside the program: each from its first
+ * byte to one past its last. */
 #ifndef DEMO_PAGE_H
 #define DEMO_PAGE_H
 
-extern const char demo_page_start[]; /* its first byte */
-extern const char demo_page_end[];   /* one past its last */
+extern const char demo_sse_page[], demo_sse_page_end[];
+extern const char demo_websocket_page[], demo_websocket_page_end[];
 
 #endif

@@ -47,7 +47,7 @@ typedef struct hijack_queue hijack_queue;             /* delivers events to the 
 typedef struct hijack_server hijack_server;           /* accepts, owns the loop threads */
 typedef struct hijack_request hijack_request;         /* one request: answered once, or becomes something else */
 typedef struct hijack_stream hijack_stream;           /* a response body in pieces: streaming, SSE */
-typedef struct hijack_socket hijack_socket;           /* the connection itself: raw hijack */
+typedef struct hijack_socket hijack_socket;           /* the connection itself: raw hijack, WebSocket */
 typedef struct hijack_broadcaster hijack_broadcaster; /* one message to any number of connections */
 
 /* The one public struct, frozen for good: new facts get new event types or accessors. */
@@ -83,7 +83,9 @@ enum {
      * became something else, stream finished, socket closed), else the reason as HIJACK_E*: ECLOSED (the peer closed
      * the connection), ERESET, ETIMEDOUT, ESLOW, ESHUTDOWN, EABORTED, EPROTOCOL (a body that breaks the rules), ENOMEM.
      * Of a request that is read in pieces it comes when the request is answered and its body has ended. The handle
-     * stays valid until freed; calls on it return ECLOSED or ESTATE. */
+     * stays valid until freed; calls on it return ECLOSED or ESTATE. Of a socket in message mode, data says how it
+     * ended, as "1001 peer going away": the code (1006: no close frame came, RFC 6455 section 7.4.1), who closed first
+     * (peer, us, none), and the reason, which may be empty; data is empty if there never was a connection. */
     HIJACK_EVENT_CLOSED = 5,
     /* The last event of a detached socket. status: its descriptor, non-blocking, now the program's to close; data:
      * bytes already read from it and not yet delivered. */
@@ -96,8 +98,10 @@ enum {
      * connection, or has only no more to send. Comes at most once for each handle, and is not a last event: unread
      * bytes may still come, and answering or sending is still possible. */
     HIJACK_EVENT_HANGUP = 9,
-    /* A message, or a piece of one, of a socket in message mode. status: HIJACK_MESSAGE_*. It uses credit by its bytes.
-     * Not delivered yet. */
+    /* A message, or a piece of one (option websocket_piece_bytes), of a socket in message mode. status:
+     * HIJACK_MESSAGE_TEXT or _BINARY, with HIJACK_MESSAGE_MORE if more of this message follows. A text is UTF-8 as a
+     * whole; a piece may begin or end within a character. It uses credit by its bytes, or all that is left: a message
+     * begins to be read while there is credit, and comes whole. */
     HIJACK_EVENT_MESSAGE = 10,
     /* A connection that the program asked for is open. handle: hijack_socket; data: the peer's address. Not delivered
      * yet. */
@@ -106,13 +110,13 @@ enum {
      * which it happened: uint64_t user_data of the member; int32_t 1 if it joined, 0 or the HIJACK_E* reason if it
      * left; uint32_t 0. status: how many records. Not delivered yet. */
     HIJACK_EVENT_MEMBERS = 12,
-    /* A member sent a message. handle: hijack_broadcaster. data: uint64_t user_data of the member, then the message.
-     * status: HIJACK_MESSAGE_*. Not delivered yet. */
+    /* A WebSocket member without a handle sent a message (option member_messages of the broadcaster). handle:
+     * hijack_broadcaster. data: uint64_t user_data of the member (0 in this version), then the message. status:
+     * HIJACK_MESSAGE_TEXT or _BINARY. Comes to the server's first queue. */
     HIJACK_EVENT_MEMBER_MESSAGE = 13
 };
 
-/* What a message is: to send, to publish, and in the status of its event. hijack_broadcaster_publish takes TEXT and
- * BINARY; the others are not served yet. */
+/* What a message is: to send, to publish (TEXT and BINARY), and in the status of its event. */
 enum {
     HIJACK_MESSAGE_TEXT = 1,   /* UTF-8 */
     HIJACK_MESSAGE_BINARY = 2, /* any bytes */
@@ -160,10 +164,12 @@ enum {
     HIJACK_HOLD_STREAM = 2,   /* write a 200 head; message data as pieces of the response body */
     HIJACK_HOLD_SSE = 3,      /* write a 200 text/event-stream head; each message as one SSE event */
     HIJACK_HOLD_SSE_BODY = 4, /* adopt only: the other server has written the head; each message as one SSE event */
-    /* These are not served yet: HIJACK_ENOTSUP. */
-    HIJACK_HOLD_WEBSOCKET = 5,      /* answer the handshake, then one text or binary message each */
-    HIJACK_HOLD_WEBSOCKET_OPEN = 6, /* adopt only: the handshake is done (no extension) */
-    HIJACK_HOLD_LONG_POLL = 7       /* the first message is the response's body */
+    /* Answer the handshake of a WebSocket (a client whose handshake is wrong gets a 4xx), then each message as one
+     * frame. The member answers pings and closes by itself; what it sends: option member_messages. Not of a descriptor
+     * alone (adopt): hijack_server_adopt_request takes the head as well. */
+    HIJACK_HOLD_WEBSOCKET = 5,
+    HIJACK_HOLD_WEBSOCKET_OPEN = 6, /* adopt only: the same where the handshake is done, without an extension */
+    HIJACK_HOLD_LONG_POLL = 7       /* the first message is the response's body; not served yet: HIJACK_ENOTSUP */
 };
 
 /* A string literal and its length, for two arguments of a call: hijack_server_set(server, HIJACK_STR("threads"),
@@ -433,6 +439,14 @@ HIJACK_API int hijack_request_hijack(hijack_socket **out, hijack_request *reques
 HIJACK_API int hijack_request_hijack_partial(hijack_socket **out, hijack_request *request, uint32_t status,
                                              const char *headers, size_t headers_len);
 
+/* Accepts a WebSocket (RFC 6455 section 4.2): answers 101 and gives a socket in message mode, which sends and gets
+ * messages instead of bytes. protocol: the subprotocol to agree upon, one of those in the client's
+ * "sec-websocket-protocol", or none. headers are added to the answer; those of the handshake itself are EHEADER. A
+ * client whose handshake is wrong, or a page of another origin (option websocket_origins), is answered with 400, 403,
+ * 405 or 426, and the call returns EPROTOCOL. Errors: as hijack_request_hijack_partial, and EPROTOCOL. */
+HIJACK_API int hijack_request_websocket(hijack_socket **out, hijack_request *request, const char *protocol,
+                                        size_t protocol_len, const char *headers, size_t headers_len);
+
 /* A fact about the request's connection by name: "scheme" ("http" or "https"), "protocol" ("HTTP/1.1"), "local" (the
  * address of the listener it came by, as hijack_server_address gives it; none if it was adopted), "tls_version",
  * "tls_cipher", "tls_server_name", "tls_subject", "tls_certificate" (none without TLS). Returns 1, or 0 if there is
@@ -453,7 +467,7 @@ HIJACK_API int hijack_request_read(hijack_request *request, uint64_t credit);
 /* Makes the connection a member of broadcaster, without a handle of its own; kind and headers as hijack_server_hold.
  * Not served yet, and ENOTSUP unless 0 and empty: user_data (of the member), first (body bytes before all that is
  * published later), position (where to resume from). Errors: as hijack_request_respond, and ENOTSUP; also for
- * HIJACK_HOLD_RAW over HTTP/2. */
+ * HIJACK_HOLD_RAW and _WEBSOCKET over HTTP/2; EPROTOCOL for a handshake that was refused. */
 HIJACK_API int hijack_request_hold(hijack_request *request, hijack_broadcaster *broadcaster, uint32_t kind,
                                    uint64_t user_data, const char *headers, size_t headers_len, const char *first,
                                    size_t first_len, const char *position, size_t position_len);
@@ -494,15 +508,32 @@ HIJACK_API void hijack_stream_free(hijack_stream *stream);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * Socket
+ *
+ * In message mode (hijack_request_websocket) it has messages instead of bytes: send, shutdown and detach return ESTATE,
+ * close is close_message with code 1000.
  * ---------------------------------------------------------------------------------------------------------------- */
 
-/* Adds credit: up to this many more bytes will be read and come as DATA. A new socket has no credit. UINT64_MAX: no
- * limit afterwards. Errors: EINVAL (0), EHANDLE, EFORK, ECLOSED, ESTATE (detached), ENOMEM. */
+/* Adds credit: up to this many more bytes will be read and come as DATA, or as MESSAGE in message mode. A new socket
+ * has no credit. UINT64_MAX: no limit afterwards. Errors: EINVAL (0), EHANDLE, EFORK, ECLOSED, ESTATE (detached),
+ * ENOMEM. */
 HIJACK_API int hijack_socket_read(hijack_socket *socket, uint64_t credit);
 
 /* Sends bytes, all or none; see hijack_stream_send. Errors: EINVAL, EHANDLE, EFORK, EAGAIN, ECLOSED (also after
  * shutdown), ENOMEM. */
 HIJACK_API int hijack_socket_send(hijack_socket *socket, const char *data, size_t len);
+
+/* Message mode: sends a message whole, however large, or a piece of one. type: HIJACK_MESSAGE_TEXT or _BINARY, with
+ * HIJACK_MESSAGE_MORE if more pieces follow; the last piece comes without it. HIJACK_MESSAGE_PING sends a ping of at
+ * most 125 bytes, also between two pieces. Back-pressure as hijack_stream_send. Errors: EINVAL (type; a text that is
+ * not UTF-8), EHANDLE, EFORK, EAGAIN, ECLOSED, ESTATE (not in message mode; a piece of another kind of message; a piece
+ * to a broadcaster's member), ENOMEM. */
+HIJACK_API int hijack_socket_send_message(hijack_socket *socket, uint32_t type, const char *data, size_t len);
+
+/* Message mode: sends a close frame after what was sent (RFC 6455 section 7.1.2). code: 1000 to 1014 or 3000 to 4999,
+ * as its section 7.4 allows. reason: at most 123 bytes of UTF-8. No further message is delivered. CLOSED follows when
+ * the peer has answered, or after websocket_pong_ms, with ETIMEDOUT. Errors: EINVAL, EHANDLE, EFORK, ECLOSED, ESTATE
+ * (not in message mode), ENOMEM. */
+HIJACK_API int hijack_socket_close_message(hijack_socket *socket, uint32_t code, const char *reason, size_t reason_len);
 
 /* Half-close: no more is sent after what was; reading goes on. When the peer ends its side, EOF comes, then CLOSED with
  * status 0. Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached), ENOMEM. */
@@ -560,17 +591,18 @@ HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd,
                                         const char *headers, size_t headers_len, const char *first, size_t first_len,
                                         const char *position, size_t position_len);
 
-/* Sends data to every member: as it is to raw and stream members, as one SSE event to SSE members. type:
- * HIJACK_MESSAGE_TEXT or _BINARY, which differ for WebSocket members alone. Never waits. Returns how many members it
+/* Sends data to every member: as it is to raw and stream members, as one SSE event to SSE members, as one message to
+ * WebSocket members. type: HIJACK_MESSAGE_TEXT (UTF-8, else EINVAL) or _BINARY, which else differ for WebSocket members
+ * alone. Never waits. Returns how many members it
  * was addressed to; a member that joins through a held route at this moment may get it uncounted. All members get
  * concurrent publishes in one order.
  * Errors: EINVAL, EHANDLE, EFORK, ESTATE (the server never started), ESHUTDOWN, ETOOBIG (over 16 MiB), EAGAIN (256 MiB
  * of messages wait for the server's threads; no event follows), ENOMEM. */
 HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, uint32_t type, const char *data, size_t len);
 
-/* Publishes with SSE fields (as hijack_stream_send_sse; raw members get the data alone) and a key for the overflow
- * policy "latest": an unsent message is replaced by a newer one of the same key. Lengths may be 0; data is always sent.
- * Errors: as publish. */
+/* Publishes a text with SSE fields (as hijack_stream_send_sse; other members get the data alone) and a key for the
+ * overflow policy "latest": an unsent message is replaced by a newer one of the same key. Lengths may be 0; data is
+ * always sent. Errors: as publish. */
 HIJACK_API int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, const char *event, size_t event_len,
                                               const char *id, size_t id_len, const char *data, size_t data_len,
                                               const char *key, size_t key_len);

@@ -235,3 +235,22 @@ size_t hj_ws_put_close(uint8_t *out, unsigned code, struct hj_slice reason)
         memcpy(out + n, reason.base, reason.len);
     return n + reason.len;
 }
+
+struct hj_buf *hj_ws_frame(enum hj_ws_opcode opcode, bool fin, struct hj_slice data)
+{
+    uint8_t head[HJ_WS_SERVER_HEAD_MAX];
+    const size_t head_len = hj_ws_put_head(head, fin, false, opcode, data.len);
+    struct hj_buf *frame = hj_buf_new(head_len + data.len);
+    if (frame == NULL)
+        return NULL;
+    memcpy(frame->data, head, head_len);
+    if (data.len != 0)
+        memcpy(frame->data + head_len, data.base, data.len);
+    return frame;
+}
+
+struct hj_buf *hj_ws_close_frame(unsigned code, struct hj_slice reason)
+{
+    uint8_t frame[2 + HJ_WS_CONTROL_MAX];
+    return hj_buf_copy((const char *)frame, hj_ws_put_close(frame, code, reason));
+}

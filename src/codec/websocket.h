@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/slice.h"
 #include "codec/utf8.h"
 
@@ -100,5 +101,9 @@ struct hj_ws_item hj_ws_read(struct hj_ws_reader *reader, uint8_t *data, size_t 
 /* Bytes of a close frame with code and reason (at most HJ_WS_REASON_MAX bytes); code HJ_WS_NO_CODE: an empty one. out
  * has room for 2 + HJ_WS_CONTROL_MAX. */
 size_t hj_ws_put_close(uint8_t *out, unsigned code, struct hj_slice reason);
+
+/* The same as a buffer of its own, and a whole frame with this payload. NULL when out of memory. */
+struct hj_buf *hj_ws_close_frame(unsigned code, struct hj_slice reason);
+struct hj_buf *hj_ws_frame(enum hj_ws_opcode opcode, bool fin, struct hj_slice data);
 
 #endif

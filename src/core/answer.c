@@ -9,6 +9,7 @@
 #include "core/command.h"
 #include "core/membership.h"
 #include "core/request.h"
+#include "core/websocket.h"
 #include "core/worker.h"
 
 #define REQUEST (1u << HJ_KIND_REQUEST)
@@ -92,6 +93,18 @@ static int check_open_ended(struct hj_slice headers)
     struct hj_fields fields;
     int rc = check_fields(&fields, 200, 200, headers.base, headers.len);
     return rc == 0 && fields.has_content_length ? HIJACK_EHEADER : rc;
+}
+
+/* Sends a whole response, which it takes over (NULL: out of memory), and closes the connection. */
+static int refuse_request(struct hj_request *request, struct hj_buf *response)
+{
+    struct hj_command *command = response == NULL ? NULL : hj_command_new(HJ_OP_RESPOND, &request->object, NULL);
+    if (command == NULL) {
+        hj_buf_unref(response);
+        return HIJACK_ENOMEM;
+    }
+    command->buf = response;
+    return answer(request, command);
 }
 
 static int respond(struct hj_request *request, uint32_t status, struct hj_slice headers, struct hj_slice body)
@@ -248,16 +261,37 @@ int hijack_request_hijack_partial(hijack_socket **out, hijack_request *handle, u
     return rc;
 }
 
+/* The answer to a WebSocket's handshake; a client that is refused has its answer: HIJACK_EPROTOCOL. */
+static int answer_handshake(struct hj_response *response, struct hj_request *request, struct hj_slice protocol,
+                            struct hj_slice headers)
+{
+    struct hj_websocket_offer offer;
+    struct hj_websocket_refusal refusal;
+    int rc = check_own_connection(request);
+    if (rc == 0)
+        rc = hj_websocket_check_headers(headers);
+    if (rc != 0)
+        return rc;
+    hj_websocket_offer_of_request(&offer, request);
+    rc = hj_websocket_accept(response, &refusal, &offer, protocol, headers, &request->server->options);
+    if (rc != HIJACK_EPROTOCOL)
+        return rc;
+    int refused = refuse_request(request, hj_response_refusal(refusal.status, refusal.problem, request->is_head));
+    return refused != 0 ? refused : HIJACK_EPROTOCOL;
+}
+
 static int hold_request(struct hj_request *request, uint32_t kind, struct hj_slice headers,
                         struct hj_broadcaster *broadcaster)
 {
     struct hj_response response;
-    if (broadcaster->server != request->server || kind == HIJACK_HOLD_SSE_BODY)
+    if (broadcaster->server != request->server || kind == HIJACK_HOLD_SSE_BODY || kind == HIJACK_HOLD_WEBSOCKET_OPEN)
         return HIJACK_EINVAL;
     int rc = check_open_ended(headers);
     if (rc == 0)
         rc = atomic_load(&request->has_body) ? HIJACK_ESTATE : 0;
-    if (rc == 0)
+    if (rc == 0 && kind == HIJACK_HOLD_WEBSOCKET)
+        rc = answer_handshake(&response, request, HJ_SLICE(""), headers);
+    else if (rc == 0)
         rc = hj_response_hold(&response, kind, headers, client_of(request), &request->server->options);
     if (rc != 0)
         return rc;
@@ -274,6 +308,23 @@ static int hold_request(struct hj_request *request, uint32_t kind, struct hj_sli
     rc = answer(request, command);
     if (rc != 0)
         hj_membership_end(broadcaster);
+    return rc;
+}
+
+int hijack_request_websocket(hijack_socket **out, hijack_request *handle, const char *protocol, size_t protocol_len,
+                             const char *headers, size_t headers_len)
+{
+    struct hj_request *request;
+    struct hj_response response;
+    if (out == NULL || (protocol == NULL && protocol_len != 0))
+        return HIJACK_EINVAL;
+    int rc = pin_request(&request, handle, headers, headers_len);
+    if (rc != 0)
+        return rc;
+    rc = answer_handshake(&response, request, hj_slice(protocol, protocol_len), hj_slice(headers, headers_len));
+    if (rc == 0)
+        rc = become_channel(out, request, HJ_KIND_SOCKET, HJ_OP_HIJACK, &response, true, HJ_NO_LENGTH);
+    hj_handle_unpin(handle);
     return rc;
 }
 

@@ -71,11 +71,13 @@ int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t 
     struct hj_broadcaster_options options = {
         .backlog_bytes = atomic_load(&broadcaster->backlog_bytes),
         .overflow = atomic_load(&broadcaster->overflow),
+        .member_messages = atomic_load(&broadcaster->delivers) ? HJ_MEMBER_MESSAGES_DELIVER : HJ_MEMBER_MESSAGES_DROP,
     };
     rc = hj_option_set(&options, HJ_SCOPE_BROADCASTER, hj_slice(name, name_len), hj_slice(value, value_len));
     if (rc == 0) {
         atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
         atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
+        atomic_store(&broadcaster->delivers, options.member_messages == HJ_MEMBER_MESSAGES_DELIVER);
     }
     hj_handle_unpin(handle);
     return rc;
@@ -238,8 +240,8 @@ static int post_addressed(struct hj_broadcaster *broadcaster, enum hj_op op, str
     return rc;
 }
 
-static int publish(struct hj_broadcaster *broadcaster, struct hj_slice event, struct hj_slice id, struct hj_slice data,
-                   struct hj_slice key)
+static int publish(struct hj_broadcaster *broadcaster, bool binary, struct hj_slice event, struct hj_slice id,
+                   struct hj_slice data, struct hj_slice key)
 {
     struct hj_message *message;
     int rc = hj_server_check_running(broadcaster->server);
@@ -250,7 +252,7 @@ static int publish(struct hj_broadcaster *broadcaster, struct hj_slice event, st
     if (atomic_load_explicit(&broadcaster->server->publish_waiting, memory_order_relaxed) > HJ_PUBLISH_WAITING_MAX)
         return HIJACK_EAGAIN;
     uint64_t members = atomic_load(&broadcaster->members);
-    if ((rc = hj_message_new(&message, event, id, data, key)) != 0)
+    if ((rc = hj_message_new(&message, binary, event, id, data, key)) != 0)
         return rc;
     rc = post_addressed(broadcaster, HJ_OP_PUBLISH, message);
     hj_message_unref(message);
@@ -271,7 +273,7 @@ int hijack_broadcaster_publish_sse(hijack_broadcaster *handle, const char *event
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
-    rc = publish(broadcaster, hj_slice(event, event_len), hj_slice(id, id_len), hj_slice(data, data_len),
+    rc = publish(broadcaster, false, hj_slice(event, event_len), hj_slice(id, id_len), hj_slice(data, data_len),
                  hj_slice(key, key_len));
     hj_handle_unpin(handle);
     return rc;
@@ -279,9 +281,16 @@ int hijack_broadcaster_publish_sse(hijack_broadcaster *handle, const char *event
 
 int hijack_broadcaster_publish(hijack_broadcaster *handle, uint32_t type, const char *data, size_t len)
 {
-    if (type != HIJACK_MESSAGE_TEXT && type != HIJACK_MESSAGE_BINARY)
+    struct hj_broadcaster *broadcaster;
+    const struct hj_slice none = {NULL, 0};
+    if ((type != HIJACK_MESSAGE_TEXT && type != HIJACK_MESSAGE_BINARY) || (data == NULL && len != 0))
         return HIJACK_EINVAL;
-    return hijack_broadcaster_publish_sse(handle, NULL, 0, NULL, 0, data, len, NULL, 0);
+    int rc = hj_broadcaster_pin(&broadcaster, handle);
+    if (rc != 0)
+        return rc;
+    rc = publish(broadcaster, type == HIJACK_MESSAGE_BINARY, none, none, hj_slice(data, len), none);
+    hj_handle_unpin(handle);
+    return rc;
 }
 
 int hijack_broadcaster_close(hijack_broadcaster *handle)

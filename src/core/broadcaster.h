@@ -19,6 +19,7 @@ struct hj_broadcaster {
     pthread_mutex_t lock;     /* held while a message is posted, so that all loops get messages in one order */
     _Atomic uint64_t backlog_bytes;
     _Atomic uint32_t overflow;  /* enum hj_overflow */
+    _Atomic bool delivers;      /* what members without a handle send becomes events */
     _Atomic uint64_t addressed; /* a bit for each loop that has, or is about to have, a member */
     _Atomic uint64_t members, published, delivered, dropped, closed;
     /* one per loop, made by the first loop that needs one; entry i is loop i's alone */

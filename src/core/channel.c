@@ -164,13 +164,16 @@ bool hj_channel_release(struct hj_channel *channel, uint64_t len)
     return true;
 }
 
-void hj_channel_end(struct hj_channel *channel, int status)
+void hj_channel_end(struct hj_channel *channel, int status, struct hj_buf *data)
 {
     atomic_store(&channel->state, HJ_CHANNEL_GONE);
-    if (channel->ended)
+    if (channel->ended) {
+        hj_buf_unref(data);
         return;
+    }
     channel->ended = true;
     hj_event_embed(&channel->last, HIJACK_EVENT_CLOSED, &channel->object, status);
+    channel->last.buf = data;
     hj_outbox_push(&channel->worker->outbox, channel->queue, &channel->last);
 }
 

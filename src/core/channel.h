@@ -8,6 +8,7 @@
 
 #include "base/object.h"
 #include "base/slice.h"
+#include "codec/utf8.h"
 #include "core/command.h"
 #include "core/event.h"
 #include "core/membership.h"
@@ -26,13 +27,20 @@ enum hj_channel_state {
 
 #define HJ_NO_LENGTH UINT64_MAX
 
+/* The message of a WebSocket of which pieces were sent, and more follow. */
+struct hj_pieces {
+    uint8_t kind;        /* HIJACK_MESSAGE_TEXT or _BINARY; 0: there is none */
+    struct hj_utf8 utf8; /* where in a character a text has got to */
+};
+
 struct hj_channel {
     struct hj_object object;
     struct hj_worker *worker; /* of a server to which this is a reference */
     struct hj_queue *queue;   /* a reference */
-    uint8_t wire;             /* enum hj_wire; constant once given to the program */
-    bool discard;             /* a response without a body (HEAD, 204): what is sent is dropped; constant likewise */
-    bool keep_alive;          /* after the body the connection serves further requests; constant likewise */
+    uint8_t wire;             /* enum hj_wire; constant once given to the program, as are the next two */
+    bool discard : 1;         /* a response without a body (HEAD, 204): what is sent is dropped */
+    bool keep_alive : 1;      /* after the body the connection serves further requests */
+    bool ended;               /* the last event has been pushed; the loop's alone */
     _Atomic bool starved;     /* EAGAIN was answered, DRAINED has to follow */
     _Atomic int state;        /* enum hj_channel_state */
     _Atomic uint64_t pending; /* bytes taken from the program and not yet written */
@@ -41,9 +49,9 @@ struct hj_channel {
         uint64_t credit;       /* socket: bytes that may be read; UINT64_MAX: no limit. The loop's alone */
     };
     struct hj_subscriptions subscriptions;
-    _Atomic int descriptor; /* of a DETACHED event that was not polled; else -1. Whoever takes it out owns it */
+    _Atomic int descriptor;  /* of a DETACHED event that was not polled; else -1. Whoever takes it out owns it */
+    struct hj_pieces pieces; /* guarded by the lock of subscriptions */
     /* the loop's alone */
-    bool ended;           /* the last event has been pushed */
     struct hj_conn *conn; /* NULL before it starts and after it ends */
     struct hj_event last;
 };
@@ -88,8 +96,9 @@ bool hj_channel_release(struct hj_channel *channel, uint64_t len);
 /* Closes the descriptor of a DETACHED event that nobody will poll. */
 void hj_channel_drop_descriptor(struct hj_channel *channel);
 
-/* Loop: pushes the last event, once; or, with the descriptor and the unread bytes (taken over), as DETACHED. */
-void hj_channel_end(struct hj_channel *channel, int status);
+/* Loop: pushes the last event, once, with data (taken over; may be NULL); or, with the descriptor and the unread bytes
+ * (taken over), as DETACHED. */
+void hj_channel_end(struct hj_channel *channel, int status, struct hj_buf *data);
 void hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *unread);
 
 #endif

@@ -10,6 +10,7 @@
 #include "core/listener.h"
 #include "core/response.h"
 #include "core/server.h"
+#include "core/websocket.h"
 
 #define QUEUE (1u << HJ_KIND_QUEUE)
 
@@ -204,6 +205,10 @@ static int check_hold(struct hj_server *server, uint32_t kind, struct hj_slice h
     int rc = hj_fields_check(&fields, headers.base, headers.len);
     if (rc == 0 && (fields.has_content_length || fields.has_transfer_encoding))
         rc = HIJACK_EHEADER;
+    if (kind == HIJACK_HOLD_WEBSOCKET_OPEN)
+        return HIJACK_EINVAL;
+    if (kind == HIJACK_HOLD_WEBSOCKET)
+        return rc == 0 ? hj_websocket_check_headers(headers) : rc;
     if (rc == 0)
         rc = hj_response_hold(&response, kind, headers, (struct hj_client){.minor_version = 1, .keep_alive = true},
                               &server->options);

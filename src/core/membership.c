@@ -24,6 +24,16 @@ static pthread_mutex_t *lock_of(const struct hj_subscriptions *subscriptions)
     return &locks[(uintptr_t)subscriptions / 64 % LOCKS]; /* neighbours in memory do not share one */
 }
 
+void hj_subscriptions_lock(const struct hj_subscriptions *subscriptions)
+{
+    pthread_mutex_lock(lock_of(subscriptions));
+}
+
+void hj_subscriptions_unlock(const struct hj_subscriptions *subscriptions)
+{
+    pthread_mutex_unlock(lock_of(subscriptions));
+}
+
 void hj_subscriptions_dispose(struct hj_subscriptions *subscriptions)
 {
     free(subscriptions->list);
@@ -71,7 +81,7 @@ static int join_locked(struct hj_subscriptions *subscriptions, struct hj_broadca
 {
     if (subscriptions->closed)
         return HIJACK_ECLOSED;
-    if (find_subscription(subscriptions, broadcaster) != subscriptions->count)
+    if (subscriptions->exclusive || find_subscription(subscriptions, broadcaster) != subscriptions->count)
         return HIJACK_ESTATE;
     if (!make_room(subscriptions))
         return HIJACK_ENOMEM;

@@ -17,13 +17,18 @@ struct hj_worker;
 struct hj_subscriptions {
     struct hj_broadcaster **list; /* not references: an entry goes before its membership does */
     uint32_t count;
-    bool closed; /* no more: the connection leaves */
+    bool closed;    /* no more: the connection leaves */
+    bool exclusive; /* none now: the pieces of a message are being sent, and nothing may come between them */
 };
+
+/* For whoever else guards something of a channel by the lock. */
+void hj_subscriptions_lock(const struct hj_subscriptions *subscriptions);
+void hj_subscriptions_unlock(const struct hj_subscriptions *subscriptions);
 
 void hj_subscriptions_dispose(struct hj_subscriptions *subscriptions);
 
 /* Joins, counts, and posts the command, which it takes over on success: list and loop see the same order. 0,
- * HIJACK_ESTATE (a member already), HIJACK_ECLOSED or HIJACK_ENOMEM. */
+ * HIJACK_ESTATE (a member already, or exclusive), HIJACK_ECLOSED or HIJACK_ENOMEM. */
 int hj_subscriptions_join(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
                           struct hj_worker *worker, struct hj_command *command);
 

@@ -7,6 +7,8 @@
 #include <hijack/hijack.h>
 
 #include "codec/sse.h"
+#include "codec/utf8.h"
+#include "codec/websocket.h"
 
 /* A field that is not there stays so: an empty id means something, no id does not. */
 static struct hj_slice copy_field(char **cursor, struct hj_slice from)
@@ -23,11 +25,11 @@ static bool contains_byte(struct hj_slice text, char c)
     return text.len != 0 && memchr(text.base, c, text.len) != NULL;
 }
 
-int hj_message_new(struct hj_message **out, struct hj_slice event, struct hj_slice id, struct hj_slice data,
-                   struct hj_slice key)
+int hj_message_new(struct hj_message **out, bool binary, struct hj_slice event, struct hj_slice id,
+                   struct hj_slice data, struct hj_slice key)
 {
     if (contains_byte(event, '\r') || contains_byte(event, '\n') || contains_byte(id, '\r') ||
-        contains_byte(id, '\n') || contains_byte(id, '\0'))
+        contains_byte(id, '\n') || contains_byte(id, '\0') || !(binary || hj_utf8_check(data.base, data.len)))
         return HIJACK_EINVAL;
     struct hj_message *message = malloc(sizeof(*message) + event.len + id.len + key.len);
     struct hj_buf *buf = hj_buf_copy(data.base, data.len);
@@ -38,6 +40,7 @@ int hj_message_new(struct hj_message **out, struct hj_slice event, struct hj_sli
     }
     char *cursor = message->fields;
     atomic_init(&message->refs, 1);
+    message->binary = binary;
     message->event = copy_field(&cursor, event);
     message->id = copy_field(&cursor, id);
     message->key = copy_field(&cursor, key);
@@ -74,6 +77,8 @@ static struct hj_buf *encode_message(struct hj_message *message, enum hj_wire wi
         hj_chunk_encode(&buf, data);
         return buf;
     }
+    if (hj_wire_is_websocket(wire))
+        return hj_ws_frame(message->binary ? HJ_WS_BINARY : HJ_WS_TEXT, true, data);
     struct hj_sse sse = {.event = message->event, .id = message->id, .data = data, .retry_ms = -1, .has_data = true};
     hj_sse_encode(&buf, &sse, wire == HJ_WIRE_SSE_CHUNKED);
     return buf;

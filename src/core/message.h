@@ -12,10 +12,13 @@
 
 /* How bytes look on one connection. */
 enum hj_wire {
-    HJ_WIRE_RAW,         /* data as it is: hijacked sockets, bodies that end with the connection */
-    HJ_WIRE_CHUNKED,     /* data as an HTTP/1.1 chunk */
-    HJ_WIRE_SSE,         /* an SSE event in a body that ends with the connection */
-    HJ_WIRE_SSE_CHUNKED, /* an SSE event as a chunk */
+    HJ_WIRE_RAW,               /* data as it is: hijacked sockets, bodies that end with the connection */
+    HJ_WIRE_CHUNKED,           /* data as an HTTP/1.1 chunk */
+    HJ_WIRE_SSE,               /* an SSE event in a body that ends with the connection */
+    HJ_WIRE_SSE_CHUNKED,       /* an SSE event as a chunk */
+    HJ_WIRE_WEBSOCKET,         /* a WebSocket frame; with each of the ways to compress that a peer has agreed to: */
+    HJ_WIRE_WEBSOCKET_DEFLATE, /* with a window of 2^15 bytes */
+    HJ_WIRE_WEBSOCKET_NARROW,  /* with one of 2^9, which all smaller ones hold */
     HJ_WIRE_COUNT
 };
 
@@ -29,17 +32,24 @@ static inline bool hj_wire_is_sse(unsigned wire)
     return wire == HJ_WIRE_SSE || wire == HJ_WIRE_SSE_CHUNKED;
 }
 
+static inline bool hj_wire_is_websocket(unsigned wire)
+{
+    return wire >= HJ_WIRE_WEBSOCKET;
+}
+
 struct hj_message {
     _Atomic uint32_t refs;
+    bool binary;                    /* what a WebSocket frame calls it */
     struct hj_slice event, id, key; /* inside fields */
     struct hj_buf *data;
     struct hj_buf *_Atomic wire[HJ_WIRE_COUNT]; /* RAW is data; the others appear when first needed */
     char fields[];
 };
 
-/* Checks and copies. *out is the caller's. 0, HIJACK_EINVAL (CR or LF in event or id, NUL in id) or HIJACK_ENOMEM. */
-int hj_message_new(struct hj_message **out, struct hj_slice event, struct hj_slice id, struct hj_slice data,
-                   struct hj_slice key);
+/* Checks and copies. *out is the caller's. 0, HIJACK_EINVAL (CR or LF in event or id, NUL in id; data that is not
+ * UTF-8, unless binary) or HIJACK_ENOMEM. */
+int hj_message_new(struct hj_message **out, bool binary, struct hj_slice event, struct hj_slice id,
+                   struct hj_slice data, struct hj_slice key);
 struct hj_message *hj_message_ref(struct hj_message *message);
 void hj_message_unref(struct hj_message *message); /* NULL is a no-op */
 

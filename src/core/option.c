@@ -93,6 +93,19 @@
     NUMBER(server, http2_resets, int, 1, 1000000, 200,                                                                 \
            "requests a second that a client may reset, or break so that they are reset, on one HTTP/2 connection; "    \
            "over it GOAWAY with ENHANCE_YOUR_CALM")                                                                    \
+    STRING(server, websocket_origins, 1, 1023, same,                                                                   \
+           "pages that may open a WebSocket, as a list with commas: same (of the host that the request names), "       \
+           "origins as https://example.org, * for all; clients that are no browser name none")                         \
+    NUMBER(server, websocket_message_bytes, size, 1, 2147483647, 1048576,                                              \
+           "longest message from a WebSocket; over it the connection is closed with code 1009")                        \
+    NUMBER(server, websocket_piece_bytes, size, 0, 2147483647, 0,                                                      \
+           "bytes over which a message is delivered in pieces, each but the last of this length; 0: messages are "     \
+           "delivered whole")                                                                                          \
+    NUMBER(server, websocket_ping_ms, int, 0, 86400000, 30000,                                                         \
+           "silence of a WebSocket's peer after which it is sent a ping; 0: never")                                    \
+    NUMBER(server, websocket_pong_ms, int, 1, 86400000, 20000,                                                         \
+           "time a WebSocket's peer has to answer a ping, or our closing; then the connection ends with "              \
+           "HIJACK_ETIMEDOUT")                                                                                         \
     MODE(                                                                                                              \
         server, unix_mode, umask,                                                                                      \
         "rights of the file of a unix socket, as 0660; umask: what the process' umask leaves; takes effect at listen") \
@@ -103,6 +116,8 @@
     NUMBER(queue, capacity, int, 1, 16777216, 8192,                                                                    \
            "events; while it is full the servers stop reading from their connections")                                 \
     NUMBER(broadcaster, backlog_bytes, size, 0, 1073741824, 65536, "unsent bytes that one member may have")            \
+    CHOICE(broadcaster, member_messages, deliveries, drop,                                                             \
+           "what WebSocket members without a handle send: drop, or deliver (event MEMBER_MESSAGE)")                    \
     CHOICE(broadcaster, overflow, overflows, close,                                                                    \
            "what happens to a member over its backlog: close, drop_newest, drop_oldest or latest (keep the newest "    \
            "message of each key)")
@@ -150,6 +165,12 @@ static const struct hj_slice overflows[] = {
     {"drop_newest", 11},
     {"drop_oldest", 11},
     {"latest", 6},
+};
+
+/* In the order of enum hj_member_messages. */
+static const struct hj_slice deliveries[] = {
+    {"drop", 4},
+    {"deliver", 7},
 };
 
 /* In the order of enum hj_request_body. */

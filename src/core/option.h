@@ -43,6 +43,11 @@ enum hj_overflow {
     HJ_OVERFLOW_LATEST
 };
 
+enum hj_member_messages {
+    HJ_MEMBER_MESSAGES_DROP,
+    HJ_MEMBER_MESSAGES_DELIVER
+};
+
 enum hj_option_scope {
     HJ_SCOPE_SERVER,      /* options: struct hj_server_options */
     HJ_SCOPE_QUEUE,       /* options: struct hj_queue_options */
@@ -82,6 +87,11 @@ struct hj_server_options {
     uint64_t http2_streams;
     uint64_t http2_requests; /* 0: no limit */
     uint64_t http2_resets;   /* a second */
+    uint64_t websocket_message_bytes;
+    uint64_t websocket_piece_bytes; /* 0: messages are delivered whole */
+    uint64_t websocket_ping_ms;     /* 0: never */
+    uint64_t websocket_pong_ms;
+    char websocket_origins[1024];
     char server_name[HJ_SERVER_NAME_SIZE];
     char tls_ciphers[512];
     char tls_client_ca[HJ_PATH_SIZE], tls_ticket_key[HJ_PATH_SIZE], tls_keylog_file[HJ_PATH_SIZE];
@@ -93,7 +103,8 @@ struct hj_queue_options {
 
 struct hj_broadcaster_options {
     uint64_t backlog_bytes;
-    uint64_t overflow; /* enum hj_overflow */
+    uint64_t overflow;        /* enum hj_overflow */
+    uint64_t member_messages; /* enum hj_member_messages */
 };
 
 /* Each HJ_OPTION_UNSET until it is set; core/route.h describes what counts then. */

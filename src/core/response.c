@@ -1,6 +1,7 @@
 /* Response heads of held connections; see response.h. Any thread. */
 #include "core/response.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -90,8 +91,14 @@ int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice hea
         break;
     case HIJACK_HOLD_SSE:
         return hj_response_sse(out, headers, client, options);
-    case HIJACK_HOLD_WEBSOCKET:
     case HIJACK_HOLD_WEBSOCKET_OPEN:
+        if (client.http2)
+            return HIJACK_ENOTSUP;
+        if (headers.len != 0)
+            return HIJACK_EINVAL;
+        response.wire = HJ_WIRE_WEBSOCKET;
+        break;
+    case HIJACK_HOLD_WEBSOCKET: /* needs the client's handshake: core/websocket.h */
     case HIJACK_HOLD_LONG_POLL:
         return HIJACK_ENOTSUP;
     default:
@@ -169,4 +176,34 @@ int hj_response_hijack(struct hj_response *out, unsigned status, struct hj_slice
     if (rc == 0)
         *out = response;
     return rc;
+}
+
+/* 426 says what is spoken here instead (RFC 9110 section 15.5.22, RFC 6455 section 4.4). */
+#define UPGRADE_LINES "Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
+
+struct hj_buf *hj_response_refusal(unsigned status, const char *problem, bool is_head)
+{
+    char body[256];
+    char date[HJ_HTTP_DATE_LEN];
+    struct hj_buf *response;
+    int len = snprintf(body, sizeof(body), "%u %s: %s\n", status, hj_status_reason(status), problem);
+    hj_http_date(date, time(NULL));
+    struct hj_response_head head = {
+        .status = status,
+        .headers = HJ_SLICE("Content-Type: text/plain; charset=utf-8\r\n"),
+        .with_length = true,
+        .length = (uint64_t)len,
+        .connection = status == 426 ? HJ_CONNECTION_AS_GIVEN : HJ_CONNECTION_CLOSE,
+        .extra = status == 426 ? HJ_SLICE(UPGRADE_LINES) : HJ_SLICE(""),
+        .date = hj_slice(date, sizeof(date)),
+    };
+    if (hj_response_head_encode(&response, &head) != 0)
+        return NULL;
+    size_t head_len = response->len;
+    struct hj_buf *whole = is_head ? response : hj_buf_resize(response, head_len + (size_t)len);
+    if (whole == NULL)
+        hj_buf_unref(response);
+    else if (!is_head)
+        memcpy(whole->data + head_len, body, (size_t)len);
+    return whole;
 }

@@ -46,6 +46,10 @@ int hj_response_whole(struct hj_buf **out, bool *keep_alive, unsigned status, st
                       const struct hj_fields *fields, struct hj_client client, bool has_body, struct hj_slice body,
                       const struct hj_server_options *options);
 
+/* An answer of the library's own, after which the connection closes. problem: an English phrase for people. is_head:
+ * the head alone. NULL when out of memory. */
+struct hj_buf *hj_response_refusal(unsigned status, const char *problem, bool is_head);
+
 /* For a partial hijack. */
 int hj_response_hijack(struct hj_response *out, unsigned status, struct hj_slice headers,
                        const struct hj_fields *fields, const struct hj_server_options *options);

@@ -6,6 +6,7 @@
 
 #include "core/request.h"
 #include "loop/fanout/shard.h"
+#include "loop/held/websocket_state.h"
 #include "loop/io/transport.h"
 #include "loop/ready.h"
 
@@ -123,7 +124,7 @@ void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status)
         return;
     conn->channel = NULL;
     channel->conn = NULL;
-    hj_channel_end(channel, status);
+    hj_channel_end(channel, status, hj_conn_is_websocket(conn) ? hj_websocket_last_words(loop, conn) : NULL);
     hj_object_unref(&channel->object);
 }
 
@@ -199,6 +200,7 @@ void hj_conn_forget(struct hj_loop *loop, struct hj_conn *conn)
     hj_conn_drop_input(conn);
     hj_conn_drop_backlog(loop, conn);
     hj_conn_unstall(loop, conn);
+    hj_websocket_forget(loop, conn);
     count_kind(loop, conn->kind, (uint64_t)-1);
     hj_table_set_layer(&loop->table, conn->index, NULL);
     hj_table_give(&loop->table, conn);

@@ -76,7 +76,8 @@ struct hj_conn {
     uint8_t kind;               /* enum hj_conn_kind */
     uint8_t wire : 3;           /* enum hj_wire */
     uint8_t listener : 5;       /* of the server, counted from 1; 0: another one, or adopted */
-    uint8_t interest : 4;       /* HJ_POLL_* that the poller has */
+    uint8_t interest : 3;       /* HJ_POLL_IN, OUT, PEER: what the poller has */
+    uint8_t pinged : 1;         /* of a WebSocket: nothing has come since the last ping */
     uint8_t transport : 3;      /* enum hj_conn_transport */
     uint8_t unlimited : 1;      /* option unsent_bytes is not in force (fanout/shard.h) */
     uint8_t queue;              /* which of the server's queues gets its requests */
@@ -106,6 +107,19 @@ static inline bool hj_conn_is_connection(const struct hj_conn *conn)
 static inline bool hj_conn_is_open(const struct hj_conn *conn)
 {
     return conn->kind != HJ_CONN_FREE && conn->kind != HJ_CONN_CLOSING;
+}
+
+/* Whether it speaks WebSocket (held/websocket.h). */
+static inline bool hj_conn_is_websocket(const struct hj_conn *conn)
+{
+    return hj_wire_is_websocket(conn->wire);
+}
+
+/* Whether the closing handshake has not begun. */
+static inline bool hj_conn_is_live_websocket(const struct hj_conn *conn)
+{
+    return hj_conn_is_websocket(conn) && (conn->kind == HJ_CONN_SOCKET || conn->kind == HJ_CONN_HELD) &&
+           (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0;
 }
 
 void hj_conn_set_kind(struct hj_loop *loop, struct hj_conn *conn, enum hj_conn_kind kind);

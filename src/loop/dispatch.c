@@ -15,6 +15,8 @@
 #include "loop/held/ending.h"
 #include "loop/held/holding.h"
 #include "loop/held/socket_input.h"
+#include "loop/held/websocket.h"
+#include "loop/held/websocket_closing.h"
 #include "loop/http/pending.h"
 #include "loop/http/request_body.h"
 #include "loop/http/request_head.h"
@@ -68,9 +70,12 @@ static struct hj_command *run_publishes(struct hj_loop *loop, struct hj_command 
 static void run_read(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->object;
+    struct hj_conn *conn = open_conn_of(&channel->object);
+    if (channel->credit == 0 && conn != NULL && hj_conn_is_websocket(conn))
+        conn->in_ms = hj_loop_time(loop); /* its peer was not listened to until now */
     channel->credit = command->value > UINT64_MAX - channel->credit ? UINT64_MAX : channel->credit + command->value;
-    if (open_conn_of(&channel->object) != NULL)
-        hj_socket_input_update(loop, channel->conn);
+    if (conn != NULL)
+        hj_socket_input_update(loop, conn);
 }
 
 /* Marks what is to happen once everything is written, and does it if nothing waits. */
@@ -110,10 +115,14 @@ static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
     channel->ended = true;
     hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
     hj_conn_unstall(loop, conn);
+    hj_object_unref(&channel->object);
+    if (hj_conn_is_websocket(conn)) {
+        hj_websocket_become_held(loop, conn);
+        return;
+    }
     if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0)
         hj_conn_drop_input(conn);
     hj_conn_set_interest(loop, conn, (conn->interest & HJ_POLL_OUT) | HJ_POLL_IN | HJ_POLL_PEER);
-    hj_object_unref(&channel->object);
 }
 
 static void free_channel(struct hj_loop *loop, struct hj_channel *channel)
@@ -122,6 +131,8 @@ static void free_channel(struct hj_loop *loop, struct hj_channel *channel)
     hj_channel_drop_descriptor(channel);
     if (conn == NULL || (conn->flags & HJ_CONN_ENDING) != 0)
         return;
+    if (hj_conn_is_websocket(conn) && (conn->flags & HJ_CONN_DISCARD) != 0)
+        return; /* its closing handshake goes on */
     if (conn->memberships == 0) {
         hj_conn_close(loop, conn, HIJACK_EABORTED);
         return;
@@ -160,7 +171,11 @@ static void run_shutdown(struct hj_loop *loop, struct hj_command *command)
 
 static void run_close(struct hj_loop *loop, struct hj_command *command)
 {
-    run_ending(loop, command, HJ_CONN_ENDING);
+    struct hj_conn *conn = open_conn_of(command->object);
+    if (conn != NULL && hj_conn_is_websocket(conn))
+        hj_websocket_close(loop, conn, command->buf);
+    else
+        run_ending(loop, command, HJ_CONN_ENDING);
 }
 
 static void run_detach(struct hj_loop *loop, struct hj_command *command)
@@ -269,6 +284,10 @@ static void dispatch_input(struct hj_loop *loop, struct hj_conn *conn, unsigned 
         break;
     case HJ_CONN_STREAM:
     case HJ_CONN_HELD:
+        if (hj_conn_is_websocket(conn)) {
+            hj_websocket_read_held(loop, conn, events);
+            break;
+        }
         hj_socket_input_watch(loop, conn, events);
         break;
     case HJ_CONN_RELAY:
@@ -309,12 +328,22 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
     if ((event->events & HJ_POLL_OUT) != 0 && (event->events & HJ_POLL_GONE) == 0 && hj_writer_flush(loop, conn)) {
         if (conn->kind == HJ_CONN_RELAY)
             hj_relay_update(loop, conn, 0);
-        else
-            hj_ending_settle(loop, conn);
+        else if (hj_conn_is_websocket(conn))
+            hj_websocket_flushed(loop, conn);
+        hj_ending_settle(loop, conn);
     }
     unsigned rest = event->events & ~(unsigned)HJ_POLL_OUT;
     if (rest != 0)
         dispatch_input(loop, conn, rest);
+}
+
+/* It may go on with what has come. */
+static void resume_websocket(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (conn->kind == HJ_CONN_SOCKET)
+        hj_socket_input_update(loop, conn);
+    else if (conn->kind == HJ_CONN_HELD)
+        hj_websocket_read_held(loop, conn, 0);
 }
 
 static void retry_stalled(struct hj_loop *loop, struct hj_conn *conn)
@@ -324,7 +353,9 @@ static void retry_stalled(struct hj_loop *loop, struct hj_conn *conn)
         return;
     if (hj_request_body_is_open(conn))
         hj_pending_advance(loop, conn);
-    if (conn->kind == HJ_CONN_SOCKET)
+    if (hj_conn_is_websocket(conn))
+        resume_websocket(loop, conn);
+    else if (conn->kind == HJ_CONN_SOCKET)
         hj_socket_input_update(loop, conn);
 }
 
@@ -354,6 +385,8 @@ static void dispatch_one_ready(struct hj_loop *loop, struct hj_conn *conn)
     }
     if (conn->kind == HJ_CONN_HEAD && conn->input != NULL)
         hj_request_head_process(loop, conn);
+    if (hj_conn_is_websocket(conn) && conn->input != NULL)
+        resume_websocket(loop, conn);
     if (!hj_conn_is_open(conn))
         return;
     unsigned events = hj_transport_pending(loop, conn) & conn->interest;

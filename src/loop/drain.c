@@ -3,7 +3,7 @@
 
 #include "loop/closing.h"
 #include "loop/conn.h"
-#include "loop/held/ending.h"
+#include "loop/held/websocket_closing.h"
 #include "loop/http/pending.h"
 #include "loop/http/refusal.h"
 #include "loop/http/request_head.h"
@@ -53,7 +53,7 @@ static void close_share(struct hj_loop *loop)
         if (!hj_conn_is_open(conn) || conn->kind != HJ_CONN_HELD || (conn->flags & HJ_CONN_ENDING) != 0)
             continue;
         ++loop->drain_closed;
-        hj_ending_finish(loop, conn, NULL);
+        hj_held_finish(loop, conn);
     }
 }
 
@@ -78,8 +78,8 @@ void hj_drain_abandon(struct hj_loop *loop)
         if (!hj_conn_is_open(conn))
             continue;
         /* a body that ends here by our doing ends as a whole one where the peer can take the last chunk */
-        if (conn->kind == HJ_CONN_HELD && (conn->flags & HJ_CONN_ENDING) == 0)
-            hj_ending_finish(loop, conn, NULL);
+        if ((conn->kind == HJ_CONN_HELD && (conn->flags & HJ_CONN_ENDING) == 0) || hj_conn_is_live_websocket(conn))
+            hj_held_finish(loop, conn);
         else if (conn->kind == HJ_CONN_PENDING && conn->request != NULL && (conn->flags & HJ_CONN_ENDING) == 0)
             hj_refusal_send(loop, conn, 503, "the server stops");
         hj_conn_close(loop, conn, HIJACK_ESHUTDOWN);

@@ -15,6 +15,7 @@
 #include "core/address_count.h"
 #include "core/listener.h"
 #if HIJACK_TLS
+#include "codec/websocket.h"
 #include "core/tls/certificates.h"
 #endif
 #include "loop/io/acceptor.h"
@@ -27,6 +28,7 @@
 /* Descriptors that the program keeps for itself when max_connections is left to the library. */
 #define SPARE_DESCRIPTORS 64
 
+#define NO_WORDS "1006 none " /* RFC 6455 section 7.4.1: no close frame came */
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
 /* How far the descriptor table is made to grow before the loops run: 8 bytes and a bit of kernel memory each. A program
@@ -41,10 +43,12 @@ static int prepare_buffers(struct hj_loop *loop)
     loop->scratch = malloc(HJ_SCRATCH_SIZE);
     loop->last_chunk = hj_buf_copy(HJ_CHUNK_LAST, sizeof(HJ_CHUNK_LAST) - 1);
     loop->continue_head = hj_buf_copy(CONTINUE, sizeof(CONTINUE) - 1);
+    loop->websockets.ping = hj_ws_frame(HJ_WS_PING, true, HJ_SLICE(""));
+    loop->websockets.no_words = hj_buf_copy(NO_WORDS, sizeof(NO_WORDS) - 1);
     loop->held_heads = calloc(server->route_count + 1, sizeof(*loop->held_heads));
     loop->producers = calloc(hj_producer_count(loop) + 1, sizeof(*loop->producers));
     if (loop->scratch == NULL || loop->last_chunk == NULL || loop->continue_head == NULL || loop->held_heads == NULL ||
-        loop->producers == NULL)
+        loop->producers == NULL || loop->websockets.ping == NULL || loop->websockets.no_words == NULL)
         return HIJACK_ENOMEM;
     for (uint32_t i = 0; i < hj_producer_count(loop); ++i)
         loop->producers[i].waiter = (struct hj_waiter){.mailbox = &loop->worker.mailbox, .owner = &server->object};
@@ -72,6 +76,8 @@ static void free_loop(struct hj_loop *loop)
     hj_handshake_close(loop);
     hj_buf_unref(loop->last_chunk);
     hj_buf_unref(loop->continue_head);
+    hj_buf_unref(loop->websockets.ping);
+    hj_buf_unref(loop->websockets.no_words);
     hj_buf_unref(loop->heartbeat[0]);
     hj_buf_unref(loop->heartbeat[1]);
     sem_destroy(&loop->opened);

@@ -46,6 +46,16 @@ struct hj_acceptor {
     bool paused; /* out of the poller */
 };
 
+struct hj_websocket;
+
+/* WebSockets that have something under way (held/websocket_state.h), and what is often sent. */
+struct hj_websockets {
+    struct hj_numbers numbers; /* beside the table: where in list, counted from 1 */
+    struct hj_websocket **list;
+    uint32_t count, capacity;
+    struct hj_buf *ping, *no_words; /* an empty ping; the data of a last event without a close frame */
+};
+
 /* A loop's side of one queue: how it is resumed when there is room again, and the requests that wait for that. */
 struct hj_producer {
     struct hj_waiter waiter;
@@ -66,10 +76,11 @@ struct hj_loop {
     /* and what was taken of server->address_counts for it */
     struct hj_numbers addresses;
     struct hj_numbers partners; /* of RELAY entries: the index of the other one */
-    struct hj_http2 *http2;     /* NULL without option http2 */
-    struct hj_tls *tls;         /* NULL without a listener with "tls:" */
-    uint64_t start_ms, now_ms;  /* hj_clock_ms at start, and of this turn */
-    uint64_t sweep_at_ms;       /* next look at all deadlines; 0: none is due */
+    struct hj_websockets websockets;
+    struct hj_http2 *http2;    /* NULL without option http2 */
+    struct hj_tls *tls;        /* NULL without a listener with "tls:" */
+    uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
+    uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
     uint32_t sweep_every_ms;
     struct hj_deliveries deliveries;
     uint64_t backlog_share; /* unsent bytes up to which nothing is shed */

@@ -10,6 +10,8 @@
 #include "loop/delivery.h"
 #include "loop/drain.h"
 #include "loop/fanout/shard.h"
+#include "loop/held/websocket.h"
+#include "loop/held/websocket_closing.h"
 #include "loop/http/refusal.h"
 #include "loop/http/request_body.h"
 #include "loop/http2/http2.h"
@@ -35,6 +37,8 @@ void hj_sweep_init(struct hj_loop *loop)
     shortest = shorter(shortest, options->request_timeout_ms);
     shortest = shorter(shortest, options->heartbeat_ms);
     shortest = shorter(shortest, options->idle_timeout_ms);
+    shortest = shorter(shortest, options->websocket_ping_ms);
+    shortest = shorter(shortest, options->websocket_pong_ms);
     shortest = shorter(shortest, options->ack_timeout_ms);
     shortest = shorter(shortest, options->stall_timeout_ms);
     uint64_t every = shortest / 10;
@@ -136,6 +140,8 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
         return;
     }
+    if (hj_conn_is_websocket(conn))
+        hj_websocket_look(loop, conn, now);
     if (hj_wire_is_sse(conn->wire) && options->heartbeat_ms != 0 && now - conn->out_ms >= options->heartbeat_ms)
         heartbeat(loop, conn);
 }

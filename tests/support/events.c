@@ -104,6 +104,7 @@ static int kind_of(const hijack_event *event)
     case HIJACK_EVENT_DATA:
     case HIJACK_EVENT_EOF:
     case HIJACK_EVENT_DETACHED:
+    case HIJACK_EVENT_MESSAGE:
         return KIND_SOCKET;
     default:
         return 0;
@@ -116,13 +117,16 @@ static void watch(struct events *events, const hijack_event *event)
     const char *name = hijack_event_name(event->type);
     struct handle_note *note;
 
-    if (event->type == HIJACK_EVENT_NONE || event->type > HIJACK_EVENT_HANGUP)
+    if (event->type == HIJACK_EVENT_NONE ||
+        (event->type > HIJACK_EVENT_MESSAGE && event->type != HIJACK_EVENT_MEMBER_MESSAGE))
         check_fail(__FILE__, __LINE__, "an event of type %u", event->type);
     if (event->type == HIJACK_EVENT_WAKE) {
         CHECK(event->handle == NULL && event->len == 0);
         return;
     }
     CHECK(event->handle != NULL);
+    if (event->type == HIJACK_EVENT_MEMBER_MESSAGE)
+        return; /* a broadcaster has no last event */
     note = events_note(events, event->handle, kind_of(event));
     if (note->ended || note->freed)
         check_fail(__FILE__, __LINE__, "%s for handle %p, after its %s", name, event->handle,

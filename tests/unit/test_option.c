@@ -93,8 +93,9 @@ static void defaults_are_those_of_the_table(void **state)
     /* Each field has a line: nothing in the structs but 64-bit numbers and the server's texts. */
     const struct hj_server_options *server = NULL;
     const size_t texts = sizeof(server->server_name) + sizeof(server->tls_ciphers) + sizeof(server->tls_client_ca) +
-                         sizeof(server->tls_ticket_key) + sizeof(server->tls_keylog_file);
-    assert_int_equal(count[HJ_SCOPE_SERVER] - 5, (sizeof(struct hj_server_options) - texts) / 8);
+                         sizeof(server->tls_ticket_key) + sizeof(server->tls_keylog_file) +
+                         sizeof(server->websocket_origins);
+    assert_int_equal(count[HJ_SCOPE_SERVER] - 6, (sizeof(struct hj_server_options) - texts) / 8);
     assert_int_equal(count[HJ_SCOPE_QUEUE], sizeof(struct hj_queue_options) / 8);
     assert_int_equal(count[HJ_SCOPE_BROADCASTER], sizeof(struct hj_broadcaster_options) / 8);
     assert_int_equal(count[HJ_SCOPE_ROUTE], sizeof(struct hj_route_options) / 8);

@@ -110,7 +110,7 @@ static void check_member(const struct hj_shard *shard, uint32_t position, const 
     assert_int_equal(member.conn, conn->index);
     if (conn->backlog == NULL)
         assert_int_equal(member.out & HJ_MEMBER_FD, conn->fd);
-    assert_int_equal(member.out >> HJ_MEMBER_WIRE_SHIFT & 3, conn->wire);
+    assert_int_equal(member.out >> HJ_MEMBER_WIRE_SHIFT & 7, conn->wire);
     assert_int_equal((member.out & HJ_MEMBER_INDIRECT) != 0, conn->backlog != NULL);
 }
 

@@ -165,6 +165,7 @@ int hijack_request_stream(hijack_stream **out, hijack_request *request, uint32_t
 int hijack_request_sse(hijack_stream **out, hijack_request *request, const char *headers, size_t headers_len);
 int hijack_request_hijack(hijack_socket **out, hijack_request *request);
 int hijack_request_hijack_partial(hijack_socket **out, hijack_request *request, uint32_t status, const char *headers, size_t headers_len);
+int hijack_request_websocket(hijack_socket **out, hijack_request *request, const char *protocol, size_t protocol_len, const char *headers, size_t headers_len);
 int hijack_request_info(const char **out, size_t *out_len, hijack_request *request, const char *name, size_t name_len);
 int hijack_request_read(hijack_request *request, uint64_t credit);
 int hijack_request_hold(hijack_request *request, hijack_broadcaster *broadcaster, uint32_t kind, uint64_t user_data, const char *headers, size_t headers_len, const char *first, size_t first_len, const char *position, size_t position_len);
@@ -177,6 +178,8 @@ int hijack_stream_abort(hijack_stream *stream);
 void hijack_stream_free(hijack_stream *stream);
 int hijack_socket_read(hijack_socket *socket, uint64_t credit);
 int hijack_socket_send(hijack_socket *socket, const char *data, size_t len);
+int hijack_socket_send_message(hijack_socket *socket, uint32_t type, const char *data, size_t len);
+int hijack_socket_close_message(hijack_socket *socket, uint32_t code, const char *reason, size_t reason_len);
 int hijack_socket_shutdown(hijack_socket *socket);
 int hijack_socket_close(hijack_socket *socket);
 int hijack_socket_abort(hijack_socket *socket);

@@ -173,6 +173,8 @@ module Hijack
     attach_function :request_hijack, :hijack_request_hijack, [:pointer, :uint64], :int
     attach_function :request_hijack_partial, :hijack_request_hijack_partial,
                     [:pointer, :uint64, :uint32, :buffer_in, :size_t], :int
+    attach_function :request_websocket, :hijack_request_websocket,
+                    [:pointer, :uint64, :buffer_in, :size_t, :buffer_in, :size_t], :int
     attach_function :request_info, :hijack_request_info, [:pointer, :pointer, :uint64, :buffer_in, :size_t], :int
     attach_function :request_read, :hijack_request_read, [:uint64, :uint64], :int
     attach_function :request_hold, :hijack_request_hold,
@@ -188,6 +190,8 @@ module Hijack
     attach_function :stream_free, :hijack_stream_free, [:uint64], :void
     attach_function :socket_read, :hijack_socket_read, [:uint64, :uint64], :int
     attach_function :socket_send, :hijack_socket_send, [:uint64, :buffer_in, :size_t], :int
+    attach_function :socket_send_message, :hijack_socket_send_message, [:uint64, :uint32, :buffer_in, :size_t], :int
+    attach_function :socket_close_message, :hijack_socket_close_message, [:uint64, :uint32, :buffer_in, :size_t], :int
     attach_function :socket_shutdown, :hijack_socket_shutdown, [:uint64], :int
     attach_function :socket_close, :hijack_socket_close, [:uint64], :int
     attach_function :socket_abort, :hijack_socket_abort, [:uint64], :int

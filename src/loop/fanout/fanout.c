@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "loop/conn.h"
-#include "loop/held/ending.h"
+#include "loop/held/websocket_closing.h"
 #include "loop/io/plain.h"
 #include "loop/io/writer.h"
 
@@ -126,7 +126,7 @@ static void write_members(struct run *run, struct hj_shard *shard)
     const struct hj_table *table = &run->loop->table;
     for (uint32_t i = 0; i < shard->count; ++i) {
         struct hj_member member = shard->members[i];
-        unsigned wire = member.out >> HJ_MEMBER_WIRE_SHIFT & 3;
+        unsigned wire = member.out >> HJ_MEMBER_WIRE_SHIFT & 7;
         struct hj_buf *block = run->block[wire];
         ssize_t n;
         if (block == NULL && (block = run->block[wire] = join(run, (enum hj_wire)wire)) == NULL) {
@@ -186,7 +186,7 @@ void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
         struct hj_conn *conn = hj_table_at(&loop->table, shard->members[i].conn);
         if (conn->channel != NULL && hj_conn_is_open(conn))
             atomic_store(&conn->channel->state, HJ_CHANNEL_CLOSING);
-        hj_ending_finish(loop, conn, NULL);
+        hj_held_finish(loop, conn);
         shard = hj_shard_of(loop, broadcaster);
     }
 }

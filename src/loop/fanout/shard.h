@@ -16,8 +16,8 @@ struct hj_member {
     uint32_t out;  /* descriptor, wire form, and whether it is written to by way of its entry */
 };
 
-#define HJ_MEMBER_FD 0x1fffffffu
-#define HJ_MEMBER_WIRE_SHIFT 29        /* two bits */
+#define HJ_MEMBER_FD 0x0fffffffu
+#define HJ_MEMBER_WIRE_SHIFT 28        /* three bits */
 #define HJ_MEMBER_INDIRECT 0x80000000u /* not a plain descriptor that keeps up */
 
 /* Exists while it has members, and then keeps its broadcaster alive. */

@@ -2,6 +2,7 @@
 #include "loop/held/ending.h"
 
 #include "loop/fanout/shard.h"
+#include "loop/held/websocket_state.h"
 #include "loop/http/request_body.h"
 #include "loop/io/relay.h"
 #include "loop/io/writer.h"
@@ -42,6 +43,12 @@ static void end_response(struct hj_loop *loop, struct hj_conn *conn)
         hj_transport_finish(loop, conn);
         hj_conn_set_kind(loop, conn, HJ_CONN_PENDING); /* until the body has ended too */
         hj_request_body_poll(loop, conn);
+        return;
+    }
+    if (!stays && hj_conn_is_websocket(conn)) {
+        bool lingers;
+        int reason = hj_websocket_end_reason(loop, conn, &lingers);
+        hj_conn_close_gracefully(loop, conn, reason, lingers);
         return;
     }
     if (!stays) {

@@ -7,9 +7,11 @@
 #include "core/broadcaster.h"
 #include "core/listener.h"
 #include "core/membership.h"
+#include "core/websocket.h"
 #include "loop/fanout/shard.h"
 #include "loop/held/ending.h"
 #include "loop/held/socket_input.h"
+#include "loop/held/websocket.h"
 #include "loop/http/pending.h"
 #include "loop/http/refusal.h"
 #include "loop/http/request_body.h"
@@ -56,10 +58,15 @@ static bool hold_conn(struct hj_loop *loop, struct hj_conn *conn, struct hj_broa
         hj_membership_end(broadcaster);
         return false;
     }
-    if (conn->input != NULL && conn->input->len > loop->server->options.max_head_bytes)
-        conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE; /* so much is not worth keeping for the next request */
-    if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0)
-        hj_conn_drop_input(conn);
+    if (hj_conn_is_websocket(conn)) {
+        if (conn->input != NULL)
+            hj_conn_make_ready(loop, conn);
+    } else {
+        if (conn->input != NULL && conn->input->len > loop->server->options.max_head_bytes)
+            conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE; /* so much is not worth keeping for the next request */
+        if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0)
+            hj_conn_drop_input(conn);
+    }
     if (hj_shard_add(loop, broadcaster, conn))
         return true;
     hj_membership_end(broadcaster);
@@ -84,12 +91,40 @@ static void send_head_alone(struct hj_loop *loop, struct hj_conn *conn, struct h
         hj_ending_begin(loop, conn, HJ_CONN_ENDING);
 }
 
-void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route, struct hj_client client,
-                      bool is_head)
+/* Makes the connection of a WebSocket's handshake a member. What came behind it is its first frames. */
+static void hold_websocket(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route,
+                           const struct hj_head *head, bool is_head)
+{
+    const struct hj_slice headers = hj_slice(route->headers->data, route->headers->len);
+    struct hj_websocket_offer offer;
+    struct hj_websocket_refusal refusal;
+    struct hj_response response;
+    hj_websocket_offer_of_head(&offer, head);
+    int rc = hj_websocket_accept(&response, &refusal, &offer, HJ_SLICE(""), headers, &loop->server->options);
+    if (rc == HIJACK_EPROTOCOL) {
+        hj_refusal_send_to(loop, conn, is_head, refusal.status, refusal.problem);
+    } else if (rc != 0) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    } else {
+        hj_membership_begin(route->broadcaster, &loop->worker);
+        if (hold_conn(loop, conn, route->broadcaster, (uint64_t)response.wire, response.head))
+            hj_conn_make_ready(loop, conn);
+        hj_buf_unref(response.head);
+    }
+}
+
+void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route,
+                      const struct hj_head *request)
 {
     unsigned form;
-    if (client.http2 && route->kind == HIJACK_HOLD_RAW) {
+    const struct hj_client client = {request->minor_version, request->keep_alive, request->http2};
+    const bool is_head = hj_slice_equal(request->method, HJ_SLICE("HEAD"));
+    if (client.http2 && (route->kind == HIJACK_HOLD_RAW || route->kind == HIJACK_HOLD_WEBSOCKET)) {
         hj_refusal_send_to(loop, conn, is_head, 505, "this path takes over the connection, which needs HTTP/1.1");
+        return;
+    }
+    if (route->kind == HIJACK_HOLD_WEBSOCKET) {
+        hold_websocket(loop, conn, route, request, is_head);
         return;
     }
     struct hj_held_head *head = route_head(loop, route, client, &form);
@@ -113,7 +148,7 @@ static struct hj_conn *attach_channel(struct hj_loop *loop, struct hj_command *c
     struct hj_request *request = (struct hj_request *)command->object;
     struct hj_conn *conn = hj_pending_take(request);
     if (conn == NULL) {
-        hj_channel_end(channel, hj_pending_why_gone(loop, request));
+        hj_channel_end(channel, hj_pending_why_gone(loop, request), NULL);
         return NULL;
     }
     hj_conn_attach(loop, conn, channel);
@@ -177,7 +212,7 @@ void hj_holding_adopt(struct hj_loop *loop, struct hj_command *command)
     struct hj_channel *channel = (struct hj_channel *)command->object;
     struct hj_conn *conn = open_adopted(loop, command->fd);
     if (conn == NULL) {
-        hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM);
+        hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM, NULL);
         return;
     }
     hj_conn_attach(loop, conn, channel);

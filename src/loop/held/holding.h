@@ -13,8 +13,8 @@
 bool hj_holding_takes(const struct hj_route *route, const struct hj_head *head);
 
 /* A HEAD connection asked for a held route: it is held, or for HEAD the head is sent. */
-void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route, struct hj_client client,
-                      bool is_head);
+void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route,
+                      const struct hj_head *head);
 
 /* Commands. */
 void hj_holding_stream(struct hj_loop *loop, struct hj_command *command);

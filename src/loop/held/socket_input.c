@@ -5,6 +5,8 @@
  * now is taken out of its interest, and looked at again when credit or room comes. */
 #include "loop/held/socket_input.h"
 
+#include "loop/held/websocket.h"
+#include "loop/held/websocket_closing.h"
 #include "loop/io/transport.h"
 #include "loop/producer.h"
 
@@ -23,18 +25,21 @@ static bool push_data(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf 
     return true;
 }
 
-static uint64_t may_read(const struct hj_loop *loop, const struct hj_channel *channel)
+/* Of a WebSocket the credit counts messages, which are bounded by themselves: what is read too much waits here. */
+static uint64_t may_read(const struct hj_loop *loop, const struct hj_conn *conn)
 {
-    uint64_t chunk = loop->server->options.read_chunk_bytes;
-    return channel->credit < chunk ? channel->credit : chunk;
+    uint64_t chunk = loop->server->options.read_chunk_bytes, credit = conn->channel->credit;
+    return credit < chunk && !(credit != 0 && hj_conn_is_websocket(conn)) ? credit : chunk;
 }
 
 /* Delivers from the input (leftovers) first. True when all of it is delivered. */
 static bool deliver_input(struct hj_loop *loop, struct hj_conn *conn)
 {
+    if (hj_conn_is_websocket(conn))
+        return hj_websocket_feed_input(loop, conn);
     while (conn->input != NULL) {
         struct hj_input *input = conn->input;
-        uint64_t len = may_read(loop, conn->channel);
+        uint64_t len = may_read(loop, conn);
         if (len == 0 || !hj_producer_has_room(loop, conn, conn->channel->queue))
             return false;
         if (len > input->len)
@@ -72,6 +77,10 @@ static void saw_eof(struct hj_loop *loop, struct hj_conn *conn)
         hj_conn_close(loop, conn, HIJACK_ERESET);
         return;
     }
+    if (hj_conn_is_websocket(conn)) {
+        hj_websocket_peer_ended(loop, conn);
+        return;
+    }
     push_eof(loop, conn);
     if ((conn->flags & HJ_CONN_SHUT) != 0)
         hj_conn_close_gracefully(loop, conn, 0, false);
@@ -102,7 +111,7 @@ static void look_for_end(struct hj_loop *loop, struct hj_conn *conn)
 /* Reads once. True if there may be more to read. */
 static bool read_some(struct hj_loop *loop, struct hj_conn *conn)
 {
-    uint64_t len = may_read(loop, conn->channel);
+    uint64_t len = may_read(loop, conn);
     if (len == 0) {
         look_for_end(loop, conn);
         return false;
@@ -119,13 +128,15 @@ static bool read_some(struct hj_loop *loop, struct hj_conn *conn)
     if (n <= 0)
         return false;
     conn->in_ms = hj_loop_time(loop);
+    /* a short read has emptied the kernel's buffer, unless the end follows */
+    bool more = (uint64_t)n == len || (conn->flags & HJ_CONN_PEER_ENDED) != 0;
+    if (hj_conn_is_websocket(conn))
+        return hj_websocket_feed(loop, conn, loop->scratch, (size_t)n) && more;
     struct hj_buf *buf = hj_buf_copy(loop->scratch, (size_t)n);
     if (buf == NULL) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return false;
     }
-    /* a short read has emptied the kernel's buffer, unless the end follows */
-    bool more = (uint64_t)n == len || (conn->flags & HJ_CONN_PEER_ENDED) != 0;
     return push_data(loop, conn, buf) && more;
 }
 

@@ -11,6 +11,7 @@
 #include "core/request.h"
 #include "core/route.h"
 #include "loop/held/holding.h"
+#include "loop/held/websocket.h"
 #include "loop/http/pending.h"
 #include "loop/http/refusal.h"
 #include "loop/io/transport.h"
@@ -25,19 +26,13 @@ static bool wants_head(const struct hj_conn *conn)
     return conn->kind == HJ_CONN_HEAD;
 }
 
-static bool is_head(struct hj_slice method)
-{
-    return hj_slice_equal(method, HJ_SLICE("HEAD"));
-}
-
 size_t hj_request_head_serve(struct hj_loop *loop, struct hj_conn *conn, const struct hj_head *head,
                              struct hj_slice rest)
 {
     const struct hj_route *route = hj_route_find(loop->server, head->path);
     if (!hj_holding_takes(route, head))
         return hj_pending_begin(loop, conn, route, head, rest);
-    struct hj_client client = {head->minor_version, head->keep_alive, head->http2};
-    hj_holding_route(loop, conn, route, client, is_head(head->method));
+    hj_holding_route(loop, conn, route, head);
     return 0;
 }
 
@@ -76,7 +71,7 @@ static size_t take_request(struct hj_loop *loop, struct hj_conn *conn, const cha
         scanned = 0; /* it may have looked like a preface, and was not searched */
     int n = hj_head_parse(&head, data, len, scanned, loop->server->options.max_head_bytes);
     if (n < 0)
-        hj_refusal_send_to(loop, conn, is_head(head.method), (unsigned)-n, head.problem);
+        hj_refusal_send_to(loop, conn, hj_slice_equal(head.method, HJ_SLICE("HEAD")), (unsigned)-n, head.problem);
     if (n <= 0)
         return 0;
     if (is_last_request(loop, conn))
@@ -108,7 +103,7 @@ static bool keeps_rest(const struct hj_loop *loop, struct hj_conn *conn, size_t 
 {
     if (!hj_conn_is_open(conn) || conn->kind == HJ_CONN_LINGERING)
         return false;
-    if (conn->kind != HJ_CONN_HELD)
+    if (conn->kind != HJ_CONN_HELD || hj_conn_is_websocket(conn))
         return true;
     if (len > loop->server->options.max_head_bytes)
         conn->flags &= (uint16_t)~HJ_CONN_KEEP_ALIVE; /* so much is not worth keeping for the next request */

@@ -158,7 +158,8 @@ bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsig
         interest |= HJ_POLL_OUT;
     if (conn->interest == interest)
         return note_unread(loop, conn);
-    conn->interest = interest & HJ_POLL_ALL; /* also without the poller: it decides what counts as unread */
+    /* also without the poller: it decides what counts as unread */
+    conn->interest = interest & (HJ_POLL_IN | HJ_POLL_OUT | HJ_POLL_PEER);
     if (conn->transport == HJ_TRANSPORT_HTTP2)
         return true;
     if ((conn->flags & HJ_CONN_UNPOLLED) != 0)

@@ -1,0 +1,66 @@
+/* Sending messages; see message_mode.h. Any thread.
+ *
+ * What is published to a member must not come between the pieces of a message: a connection is either a member or has a
+ * message under way. The lock of its subscriptions guards both. */
+#include "core/message_mode.h"
+
+#include <hijack/hijack.h>
+
+#include "codec/websocket.h"
+
+/* Whether the piece, which may begin or end within a character, goes on with the text. */
+static bool goes_on_as_text(struct hj_utf8 *utf8, struct hj_slice piece, bool is_last)
+{
+    return hj_utf8_feed(utf8, piece.base, piece.len) && (!is_last || hj_utf8_is_whole(utf8));
+}
+
+/* The lock is held. */
+static int send_piece(struct hj_channel *channel, uint32_t kind, bool is_last, struct hj_slice data)
+{
+    struct hj_pieces after = channel->pieces;
+    const bool is_first = after.kind == 0;
+    if ((!is_first && after.kind != kind) || channel->subscriptions.count != 0)
+        return HIJACK_ESTATE;
+    if (is_first)
+        after.utf8 = (struct hj_utf8){0};
+    if (kind == HIJACK_MESSAGE_TEXT && !goes_on_as_text(&after.utf8, data, is_last))
+        return HIJACK_EINVAL;
+    enum hj_ws_opcode opcode = is_first ? (enum hj_ws_opcode)kind : HJ_WS_CONTINUATION;
+    int rc = hj_channel_send(channel, hj_ws_frame(opcode, is_last, data));
+    if (rc != 0)
+        return rc;
+    after.kind = is_last ? 0 : (uint8_t)kind;
+    channel->pieces = after;
+    channel->subscriptions.exclusive = !is_last;
+    return 0;
+}
+
+/* A message that is sent at once: its frame is made before the lock is taken, which others wait for. */
+static int send_whole(struct hj_channel *channel, uint32_t kind, struct hj_slice data)
+{
+    const bool is_valid = kind != HIJACK_MESSAGE_TEXT || hj_utf8_check(data.base, data.len);
+    struct hj_buf *frame = hj_ws_frame((enum hj_ws_opcode)kind, true, data);
+    int rc;
+    hj_subscriptions_lock(&channel->subscriptions);
+    if (channel->pieces.kind != 0) {
+        hj_buf_unref(frame);
+        rc = send_piece(channel, kind, true, data);
+    } else if (!is_valid) {
+        hj_buf_unref(frame);
+        rc = HIJACK_EINVAL;
+    } else {
+        rc = hj_channel_send(channel, frame);
+    }
+    hj_subscriptions_unlock(&channel->subscriptions);
+    return rc;
+}
+
+int hj_message_mode_send(struct hj_channel *channel, uint32_t type, struct hj_slice data)
+{
+    if ((type & HIJACK_MESSAGE_MORE) == 0)
+        return send_whole(channel, type, data);
+    hj_subscriptions_lock(&channel->subscriptions);
+    int rc = send_piece(channel, type & ~(uint32_t)HIJACK_MESSAGE_MORE, false, data);
+    hj_subscriptions_unlock(&channel->subscriptions);
+    return rc;
+}

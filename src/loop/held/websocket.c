@@ -1,0 +1,348 @@
+/* Reading WebSockets; see websocket.h. Loop thread.
+ *
+ * Frames are read where they lie, in the bytes that one read has brought. Only what that read leaves unfinished takes
+ * memory: a state (websocket_state.h), and of a message in parts what has come. */
+#include "loop/held/websocket.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/websocket.h"
+#include "core/broadcaster.h"
+#include "loop/fanout/shard.h"
+#include "loop/held/websocket_closing.h"
+#include "loop/held/websocket_state.h"
+#include "loop/io/transport.h"
+#include "loop/io/writer.h"
+#include "loop/producer.h"
+
+#define FIRST_PART_MAX 65536 /* bytes that are made room for because a frame announces them */
+
+/* One run over bytes that came. */
+struct feed {
+    struct hj_loop *loop;
+    struct hj_conn *conn;
+    struct hj_websocket *state;  /* NULL: none yet; fresh is used instead */
+    struct hj_ws_reader *reader; /* the state's, or fresh */
+    struct hj_ws_reader fresh;
+    bool drops; /* nobody wants the message under way */
+};
+
+static void begin_feed(struct feed *feed, struct hj_loop *loop, struct hj_conn *conn)
+{
+    feed->loop = loop;
+    feed->conn = conn;
+    feed->state = hj_websocket_find(loop, conn);
+    feed->reader = feed->state == NULL ? &feed->fresh : &feed->state->reader;
+    feed->drops = feed->state != NULL && feed->state->drops;
+    if (feed->state != NULL && feed->reader->max_message != 0)
+        return;
+    *feed->reader = (struct hj_ws_reader){.max_message = loop->server->options.websocket_message_bytes};
+}
+
+static bool need_state(struct feed *feed)
+{
+    if (feed->state != NULL)
+        return true;
+    if ((feed->state = hj_websocket_need(feed->loop, feed->conn)) == NULL) {
+        hj_conn_close(feed->loop, feed->conn, HIJACK_ENOMEM);
+        return false;
+    }
+    feed->state->reader = feed->fresh;
+    feed->reader = &feed->state->reader;
+    return true;
+}
+
+static bool is_between_messages(const struct hj_ws_reader *reader)
+{
+    return !reader->in_frame && reader->kind == 0 && reader->have == 0 && !reader->over;
+}
+
+/* Keeps what is under way, and nothing else. */
+static void end_feed(struct feed *feed)
+{
+    if (!hj_conn_is_open(feed->conn))
+        return;
+    if (!is_between_messages(feed->reader)) {
+        if (need_state(feed))
+            feed->state->drops = feed->drops;
+        return;
+    }
+    const struct hj_websocket *state = feed->state;
+    if (state != NULL && state->closer == HJ_WEBSOCKET_OPEN && !state->owes_pong)
+        hj_websocket_forget(feed->loop, feed->conn);
+}
+
+static bool has_closed(const struct feed *feed)
+{
+    return !hj_conn_is_open(feed->conn) || (feed->state != NULL && feed->state->closer != HJ_WEBSOCKET_OPEN);
+}
+
+/* Whether a broadcaster of this member wants what it sends. */
+static bool is_listened_to(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next)
+        if (atomic_load_explicit(&hj_member_table_at(&loop->members, i)->shard->broadcaster->delivers,
+                                 memory_order_relaxed))
+            return true;
+    return false;
+}
+
+static bool is_wanted_by_program(const struct feed *feed)
+{
+    if (has_closed(feed))
+        return false;
+    return feed->conn->kind == HJ_CONN_SOCKET || is_listened_to(feed->loop, feed->conn);
+}
+
+/* Whether the program takes what may come next. */
+static bool may_deliver(const struct feed *feed)
+{
+    struct hj_conn *conn = feed->conn;
+    if (!is_wanted_by_program(feed))
+        return true; /* it goes nowhere */
+    if (conn->kind == HJ_CONN_SOCKET)
+        return conn->channel->credit != 0 && hj_producer_has_room(feed->loop, conn, conn->channel->queue);
+    return hj_producer_has_room(feed->loop, conn, feed->loop->server->queues[0]);
+}
+
+static bool push_message(struct feed *feed, struct hj_queue *queue, uint32_t type, struct hj_object *object,
+                         struct hj_buf *buf, uint32_t kind)
+{
+    struct hj_event *event = buf == NULL ? NULL : hj_event_new(type, object, buf);
+    if (event == NULL) {
+        hj_conn_close(feed->loop, feed->conn, HIJACK_ENOMEM);
+        return false;
+    }
+    event->status = (int32_t)kind;
+    hj_loop_push(feed->loop, queue, event);
+    return true;
+}
+
+/* To each broadcaster that wants it: the member's number, and the message. */
+static bool push_member_message(struct feed *feed, const struct hj_buf *message, uint32_t kind)
+{
+    const uint64_t user_data = 0;
+    struct hj_loop *loop = feed->loop;
+    for (uint32_t i = feed->conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next) {
+        struct hj_broadcaster *broadcaster = hj_member_table_at(&loop->members, i)->shard->broadcaster;
+        if (!atomic_load_explicit(&broadcaster->delivers, memory_order_relaxed))
+            continue;
+        struct hj_buf *buf = hj_buf_new(sizeof(user_data) + message->len);
+        if (buf != NULL) {
+            memcpy(buf->data, &user_data, sizeof(user_data));
+            memcpy(buf->data + sizeof(user_data), message->data, message->len);
+        }
+        if (!push_message(feed, loop->server->queues[0], HIJACK_EVENT_MEMBER_MESSAGE, &broadcaster->object, buf, kind))
+            return false;
+    }
+    return true;
+}
+
+/* Gives the program a message or a piece; takes over buf (NULL: out of memory). False if that closed it. */
+static bool deliver_message(struct feed *feed, struct hj_buf *buf, uint32_t kind)
+{
+    struct hj_channel *channel = feed->conn->channel;
+    if (buf == NULL) {
+        hj_conn_close(feed->loop, feed->conn, HIJACK_ENOMEM);
+        return false;
+    }
+    if (feed->conn->kind != HJ_CONN_SOCKET) {
+        bool delivered = push_member_message(feed, buf, kind);
+        hj_buf_unref(buf);
+        return delivered;
+    }
+    const uint64_t cost = buf->len == 0 ? 1 : buf->len; /* empty messages are no way around it */
+    if (channel->credit != UINT64_MAX)
+        channel->credit -= cost < channel->credit ? cost : channel->credit;
+    return push_message(feed, channel->queue, HIJACK_EVENT_MESSAGE, &channel->object, buf, kind);
+}
+
+/* What has been put together so far. */
+static bool deliver_parts(struct feed *feed, uint32_t kind)
+{
+    struct hj_websocket *state = feed->state;
+    struct hj_buf *message = state->message == NULL ? hj_buf_new(0) : hj_buf_resize(state->message, state->message_len);
+    state->message = NULL;
+    state->message_len = 0;
+    return deliver_message(feed, message, kind);
+}
+
+static bool append_part(struct feed *feed, struct hj_slice part)
+{
+    struct hj_websocket *state = feed->state;
+    const size_t need = state->message_len + part.len;
+    const size_t have = state->message == NULL ? 0 : state->message->len;
+    if (need > have) {
+        size_t announced = state->reader.head.len < FIRST_PART_MAX ? (size_t)state->reader.head.len : FIRST_PART_MAX;
+        size_t capacity = have == 0 ? announced : have * 2;
+        capacity = capacity < need ? need : capacity;
+        struct hj_buf *more = state->message == NULL ? hj_buf_new(capacity) : hj_buf_resize(state->message, capacity);
+        if (more == NULL) {
+            hj_conn_close(feed->loop, feed->conn, HIJACK_ENOMEM);
+            return false;
+        }
+        state->message = more;
+    }
+    if (part.len != 0)
+        memcpy(state->message->data + state->message_len, part.base, part.len);
+    state->message_len = (uint32_t)need;
+    return true;
+}
+
+/* Adds to the message under way. What is over the length of a piece goes to the program before the rest has come; a
+ * piece that may be the last one waits. */
+static bool collect_piece(struct feed *feed, const struct hj_ws_item *item)
+{
+    const uint64_t option = feed->loop->server->options.websocket_piece_bytes;
+    const size_t most = option == 0 ? SIZE_MAX : (size_t)option;
+    struct hj_slice rest = item->piece;
+    if (!need_state(feed))
+        return false;
+    while (rest.len != 0) {
+        if (feed->state->message_len == most && !deliver_parts(feed, (uint32_t)item->kind | HIJACK_MESSAGE_MORE))
+            return false;
+        const size_t room = most - feed->state->message_len, part = rest.len < room ? rest.len : room;
+        if (!append_part(feed, hj_slice(rest.base, part)))
+            return false;
+        rest = hj_slice(rest.base + part, rest.len - part);
+    }
+    return true;
+}
+
+static bool take_message_piece(struct feed *feed, const struct hj_ws_item *item)
+{
+    const uint64_t option = feed->loop->server->options.websocket_piece_bytes;
+    if (item->first)
+        feed->drops = !is_wanted_by_program(feed);
+    if (feed->drops || has_closed(feed))
+        return true;
+    if (item->first && item->last && (option == 0 || item->piece.len <= option))
+        return deliver_message(feed, hj_buf_copy(item->piece.base, item->piece.len), (uint32_t)item->kind);
+    return collect_piece(feed, item) && (!item->last || deliver_parts(feed, (uint32_t)item->kind));
+}
+
+/* The last ping counts where several wait (RFC 6455 section 5.5.3), so that a peer that only sends them costs no
+ * memory.
+ */
+static bool take_ping(struct feed *feed, struct hj_slice payload)
+{
+    if (has_closed(feed))
+        return true;
+    if (feed->conn->backlog == NULL) {
+        struct hj_buf *pong = hj_ws_frame(HJ_WS_PONG, true, payload);
+        bool sent = pong != NULL && hj_writer_send(feed->loop, feed->conn, pong, false);
+        if (pong == NULL)
+            hj_conn_close(feed->loop, feed->conn, HIJACK_ENOMEM);
+        hj_buf_unref(pong);
+        return sent;
+    }
+    if (!need_state(feed))
+        return false;
+    feed->state->owes_pong = true;
+    feed->state->pong_len = (uint8_t)payload.len;
+    memcpy(feed->state->pong, payload.base, payload.len);
+    return true;
+}
+
+void hj_websocket_flushed(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_websocket *state = hj_websocket_find(loop, conn);
+    if (state == NULL || !state->owes_pong)
+        return;
+    state->owes_pong = false;
+    struct hj_buf *pong = hj_ws_frame(HJ_WS_PONG, true, hj_slice((const char *)state->pong, state->pong_len));
+    if (pong == NULL)
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    else if (state->closer == HJ_WEBSOCKET_OPEN)
+        hj_writer_send(loop, conn, pong, false);
+    hj_buf_unref(pong);
+}
+
+/* False if nothing more is to be read. */
+static bool take_item(struct feed *feed, const struct hj_ws_item *item)
+{
+    switch (item->found) {
+    case HJ_WS_PIECE:
+        return take_message_piece(feed, item);
+    case HJ_WS_CONTROL:
+        if (item->kind == HJ_WS_PING)
+            return take_ping(feed, item->piece);
+        if (item->kind == HJ_WS_CLOSE && need_state(feed))
+            hj_websocket_take_close(feed->loop, feed->conn, item->code, item->piece);
+        return item->kind == HJ_WS_PONG;
+    case HJ_WS_FAILED:
+        if (need_state(feed))
+            hj_websocket_fail(feed->loop, feed->conn, item->code);
+        return false;
+    case HJ_WS_NOTHING:
+        break;
+    }
+    return true;
+}
+
+bool hj_websocket_feed(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
+{
+    struct feed feed;
+    size_t at = 0;
+    conn->pinged = 0;
+    begin_feed(&feed, loop, conn);
+    while (at < len && hj_conn_is_open(conn)) {
+        if (!may_deliver(&feed)) {
+            if (!hj_conn_keep_input(conn, data + at, len - at))
+                hj_conn_close(loop, conn, HIJACK_ENOMEM);
+            break;
+        }
+        size_t used;
+        struct hj_ws_item item = hj_ws_read(feed.reader, (uint8_t *)data + at, len - at, &used);
+        at += used;
+        if (!take_item(&feed, &item))
+            return false; /* it closes, or is closed */
+    }
+    end_feed(&feed);
+    return at == len && hj_conn_is_open(conn);
+}
+
+bool hj_websocket_feed_input(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_input *input = conn->input;
+    if (input == NULL)
+        return true;
+    conn->input = NULL; /* what has to wait becomes a new one */
+    bool all = hj_websocket_feed(loop, conn, input->data + input->start, input->len);
+    free(input);
+    return all;
+}
+
+void hj_websocket_read_held(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
+{
+    if (hj_websocket_feed_input(loop, conn) && (events & (HJ_POLL_IN | HJ_POLL_PEER | HJ_POLL_GONE)) != 0) {
+        ssize_t n = hj_transport_read(loop, conn, loop->scratch, HJ_SCRATCH_SIZE);
+        if (n == HIJACK_ECLOSED) {
+            hj_websocket_peer_ended(loop, conn);
+        } else if (n < 0) {
+            hj_conn_close(loop, conn, (int)n);
+        } else if (n > 0) {
+            conn->in_ms = hj_loop_time(loop);
+            hj_websocket_feed(loop, conn, loop->scratch, (size_t)n);
+        } else if ((events & HJ_POLL_GONE) != 0) {
+            hj_conn_close(loop, conn, hj_transport_error(loop, conn));
+        }
+    }
+    if (!hj_conn_is_open(conn) || conn->kind != HJ_CONN_HELD)
+        return;
+    const unsigned wanted = conn->input == NULL ? HJ_POLL_IN | HJ_POLL_PEER : 0;
+    hj_conn_set_interest(loop, conn, (conn->interest & HJ_POLL_OUT) | wanted);
+}
+
+void hj_websocket_become_held(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_websocket *state = hj_websocket_find(loop, conn);
+    if (state != NULL) {
+        hj_buf_unref(state->message);
+        state->message = NULL;
+        state->message_len = 0;
+        state->drops = true;
+    }
+    hj_websocket_read_held(loop, conn, 0);
+}
