@@ -145,7 +145,8 @@ const (
 	statTlsResumed     = 28
 	statTlsFailed      = 29
 	statRefused        = 30
-	statCount          = 31
+	statCompressed     = 31
+	statCount          = 32
 )
 
 const (

@@ -52,7 +52,8 @@ def beep_others_go_on(case):
         ENDS[list(ENDS)[number % 3]](listener(case, demo, routes()[number % len(routes())]))
     demo.told_clients(1)
     end = len(demo.beeps())
-    equal("what the one that stayed got", {stays.chunk() for _ in range(end - begin - 1)}, {b"BEEP\n"})
+    count = max(end - begin - 1, 0)
+    equal("what the one that stayed got", [stays.chunk() for _ in range(count)], [b"BEEP\n"] * count)
 
 
 def come_and_go(case, demo, path):

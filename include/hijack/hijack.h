@@ -358,7 +358,8 @@ enum {
     HIJACK_STAT_TLS_RESUMED = 28,     /* of them resumed by a session ticket */
     HIJACK_STAT_TLS_FAILED = 29,      /* connections to a TLS port that completed no handshake */
     HIJACK_STAT_REFUSED = 30,         /* connections reset right after accepting: option connections_per_address */
-    HIJACK_STAT_COUNT = 31
+    HIJACK_STAT_COMPRESSED = 31,      /* messages to WebSockets that were compressed, a published one once */
+    HIJACK_STAT_COUNT = 32
 };
 
 /* Writes the first count values to out and returns how many there are in all. Each value is exact; together they are

@@ -159,6 +159,7 @@ static int become_channel(void *out, struct hj_request *request, enum hj_kind ki
     channel->wire = (uint8_t)response->wire;
     channel->discard = !body;
     channel->keep_alive = response->keep_alive;
+    channel->keeps_window = response->keeps_window;
     if (kind == HJ_KIND_STREAM)
         atomic_store(&channel->room, room);
     struct hj_command *command = hj_command_new(op, &request->object, &channel->object);
@@ -301,7 +302,8 @@ static int hold_request(struct hj_request *request, uint32_t kind, struct hj_sli
         return HIJACK_ENOMEM;
     }
     command->buf = response.head;
-    command->value = (uint64_t)response.wire | (response.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0);
+    command->value = (uint64_t)response.wire | (response.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0) |
+                     (response.keeps_window ? HJ_HOLD_WINDOW : 0);
     if (request->is_head) /* which gets the head alone */
         return answer(request, command);
     hj_membership_begin(broadcaster, request->worker);

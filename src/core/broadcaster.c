@@ -252,7 +252,7 @@ static int publish(struct hj_broadcaster *broadcaster, bool binary, struct hj_sl
     if (atomic_load_explicit(&broadcaster->server->publish_waiting, memory_order_relaxed) > HJ_PUBLISH_WAITING_MAX)
         return HIJACK_EAGAIN;
     uint64_t members = atomic_load(&broadcaster->members);
-    if ((rc = hj_message_new(&message, binary, event, id, data, key)) != 0)
+    if ((rc = hj_message_new(&message, &broadcaster->server->compressor, binary, event, id, data, key)) != 0)
         return rc;
     rc = post_addressed(broadcaster, HJ_OP_PUBLISH, message);
     hj_message_unref(message);

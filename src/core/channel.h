@@ -37,9 +37,10 @@ struct hj_channel {
     struct hj_object object;
     struct hj_worker *worker; /* of a server to which this is a reference */
     struct hj_queue *queue;   /* a reference */
-    uint8_t wire;             /* enum hj_wire; constant once given to the program, as are the next two */
+    uint8_t wire;             /* enum hj_wire; constant once given to the program, as are the next three */
     bool discard : 1;         /* a response without a body (HEAD, 204): what is sent is dropped */
     bool keep_alive : 1;      /* after the body the connection serves further requests */
+    bool keeps_window : 1;    /* of a WebSocket: the client's messages may refer to earlier ones */
     bool ended;               /* the last event has been pushed; the loop's alone */
     _Atomic bool starved;     /* EAGAIN was answered, DRAINED has to follow */
     _Atomic int state;        /* enum hj_channel_state */

@@ -39,6 +39,7 @@ enum hj_op {
 /* How a member is written to, in one number. */
 #define HJ_HOLD_WIRE 7u          /* enum hj_wire */
 #define HJ_HOLD_KEEP_ALIVE 0x100 /* after the body the connection serves further requests */
+#define HJ_HOLD_WINDOW 0x200     /* of a WebSocket: the client's messages may refer to earlier ones */
 
 /* Owns a reference to each thing it points at. */
 struct hj_command {

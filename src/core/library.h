@@ -50,6 +50,7 @@
     X(TLS_HANDSHAKES, "tls_handshakes")                                                                                \
     X(TLS_RESUMED, "tls_resumed")                                                                                      \
     X(TLS_FAILED, "tls_failed")                                                                                        \
-    X(REFUSED, "refused")
+    X(REFUSED, "refused")                                                                                              \
+    X(COMPRESSED, "compressed")
 
 #endif

@@ -9,6 +9,7 @@
 #include "codec/sse.h"
 #include "codec/utf8.h"
 #include "codec/websocket.h"
+#include "core/compressor.h"
 
 /* A field that is not there stays so: an empty id means something, no id does not. */
 static struct hj_slice copy_field(char **cursor, struct hj_slice from)
@@ -25,8 +26,8 @@ static bool contains_byte(struct hj_slice text, char c)
     return text.len != 0 && memchr(text.base, c, text.len) != NULL;
 }
 
-int hj_message_new(struct hj_message **out, bool binary, struct hj_slice event, struct hj_slice id,
-                   struct hj_slice data, struct hj_slice key)
+int hj_message_new(struct hj_message **out, struct hj_compressor *compressor, bool binary, struct hj_slice event,
+                   struct hj_slice id, struct hj_slice data, struct hj_slice key)
 {
     if (contains_byte(event, '\r') || contains_byte(event, '\n') || contains_byte(id, '\r') ||
         contains_byte(id, '\n') || contains_byte(id, '\0') || !(binary || hj_utf8_check(data.base, data.len)))
@@ -40,6 +41,7 @@ int hj_message_new(struct hj_message **out, bool binary, struct hj_slice event, 
     }
     char *cursor = message->fields;
     atomic_init(&message->refs, 1);
+    message->compressor = compressor;
     message->binary = binary;
     message->event = copy_field(&cursor, event);
     message->id = copy_field(&cursor, id);
@@ -67,6 +69,11 @@ void hj_message_unref(struct hj_message *message)
     free(message);
 }
 
+static bool compresses(const struct hj_message *message, enum hj_wire wire)
+{
+    return message->compressor != NULL && hj_wire_is_compressed(wire);
+}
+
 static struct hj_buf *encode_message(struct hj_message *message, enum hj_wire wire)
 {
     struct hj_slice data = {message->data->data, message->data->len};
@@ -77,10 +84,28 @@ static struct hj_buf *encode_message(struct hj_message *message, enum hj_wire wi
         hj_chunk_encode(&buf, data);
         return buf;
     }
-    if (hj_wire_is_websocket(wire))
-        return hj_ws_frame(message->binary ? HJ_WS_BINARY : HJ_WS_TEXT, true, data);
+    if (hj_wire_is_websocket(wire)) {
+        const enum hj_ws_opcode opcode = message->binary ? HJ_WS_BINARY : HJ_WS_TEXT;
+        if (!compresses(message, wire))
+            return hj_ws_frame(opcode, true, data);
+        return hj_compressor_frame(message->compressor, hj_wire_window(wire), opcode, data);
+    }
     struct hj_sse sse = {.event = message->event, .id = message->id, .data = data, .retry_ms = -1, .has_data = true};
     hj_sse_encode(&buf, &sse, wire == HJ_WIRE_SSE_CHUNKED);
+    return buf;
+}
+
+/* Makes an encoding that is not there yet. */
+static struct hj_buf *put_encoded(struct hj_message *message, enum hj_wire wire)
+{
+    struct hj_buf *buf = NULL;
+    struct hj_buf *made = encode_message(message, wire);
+    if (made == NULL)
+        return NULL;
+    if (atomic_compare_exchange_strong_explicit(&message->wire[wire], &buf, made, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return made;
+    hj_buf_unref(made);
     return buf;
 }
 
@@ -91,13 +116,14 @@ struct hj_buf *hj_message_encoded(struct hj_message *message, enum hj_wire wire)
     struct hj_buf *buf = atomic_load_explicit(&message->wire[wire], memory_order_acquire);
     if (buf != NULL)
         return buf;
-    struct hj_buf *made = encode_message(message, wire);
-    if (made == NULL)
-        return NULL;
-    if (atomic_compare_exchange_strong_explicit(&message->wire[wire], &buf, made, memory_order_acq_rel,
-                                                memory_order_acquire))
-        return made;
-    hj_buf_unref(made);
+    if (!compresses(message, wire))
+        return put_encoded(message, wire);
+    /* once for all loops: compressing costs more than the wait of the others */
+    pthread_mutex_t *turn = hj_compressor_turn(message->compressor, message);
+    pthread_mutex_lock(turn);
+    if ((buf = atomic_load_explicit(&message->wire[wire], memory_order_acquire)) == NULL)
+        buf = put_encoded(message, wire);
+    pthread_mutex_unlock(turn);
     return buf;
 }
 

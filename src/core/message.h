@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "core/compressor.h"
 
 /* How bytes look on one connection. */
 enum hj_wire {
@@ -37,10 +38,21 @@ static inline bool hj_wire_is_websocket(unsigned wire)
     return wire >= HJ_WIRE_WEBSOCKET;
 }
 
+static inline bool hj_wire_is_compressed(unsigned wire)
+{
+    return wire > HJ_WIRE_WEBSOCKET;
+}
+
+static inline enum hj_window hj_wire_window(enum hj_wire wire)
+{
+    return wire == HJ_WIRE_WEBSOCKET_DEFLATE ? HJ_WINDOW_FULL : HJ_WINDOW_NARROW;
+}
+
 struct hj_message {
     _Atomic uint32_t refs;
-    bool binary;                    /* what a WebSocket frame calls it */
-    struct hj_slice event, id, key; /* inside fields */
+    bool binary;                      /* what a WebSocket frame calls it */
+    struct hj_compressor *compressor; /* of the server, which outlives it; NULL: nothing is compressed */
+    struct hj_slice event, id, key;   /* inside fields */
     struct hj_buf *data;
     struct hj_buf *_Atomic wire[HJ_WIRE_COUNT]; /* RAW is data; the others appear when first needed */
     char fields[];
@@ -48,8 +60,8 @@ struct hj_message {
 
 /* Checks and copies. *out is the caller's. 0, HIJACK_EINVAL (CR or LF in event or id, NUL in id; data that is not
  * UTF-8, unless binary) or HIJACK_ENOMEM. */
-int hj_message_new(struct hj_message **out, bool binary, struct hj_slice event, struct hj_slice id,
-                   struct hj_slice data, struct hj_slice key);
+int hj_message_new(struct hj_message **out, struct hj_compressor *compressor, bool binary, struct hj_slice event,
+                   struct hj_slice id, struct hj_slice data, struct hj_slice key);
 struct hj_message *hj_message_ref(struct hj_message *message);
 void hj_message_unref(struct hj_message *message); /* NULL is a no-op */
 

@@ -7,6 +7,7 @@
 #include <hijack/hijack.h>
 
 #include "codec/websocket.h"
+#include "core/worker.h"
 
 /* Whether the piece, which may begin or end within a character, goes on with the text. */
 static bool goes_on_as_text(struct hj_utf8 *utf8, struct hj_slice piece, bool is_last)
@@ -35,11 +36,19 @@ static int send_piece(struct hj_channel *channel, uint32_t kind, bool is_last, s
     return 0;
 }
 
+static struct hj_buf *make_frame(struct hj_channel *channel, enum hj_ws_opcode opcode, struct hj_slice data)
+{
+    if (!hj_wire_is_compressed(channel->wire))
+        return hj_ws_frame(opcode, true, data);
+    return hj_compressor_frame(&channel->worker->server->compressor, hj_wire_window((enum hj_wire)channel->wire),
+                               opcode, data);
+}
+
 /* A message that is sent at once: its frame is made before the lock is taken, which others wait for. */
 static int send_whole(struct hj_channel *channel, uint32_t kind, struct hj_slice data)
 {
     const bool is_valid = kind != HIJACK_MESSAGE_TEXT || hj_utf8_check(data.base, data.len);
-    struct hj_buf *frame = hj_ws_frame((enum hj_ws_opcode)kind, true, data);
+    struct hj_buf *frame = make_frame(channel, (enum hj_ws_opcode)kind, data);
     int rc;
     hj_subscriptions_lock(&channel->subscriptions);
     if (channel->pieces.kind != 0) {

@@ -22,6 +22,16 @@
            "on: connections that begin with the preface of HTTP/2 are served with it; not in this build")
 #endif
 
+#if HIJACK_DEFLATE
+#define DEFLATE(CHOICE)                                                                                                \
+    CHOICE(server, websocket_deflate, switches, on,                                                                    \
+           "on: WebSockets whose clients offer it compress their messages (RFC 7692)")
+#else
+#define DEFLATE(CHOICE)                                                                                                \
+    CHOICE(server, websocket_deflate, switches, off,                                                                   \
+           "on: WebSockets whose clients offer it compress their messages (RFC 7692); not in this build")
+#endif
+
 /* NUMBER(scope, field, type, minimum, maximum, default, help), STRING(scope, field, minimum, maximum, default, help),
  * CHOICE(scope, field, choices, default, help), MODE(scope, field, default, help). Numbers are plain digits: they are
  * printed as they stand here. A default that is a word stands for HJ_OPTION_UNSET. */
@@ -96,6 +106,10 @@
     STRING(server, websocket_origins, 1, 1023, same,                                                                   \
            "pages that may open a WebSocket, as a list with commas: same (of the host that the request names), "       \
            "origins as https://example.org, * for all; clients that are no browser name none")                         \
+    DEFLATE(CHOICE)                                                                                                    \
+    CHOICE(server, websocket_context_takeover, switches, off,                                                          \
+           "on: a client may compress with its earlier messages, which takes 40 KiB of each such WebSocket; off: an "  \
+           "idle one keeps no memory for compression")                                                                 \
     NUMBER(server, websocket_message_bytes, size, 1, 2147483647, 1048576,                                              \
            "longest message from a WebSocket; over it the connection is closed with code 1009")                        \
     NUMBER(server, websocket_piece_bytes, size, 0, 2147483647, 0,                                                      \
@@ -301,6 +315,10 @@ static bool is_not_built(const struct option *option, struct hj_slice value)
 {
 #if !HIJACK_HTTP2
     if (hj_slice_equal(option->name, HJ_SLICE("http2")) && hj_slice_equal(value, switches[HJ_SWITCH_ON]))
+        return true;
+#endif
+#if !HIJACK_DEFLATE
+    if (hj_slice_equal(option->name, HJ_SLICE("websocket_deflate")) && hj_slice_equal(value, switches[HJ_SWITCH_ON]))
         return true;
 #endif
 #if !HIJACK_TLS

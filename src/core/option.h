@@ -85,8 +85,10 @@ struct hj_server_options {
     uint64_t tls_client_verify; /* enum hj_verify */
     uint64_t tls_handshake_timeout_ms;
     uint64_t http2_streams;
-    uint64_t http2_requests; /* 0: no limit */
-    uint64_t http2_resets;   /* a second */
+    uint64_t http2_requests;             /* 0: no limit */
+    uint64_t http2_resets;               /* a second */
+    uint64_t websocket_deflate;          /* enum hj_switch */
+    uint64_t websocket_context_takeover; /* enum hj_switch */
     uint64_t websocket_message_bytes;
     uint64_t websocket_piece_bytes; /* 0: messages are delivered whole */
     uint64_t websocket_ping_ms;     /* 0: never */

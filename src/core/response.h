@@ -23,7 +23,8 @@ struct hj_client {
 struct hj_response {
     struct hj_buf *head; /* NULL: nothing is written; the maker's caller owns it */
     enum hj_wire wire;
-    bool keep_alive; /* after the body the connection serves further requests */
+    bool keep_alive;   /* after the body the connection serves further requests */
+    bool keeps_window; /* of a WebSocket: the client's messages may refer to earlier ones (RFC 7692) */
 };
 
 /* For a member (HIJACK_HOLD_*). headers are checked. 0, HIJACK_EINVAL (no such kind; headers where no head is written),

@@ -51,6 +51,7 @@ static void destroy_server(struct hj_object *object)
 #if HIJACK_TLS
     hj_server_tls_free(server->tls);
 #endif
+    hj_compressor_dispose(&server->compressor);
     pthread_mutex_destroy(&server->lock);
     pthread_mutex_destroy(&server->join_lock);
     free(server);
@@ -68,6 +69,7 @@ static int new_server(struct hj_server **out, struct hj_queue *queue)
         return HIJACK_ENOMEM;
     hj_object_init(&server->object, HJ_KIND_SERVER, destroy_server);
     pthread_mutex_init(&server->lock, NULL);
+    hj_compressor_init(&server->compressor);
     pthread_mutex_init(&server->join_lock, NULL);
     hj_options_default(&server->options, HJ_SCOPE_SERVER);
     if (queue != NULL) {
@@ -235,6 +237,8 @@ int hijack_server_stats(uint64_t *out, uint32_t count, hijack_server *handle)
         uint64_t sum = 0;
         if (i == HIJACK_STAT_PUBLISHED) {
             sum = atomic_load_explicit(&server->published, memory_order_relaxed);
+        } else if (i == HIJACK_STAT_COMPRESSED) {
+            sum = atomic_load_explicit(&server->compressor.compressed, memory_order_relaxed);
         } else if (i == HIJACK_STAT_EVENTS_QUEUED) {
             for (uint32_t q = 0; q < server->queue_count; ++q)
                 sum += atomic_load_explicit(&server->queues[q]->count, memory_order_relaxed);

@@ -9,6 +9,7 @@
 #include "base/object.h"
 #include "base/slice.h"
 #include "core/address.h"
+#include "core/compressor.h"
 #include "core/event.h"
 #include "core/option.h"
 #include "core/queue.h"
@@ -65,6 +66,7 @@ struct hj_server {
     _Atomic bool shedding;            /* a loop ends connections for their unsent bytes */
     _Atomic uint64_t publish_waiting; /* bytes */
     _Atomic uint64_t published;       /* messages */
+    struct hj_compressor compressor;
     _Atomic uint32_t workers_alive;
     _Atomic uint32_t accepting;   /* loops that still use the listeners */
     _Atomic uint32_t next_worker; /* for adopting in turn */

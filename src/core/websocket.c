@@ -7,6 +7,9 @@
 #include <hijack/hijack.h>
 
 #include "base/ascii.h"
+#if HIJACK_DEFLATE
+#include "codec/websocket_deflate.h"
+#endif
 
 #define LINES_MAX 1024 /* of the answer's own header lines; a longer protocol is none that a client offers */
 #define FIELD(name)                                                                                                    \
@@ -129,8 +132,31 @@ static char *put_field_text(char *at, struct hj_slice text)
     return at + text.len;
 }
 
-/* The lines of the answer that are the handshake's own; returns their length. */
-static size_t put_own_lines(char *lines, const struct hj_websocket_offer *offer, struct hj_slice protocol)
+#if HIJACK_DEFLATE
+
+/* Agrees to compression where both sides want it; returns the end of the lines. A server's own window is never kept. */
+static char *put_deflate(char *at, struct hj_response *response, const struct hj_websocket_offer *offer,
+                         const struct hj_server_options *options)
+{
+    char answer[HJ_WS_DEFLATE_ANSWER_MAX];
+    if (options->websocket_deflate != HJ_SWITCH_ON || offer->extensions.len == 0)
+        return at;
+    struct hj_ws_deflate agreed =
+        hj_ws_deflate_negotiate(offer->extensions, options->websocket_context_takeover == HJ_SWITCH_ON);
+    if (!agreed.accepted)
+        return at;
+    agreed.server_takeover = false;
+    response->wire = agreed.server_window_bits == 15 ? HJ_WIRE_WEBSOCKET_DEFLATE : HJ_WIRE_WEBSOCKET_NARROW;
+    response->keeps_window = agreed.client_takeover;
+    at = put_field_text(at, HJ_SLICE("Sec-WebSocket-Extensions: "));
+    at = put_field_text(at, hj_slice(answer, hj_ws_deflate_answer(answer, &agreed)));
+    return put_field_text(at, HJ_SLICE("\r\n"));
+}
+
+#endif
+
+/* The lines of the answer that are the handshake's own; returns their end. */
+static char *put_own_lines(char *lines, const struct hj_websocket_offer *offer, struct hj_slice protocol)
 {
     char accept[HJ_WS_ACCEPT_LEN];
     char *at = put_field_text(lines, HJ_SLICE("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "));
@@ -140,7 +166,7 @@ static size_t put_own_lines(char *lines, const struct hj_websocket_offer *offer,
         at = put_field_text(at, HJ_SLICE("\r\nSec-WebSocket-Protocol: "));
         at = put_field_text(at, protocol);
     }
-    return (size_t)(put_field_text(at, HJ_SLICE("\r\n")) - lines);
+    return put_field_text(at, HJ_SLICE("\r\n"));
 }
 
 int hj_websocket_accept(struct hj_response *response, struct hj_websocket_refusal *refusal,
@@ -153,15 +179,19 @@ int hj_websocket_accept(struct hj_response *response, struct hj_websocket_refusa
     if (protocol.len > LINES_MAX / 2 || (protocol.len != 0 && !hj_ws_offers(offer->request.protocols, protocol)))
         return HIJACK_EINVAL;
     hj_http_date(date, time(NULL));
+    struct hj_response answer = {.wire = HJ_WIRE_WEBSOCKET};
+    char *end = put_own_lines(lines, offer, protocol);
+#if HIJACK_DEFLATE
+    end = put_deflate(end, &answer, offer, options);
+#endif
     struct hj_response_head head = {
         .status = 101,
         .headers = headers,
         .connection = HJ_CONNECTION_AS_GIVEN,
         .date = hj_slice(date, sizeof(date)),
         .server = hj_slice(options->server_name, strlen(options->server_name)),
-        .extra = hj_slice(lines, put_own_lines(lines, offer, protocol)),
+        .extra = hj_slice(lines, (size_t)(end - lines)),
     };
-    struct hj_response answer = {.wire = HJ_WIRE_WEBSOCKET};
     int rc = hj_response_head_encode(&answer.head, &head);
     if (rc == 0)
         *response = answer;

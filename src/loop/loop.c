@@ -5,6 +5,7 @@
 #include "loop/closing.h"
 #include "loop/dispatch.h"
 #include "loop/drain.h"
+#include "loop/held/websocket_state.h"
 #include "loop/http/pending.h"
 #include "loop/http2/http2.h"
 #include "loop/producer.h"
@@ -72,6 +73,7 @@ static void wind_up(struct hj_loop *loop)
     hj_numbers_dispose(&loop->requests);
     hj_numbers_dispose(&loop->addresses);
     hj_numbers_dispose(&loop->partners);
+    hj_websocket_dispose(loop);
 }
 
 void *hj_loop_run(void *arg)

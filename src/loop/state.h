@@ -46,6 +46,7 @@ struct hj_acceptor {
     bool paused; /* out of the poller */
 };
 
+struct hj_inflater;
 struct hj_websocket;
 
 /* WebSockets that have something under way (held/websocket_state.h), and what is often sent. */
@@ -53,6 +54,7 @@ struct hj_websockets {
     struct hj_numbers numbers; /* beside the table: where in list, counted from 1 */
     struct hj_websocket **list;
     uint32_t count, capacity;
+    struct hj_inflater *inflater;   /* for the next compressed message; NULL: none is kept */
     struct hj_buf *ping, *no_words; /* an empty ping; the data of a last event without a close frame */
 };
 

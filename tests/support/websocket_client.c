@@ -14,19 +14,34 @@ void ws_accepted(struct client *client)
     response_free(&r);
 }
 
-static void ask_for_websocket(struct client *client, const char *path)
+static void ask_for_websocket(struct client *client, const char *path, const char *lines)
 {
     char head[512];
 
-    snprintf(head, sizeof(head), "%.4s%s%s%s\r\n", "GET ", path, WS_HEAD("") + 4, WS_KEY);
+    snprintf(head, sizeof(head), "%.4s%s%s%s%s\r\n", "GET ", path, WS_HEAD("") + 4, WS_KEY, lines);
     client_puts(client, head);
+}
+
+struct client *ws_connect_offering(struct fixture *fixture, const char *path, const char *lines, const char *extension)
+{
+    struct client *client = client_connect(fixture->port);
+    struct response r;
+
+    ask_for_websocket(client, path, lines);
+    response_head(&r, client);
+    CHECK(r.status == 101);
+    const char *agreed = response_header(&r, "sec-websocket-extensions");
+    if (strcmp(agreed == NULL ? "" : agreed, extension) != 0)
+        check_fail(__FILE__, __LINE__, "the extensions are \"%s\", must be \"%s\"", agreed, extension);
+    response_free(&r);
+    return client;
 }
 
 struct client *ws_connect(struct fixture *fixture, const char *path)
 {
     struct client *client = client_connect(fixture->port);
 
-    ask_for_websocket(client, path);
+    ask_for_websocket(client, path, "");
     ws_accepted(client);
     return client;
 }
@@ -45,7 +60,7 @@ hijack_socket *ws_socket_of(struct fixture *fixture, hijack_request *request)
 hijack_socket *ws_open(struct fixture *fixture, struct client **client)
 {
     *client = client_connect(fixture->port);
-    ask_for_websocket(*client, "/");
+    ask_for_websocket(*client, "/", "");
     hijack_socket *socket = ws_socket_of(fixture, next_request(fixture));
     ws_accepted(*client);
     OK(hijack_socket_read(socket, UINT64_MAX));

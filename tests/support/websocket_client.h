@@ -14,6 +14,7 @@ enum {
     WS_LAST = 0x80,
     WS_TEXT = 0x81,
     WS_BINARY = 0x82,
+    WS_COMPRESSED_TEXT = 0xc1,
     WS_CLOSE = 0x88,
     WS_PING = 0x89,
     WS_PONG = 0x8a
@@ -26,6 +27,8 @@ enum {
 
 /* A new connection on which the handshake for path has been done. */
 struct client *ws_connect(struct fixture *fixture, const char *path);
+/* The same with further header lines, which the server answers with this extension ("": with none). */
+struct client *ws_connect_offering(struct fixture *fixture, const char *path, const char *lines, const char *extension);
 /* The same, and the socket that the program has of it, which reads without limit. */
 hijack_socket *ws_open(struct fixture *fixture, struct client **client);
 /* The socket of a request that asks for one. */

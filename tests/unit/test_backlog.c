@@ -15,7 +15,7 @@
 static struct hj_message *make_message(struct hj_slice data, struct hj_slice key)
 {
     struct hj_message *message = NULL;
-    CODE(hj_message_new(&message, false, hj_slice(NULL, 0), hj_slice(NULL, 0), data, key), 0);
+    CODE(hj_message_new(&message, NULL, false, hj_slice(NULL, 0), hj_slice(NULL, 0), data, key), 0);
     return message;
 }
 

@@ -14,7 +14,7 @@
 static struct hj_message *make(struct hj_slice event, struct hj_slice id, struct hj_slice data, struct hj_slice key)
 {
     struct hj_message *message = NULL;
-    CODE(hj_message_new(&message, true, event, id, data, key), 0);
+    CODE(hj_message_new(&message, NULL, true, event, id, data, key), 0);
     assert_non_null(message);
     return message;
 }
@@ -75,8 +75,8 @@ static void text_and_binary(void **state)
     struct hj_message *message = make(NONE, NONE, HJ_SLICE("\xff"), NONE);
     WIRE(message, WEBSOCKET, "\x82\x01\xff");
     hj_message_unref(message);
-    CODE(hj_message_new(&message, false, NONE, NONE, HJ_SLICE("a\xff"), NONE), HIJACK_EINVAL);
-    CODE(hj_message_new(&message, false, NONE, NONE, HJ_SLICE("\xc3\xa4"), NONE), 0);
+    CODE(hj_message_new(&message, NULL, false, NONE, NONE, HJ_SLICE("a\xff"), NONE), HIJACK_EINVAL);
+    CODE(hj_message_new(&message, NULL, false, NONE, NONE, HJ_SLICE("\xc3\xa4"), NONE), 0);
     WIRE(message, WEBSOCKET, "\x81\x02\xc3\xa4");
     hj_message_unref(message);
     message = make(NONE, NONE, NONE, NONE);
@@ -104,10 +104,10 @@ static void fields_are_checked(void **state)
     static const struct hj_slice lines[] = {{"a\n", 2}, {"\ra", 2}, {"\n", 1}, {"\0\n", 2}};
     struct hj_message *message = NULL;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); ++i) {
-        CODE(hj_message_new(&message, false, lines[i], NONE, NONE, NONE), HIJACK_EINVAL);
-        CODE(hj_message_new(&message, false, NONE, lines[i], NONE, NONE), HIJACK_EINVAL);
+        CODE(hj_message_new(&message, NULL, false, lines[i], NONE, NONE, NONE), HIJACK_EINVAL);
+        CODE(hj_message_new(&message, NULL, false, NONE, lines[i], NONE, NONE), HIJACK_EINVAL);
     }
-    CODE(hj_message_new(&message, false, NONE, HJ_SLICE("a\0"), NONE, NONE), HIJACK_EINVAL);
+    CODE(hj_message_new(&message, NULL, false, NONE, HJ_SLICE("a\0"), NONE, NONE), HIJACK_EINVAL);
     assert_null(message);
     hj_message_unref(make(HJ_SLICE("\0"), NONE, HJ_SLICE("\r\n\0"), HJ_SLICE("\r\n\0"))); /* these may */
 }

@@ -11,7 +11,7 @@ static enum hj_backlog_result publish(struct hj_backlog *backlog, const char *te
                                       enum hj_overflow overflow, uint32_t *dropped)
 {
     struct hj_message *message;
-    CODE(hj_message_new(&message, false, hj_slice(NULL, 0), hj_slice(NULL, 0), hj_slice(text, strlen(text)),
+    CODE(hj_message_new(&message, NULL, false, hj_slice(NULL, 0), hj_slice(NULL, 0), hj_slice(text, strlen(text)),
                         hj_slice(key, strlen(key))),
          0);
     enum hj_backlog_result r = hj_backlog_publish(backlog, message->data, message, 0, limit, overflow, dropped);

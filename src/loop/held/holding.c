@@ -59,6 +59,8 @@ static bool hold_conn(struct hj_loop *loop, struct hj_conn *conn, struct hj_broa
         return false;
     }
     if (hj_conn_is_websocket(conn)) {
+        if ((how & HJ_HOLD_WINDOW) != 0)
+            hj_websocket_keep_window(loop, conn);
         if (conn->input != NULL)
             hj_conn_make_ready(loop, conn);
     } else {
@@ -107,7 +109,8 @@ static void hold_websocket(struct hj_loop *loop, struct hj_conn *conn, const str
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     } else {
         hj_membership_begin(route->broadcaster, &loop->worker);
-        if (hold_conn(loop, conn, route->broadcaster, (uint64_t)response.wire, response.head))
+        const uint64_t how = (uint64_t)response.wire | (response.keeps_window ? HJ_HOLD_WINDOW : 0);
+        if (hold_conn(loop, conn, route->broadcaster, how, response.head))
             hj_conn_make_ready(loop, conn);
         hj_buf_unref(response.head);
     }
@@ -155,6 +158,8 @@ static struct hj_conn *attach_channel(struct hj_loop *loop, struct hj_command *c
     conn->wire = channel->wire & HJ_HOLD_WIRE;
     conn->flags = (uint16_t)((conn->flags & (HJ_CONN_PEER_ENDED | HJ_CONN_STALLED | HJ_CONN_READY)) |
                              (channel->keep_alive ? HJ_CONN_KEEP_ALIVE : 0) | (channel->discard ? HJ_CONN_DISCARD : 0));
+    if (channel->keeps_window)
+        hj_websocket_keep_window(loop, conn);
     if ((conn->flags & HJ_CONN_PEER_ENDED) != 0)
         hj_conn_hang_up(loop, conn); /* the request's own HANGUP may have gone with it */
     return hj_conn_is_open(conn) ? conn : NULL;

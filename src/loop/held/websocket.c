@@ -11,11 +11,13 @@
 #include "core/broadcaster.h"
 #include "loop/fanout/shard.h"
 #include "loop/held/websocket_closing.h"
+#include "loop/held/websocket_inflate.h"
 #include "loop/held/websocket_state.h"
 #include "loop/io/transport.h"
 #include "loop/io/writer.h"
 #include "loop/producer.h"
 
+#define INFLATED_PART 16384  /* bytes that a compressed message grows by at once */
 #define FIRST_PART_MAX 65536 /* bytes that are made room for because a frame announces them */
 
 /* One run over bytes that came. */
@@ -37,7 +39,8 @@ static void begin_feed(struct feed *feed, struct hj_loop *loop, struct hj_conn *
     feed->drops = feed->state != NULL && feed->state->drops;
     if (feed->state != NULL && feed->reader->max_message != 0)
         return;
-    *feed->reader = (struct hj_ws_reader){.max_message = loop->server->options.websocket_message_bytes};
+    *feed->reader = (struct hj_ws_reader){.max_message = loop->server->options.websocket_message_bytes,
+                                          .may_compress = hj_wire_is_compressed(conn->wire)};
 }
 
 static bool need_state(struct feed *feed)
@@ -69,7 +72,7 @@ static void end_feed(struct feed *feed)
         return;
     }
     const struct hj_websocket *state = feed->state;
-    if (state != NULL && state->closer == HJ_WEBSOCKET_OPEN && !state->owes_pong)
+    if (state != NULL && state->closer == HJ_WEBSOCKET_OPEN && !state->owes_pong && !state->keeps_window)
         hj_websocket_forget(feed->loop, feed->conn);
 }
 
@@ -192,15 +195,14 @@ static bool append_part(struct feed *feed, struct hj_slice part)
 
 /* Adds to the message under way. What is over the length of a piece goes to the program before the rest has come; a
  * piece that may be the last one waits. */
-static bool collect_piece(struct feed *feed, const struct hj_ws_item *item)
+static bool collect_piece(struct feed *feed, uint32_t kind, struct hj_slice rest)
 {
     const uint64_t option = feed->loop->server->options.websocket_piece_bytes;
     const size_t most = option == 0 ? SIZE_MAX : (size_t)option;
-    struct hj_slice rest = item->piece;
     if (!need_state(feed))
         return false;
     while (rest.len != 0) {
-        if (feed->state->message_len == most && !deliver_parts(feed, (uint32_t)item->kind | HIJACK_MESSAGE_MORE))
+        if (feed->state->message_len == most && !deliver_parts(feed, kind | HIJACK_MESSAGE_MORE))
             return false;
         const size_t room = most - feed->state->message_len, part = rest.len < room ? rest.len : room;
         if (!append_part(feed, hj_slice(rest.base, part)))
@@ -210,16 +212,66 @@ static bool collect_piece(struct feed *feed, const struct hj_ws_item *item)
     return true;
 }
 
+/* What a compressed message has become so far: bounded, and checked as a text. False if that ended it. */
+static bool take_inflated(struct feed *feed, enum hj_ws_opcode kind, struct hj_slice out, bool is_last)
+{
+    struct hj_websocket *state = feed->state;
+    struct hj_utf8 *utf8 = &state->reader.utf8;
+    unsigned code = 0;
+    state->inflated += out.len;
+    if (state->inflated > state->reader.max_message)
+        code = HJ_WS_TOO_BIG;
+    else if (kind == HJ_WS_TEXT && (!hj_utf8_feed(utf8, out.base, out.len) || (is_last && !hj_utf8_is_whole(utf8))))
+        code = HJ_WS_INVALID_DATA;
+    if (code != 0) {
+        hj_websocket_fail(feed->loop, feed->conn, code);
+        return false;
+    }
+    return feed->drops || collect_piece(feed, (uint32_t)kind, out);
+}
+
+static bool take_compressed_piece(struct feed *feed, const struct hj_ws_item *item)
+{
+    uint8_t out[INFLATED_PART];
+    struct hj_slice data = item->piece;
+    enum hj_websocket_inflated result;
+    if (!need_state(feed))
+        return false;
+    if (feed->drops && !feed->state->keeps_window)
+        return true;
+    if (item->first)
+        feed->state->inflated = 0;
+    do {
+        size_t len = sizeof(out);
+        result = hj_websocket_inflate(feed->loop, feed->state, &data, item->last, out, &len);
+        if (result == HJ_WEBSOCKET_INFLATE_BROKEN)
+            hj_websocket_fail(feed->loop, feed->conn, HJ_WS_INVALID_DATA);
+        else if (result == HJ_WEBSOCKET_INFLATE_NO_MEMORY)
+            hj_conn_close(feed->loop, feed->conn, HIJACK_ENOMEM);
+        if (result == HJ_WEBSOCKET_INFLATE_BROKEN || result == HJ_WEBSOCKET_INFLATE_NO_MEMORY)
+            return false;
+        const bool is_last = item->last && result == HJ_WEBSOCKET_INFLATED;
+        if (!take_inflated(feed, item->kind, hj_slice((const char *)out, len), is_last))
+            return false;
+    } while (result == HJ_WEBSOCKET_INFLATED_PART);
+    return feed->drops || !item->last || deliver_parts(feed, (uint32_t)item->kind);
+}
+
 static bool take_message_piece(struct feed *feed, const struct hj_ws_item *item)
 {
     const uint64_t option = feed->loop->server->options.websocket_piece_bytes;
     if (item->first)
         feed->drops = !is_wanted_by_program(feed);
-    if (feed->drops || has_closed(feed))
+    if (has_closed(feed))
+        return true;
+    if (item->compressed)
+        return take_compressed_piece(feed, item);
+    if (feed->drops)
         return true;
     if (item->first && item->last && (option == 0 || item->piece.len <= option))
         return deliver_message(feed, hj_buf_copy(item->piece.base, item->piece.len), (uint32_t)item->kind);
-    return collect_piece(feed, item) && (!item->last || deliver_parts(feed, (uint32_t)item->kind));
+    return collect_piece(feed, (uint32_t)item->kind, item->piece) &&
+           (!item->last || deliver_parts(feed, (uint32_t)item->kind));
 }
 
 /* The last ping counts where several wait (RFC 6455 section 5.5.3), so that a peer that only sends them costs no
@@ -312,6 +364,15 @@ bool hj_websocket_feed_input(struct hj_loop *loop, struct hj_conn *conn)
     bool all = hj_websocket_feed(loop, conn, input->data + input->start, input->len);
     free(input);
     return all;
+}
+
+void hj_websocket_keep_window(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_websocket *state = hj_websocket_need(loop, conn);
+    if (state == NULL)
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    else
+        state->keeps_window = true;
 }
 
 void hj_websocket_read_held(struct hj_loop *loop, struct hj_conn *conn, unsigned events)

@@ -10,6 +10,9 @@
 
 #include "loop/conn.h"
 
+/* The messages of its client may refer to earlier ones: it has a state as long as it lives. */
+void hj_websocket_keep_window(struct hj_loop *loop, struct hj_conn *conn);
+
 /* Works through bytes that came, which it changes in place; those that have to wait for credit or room become the
  * entry's input. False if they wait, or the connection is closed. */
 bool hj_websocket_feed(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len);

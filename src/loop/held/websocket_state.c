@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "loop/held/websocket_inflate.h"
+
 struct hj_websocket *hj_websocket_find(const struct hj_loop *loop, const struct hj_conn *conn)
 {
     uint32_t number = hj_numbers_get(&loop->websockets.numbers, conn->index);
@@ -54,12 +56,14 @@ void hj_websocket_forget(struct hj_loop *loop, const struct hj_conn *conn)
     hj_numbers_set(&websockets->numbers, conn->index, 0);
     hj_buf_unref(state->message);
     hj_buf_unref(state->last_words);
+    hj_websocket_drop_inflater(state);
     free(state);
 }
 
 void hj_websocket_dispose(struct hj_loop *loop)
 {
     hj_numbers_dispose(&loop->websockets.numbers);
+    hj_websocket_drop_spare_inflater(loop);
     free(loop->websockets.list);
     loop->websockets.list = NULL;
 }

@@ -22,6 +22,9 @@ struct hj_websocket {
     struct hj_ws_reader reader;
     struct hj_buf *message; /* what has come of the message under way, message_len bytes; NULL: nothing yet */
     uint32_t message_len;
+    uint64_t inflated;            /* bytes that the message under way has become so far */
+    struct hj_inflater *inflater; /* of a compressed message under way, or for as long as keeps_window; else NULL */
+    bool keeps_window;
     bool drops;     /* nobody wants the message under way */
     bool owes_pong; /* the last ping is answered when the backlog is written */
     uint8_t closer; /* enum hj_websocket_closer */
