@@ -18,5 +18,6 @@
             ".byte 0\n"                                                                                                \
             ".popsection\n")
 
+PAGE(chat);
 PAGE(sse);
 PAGE(websocket);

@@ -4,6 +4,7 @@
 #ifndef DEMO_PAGE_H
 #define DEMO_PAGE_H
 
+extern const char demo_chat_page[], demo_chat_page_end[];
 extern const char demo_sse_page[], demo_sse_page_end[];
 extern const char demo_websocket_page[], demo_websocket_page_end[];
 

@@ -2,8 +2,9 @@
  * Fan-out: one message to every SSE member through one loop thread, against a plain loop of send() over as many
  * sockets.
  *
- *     fanout [members [turns a round [rounds [streams]]]]
+ *     fanout [members [turns a round [rounds [streams [websocket]]]]]
  *
+ * With 1 for websocket the members are WebSockets (which have agreed to compression; the message is too short for it).
  * With streams the library's members speak HTTP/2, so many on a connection; the plain side stays as it is, and sends as
  * many bytes to each of its sockets.
  *
@@ -39,6 +40,7 @@ struct side {
     void (*serve)(int fd, void *side);
     uint64_t members;
     unsigned streams; /* of an HTTP/2 connection; 0: HTTP/1 */
+    bool websocket;
     uint16_t port;
     struct bench_child server, client;
 };
@@ -56,7 +58,8 @@ static void open_members(const struct side *side, int epoll, uint64_t count)
         if (side->streams != 0) {
             bench_http2_open(fd, side->streams);
         } else {
-            bench_send_all(fd, BENCH_REQUEST, strlen(BENCH_REQUEST));
+            const char *request = side->websocket ? BENCH_WEBSOCKET_REQUEST : BENCH_REQUEST;
+            bench_send_all(fd, request, strlen(request));
             bench_receive_head(fd, buffer, sizeof buffer);
         }
         bench_nonblocking(fd);
@@ -124,7 +127,7 @@ static void serve_library(int fd, void *arg)
     char payload[PAYLOAD];
     memset(payload, 'x', sizeof payload);
     bench_pin(BENCH_CORE_SERVER);
-    bench_library_start(&library, 1, HIJACK_HOLD_SSE);
+    bench_library_start(&library, 1, side->websocket ? HIJACK_HOLD_WEBSOCKET : HIJACK_HOLD_SSE);
     bench_pin(BENCH_CORE_CLIENT);
     bench_answer(fd, library.port);
     bench_library_wait(&library, HIJACK_STAT_HELD, side->members, false);
@@ -274,15 +277,21 @@ static void compare(const struct side *library, const struct side *plain, uint64
 
 int main(int argc, char **argv)
 {
-    bench_begin("Fan-out: deliveries a second to SSE members on one loop thread");
+    bench_begin("Fan-out: deliveries a second to members on one loop thread");
     long members = bench_argument(argc, argv, 1, "members", 10000, 1, 19000);
     long turns = bench_argument(argc, argv, 2, "turns a round", 15, 1, MAX_TURNS);
     long rounds = bench_argument(argc, argv, 3, "rounds", 5, 1, BENCH_MAX_ROUNDS);
     long streams = bench_argument(argc, argv, 4, "streams", 0, 0, OPEN_TOGETHER);
     if (streams != 0 && (members % streams != 0 || OPEN_TOGETHER % streams != 0))
         bench_die("streams: expected a divisor of %d and of the members (got %ld)", OPEN_TOGETHER, streams);
-    struct side library = {
-        .name = "library", .serve = serve_library, .members = (uint64_t)members, .streams = (unsigned)streams};
+    bool websocket = bench_argument(argc, argv, 5, "websocket", 0, 0, 1) != 0;
+    if (websocket && streams != 0)
+        bench_die("websocket: not over HTTP/2");
+    struct side library = {.name = "library",
+                           .serve = serve_library,
+                           .members = (uint64_t)members,
+                           .streams = (unsigned)streams,
+                           .websocket = websocket};
     struct side plain = {.name = "plain", .serve = serve_plain, .members = (uint64_t)members};
     start_side(&library);
     start_side(&plain);
@@ -293,6 +302,7 @@ int main(int argc, char **argv)
 
     if (streams != 0)
         printf("The library's members speak HTTP/2 in clear, %ld streams on a connection.\n", streams);
+    printf("%s members.\n", websocket ? "WebSocket" : "SSE");
     printf("%ld members, %ld rounds of %ld turns; a round's figure is its median turn. The ratio is the median of the "
            "rounds'\nratios; beside it that of the medians, and of the sums of all turns. Pace: how much of the time "
            "until "

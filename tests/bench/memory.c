@@ -4,7 +4,8 @@
  *
  *     memory [connections [rounds]]
  *
- * Held: GET on a held route of this server. Adopted: accepted elsewhere in the process and handed over. */
+ * Held: GET on a held route of this server. Adopted: accepted elsewhere in the process and handed over. With a handle:
+ * each has a request, and the program has a handle of each. WebSockets have agreed to compression. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +21,8 @@
 struct method {
     const char *name;
     uint32_t kind;
-    bool adopted;
-    int threads;
+    bool adopted, handles;
+    int threads, target; /* bytes; 0: TARGET */
     double rss[BENCH_MAX_ROUNDS], pss[BENCH_MAX_ROUNDS], dirty[BENCH_MAX_ROUNDS];
 };
 
@@ -51,14 +52,58 @@ static void serve(int fd, void *arg)
     }
 }
 
+/* Answers requests until there are so many WebSockets. */
+static void accept_websockets(hijack_queue *queue, uint64_t *open, uint64_t wanted)
+{
+    hijack_event events[64];
+    hijack_socket *socket;
+    while (*open < wanted) {
+        int n = bench_check(hijack_queue_poll(events, queue, 64, 1000), "hijack_queue_poll");
+        for (int i = 0; i < n; ++i) {
+            if (events[i].type != HIJACK_EVENT_REQUEST)
+                continue;
+            bench_check(hijack_request_websocket(&socket, events[i].handle, NULL, 0, NULL, 0),
+                        "hijack_request_websocket");
+            bench_check(hijack_socket_read(socket, 65536), "hijack_socket_read");
+            hijack_request_free(events[i].handle);
+            ++*open;
+        }
+    }
+    while (bench_check(hijack_queue_poll(events, queue, 64, 0), "hijack_queue_poll") != 0)
+        ;
+}
+
+static void serve_handles(int fd, void *arg)
+{
+    const struct method *method = arg;
+    hijack_queue *queue;
+    hijack_server *server;
+    char threads[16];
+    uint64_t wanted, open = 0;
+    snprintf(threads, sizeof threads, "%d", method->threads);
+    bench_check(hijack_queue_new(&queue), "hijack_queue_new");
+    bench_check(hijack_server_new(&server, queue), "hijack_server_new");
+    bench_check(hijack_server_set(server, HIJACK_STR("threads"), threads, strlen(threads)), "threads");
+    int port = bench_check(hijack_server_listen(server, HIJACK_STR("127.0.0.1:0")), "hijack_server_listen");
+    bench_check(hijack_server_start(server), "hijack_server_start");
+    if (!bench_next(fd, &wanted))
+        return;
+    bench_answer(fd, (uint64_t)port);
+    while (bench_next(fd, &wanted)) {
+        accept_websockets(queue, &open, wanted);
+        bench_answer(fd, wanted);
+    }
+}
+
 static void open_until(const struct bench_child *server, const struct method *method, uint16_t port, int *fds,
                        long *open, long wanted)
 {
     while (*open < wanted) {
         for (int i = 0; i < BATCH && *open < wanted; ++i) {
             int fd = bench_connect(port);
+            const char *request = method->kind == HIJACK_HOLD_WEBSOCKET ? BENCH_WEBSOCKET_REQUEST : BENCH_REQUEST;
             if (!method->adopted)
-                bench_send_all(fd, BENCH_REQUEST, strlen(BENCH_REQUEST));
+                bench_send_all(fd, request, strlen(request));
             fds[(*open)++] = fd;
         }
         bench_ask(server, (uint64_t)*open);
@@ -69,7 +114,7 @@ static void measure(struct method *method, int *fds, long connections, long roun
 {
     long open = 0;
     double more = (double)(connections - FEW);
-    struct bench_child server = bench_start(serve, method);
+    struct bench_child server = bench_start(method->handles ? serve_handles : serve, method);
     uint16_t port = (uint16_t)bench_ask(&server, 0);
     open_until(&server, method, port, fds, &open, FEW);
     struct bench_resident few = bench_resident(server.pid);
@@ -90,6 +135,8 @@ int main(int argc, char **argv)
         {.name = "held route, raw", .kind = HIJACK_HOLD_RAW, .threads = 1},
         {.name = "adopted, SSE", .kind = HIJACK_HOLD_SSE, .adopted = true, .threads = 1},
         {.name = "adopted, raw", .kind = HIJACK_HOLD_RAW, .adopted = true, .threads = 1},
+        {.name = "held route, WebSocket", .kind = HIJACK_HOLD_WEBSOCKET, .threads = 1, .target = 112},
+        {.name = "WebSocket, handle", .kind = HIJACK_HOLD_WEBSOCKET, .handles = true, .threads = 1, .target = 256},
         {.name = "held route, SSE", .kind = HIJACK_HOLD_SSE, .threads = 2},
         {.name = "held route, raw", .kind = HIJACK_HOLD_RAW, .threads = 2},
         {.name = "adopted, SSE", .kind = HIJACK_HOLD_SSE, .adopted = true, .threads = 2},
@@ -109,13 +156,14 @@ int main(int argc, char **argv)
     free(fds);
 
     printf("Growth from %d to %ld connections, divided by their number; median of %ld.\n\n", FEW, connections, rounds);
-    printf("%-18s %12s %8s %8s %14s   target\n", "", "loop threads", "RSS", "PSS", "private dirty");
+    printf("%-22s %12s %8s %8s %14s   target\n", "", "loop threads", "RSS", "PSS", "private dirty");
     for (size_t i = 0; i < count; ++i) {
         struct method *method = &methods[i];
         double rss = bench_median(method->rss, (size_t)rounds);
-        printf("%-18s %12d %8.1f %8.1f %14.1f   at most %d: %s\n", method->name, method->threads, rss,
-               bench_median(method->pss, (size_t)rounds), bench_median(method->dirty, (size_t)rounds), TARGET,
-               rss <= TARGET ? "met" : "missed");
+        int target = method->target == 0 ? TARGET : method->target;
+        printf("%-22s %12d %8.1f %8.1f %14.1f   at most %d: %s\n", method->name, method->threads, rss,
+               bench_median(method->pss, (size_t)rounds), bench_median(method->dirty, (size_t)rounds), target,
+               rss <= target ? "met" : "missed");
     }
     return 0;
 }

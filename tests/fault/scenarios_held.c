@@ -3,6 +3,7 @@
  * Scenarios of streams, sockets and broadcasters; see run.h. Run on the thread of the test.
  */
 #include "fault/run.h"
+#include "support/websocket_client.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -355,6 +356,58 @@ static void play_abort(struct run *run)
         CODE(event->status, run->fault->reason);
 }
 
+/* A compressed message that comes in two reads, one that goes out compressed, a ping, and the closing handshake. */
+static void play_websocket(struct run *run)
+{
+    struct client *client;
+    hijack_socket *socket = NULL;
+    char text[400];
+
+    memset(text, 'x', sizeof(text));
+    run_start(run);
+    hijack_request *request =
+        run_ask(run, &client, WS_HEAD("/") WS_KEY "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+    MUST_HAVE(request != NULL);
+    DO(run, hijack_request_websocket(&socket, request, NULL, 0, NULL, 0));
+    run_note(run, socket, KIND_SOCKET);
+    run_forget(run, request);
+    DO(run, hijack_socket_read(socket, 100));
+    MUST_HAVE(run_read(run, client, "\r\n\r\n"));
+    ws_send(client, HIJACK_DEFLATE ? 0x41 : WS_MORE_TEXT, HIJACK_DEFLATE ? "\xf2\x48\xcd" : "Hel", 3);
+    ws_send(client, WS_PING, LIT("pong me"));
+    MUST_HAVE(run_read(run, client, "pong me"));
+    ws_send(client, WS_LAST, HIJACK_DEFLATE ? "\xc9\xc9\x07\x00" : "lo", HIJACK_DEFLATE ? 4 : 2);
+    MUST_HAVE(run_event(run, HIJACK_EVENT_MESSAGE, socket) != NULL);
+    DO(run, hijack_socket_send_message(socket, HIJACK_MESSAGE_TEXT, text, sizeof(text)));
+    DO(run, hijack_socket_send_message(socket, HIJACK_MESSAGE_TEXT, LIT("short")));
+    MUST_HAVE(run_read(run, client, "short"));
+    DO(run, hijack_socket_close_message(socket, 4000, LIT("enough")));
+    MUST_HAVE(run_read(run, client, "enough"));
+    ws_send(client, WS_CLOSE, LIT("\x0f\xa0"));
+    MUST_HAVE(run_event(run, HIJACK_EVENT_CLOSED, socket) != NULL);
+}
+
+/* Members without a handle: what they send is delivered, and they close by themselves. */
+static void play_websocket_room(struct run *run)
+{
+    struct fixture *f = &run->fixture;
+    struct client *client;
+
+    hijack_broadcaster *room = fixture_hold(f, "/ws", HIJACK_HOLD_WEBSOCKET);
+    OK(hijack_broadcaster_set(room, LIT("member_messages"), LIT("deliver")));
+    run_start(run);
+    client = client_connect(f->port);
+    client_puts(client, WS_HEAD("/ws") WS_KEY "\r\n");
+    MUST_HAVE(run_members(run, room, &client, 1));
+    MUST_HAVE(run_read(run, client, "\r\n\r\n"));
+    ws_send(client, WS_MORE_TEXT, LIT("in "));
+    ws_send(client, WS_LAST, LIT("parts"));
+    ws_send(client, WS_PING, LIT("and then"));
+    MUST_HAVE(run_read(run, client, "and then"));
+    ws_send(client, WS_CLOSE, LIT("\x03\xe8"));
+    run_end(run, client);
+}
+
 const struct scenario scenarios_held[] = {
     {"stream", play_stream},
     {"sse", play_sse},
@@ -372,5 +425,7 @@ const struct scenario scenarios_held[] = {
     {"membership", play_membership},
     {"detach", play_detach},
     {"abort", play_abort},
+    {"websocket", play_websocket},
+    {"websocket room", play_websocket_room},
     {NULL, NULL},
 };

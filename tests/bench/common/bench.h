@@ -103,6 +103,11 @@ void bench_nonblocking(int fd);
 #define BENCH_REQUEST                                                                                                  \
     "GET /held HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench/1\r\nAccept: text/event-stream\r\n\r\n"
 
+#define BENCH_WEBSOCKET_REQUEST                                                                                        \
+    "GET /held HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench/1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"    \
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"                                     \
+    "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+
 /* ---- http2.c ---- */
 
 /* What has come on an HTTP/2 connection. */

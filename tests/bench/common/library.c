@@ -26,6 +26,7 @@ void bench_library_start_at(struct bench_library *library, const struct bench_pl
     bench_check(hijack_server_new(&library->server, NULL), "hijack_server_new");
     /* What is measured is what was asked for: a heartbeat in between would be counted as a message. */
     set(library->server, "heartbeat_ms", "0");
+    set(library->server, "websocket_ping_ms", "0");
     for (; options->name != NULL; ++options)
         set(library->server, options->name, options->value);
     if (place->certificate != NULL)
