@@ -61,7 +61,7 @@ static void test_received(void **state)
     ws_message(f, socket, HIJACK_MESSAGE_TEXT, "Hello");
     ws_send(c, 0x41, HELLO, 3);
     ws_send(c, WS_PING, LIT(""));
-    ws_send(c, WS_LAST, HELLO + 3, sizeof(HELLO) - 4);
+    ws_send(c, WS_LAST, &HELLO[3], sizeof(HELLO) - 4);
     ws_message(f, socket, HIJACK_MESSAGE_TEXT, "Hello");
     ws_expect(c, WS_PONG, "");
     ws_send(c, WS_TEXT, LIT("as it is"));

@@ -18,7 +18,7 @@ static void ask_for_websocket(struct client *client, const char *path, const cha
 {
     char head[512];
 
-    snprintf(head, sizeof(head), "%.4s%s%s%s%s\r\n", "GET ", path, WS_HEAD("") + 4, WS_KEY, lines);
+    snprintf(head, sizeof(head), "%.4s%s%s%s%s\r\n", "GET ", path, &WS_HEAD("")[4], WS_KEY, lines);
     client_puts(client, head);
 }
 
