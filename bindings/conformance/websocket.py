@@ -76,7 +76,7 @@ def greeting(case):
 @scenario
 @http1
 def echo(case):
-    """Messages come back whole, in all lengths around those where a frame's head changes, as the kind that they were."""
+    """Messages come back whole, in all lengths around those where a frame's head changes, and of the same kind."""
     client = opened(case)
     for size in (0, 1, 125, 126, 127, 65535, 65536, 1 << 20, 5 << 20):
         data = os.urandom(size)
