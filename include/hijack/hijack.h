@@ -100,8 +100,9 @@ enum {
     HIJACK_EVENT_HANGUP = 9,
     /* A message, or a piece of one (option websocket_piece_bytes), of a socket in message mode. status:
      * HIJACK_MESSAGE_TEXT or _BINARY, with HIJACK_MESSAGE_MORE if more of this message follows. A text is UTF-8 as a
-     * whole; a piece may begin or end within a character. It uses credit by its bytes, or all that is left: a message
-     * begins to be read while there is credit, and comes whole. */
+     * whole; a piece may begin or end within a character. It uses credit by its bytes (an empty one 1), or all that
+     * is left: a message begins to be read while there is credit, and comes whole; so do the pieces that one read has
+     * brought. */
     HIJACK_EVENT_MESSAGE = 10,
     /* A connection that the program asked for is open. handle: hijack_socket; data: the peer's address. Not delivered
      * yet. */
@@ -304,9 +305,10 @@ HIJACK_API int hijack_server_route_set(hijack_server *server, const char *path, 
                                        size_t name_len, const char *value, size_t value_len);
 
 /* Holds a route: each GET of path without a body becomes a member of broadcaster immediately, on the loop's thread,
- * without an event or handle. kind: HIJACK_HOLD_RAW, _STREAM or _SSE. headers: added to the response head (none with
- * RAW). HEAD is answered with the head alone; other methods of this path go to the server's queues. What a member sends
- * is not read. Before start. Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE, ENOTSUP (kind), ENOMEM. */
+ * without an event or handle. kind: HIJACK_HOLD_RAW, _STREAM, _SSE or _WEBSOCKET. headers: added to the response head
+ * (none with RAW). HEAD is answered with the head alone (with WEBSOCKET by 405); other methods of this path go to the
+ * server's queues. What a member sends is not read, except from a WebSocket (option member_messages). Before start.
+ * Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE, ENOTSUP (kind), ENOMEM. */
 HIJACK_API int hijack_server_hold(hijack_server *server, const char *path, size_t path_len, uint32_t kind,
                                   const char *headers, size_t headers_len, hijack_broadcaster *broadcaster);
 

@@ -403,7 +403,7 @@ static void test_stop(void **state)
     hijack_socket *socket = ws_open(f, &c);
     fixture_stop(f);
     ws_expect(c, WS_CLOSE, "\x03\xe9");
-    ws_over(f, socket, HIJACK_ESHUTDOWN, "1006 none ");
+    ws_over(f, socket, HIJACK_ESHUTDOWN, "1001 us ");
 }
 
 int main(int argc, char **argv)

@@ -109,12 +109,15 @@ void hj_websocket_fail(struct hj_loop *loop, struct hj_conn *conn, unsigned code
     hj_buf_unref(frame);
 }
 
-/* The program has no say any more: a member without a handle does not wait for the answer either. */
+/* The program has no say any more: a member without a handle does not wait for the answer either, nor does anybody
+ * whose loop stops. */
 static void end_by_close_frame(struct hj_loop *loop, struct hj_conn *conn)
 {
     const bool stops = loop->draining || loop->stopping;
     struct hj_buf *frame = hj_ws_close_frame(stops ? HJ_WS_GOING_AWAY : HJ_WS_NORMAL, HJ_SLICE(""));
-    if (conn->kind == HJ_CONN_SOCKET && !loop->stopping && frame != NULL)
+    if (frame == NULL)
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    else if (conn->kind == HJ_CONN_SOCKET)
         hj_websocket_close(loop, conn, frame);
     else if (send_last(loop, conn, frame))
         hj_ending_begin(loop, conn, HJ_CONN_ENDING);
