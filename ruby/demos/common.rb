@@ -27,9 +27,16 @@ module Demo
 
   # Ctrl-C and TERM end the program with success; each connection may have its descriptor; lines are written at once.
   def prepare
-    %w[INT TERM].each { |name| trap(name) { exit } }
+    %w[INT TERM].each { |name| trap(name) { exit_once } }
     Process.setrlimit(:NOFILE, Process.getrlimit(:NOFILE).last)
     $stdout.sync = true
+  end
+
+  # A second signal while the program ends changes nothing: Ruby gives its signals back to the system at the very end, and
+  # one that comes then would end the process by itself.
+  def exit_once
+    %w[INT TERM].each { |name| trap(name, 'IGNORE') }
+    exit
   end
 
   # What the variables TLS_CERT and TLS_KEY name, the paths of a certificate and its key; nil without them.

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative 'support'
+require_relative 'websocket_client'
 require 'rack'
 require_relative 'puma_here'
 
@@ -160,6 +160,124 @@ class AdoptRequestTest < HijackTest
     assert_raises(Hijack::StateError) { new_server.adopt_request(env.merge(hijack)) }
     assert ours.closed?
     assert_equal '', within { theirs.read }
+  end
+
+  # What a Rack server makes of the handshake of a WebSocket.
+  def handshake(path = '/', **more)
+    headers = { HTTP_UPGRADE: 'websocket', HTTP_CONNECTION: 'Upgrade', HTTP_SEC_WEBSOCKET_VERSION: '13',
+                HTTP_SEC_WEBSOCKET_KEY: WebSocketClient::KEY, HTTP_SEC_WEBSOCKET_PROTOCOL: 'a, b' }
+    env('GET', path, **headers, **more)
+  end
+
+  def test_becomes_a_websocket
+    request, client = adopt(handshake('/chat?room=1'), headers: MIDDLEWARE)
+    assert request.websocket?
+    assert_equal %w[a b], request.websocket_protocols
+    ws = request.websocket(protocol: 'b', headers: { 'X-Frame' => 'set by the program' })
+    assert_equal ['ws://test.example:80/chat?room=1', 'b'], [ws.url, ws.protocol]
+    head = read_until(client, "\r\n\r\n")
+    assert_match(%r{\AHTTP/1\.1 101 }, head)
+    lines = head.downcase.lines(chomp: true).drop(1)
+    expected = ['set-cookie: a=1', 'set-cookie: b=2', 'x-frame: set by the program', 'upgrade: websocket',
+                'connection: upgrade', 'sec-websocket-protocol: b',
+                "sec-websocket-accept: #{WebSocketClient::ACCEPT.downcase}"]
+    assert_empty expected - lines
+    refute_match(%r{gzip|keep-alive|set by middleware|content-type|content-length|etag}, head.downcase)
+    client.write(WebSocketClient.frame(1, 'hello'))
+    assert_equal 'hello', within { ws.read }
+  end
+
+  def test_what_followed_the_handshake_is_its_first_message
+    ours, theirs = tcp_pair
+    request = @server.adopt_request(handshake, ours, unread: WebSocketClient.frame(1, 'early'))
+    assert_equal 'early', within { request.websocket.read }
+    theirs.close
+  end
+
+  def test_adopt_websocket
+    threads = Thread::Queue.new
+    ours, theirs = tcp_pair
+    response = @server.adopt_websocket(handshake, ours, protocol: %w[b], headers: { 'X-App' => 'demo' }) do |ws|
+      threads << Thread.current
+      ws << "#{ws.protocol} #{ws.read}"
+    end
+    assert_equal [-1, {}, []], response
+    thread = within { threads.pop }
+    refute_same Thread.current, thread
+    assert_equal 'hijack websocket', thread.name
+    assert_match(/\r\nX-App: demo\r\n/i, read_until(theirs, "\r\n\r\n"))
+    theirs.write(WebSocketClient.frame(1, 'hello'))
+    read_until(theirs, "\x81\x07b hello\x88\x02\x03\xe8".b)
+    within { thread.join }
+  end
+
+  def test_adopt_websocket_of_a_wrong_handshake
+    [handshake(HTTP_ORIGIN: 'http://evil.example'), handshake(HTTP_SEC_WEBSOCKET_KEY: 'short'), env].zip(
+      [403, 400, 426]
+    ) do |wrong, status|
+      ours, theirs = tcp_pair
+      assert_equal [-1, {}, []], @server.adopt_websocket(wrong, ours) { flunk 'no WebSocket' }
+      assert_match(%r{\AHTTP/1\.1 #{status} }, within { theirs.read })
+    end
+  end
+
+  def test_adopt_websocket_whose_block_fails
+    errors = Thread::Queue.new
+    @server.on_error { |error, object| errors << [error.message, object.class] }
+    ours, theirs = tcp_pair
+    @server.adopt_websocket(handshake, ours) { raise 'bad' }
+    assert_equal ['bad', Hijack::WebSocket], within { errors.pop }
+    read_until(theirs, "\r\n\r\n\x88\x02\x03\xf3".b)
+  end
+
+  def test_adopt_websocket_that_fails_leaves_the_connection_untouched
+    ours, theirs = tcp_pair
+    assert_raises(Hijack::InvalidError) { @server.adopt_websocket(handshake, ours) }
+    assert_raises(Hijack::StateError) { new_server.adopt_websocket(handshake, ours) { nil } }
+    assert_raises(Hijack::NotSupportedError) { @server.adopt_websocket(handshake) { nil } }
+    refute ours.closed?
+    assert_raises(Hijack::InvalidError) { @server.adopt_websocket(handshake, ours, protocol: 'c') { nil } }
+    assert_match(%r{\AHTTP/1\.1 500 }, within { theirs.read })
+  end
+
+  def test_whether_an_env_asks_for_a_websocket
+    assert_equal [true, true, false, false],
+                 [handshake, env(HTTP_UPGRADE: 'h2c, WebSocket'), env(HTTP_UPGRADE: 'websockets'), env].map { |it|
+                   Hijack::WebSocket.websocket?(it)
+                 }
+  end
+
+  def test_a_websocket_from_puma
+    clients = @server.broadcaster
+    app = lambda do |env|
+      case env['PATH_INFO']
+      when '/echo' then @server.adopt_websocket(env) { |ws| ws.each { |message| ws << message } }
+      when '/blocks'
+        ws = @server.adopt_request(env).websocket
+        ws.on_message { |message| ws << message.upcase }
+        [-1, {}, []]
+      else
+        @server.adopt_request(env).hold(clients, as: :websocket)
+        [-1, {}, []]
+      end
+    end
+    puma(app) do |port, web|
+      echoes = Array.new(5) { within { WebSocketClient.new(connect(port), '/echo') } }
+      assert_equal 2, web.pool_capacity, "Puma's threads are free"
+      echoes.each_with_index { |client, index| client.text("hello #{index}") }
+      echoes.each_with_index { |client, index| assert_equal "hello #{index}", within { client.receive } }
+      blocks = within { WebSocketClient.new(connect(port), '/blocks') }
+      blocks.text("gr\u00fcn")
+      assert_equal "GR\u00dcN", within { blocks.receive }
+      member = within { WebSocketClient.new(connect(port), '/room') }
+      eventually('a member') { clients.count == 1 }
+      clients << 'to all'
+      assert_equal 'to all', within { member.receive }
+      echoes[0].close(4000, 'bye')
+      assert_equal [:close, 4000, 'bye'], within { echoes[0].receive }
+      evil = within { WebSocketClient.new(connect(port), '/echo', { 'Origin' => 'http://evil.example' }) }
+      assert_equal 403, evil.status
+    end
   end
 
   def test_from_puma

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative 'support'
+require_relative 'websocket_client'
 
 # Every public class and method says what it is, takes, gives and raises; and the guide's program runs.
 class DocumentationTest < HijackTest
@@ -80,14 +80,49 @@ class DocumentationTest < HijackTest
     end
   end
 
+  # The examples of a section of the guide, each with a server of its own that listens.
+  def examples(heading)
+    File.read(GUIDE)[/^##+ #{heading}$(.*?)^##/m, 1].scan(/^```ruby\n(.*?)^```$/m).flatten.map do |piece|
+      server = new_server
+      port = server.listen('127.0.0.1:0')
+      output = StringIO.new
+      scope = Struct.new(:server, :output) { def puts(text) = output.puts(text) }.new(server, output)
+      scope.instance_eval(piece, GUIDE)
+      [port, output]
+    end
+  end
+
+  def test_the_guides_websockets
+    (echo, _), (blocks, output) = examples('WebSocket')
+    client = within { WebSocketClient.new(connect(echo)) }
+    client.text('hi')
+    assert_equal ['Hello world!', 'hi'], within { [client.receive, client.receive] }
+    client = within { WebSocketClient.new(connect(blocks)) }
+    client.text('abc')
+    assert_equal 'cba', within { client.receive }
+    client.close(4000, 'bye')
+    eventually('told') { output.string == "closed: 4000 bye\n" }
+  end
+
+  def test_the_guides_room
+    (port, _), = examples('Rooms')
+    news, talk = %w[/news /].map { |path| within { WebSocketClient.new(connect(port), path) } }
+    events = ask(port, '/events')
+    read_until(events, "\r\n\r\n")
+    talk.text('hello')
+    assert_equal %w[hello hello], [news, talk].map { |client| within { client.receive } }
+    read_until(events, "data: hello\n\n")
+  end
+
   # Each other piece of Ruby in the guide is at least Ruby, and names only methods that exist.
   def test_the_guides_other_pieces
     pieces = File.read(GUIDE).scan(/^```ruby\n(.*?)^```$/m).flatten
     assert_operator pieces.size, :>=, 5
     pieces.each { |piece| RubyVM::InstructionSequence.compile(piece) }
-    called = File.read(GUIDE).scan(/\b(server|clients|request|stream|socket)\.(\w+[?]?)/).uniq
+    called = File.read(GUIDE).scan(/\b(server|clients|room|request|stream|socket|ws)\.(\w+[?]?)/).uniq
     nouns = { 'server' => Hijack::Server, 'clients' => Hijack::Broadcaster, 'request' => Hijack::Request,
-              'stream' => Hijack::Stream, 'socket' => Hijack::Socket }
+              'stream' => Hijack::Stream, 'socket' => Hijack::Socket, 'ws' => Hijack::WebSocket,
+              'room' => Hijack::Broadcaster }
     called.each { |noun, name| assert nouns[noun].method_defined?(name), "#{noun}.#{name}" }
   end
 end

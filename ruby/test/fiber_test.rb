@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative 'support'
+require_relative 'websocket_client'
 require 'async'
 
 # Under a Fiber scheduler: a fiber for each request, no thread.
@@ -57,6 +57,63 @@ class FiberTest < HijackTest
       eventually('pressure') { server.stats[:backlog_bytes].positive? }
       assert_equal 'now', get(port).body
       assert_equal 20_000_000, read_response(slow).body.bytesize
+    end
+  end
+
+  def open_socket(port, path = '/')
+    within { WebSocketClient.new(connect(port), path) }
+  end
+
+  def test_websockets_wait_without_holding_others_up
+    handler = lambda do |request|
+      next request.respond 200, Thread.list.map { |thread| thread.name.to_s[/\Ahijack/] }.compact.inspect unless
+        request.websocket?
+
+      request.websocket { |ws| ws.each { |message| ws << message } }
+    end
+    async(handler) do |port, _|
+      clients = Array.new(10) { open_socket(port) }
+      assert_equal '[]', get(port).body
+      2.times do |turn|
+        clients.each { |client| client.text("turn #{turn}") }
+        clients.each { |client| assert_equal "turn #{turn}", within { client.receive } }
+      end
+      clients.each { |client| client.close(4000) }
+      clients.each { |client| assert_equal [:close, 4000, ''], within { client.receive } }
+    end
+  end
+
+  def test_a_websocket_waits_for_its_slow_client_while_others_go_on
+    handler = lambda do |request|
+      next request.respond 200, 'now' unless request.websocket?
+
+      request.websocket { |ws| 100.times { |number| ws << number.to_s.ljust(200_000) } }
+    end
+    async(handler) do |port, server|
+      slow = open_socket(port)
+      eventually('pressure') { server.stats[:backlog_bytes].positive? }
+      assert_equal 'now', get(port).body
+      assert_equal (0...100).to_a, Array.new(100) { within { slow.receive }.to_i }
+      assert_equal [:close, 1000, ''], within { slow.receive }
+    end
+  end
+
+  def test_on_message_calls_in_fibers_one_after_the_other
+    ends = Thread::Queue.new
+    handler = lambda do |request|
+      ws = request.websocket
+      ws.on_message do |message|
+        sleep 0.002
+        ws << "#{message} #{Thread.list.count { |thread| thread.name.to_s.start_with?('hijack') }}"
+      end
+      ws.on_close { |code, _| ends << code }
+    end
+    async(handler) do |port, _|
+      clients = Array.new(5) { open_socket(port) }
+      clients.each { |client| 20.times { |number| client.text(number.to_s) } }
+      clients.each { |client| 20.times { |number| assert_equal "#{number} 0", within { client.receive } } }
+      clients.each(&:close)
+      assert_equal [1000] * 5, within { Array.new(5) { ends.pop } }
     end
   end
 

@@ -15,6 +15,14 @@ class GcTest < HijackTest
           client.read
         end
       end
+      def talk(port, path)
+        TCPSocket.open('127.0.0.1', port) do |client|
+          client.write "GET \#{path} HTTP/1.1\\r\\nHost: x\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n" \\
+                       "Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n" \\
+                       "\\x81\\x84\\0\\0\\0\\0text\\x88\\x80\\0\\0\\0\\0"
+          client.read[/text/]
+        end
+      end
       GC.stress = true
       Hijack::Server.open(threads: 1, workers: 1) do |server|
         clients = server.broadcaster(overflow: :latest)
@@ -24,10 +32,15 @@ class GcTest < HijackTest
           case request.path
           when '/sse' then request.sse { |stream| stream.send_event 'data', id: 1 }
           when '/echo' then request.hijack { |socket| socket << socket.gets << socket.read }
+          when '/each' then request.websocket { |ws| ws.each { |message| ws << message } }
+          when '/blocks'
+            ws = request.websocket
+            ws.on_message { |message| ws << message }
           else request.respond 200, request.headers.to_h.inspect, 'a' => 'b'
           end
         end
-        texts = [ask(port, '/'), ask(port, '/sse'), ask(port, '/echo', "line\\nrest")]
+        texts = [ask(port, '/'), ask(port, '/sse'), ask(port, '/echo', "line\\nrest"), talk(port, '/each'),
+                 talk(port, '/blocks')]
         ours, theirs = UNIXSocket.pair
         clients.adopt ours, as: :raw
         clients.publish 'message', key: 'k'
@@ -39,7 +52,7 @@ class GcTest < HijackTest
       end
     RUBY
     output, = ruby(program, '--disable=did_you_mean,error_highlight', patience: 300)
-    assert_equal ['{"host"=>"x", "connection"=>"close"}', '0', 'rest', 'message'],
+    assert_equal ['{"host"=>"x", "connection"=>"close"}', '0', 'rest', 'text', 'text', 'message'],
                  output.lines(chomp: true)
   end
 end

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative 'crowd'
+require_relative 'websocket_client'
 require_relative 'puma_here'
 
 # Connections that an unchanged Puma has accepted.
@@ -52,6 +53,21 @@ class PumaTest < HijackTest
         end
       end
       eventually('none left') { held(port).zero? }
+    end
+  end
+
+  def test_the_demos_websockets
+    demo do |port|
+      echo, member, evil = [['/echo', {}], ['/ws', {}], ['/ws', { 'Origin' => 'http://evil.example' }]].map do |it|
+        within { WebSocketClient.new(connect(port), *it) }
+      end
+      assert_equal [101, 101, 403], [echo, member, evil].map(&:status)
+      echo.text('hello')
+      assert_equal 'hello', within { echo.receive }
+      assert_match(/\A\d{4}-\d\d-\d\dT/, within { member.receive })
+      echo.close(4000)
+      assert_equal [:close, 4000, ''], within { echo.receive }
+      assert_equal 426, get(port, '/echo').status
     end
   end
 

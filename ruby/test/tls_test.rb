@@ -3,7 +3,7 @@
 require 'net/http'
 require 'openssl'
 require 'tmpdir'
-require_relative 'support'
+require_relative 'websocket_client'
 
 # Listeners that speak TLS, with certificates made here, and Ruby's own client.
 class TLSTest < HijackTest
@@ -175,6 +175,33 @@ class TLSTest < HijackTest
     client = connect_tls(port)
     client.write "GET / HTTP/1.1\r\nHost: me\r\n\r\n"
     assert_equal ' by hand of a UNIXSocket', within { client.read }
+  end
+
+  def test_a_websocket
+    seen = nil
+    port = serve_tls do |request|
+      request.websocket { |ws| (seen = ws.url) && ws.each { |message| ws << message } }
+    end
+    client = within { WebSocketClient.new(connect_tls(port), '/a') }
+    bytes = Random.new(1).bytes(1 << 20)
+    client.text('hello')
+    client.binary(bytes)
+    assert_equal ['hello', bytes.hash, 'wss://test/a'], within { [client.receive, client.receive.hash, seen] }
+    client.close(4000, 'bye')
+    assert_equal [:close, 4000, 'bye'], within { client.receive }
+    assert_equal '', within { client.rest }
+  end
+
+  def test_a_websocket_as_a_member
+    server = new_server
+    room = server.broadcaster
+    server.hold '/ws', room, as: :websocket
+    port = server.listen('127.0.0.1:0', tls: { cert: leaf.certificate, key: leaf.key })
+    server.start
+    client = within { WebSocketClient.new(connect_tls(port), '/ws') }
+    eventually('a member') { room.count == 1 }
+    room << 'to all'
+    assert_equal 'to all', within { client.receive }
   end
 
   def test_a_reload

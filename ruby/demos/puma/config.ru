@@ -8,6 +8,8 @@
 #     /         what Puma answers by itself
 #     /sse      full hijack: libhijack answers the request, which joins the clients
 #     /partial  partial hijack: Puma writes the head, libhijack the events
+#     /ws       the same events for WebSockets, each as one message
+#     /echo     a WebSocket that echoes; it has a thread of its own, and Puma's is free
 require 'hijack_ffi'
 
 server = Hijack::Server.new.start # listens nowhere: it serves what it is given
@@ -34,7 +36,14 @@ run(lambda do |env|
     [-1, {}, []]
   when '/partial'
     [200, head.merge('rack.hijack' => ->(io) { clients.adopt io, as: :sse_body }), []]
+  when '/ws'
+    server.adopt_request(env).hold clients, as: :websocket
+    [-1, {}, []]
+  when '/echo'
+    server.adopt_websocket(env) { |ws| ws.each { |message| ws << message } }
   else
-    [404, { 'content-type' => 'text/plain' }, ["Only /, /sse and /partial are here.\n"]]
+    [404, { 'content-type' => 'text/plain' }, ["Only /, /sse, /partial, /ws and /echo are here.\n"]]
   end
+rescue Hijack::ProtocolError # not the handshake of a WebSocket, or of another origin: libhijack has answered it
+  [-1, {}, []]
 end)

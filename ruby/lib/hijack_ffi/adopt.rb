@@ -7,7 +7,8 @@ module Hijack
   # @api private
   module Adopt
     # How a held connection starts; see docs/broadcaster.md#kinds.
-    KINDS = { raw: C::HOLD_RAW, stream: C::HOLD_STREAM, sse: C::HOLD_SSE, sse_body: C::HOLD_SSE_BODY }.freeze
+    KINDS = { raw: C::HOLD_RAW, stream: C::HOLD_STREAM, sse: C::HOLD_SSE, sse_body: C::HOLD_SSE_BODY,
+              websocket: C::HOLD_WEBSOCKET, websocket_open: C::HOLD_WEBSOCKET_OPEN }.freeze
 
     # More than an IO keeps in its buffer.
     BUFFER_BYTES = 65_536

@@ -23,7 +23,8 @@ module Hijack
       free if @handle && !made
     end
 
-    # Sends data to every member: as it is to raw and stream members, as one SSE event to the others.
+    # Sends data to every member: as it is to raw and stream members, as one SSE event to SSE members, as
+    # one message to WebSocket members.
     # @param data [#to_s, nil] a String of bytes (Encoding::BINARY) is a binary message, any other one a text
     # @param event [#to_s, nil] SSE: its type
     # @param id [#to_s, nil] SSE: what the client's Last-Event-ID will be; '' makes the client forget it
@@ -41,27 +42,29 @@ module Hijack
       check(result, 'publish')
     end
 
-    # @param data [#to_s] as {#publish}
+    # @param data [Connection, #to_s] a {Stream}, {Socket} or {WebSocket} becomes a member, as by {#add}; anything else
+    #   is sent, as by {#publish}
     # @return [self]
-    # @raise as {#publish}
+    # @raise as {#add} and {#publish}
     def <<(data)
-      publish(data)
+      data.is_a?(Connection) ? add(data) : publish(data)
       self
     end
 
-    # Makes a stream or socket of the same server a member. {Connection#release} then lets go of its object.
-    # @param connection [Stream, Socket]
+    # Makes a stream, socket or WebSocket of the same server a member. {Connection#release} then lets go of its object.
+    # @param connection [Stream, Socket, WebSocket]
     # @return [self]
     # @raise [StateError] a member already
     # @raise [InvalidError] another server's, or a stream with a Content-Length
     # @raise [ClosedError]
     def add(connection)
       check(C.broadcaster_add(@handle, connection.handle, 0, *Text::NONE), 'add')
+      connection.listen
       self
     end
 
     # Ends a membership; the connection stays.
-    # @param connection [Stream, Socket]
+    # @param connection [Stream, Socket, WebSocket]
     # @return [self]
     # @raise [StateError] no member
     # @raise [InvalidError, ClosedError]
@@ -73,8 +76,8 @@ module Hijack
     # Takes a connection of another server as a member. io is closed by that, which its peer does not notice; when it
     # fails, io is as it was. What the peer has sent is dropped, as all that a member sends.
     # @param io [IO, #to_io] a connected socket, TCP or unix, without TLS
-    # @param as [:sse, :stream, :raw, :sse_body] what is written first, and how messages are; :sse_body where the other
-    #   server has written the head
+    # @param as [:sse, :stream, :raw, :sse_body, :websocket_open] what is written first, and how messages are; :sse_body
+    #   where the other server has written the head, :websocket_open where it has done the handshake without an extension
     # @param headers [Hash, Array, nil] are added to the head
     # @return [self]
     # @raise [InvalidError, NotSocketError, HeaderError, StateError, ShutdownError, LimitError]

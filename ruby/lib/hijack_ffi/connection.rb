@@ -6,7 +6,7 @@ module Hijack
     include IO::WaitWritable
   end
 
-  # What {Stream} and {Socket} share: writing with back-pressure, and the end.
+  # What {Stream}, {Socket} and {WebSocket} share: writing with back-pressure, and the end.
   #
   # All methods may be called from any thread or fiber. Those that wait can be interrupted (Thread#kill, Thread#raise,
   # Timeout), and let other fibers run under a Fiber scheduler. After the end, whoever ended it, they raise
@@ -69,13 +69,8 @@ module Hijack
     # @raise [ClosedError, TooBigError]
     def write_nonblock(data, exception: true)
       data = Text.settled(data)
-      result = data.empty? ? 0 : try_send(data)
-      return data.bytesize unless result.negative?
-
-      refuse(result, 'write_nonblock') unless result == C::EAGAIN
-      return :wait_writable unless exception
-
-      raise WriteWouldBlockError, "write_nonblock: #{C.strerror(C::EAGAIN)}"
+      result = data.empty? ? 0 : try_send { send_bytes(data, data.bytesize) }
+      taken(result, exception) || data.bytesize
     end
 
     # Waits until a write that would have blocked can be tried again.
@@ -132,6 +127,16 @@ module Hijack
       Thread.current.status == 'aborting' ? abort : close unless @ended || @queue.forked?
     end
 
+    # A {WebSocket} is read from now on, as far as its own rules allow.
+    # @api private
+    def listen; end
+
+    # Ends what the program never got, or has not ended itself.
+    # @api private
+    def discard
+      abort unless @closed || @queue.forked?
+    end
+
     # @api private
     attr_reader :handle
 
@@ -154,7 +159,7 @@ module Hijack
     def in_turn(what)
       until (mine = @writing.try_lock)
         @lock.synchronize { wait_turn(what) }
-        refuse(C::ECLOSED, what) if @ended
+        refuse(C::ECLOSED, what) if dead?
       end
       yield
     ensure
@@ -165,7 +170,7 @@ module Hijack
     # before it looks, so that the one that ends its turn meanwhile knows.
     def wait_turn(what, timeout = @timeout)
       @waiting += 1
-      wait_for(what, timeout) { @ended || (!@writing.locked? && (!block_given? || yield)) }
+      wait_for(what, timeout) { dead? || (!@writing.locked? && (!block_given? || yield)) }
     ensure
       @waiting -= 1
     end
@@ -183,21 +188,37 @@ module Hijack
         return unless result.negative?
 
         refuse(result, what) unless result == C::EAGAIN
-        @lock.synchronize { wait_for(what) { @drained != seen || @ended } }
+        @lock.synchronize { wait_for(what) { @drained != seen || dead? } }
       end
     end
 
-    def try_send(data)
+    # The result of the block, which sends; EAGAIN if another write is at work.
+    def try_send
       return C::EAGAIN unless @writing.try_lock
 
       begin
         seen = @drained
-        result = send_bytes(data, data.bytesize)
+        result = yield
         @blocked_at = (seen if result == C::EAGAIN)
         result
       ensure
         end_turn
       end
+    end
+
+    # nil, if it was taken; else what write_nonblock returns or raises.
+    def taken(result, exception)
+      return unless result.negative?
+
+      refuse(result, 'write_nonblock') unless result == C::EAGAIN
+      return :wait_writable unless exception
+
+      raise WriteWouldBlockError, "write_nonblock: #{C.strerror(C::EAGAIN)}"
+    end
+
+    # Whether nothing can be written any more, so that nobody waits for it.
+    def dead?
+      @ended
     end
 
     # Raises for a code; when the connection has gone, for the reason.

@@ -48,15 +48,16 @@ module Hijack
     end
 
     # Makes a stream or socket, and the object that gets its events; the caller lets no interrupt come meanwhile.
+    # @param facts [Array] what else its constructor takes
     # @yieldparam out [FFI::Pointer] for the call that makes it
     # @return [Connection]
-    def register(kind, what)
+    def register(kind, what, *facts)
       @mutex.synchronize do
         C.check(yield(@out), what)
         handle = @out.read_uint64
         number = @last_number += 1
         C.handle_set_user_data(handle, number)
-        @objects[number] = kind.new(self, handle, number)
+        @objects[number] = kind.new(self, handle, number, *facts)
       end
     end
 
@@ -87,8 +88,19 @@ module Hijack
     end
 
     # Calls what {Lifetime#on_close} was given, unless this is a forked child.
-    def notify(object, reason, callbacks)
-      @pool.notify(object, reason, callbacks) unless forked?
+    def notify(object, facts, callbacks)
+      @pool.notify(object, facts, callbacks) unless forked?
+    end
+
+    # Has the blocks of {WebSocket#on_message} called.
+    # @return [Boolean] false after the end: nobody else will do it
+    def post(websocket)
+      forked? || @pool.post(websocket)
+    end
+
+    # Calls the block, as {Pool#guard}.
+    def guard(object, &block)
+      @pool.guard(object, &block)
     end
 
     # Waits for events.
@@ -146,7 +158,8 @@ module Hijack
       when C::EVENT_EOF then object.is_a?(Request) ? object.on_eof(data) : object&.on_eof
       when C::EVENT_DRAINED then object&.on_drained
       when C::EVENT_HANGUP then object&.on_hangup
-      when C::EVENT_CLOSED then object&.on_closed(status(at))
+      when C::EVENT_CLOSED then object&.on_closed(status(at), *data)
+      when C::EVENT_MESSAGE then object&.on_piece(data || String.new, status(at))
       when C::EVENT_DETACHED then object ? object.on_detached(status(at), data) : IO.for_fd(status(at)).close
       when C::EVENT_STOPPED then @stopped = true
       end

@@ -49,8 +49,9 @@ module Hijack
     end
   end
 
-  # The end of a {Request}, {Stream} or {Socket}. It is over when the client has ended its side, or when the object has
-  # ended for any other reason. A {Socket} that is read is over when all that came before the client's end was read.
+  # The end of a {Request}, {Stream}, {Socket} or {WebSocket}. It is over when the client has ended its side, or when
+  # the object has ended for any other reason. A {Socket} that is read is over when all that came before the client's
+  # end was read.
   #
   # A browser that closes its tab ends its side. A client that has no more to send and still reads does the same. A
   # write after that goes out; the first one to a client that has disconnected ends the connection with an error.
@@ -75,8 +76,8 @@ module Hijack
     def on_close(&block)
       raise InvalidError, 'on_close: a block is expected, and none was given' unless block
 
-      waits = @lock.synchronize { (@callbacks ||= []) << block unless @over }
-      block.call(close_reason) unless waits
+      waits = @lock.synchronize { (@callbacks ||= []) << block unless told? }
+      block.call(*end_facts) unless waits
       self
     end
 
@@ -99,11 +100,25 @@ module Hijack
 
     # Under the lock, which callbacks run without.
     def over
-      return if @over
+      return if told?
 
       @over = true
       wake
-      @queue.notify(self, close_reason, @callbacks) if @callbacks
+      tell
+    end
+
+    # Whether the callbacks were called.
+    def told?
+      @over
+    end
+
+    def tell
+      @queue.notify(self, end_facts, @callbacks) if @callbacks
+    end
+
+    # @return [Array] what callbacks get
+    def end_facts
+      [close_reason]
     end
   end
 end

@@ -10,26 +10,30 @@ module Hijack
     private_constant :TEXT, :FAILURES
 
     # @param limit [Integer] requests that may wait; further ones are answered with 503
+    # @param workers [Integer] threads for requests, and as many for messages
     # @yieldparam error [Exception] what a handler raised
     # @yieldparam object [Request, Stream, Socket] whose handler or callback it was
-    def initialize(limit, &report)
+    def initialize(limit, workers, &report)
       @limit = limit
+      @workers = workers
       @report = report
       @requests = Thread::Queue.new
       @notices = Thread::Queue.new # callbacks
+      @messages = Thread::Queue.new # WebSockets whose blocks are to be called
+      @messengers = 0 # threads that do this
       @threads = {} # to whether they are at work
       @starting = Mutex.new # guards the start of the thread for callbacks
       @accept = ->(request) { enqueue(request) }
     end
 
     # Chooses how: nil answers 404.
-    def handle_with(handler, threads)
+    def handle_with(handler)
       if handler.nil?
         @accept = ->(request) { refuse(request, 404, "404 Not Found: nothing is served here\n", TEXT) }
       elsif Fiber.current_scheduler
         @accept = ->(request) { Fiber.schedule { handle(handler, request) } }
       else
-        threads.times do |index|
+        @workers.times do |index|
           start_thread(@requests, "hijack worker #{index + 1}") { |request| handle(handler, request) }
         end
       end
@@ -47,11 +51,11 @@ module Hijack
       @requests.pop
     end
 
-    # Calls each with the reason, one object after the other, so that neither the poller waits for them, nor they for a
-    # worker, which may itself wait for what they do.
+    # Calls each with what describes the end, one object after the other, so that neither the poller waits for them, nor
+    # they for a worker, which may itself wait for what they do.
     # @param object [Lifetime] whose they are
-    def notify(object, reason, callbacks)
-      notice = -> { callbacks.each { |callback| report_failure(object) { callback.call(reason) } } }
+    def notify(object, facts, callbacks)
+      notice = -> { callbacks.each { |callback| report_failure(object) { callback.call(*facts) } } }
       return Fiber.schedule { notice.call } if Fiber.current_scheduler
 
       @notices << notice
@@ -62,10 +66,44 @@ module Hijack
       nil # no thread can be had now: they are called with the next ones
     end
 
+    # Has a WebSocket's blocks called, in a thread that handles no requests: handlers may wait for ever.
+    # @return [Boolean] false after the end
+    def post(websocket)
+      return Fiber.schedule { websocket.run_blocks } && true if Fiber.current_scheduler
+
+      @messages << websocket
+      @starting.synchronize { start_messenger if @messages.num_waiting.zero? && @messengers < @workers }
+      true
+    rescue ClosedQueueError
+      false
+    rescue ThreadError
+      true # as for notify
+    end
+
+    # Calls the block for a WebSocket in a thread of its own, or in a fiber; it is closed then.
+    # @return [true]
+    def talk(websocket, &block)
+      work = -> { guard(websocket) { websocket.use(&block) } }
+      Fiber.current_scheduler ? Fiber.schedule(&work) : Thread.new(&work).name = 'hijack websocket'
+      true
+    end
+
+    # Calls the block.
+    # @param object [Request, WebSocket] whom it is about
+    # @return [Boolean] false if it failed, which was reported
+    def guard(object)
+      yield
+      true
+    rescue ClosedError, ResetError, TimedOutError, SlowError, ShutdownError, ProtocolError
+      true # A connection has ended, which is normal, or the client was wrong.
+    rescue *FAILURES => e
+      report(e, object)
+      false
+    end
+
     # Ends the threads that do nothing now, and each other one when it is done.
     def close
-      @notices.close
-      @requests.close
+      [@notices, @messages, @requests].each(&:close)
       @requests.pop(true).free until @requests.empty?
     rescue ThreadError # another thread took the last one
       retry
@@ -93,6 +131,11 @@ module Hijack
       request.free
     end
 
+    def start_messenger
+      start_thread(@messages, "hijack messages #{@messengers + 1}", &:run_blocks)
+      @messengers += 1
+    end
+
     def start_thread(queue, name, &work)
       thread = Thread.new { serve(queue, name, &work) }
       thread.name = name
@@ -116,11 +159,7 @@ module Hijack
     end
 
     def handle(handler, request)
-      handler.call(request)
-    rescue ClosedError, ResetError, TimedOutError, SlowError, ShutdownError, ProtocolError
-      # The connection has ended, which is normal, or the client was wrong.
-    rescue *FAILURES => e
-      report(e, request)
+      guard(request) { handler.call(request) }
     ensure
       request.free
     end

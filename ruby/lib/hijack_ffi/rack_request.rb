@@ -11,6 +11,8 @@ module Hijack
     # Of a request: how its body was sent. It has been read.
     FRAMING = %w[version transfer-encoding expect].freeze
     private_constant :DROPPED, :FRAMING
+    # What an application returns whose connection is hijacked.
+    HIJACKED = [-1, {}.freeze, [].freeze].freeze
 
     # @return [Array(String, String)] the request line without its end, and the headers as a block
     # @raise [InvalidError, HeaderError]

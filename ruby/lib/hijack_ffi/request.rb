@@ -2,14 +2,16 @@
 
 module Hijack
   # A request. It is answered once ({#respond}), or becomes something else ({#stream}, {#sse}, {#hijack},
-  # {#hijack_partial}, {#hold}); each of these raises {StateError} the second time, and {ClosedError} if the connection
-  # has ended. Any thread may do it; the head can be read at any time.
+  # {#hijack_partial}, {#websocket}, {#hold}); each of these raises {StateError} the second time, and {ClosedError} if
+  # the connection has ended. Any thread may do it; the head can be read at any time.
   class Request
     include Lifetime
 
-    # What the head of Server-Sent Events sets.
-    SSE_OWN = %w[content-type cache-control x-accel-buffering].freeze
-    private_constant :SSE_OWN
+    # By the kind of answer, what its head sets itself; a kind that is not here has no head.
+    OWN = { C::HOLD_STREAM => [], C::HOLD_SSE => %w[content-type cache-control x-accel-buffering],
+            C::HOLD_WEBSOCKET => %w[content-type sec-websocket-accept sec-websocket-protocol
+                                    sec-websocket-extensions] }.freeze
+    private_constant :OWN
 
     # @api private
     # @param payload [String] the head in the library's form, then the body
@@ -190,12 +192,46 @@ module Hijack
       end
     end
 
+    # @return [Boolean] whether the client asks for a WebSocket; whether its handshake is right, {#websocket} finds out
+    def websocket?
+      headers.values('upgrade').any? { |value| value.match?(/(?:\A|,)\s*websocket\s*(?:,|\z)/i) }
+    end
+
+    # @return [Array<String>] the subprotocols that the client offers, the one that it likes best first
+    def websocket_protocols
+      headers.values('sec-websocket-protocol').flat_map { |value| value.split(',') }.map(&:strip).reject(&:empty?)
+    end
+
+    # Accepts a WebSocket. With a block it is closed at its end with code 1000, and with 1011 when the block fails.
+    #
+    #   request.websocket { |ws| ws.each { |message| ws << message } }
+    #
+    # @param protocol [String, Array<String>, nil] the subprotocol to agree upon, which the client has to offer; of an
+    #   Array the first one that the client offers, or none
+    # @param headers [Hash, Array, nil] are added to the head
+    # @yieldparam websocket [WebSocket]
+    # @return [WebSocket, Object] without a block the WebSocket, which is the program's to close; with one what it
+    #   returns
+    # @raise [ProtocolError] the client's handshake is wrong, or its page is of another origin: the client has its answer.
+    #   A handler need not rescue this.
+    # @raise [NotSupportedError] over HTTP/2; the request is still to be answered
+    # @raise [InvalidError] the client does not offer this protocol
+    # @raise as {#respond}
+    def websocket(protocol: nil, headers: nil, &block)
+      protocol = (protocol & websocket_protocols).first if protocol.is_a?(Array)
+      flat = head_block(headers, C::HOLD_WEBSOCKET)
+      what = protocol ? "websocket, protocol #{protocol} of #{websocket_protocols}" : 'websocket'
+      become(WebSocket, what, block, protocol, websocket_url) do |out|
+        C.request_websocket(out, @handle, *Text.sized(protocol), flat, flat.bytesize)
+      end
+    end
+
     # Makes the connection a member of a broadcaster, without an object of its own.
     # @param broadcaster [Broadcaster]
-    # @param as [:sse, :stream, :raw] the head that is written, and how messages are; docs/broadcaster.md
+    # @param as [:sse, :stream, :raw, :websocket] the head that is written, and how messages are; docs/broadcaster.md
     # @param headers [Hash, Array, nil] are added to the head
     # @return [nil]
-    # @raise as {#respond}
+    # @raise as {#respond}; with as: :websocket as {#websocket}
     def hold(broadcaster, as: :sse, headers: nil)
       kind = Adopt.kind(as)
       flat = head_block(headers, kind)
@@ -255,11 +291,16 @@ module Hijack
     # With what another server has set, where the program sets nothing of that name, and the kind of answer permits it.
     def head_block(headers, kind = C::HOLD_STREAM)
       given = Headers.block(headers)
-      return given unless @preset && [C::HOLD_STREAM, C::HOLD_SSE].include?(kind)
+      own = OWN[kind]
+      return given unless @preset && own
 
-      names = given.downcase.scan(/^[^:]+/)
-      names += SSE_OWN if kind == C::HOLD_SSE
-      Headers.block(@preset.except(*names)) << given
+      Headers.block(@preset.except(*given.downcase.scan(/^[^:]+/), *own)) << given
+    end
+
+    def websocket_url
+      target = self.target
+      target = "/#{target.split('/', 4)[3]}" if target.match?(%r{\Ahttps?://}i)
+      "#{scheme == 'https' ? 'wss' : 'ws'}://#{headers['host']}#{target}"
     end
 
     def head_size
@@ -280,7 +321,10 @@ module Hijack
     end
 
     def answer(what)
-      done(yield, what)
+      result = yield
+      return refused(what) if result == C::EPROTOCOL
+
+      done(result, what)
       answered
     end
 
@@ -290,20 +334,29 @@ module Hijack
       free unless @body&.open?
     end
 
-    def become(kind, what, block, &call)
+    def become(kind, what, block, *facts, &call)
       connection = nil
-      Thread.handle_interrupt(Object => :never) { connection = register(kind, what, &call) }
+      Thread.handle_interrupt(Object => :never) { connection = register(kind, what, *facts, &call) }
       result = block ? connection.use(&block) : connection
       handed_over = true
       result
     ensure
-      connection&.abort unless handed_over || @queue.forked?
+      connection&.discard unless handed_over
     end
 
-    def register(kind, what, &call)
-      @queue.register(kind, what, &call).tap { answered }
+    def register(kind, what, *facts, &call)
+      @queue.register(kind, what, *facts, &call).tap { answered }
     rescue HandleError
       raise Error.for(C::ESTATE, what)
+    rescue ProtocolError
+      refused(what)
+    end
+
+    # The library has answered a client whose handshake is wrong.
+    def refused(what)
+      answered
+      raise ProtocolError, "#{what}: the client's handshake is wrong, or its page is of another origin (option " \
+                           'websocket_origins); it was answered with 400, 403, 405 or 426'
     end
 
     # The handle is freed with the answer, so a second one finds none. Otherwise it is the broadcaster that was freed.

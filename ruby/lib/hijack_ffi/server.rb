@@ -45,7 +45,7 @@ module Hijack
       @done = Thread::Queue.new # closed at the end, so that all who wait for it go on
       @on_error = ->(error, object) { warn "hijack_ffi: #{object.inspect}: #{error.full_message(highlight: false)}" }
       limit = Integer(queue_options[:capacity] || Options.default('queue', 'capacity'))
-      @pool = Pool.new(limit) { |error, object| @on_error.call(error, object) }
+      @pool = Pool.new(limit, @workers) { |error, object| @on_error.call(error, object) }
       @queue = EventQueue.new(@handles.queue, @pool)
     end
 
@@ -126,7 +126,7 @@ module Hijack
     # Holds a route, before the start: each GET of path becomes a member at once, without an event or object.
     # @param path [String] compared byte by byte with a request's, up to "?"
     # @param broadcaster [Broadcaster]
-    # @param as [:sse, :stream, :raw] the head that is written, and how messages are; docs/broadcaster.md
+    # @param as [:sse, :stream, :raw, :websocket] the head that is written, and how messages are; docs/broadcaster.md
     # @param headers [Hash, Array, nil] are added to the head
     # @return [self]
     # @raise [InvalidError, HeaderError, StateError]
@@ -201,12 +201,40 @@ module Hijack
       taken&.close unless request
     end
 
-    # What to do with an error that a handler or a block of on_close raised; without this it is written to stderr.
-    # Errors of a handler which only report that the connection has ended, or that the client broke the protocol, are
-    # not reported.
+    # Takes a WebSocket from a Rack server, in one line: answers the handshake, and calls the block for it in a thread
+    # of its own, or in a fiber where a Fiber scheduler runs. A client whose handshake is wrong gets its answer, and the
+    # block is not called. {#adopt_request} and {Request#websocket} give the WebSocket itself, without a thread.
+    #
+    #   run ->(env) { server.adopt_websocket(env) { |ws| ws.each { |message| ws << message } } }
+    #
+    # @param env [Hash] as {#adopt_request}
+    # @param io [IO, #to_io, nil] as {#adopt_request}
+    # @param protocol [String, Array<String>, nil] as {Request#websocket}
+    # @param headers [#each, nil] as {#adopt_request}
+    # @param unread [String] as {#adopt_request}
+    # @yieldparam websocket [WebSocket] is closed at the end of the block, as by {Request#websocket}
+    # @return [Array] for the Rack application to return; a server that hijacks ignores it
+    # @raise as {#adopt_request}
+    def adopt_websocket(env, io = nil, protocol: nil, headers: nil, unread: '', &block)
+      raise InvalidError, 'adopt_websocket: a block is expected, and none was given' unless block
+
+      request = adopt_request(env, io, headers: headers, unread: unread)
+      websocket = request.websocket(protocol: protocol)
+      talks = @pool.talk(websocket, &block)
+      RackRequest::HIJACKED
+    rescue ProtocolError, ClosedError
+      RackRequest::HIJACKED # the client was wrong, or has left
+    ensure
+      request&.free
+      websocket&.discard unless talks
+    end
+
+    # What to do with an error that a handler or a block of on_close or on_message raised; without this it is written to
+    # stderr. Errors of a handler which only report that the connection has ended, or that the client broke the
+    # protocol, are not reported.
     # @yieldparam error [StandardError, ScriptError, SystemStackError, NoMemoryError]
-    # @yieldparam object [Request, Stream, Socket] a handler's request is answered with 500, if it was not; else the
-    #   object whose on_close failed
+    # @yieldparam object [Request, Stream, Socket, WebSocket] a handler's request is answered with 500, if it was not;
+    #   else the object whose on_close or on_message failed
     # @return [self]
     def on_error(&block)
       @on_error = block
@@ -371,7 +399,7 @@ module Hijack
 
     def prepare_pool(handler)
       @fibers = !Fiber.current_scheduler.nil?
-      needing_threads { @pool.handle_with(handler, @workers) } unless handler == false
+      needing_threads { @pool.handle_with(handler) } unless handler == false
     end
 
     # Nobody serves where there cannot be so many.
