@@ -32,8 +32,8 @@ module Demo
     $stdout.sync = true
   end
 
-  # A second signal while the program ends changes nothing: Ruby gives its signals back to the system at the very end, and
-  # one that comes then would end the process by itself.
+  # A second signal while the program ends changes nothing: Ruby gives its signals back to the system at the very end,
+  # and one that comes then would end the process by itself.
   def exit_once
     %w[INT TERM].each { |name| trap(name, 'IGNORE') }
     exit

@@ -48,7 +48,8 @@ class ServerTest < HijackTest
 
   OTHER_CHOICES = { 'request_body' => 'pieces', 'http2' => 'off', 'tls_min_version' => '1.3', 'tls_takeover' => 'off',
                     'tls_client_verify' => 'require', 'websocket_deflate' => 'off',
-                    'websocket_context_takeover' => 'on', 'overflow' => 'latest', 'member_messages' => 'deliver' }.freeze
+                    'websocket_context_takeover' => 'on', 'overflow' => 'latest',
+                    'member_messages' => 'deliver' }.freeze
   private_constant :OTHER_CHOICES
 
   # A value that the option does not have by itself.

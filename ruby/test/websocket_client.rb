@@ -103,6 +103,12 @@ class WebSocketTestCase < HijackTest
     within { WebSocketClient.new(connect(port), path, headers, **options) }
   end
 
+  # More than it takes before its client reads.
+  def fill_socket(websocket)
+    assert_equal FLOOD.bytesize, websocket.write_nonblock(FLOOD)
+    assert_equal :wait_writable, websocket.write_nonblock('x', exception: false)
+  end
+
   # A WebSocket and its client.
   def websocket(path = '/', headers = {}, **options)
     made = Thread::Queue.new

@@ -212,8 +212,8 @@ module Hijack
     # @yieldparam websocket [WebSocket]
     # @return [WebSocket, Object] without a block the WebSocket, which is the program's to close; with one what it
     #   returns
-    # @raise [ProtocolError] the client's handshake is wrong, or its page is of another origin: the client has its answer.
-    #   A handler need not rescue this.
+    # @raise [ProtocolError] the client's handshake is wrong, or its page is of another origin: the client has its
+    #   answer. A handler need not rescue this.
     # @raise [NotSupportedError] over HTTP/2; the request is still to be answered
     # @raise [InvalidError] the client does not offer this protocol
     # @raise as {#respond}
