@@ -13,12 +13,13 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Optional, Type
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, TypeVar
 
 import pytest
 
 import hijack
 
+ClientT = TypeVar("ClientT", bound="Client")
 PATIENCE = 60.0  #: seconds on a busy machine; nothing waits that long when all is well
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -57,7 +58,7 @@ class Client:
         self.socket.settimeout(PATIENCE)
         self.socket.connect(("127.0.0.1", port))
 
-    def __enter__(self) -> "Client":
+    def __enter__(self: ClientT) -> ClientT:
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
@@ -112,6 +113,66 @@ class Client:
         """Ends with a RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
+
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+MASK = b"\x01\x02\x03\x04"
+HANDSHAKE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+def frame(kind: int, data: bytes = b"", last: bool = True) -> bytes:
+    """A frame as clients send it."""
+    size = len(data)
+    head = bytes([kind | (0x80 if last else 0)])
+    if size < 126:
+        head += bytes([0x80 | size])
+    else:
+        head += b"\xfe" + size.to_bytes(2, "big") if size < 65536 else b"\xff" + size.to_bytes(8, "big")
+    mask = int.from_bytes((MASK * (size // 4 + 1))[:size], "big")
+    return head + MASK + (int.from_bytes(data, "big") ^ mask).to_bytes(size, "big")
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    return frame(CLOSE, code.to_bytes(2, "big") + reason.encode())
+
+
+class WebSocketClient(Client):
+    """A client that makes and reads frames itself, so that it can do what a good one does not."""
+
+    def shake(self, path: str = "/", headers: str = "") -> "Response":
+        """The handshake; the answer must be 101."""
+        answer = self.ask(path, headers=HANDSHAKE + headers).response()
+        assert answer.status == 101, (answer.status, answer.body)
+        return answer
+
+    def send(self, *frames: bytes) -> None:
+        """Sends frames in one piece."""
+        self.socket.sendall(b"".join(frames))
+
+    def exactly(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            piece = self.socket.recv(size - len(data))
+            assert piece, f"the connection ended after {bytes(data)[:100]!r}"
+            data += piece
+        return bytes(data)
+
+    def frame(self) -> Tuple[int, bytes]:
+        """The next frame; it must be a whole message, or a control frame."""
+        first, size = self.exactly(2)
+        assert first & 0x80 and size < 128, (first, size)
+        if size > 125:
+            size = int.from_bytes(self.exactly(2 if size == 126 else 8), "big")
+        return first & 0x7F, self.exactly(size)
+
+    def closing(self) -> Tuple[int, str]:
+        """The next frame, which must be a close frame: its code and reason."""
+        kind, data = self.frame()
+        assert kind == CLOSE, (kind, data[:100])
+        return int.from_bytes(data[:2], "big") if data else 1005, data[2:].decode()
 
 
 class Response:

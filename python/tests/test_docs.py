@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Iterator, Tuple
 
 import pytest
+import websockets.sync.client
 
 import hijack
 import hijack.aio
@@ -43,7 +44,7 @@ def test_everything_has_a_docstring() -> None:
 
 def test_the_guide_names_every_class_and_every_method() -> None:
     text = GUIDES[0].read_text(encoding="utf-8")
-    for kind in (hijack.Server, hijack.Request, hijack.Stream, hijack.Socket, hijack.Broadcaster):
+    for kind in (hijack.Server, hijack.Request, hijack.Stream, hijack.Socket, hijack.WebSocket, hijack.Broadcaster):
         assert f"`{kind.__name__}`" in text
         for name, value in inspect.getmembers(kind):
             if not name.startswith("_") and inspect.isfunction(value):
@@ -59,7 +60,7 @@ def programs() -> Iterator[Any]:
 
 @pytest.mark.parametrize("code", list(programs()))
 def test_the_programs_of_the_guides(code: str, tmp_path: Path) -> None:
-    """A program that listens serves /sse; any other piece at least compiles."""
+    """A program that listens serves /sse, or sends back what comes to /ws; any other piece at least compiles."""
     compile(code, "guide", "exec", dont_inherit=True)
     if '"127.0.0.1:8080"' not in code or "import" not in code:
         return
@@ -71,7 +72,8 @@ def test_the_programs_of_the_guides(code: str, tmp_path: Path) -> None:
     )
     try:
         wait_until(lambda: listens(str(port_file)) or process.poll() is not None)
-        data = ask_sse(str(port_file)) if process.poll() is None else b""
+        ask = ask_websocket if '"/ws"' in code else ask_sse
+        data = ask(str(port_file)) if process.poll() is None else b""
         process.send_signal(2)
         _, errors = process.communicate(timeout=20)
         assert re.search(rb"data: \S+\n", data), (data, errors)
@@ -84,6 +86,13 @@ def test_the_programs_of_the_guides(code: str, tmp_path: Path) -> None:
 def listens(path: str) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect_ex(path) == 0
+
+
+def ask_websocket(path: str) -> bytes:
+    """What comes back, in the form of an event."""
+    with websockets.sync.client.unix_connect(path, "ws://localhost/ws") as client:
+        client.send("hello")
+        return f"data: {client.recv(20)!s}\n\n".encode()
 
 
 def ask_sse(path: str) -> bytes:

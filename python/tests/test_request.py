@@ -179,6 +179,6 @@ def test_hold_makes_a_member(server: hijack.Server) -> None:
 
 def test_an_unknown_kind_is_named(server: hijack.Server) -> None:
     clients = server.broadcaster()
-    kind: Any = "websocket"
-    with pytest.raises(hijack.InvalidError, match="websocket.*raw, stream, sse"):
+    kind: Any = "web_socket"
+    with pytest.raises(hijack.InvalidError, match="web_socket.*raw, stream, sse.*websocket"):
         server.hold("/", clients, kind)

@@ -8,6 +8,7 @@ from typing import List
 import pytest
 
 import hijack
+from hijack._constants import STAT_COUNT
 from support import Client, Serving, get, in_thread, port_of, wait_until
 
 
@@ -328,7 +329,7 @@ def test_stats_have_names(server: hijack.Server) -> None:
     server.start(lambda request: request.respond())
     get(port_of(server))
     stats = server.stats()
-    assert len(stats) == 31 and stats["accepted"] == stats["requests"] == 1
+    assert len(stats) == STAT_COUNT and stats["accepted"] == stats["requests"] == 1
 
 
 def test_error_classes() -> None:

@@ -34,11 +34,14 @@ def test_wrong_uses_are_found(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(
         "import hijack\n"
         "server = hijack.Server(threads=[1])\n"
-        "server.hold('/', server.broadcaster(), kind='websocket')\n"
+        "server.hold('/', server.broadcaster(), kind='web socket')\n"
         "server.accept().respond('200')\n"
         "server.accept().hijack().send('text')\n"
         "server.accept().stream().recv()\n"
+        "server.accept().websocket().send(5)\n"
+        "server.accept().websocket(b'chat')\n"
+        "server.accept().websocket().recv().strip(b' ')\n"
     )
     report = mypy(tmp_path, "--strict", "wrong.py", folder=tmp_path)
-    for line in range(2, 7):
+    for line in range(2, 10):
         assert f"wrong.py:{line}: error" in report, report

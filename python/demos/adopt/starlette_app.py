@@ -1,8 +1,10 @@
-"""Server-Sent Events of a Starlette (or FastAPI) application under uvicorn, behind middleware: the endpoint says who
-takes the connection and answers as ever. What CORSMiddleware and the others set is in the head that clients get.
+"""Server-Sent Events, and WebSockets that get the same, of a Starlette (or FastAPI) application under uvicorn, behind
+middleware: the endpoint says who takes the connection and answers as ever. What CORSMiddleware and the others set is in
+the head that clients get.
 
     uvicorn --app-dir python/demos/adopt starlette_app:app
     curl -N -i -H "Origin: http://a.example" http://127.0.0.1:8000/sse
+    python -m websockets ws://127.0.0.1:8000/ws         # with the package websockets
 """
 
 import asyncio
@@ -17,7 +19,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 import hijack
 import hijack.asgi
@@ -29,6 +32,11 @@ clients = server.broadcaster()
 async def sse(request: Request) -> Response:
     hijack.asgi.hold(request.scope, clients, kind="sse")
     return Response()  # its headers go into the head, its body does not
+
+
+async def websocket(socket: WebSocket) -> None:
+    hijack.asgi.hold(socket.scope, clients, kind="websocket")
+    await socket.accept()  # its headers too go into the head
 
 
 async def home(request: Request) -> Response:
@@ -57,7 +65,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 web = Starlette(
-    routes=[Route("/sse", sse), Route("/", home)],
+    routes=[Route("/sse", sse), WebSocketRoute("/ws", websocket), Route("/", home)],
     middleware=[
         Middleware(CORSMiddleware, allow_origins=["*"]),
         Middleware(GZipMiddleware, minimum_size=1),

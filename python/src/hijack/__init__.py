@@ -15,17 +15,23 @@ from ._constants import VERSION as __version__
 from ._errors import *
 from ._library import Data, Headers, Kind, Text, request_head
 from ._request import RequestHeaders
-from ._threads import Handler, Request, Server, Socket, Stream
+from ._threads import Handler, Request, Server, Socket, Stream, WebSocket
 from ._tls import TLS, Certificate
+from ._websocket import Close, ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, Message
 
 __all__ = [
     "Adoptable",
     "Broadcaster",
     "Certificate",
+    "Close",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
     "Data",
     "Handler",
     "Headers",
     "Kind",
+    "Message",
     "Request",
     "RequestHeaders",
     "Server",
@@ -33,6 +39,7 @@ __all__ = [
     "Stream",
     "TLS",
     "Text",
+    "WebSocket",
     "__version__",
     "request_head",
 ]

@@ -19,7 +19,8 @@ TLS = "adopt: the connection is encrypted (TLS); only plain ones can be adopted.
 # What belongs to the other server's connection, or to the body that it would have sent.
 NOT_TAKEN = frozenset(
     "connection content-digest content-encoding content-length content-md5 content-range date etag keep-alive "
-    "last-modified proxy-authenticate proxy-connection repr-digest te trailer transfer-encoding upgrade".split()
+    "last-modified proxy-authenticate proxy-connection repr-digest sec-websocket-accept sec-websocket-extensions "
+    "sec-websocket-protocol te trailer transfer-encoding upgrade".split()
 )
 T = TypeVar("T")
 

@@ -2,22 +2,27 @@
 
 from itertools import starmap
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Type, Union
 
 from ._adopt import Adoptable, hand_over
 from ._channel import Channel
 from ._constants import BROADCASTER_STAT_COUNT, MESSAGE_BINARY, MESSAGE_TEXT
+from ._core import logger
 from ._library import Headers, Kind, Text, check, ffi, header_block, kind_number, lib, octets, optional, value_text
 
 if TYPE_CHECKING:
     from ._core import Core
 
+Listener = Callable[[Union[str, bytes]], object]
+NUMBER = 8  #: bytes of a member's number before its message
 STATS = ("members", "published", "delivered", "dropped", "closed")
 
 
 class Broadcaster:
     """Sends one message to any number of connections of its server. Cheap: make one for each user or room, and free it
     (or use it in a with block) when the room goes. Any thread may call anything; nothing waits."""
+
+    _listener: Optional[Listener] = None
 
     def __init__(self, core: "Core", options: Dict[str, Union[int, str]]) -> None:
         out = ffi.new("hijack_broadcaster **")
@@ -43,8 +48,8 @@ class Broadcaster:
         return True  # also without a member
 
     def set(self, **options: Union[int, str]) -> None:
-        """Sets options: backlog_bytes, overflow ("close", "drop_newest", "drop_oldest" or "latest"). They hold for what
-        is published from here on."""
+        """Sets options: backlog_bytes, overflow ("close", "drop_newest", "drop_oldest" or "latest"), member_messages
+        (see on_message). They hold for what is published from here on."""
         for name, value in options.items():
             key, text = name.encode(), value_text(value).encode()
             check(lib.hijack_broadcaster_set(self._handle, key, len(key), text, len(text)), f"option {name}={value}")
@@ -52,10 +57,10 @@ class Broadcaster:
     def publish(
         self, data: Text, event: Optional[str] = None, id: Optional[str] = None, key: Optional[str] = None
     ) -> int:
-        """Sends data to every member, as one event to those of SSE, and returns how many it was addressed to. An
-        empty id makes the client forget its Last-Event-ID. key is for overflow="latest": a newer message of the same
-        key replaces one that still waits. WouldBlockError where 256 MiB of messages wait for the server's threads:
-        publish less."""
+        """Sends data to every member, as one event to those of SSE, as one message to WebSockets (str as text, bytes as
+        binary), and returns how many it was addressed to. An empty id makes the client forget its Last-Event-ID. key is
+        for overflow="latest": a newer message of the same key replaces one that still waits. WouldBlockError where 256
+        MiB of messages wait for the server's threads: publish less."""
         raw = octets(data)
         if event is None and id is None and key is None:
             kind = MESSAGE_TEXT if isinstance(data, str) else MESSAGE_BINARY
@@ -64,7 +69,7 @@ class Broadcaster:
         return check(lib.hijack_broadcaster_publish_sse(self._handle, *fields), "publish")
 
     def add(self, channel: Channel) -> None:
-        """Makes a stream or socket of the same server a member; it may be a member of many broadcasters."""
+        """Makes a stream, socket or WebSocket of the same server a member; it may be a member of many broadcasters."""
         check(lib.hijack_broadcaster_add(self._handle, channel._handle, 0, ffi.NULL, 0), f"add {channel!r}")
 
     def remove(self, channel: Channel) -> None:
@@ -73,8 +78,9 @@ class Broadcaster:
 
     def adopt(self, connection: Adoptable, kind: Kind = "sse", headers: Headers = None) -> None:
         """Takes a connection of another server as a member, without any Python object. kind: "sse" or "stream" (the
-        library writes the head), "sse_body" (the other server has written it), "raw" (any other protocol). For
-        connection see Server.adopt."""
+        library writes the head), "sse_body" (the other server has written it), "websocket_open" (the other server has
+        done the handshake, without an extension), "raw" (any other protocol). For connection see Server.adopt. A
+        WebSocket whose handshake is still to be done needs its request: Server.adopt_request."""
         number, block = kind_number(kind), header_block(headers)
         results: List[int] = []
 
@@ -85,6 +91,24 @@ class Broadcaster:
             check(results[0], f"adopt descriptor {descriptor}")
 
         hand_over(connection, take, lambda: results[:1] == [0])
+
+    def on_message(self, call: Listener) -> None:
+        """Calls call(message) for each message of a WebSocket member that has no Python object (held, or released): str
+        for text, bytes for binary. room.on_message(room.publish) is a chat. It is called on the thread that takes
+        events, and must not wait there; what it raises goes to the logger "hijack". A second call replaces the first.
+        Without it, what such members send is thrown away. Those with an object have recv."""
+        self._core.check_process()
+        self._listener = call
+        self._core.rooms[int(ffi.cast("uintptr_t", self._handle))] = self
+        self.set(member_messages="deliver")
+
+    def _on_member_message(self, data: bytes, status: int) -> None:
+        call = self._listener
+        try:
+            if call is not None:
+                call(data[NUMBER:].decode() if status == MESSAGE_TEXT else data[NUMBER:])
+        except Exception:
+            logger.exception("%r: what on_message was given has failed", self)
 
     def close(self) -> None:
         """Ends every member in order, each after what was published before. The broadcaster can be used on."""
@@ -100,5 +124,6 @@ class Broadcaster:
         """Frees it; nothing happens the second time. Its held members stay connected until they leave or the server
         stops: close first where that is not wanted."""
         handle, self._handle = self._handle, ffi.NULL
+        self._core.rooms.pop(int(ffi.cast("uintptr_t", handle)), None)
         lib.hijack_broadcaster_free(handle)
         self._core.broadcasters.discard(self)

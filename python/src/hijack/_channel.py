@@ -1,5 +1,5 @@
 """What streams and sockets are in both faces: the handle, what its events have told, and all that never waits. A face
-adds the waiting."""
+adds the waiting. WebSockets are in _websocket."""
 
 import io
 import os
@@ -19,9 +19,8 @@ Call = Callable[[], int]
 
 
 class Channel(Peer):
-    """What Stream and Socket share."""
+    """What Stream, Socket and WebSocket share."""
 
-    _finish: Callable[..., int]
     _abort: Callable[..., int]
 
     def __init__(self, core: "Core", handle: Any, number: int) -> None:
@@ -32,11 +31,6 @@ class Channel(Peer):
     def abort(self) -> None:
         """Cuts the connection at once, so that the peer sees it broken. Nothing happens if it has ended already."""
         self._end(type(self)._abort, "abort")
-
-    def close(self) -> None:
-        """Ends it gracefully, after all that was sent. Nothing happens if it has ended already."""
-        if self._open():
-            self._end(type(self)._finish, "close")
 
     def release(self) -> None:
         """Lets this object go. A broadcaster's member lives on as such, without any Python object; one that is closing
@@ -60,9 +54,9 @@ class Channel(Peer):
             self._ended = True
             self._changed.notify_all()
 
-    def _on_news(self, kind: int, data: bytes) -> bool:
+    def _on_news(self, kind: int, data: bytes, status: int) -> bool:
         self._drained += kind == EVENT_DRAINED
-        return kind == EVENT_DRAINED or super()._on_news(kind, data)
+        return kind == EVENT_DRAINED or super()._on_news(kind, data, status)
 
     def _on_last(self, kind: int, data: bytes, status: int) -> None:
         self._core.table.pop(self._number, None)
@@ -78,6 +72,17 @@ class Channel(Peer):
     def _now(self, call: Call) -> None:
         if not self._taken(call):
             raise error_of(EAGAIN, "send")
+
+
+class ByteChannel(Channel):
+    """What Stream and Socket share."""
+
+    _finish: Callable[..., int]
+
+    def close(self) -> None:
+        """Ends it gracefully, after all that was sent. Nothing happens if it has ended already."""
+        if self._open():
+            self._end(type(self)._finish, "close")
 
     def fileno(self) -> int:
         """There is none: the connection is the library's. Raises io.UnsupportedOperation."""
@@ -95,7 +100,7 @@ class Channel(Peer):
                 raise
 
 
-class StreamCore(Channel):
+class StreamCore(ByteChannel):
     """A response body in pieces; see the faces."""
 
     _noun = "stream"
@@ -129,7 +134,7 @@ class StreamCore(Channel):
         return partial(lib.hijack_stream_send_comment, self._handle, raw, len(raw))
 
 
-class SocketCore(Input, Channel):
+class SocketCore(Input, ByteChannel):
     """The connection itself; see the faces."""
 
     _noun = "socket"

@@ -10,7 +10,15 @@ import struct
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple, Type, TypeVar, Union, cast
 
-from ._constants import EFORK, EVENT_DETACHED, EVENT_FORMAT, EVENT_REQUEST, EVENT_STOPPED, KNOWN_EVENTS
+from ._constants import (
+    EFORK,
+    EVENT_DETACHED,
+    EVENT_FORMAT,
+    EVENT_MEMBER_MESSAGE,
+    EVENT_REQUEST,
+    EVENT_STOPPED,
+    KNOWN_EVENTS,
+)
 from ._errors import HijackError
 from ._library import Option, check, error_of, ffi, lib, value_text
 
@@ -52,6 +60,7 @@ class Core:
 
     stream_type: Any
     socket_type: Any
+    websocket_type: Any
     request_type: Any
 
     def notice(self) -> Any:
@@ -79,8 +88,9 @@ class Core:
         # Makes [a new handle, its user_data, its place in the table] one step, seen from the turn.
         self.lock = threading.Lock()
         self.table: "Dict[int, Channel]" = {}
-        self.requests: "Dict[int, RequestCore[Any, Any]]" = {}  # by handle: those that are not answered and read yet
+        self.requests: "Dict[int, RequestCore[Any, Any, Any]]" = {}  # by handle: those not answered and read yet
         self.broadcasters: "Set[Broadcaster]" = set()
+        self.rooms: "Dict[int, Broadcaster]" = {}  # by handle: those that want to hear what their members send
         self.handled = False  # whether requests go to the program; else they are answered with 404
         self.started = self.over = self._stopped = False
         self.queue = self.server = ffi.NULL
@@ -167,6 +177,10 @@ class Core:
             peer: "Optional[Peer]" = self.table.get(number) if number else self.requests.get(handle)
             if peer is not None:
                 peer._on_event(kind, data, status)
+            elif kind == EVENT_MEMBER_MESSAGE:
+                room = self.rooms.get(handle)
+                if room is not None:
+                    room._on_member_message(data, status)
             elif kind == EVENT_DETACHED:
                 os.close(status)
             elif kind == EVENT_STOPPED:
@@ -175,7 +189,7 @@ class Core:
             self.end()
         return not self.over
 
-    def _deliver(self, request: "RequestCore[Any, Any]") -> None:
+    def _deliver(self, request: "RequestCore[Any, Any, Any]") -> None:
         if self.handled:
             self.requests[request._number] = request
             self.deliver(request)
@@ -204,7 +218,7 @@ class Core:
         lib.hijack_queue_free(queue)
 
 
-def report(request: "RequestCore[Any, Any]", error: Optional[BaseException]) -> None:
+def report(request: "RequestCore[Any, Any, Any]", error: Optional[BaseException]) -> None:
     """Logs how a handler failed, if it did; that a peer has gone is everyday life. An open request gets its 500."""
     try:
         if isinstance(error, HijackError) and isinstance(error, ConnectionError):

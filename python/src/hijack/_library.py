@@ -2,7 +2,18 @@
 
 from typing import Any, Dict, Iterable, List, Literal, Mapping, Optional, Tuple, Union
 
-from ._constants import ECLOSED, EHANDLE, HOLD_RAW, HOLD_SSE, HOLD_SSE_BODY, HOLD_STREAM, VERSION, VERSION_NUMBER
+from ._constants import (
+    ECLOSED,
+    EHANDLE,
+    HOLD_RAW,
+    HOLD_SSE,
+    HOLD_SSE_BODY,
+    HOLD_STREAM,
+    HOLD_WEBSOCKET,
+    HOLD_WEBSOCKET_OPEN,
+    VERSION,
+    VERSION_NUMBER,
+)
 from ._errors import ERRORS, ClosedError, HeaderError, HijackError, InvalidError, OptionError, VersionError
 
 try:
@@ -22,8 +33,15 @@ if lib.hijack_check_version(VERSION_NUMBER) < 0:
 Data = Union[bytes, bytearray, memoryview]
 Text = Union[str, bytes, bytearray, memoryview]  #: where str stands for its UTF-8
 Headers = Union[Mapping[str, str], Iterable[Tuple[str, str]], None]
-Kind = Literal["raw", "stream", "sse", "sse_body"]
-KINDS: Dict[str, int] = {"raw": HOLD_RAW, "stream": HOLD_STREAM, "sse": HOLD_SSE, "sse_body": HOLD_SSE_BODY}
+Kind = Literal["raw", "stream", "sse", "sse_body", "websocket", "websocket_open"]
+KINDS: Dict[str, int] = {
+    "raw": HOLD_RAW,
+    "stream": HOLD_STREAM,
+    "sse": HOLD_SSE,
+    "sse_body": HOLD_SSE_BODY,
+    "websocket": HOLD_WEBSOCKET,
+    "websocket_open": HOLD_WEBSOCKET_OPEN,
+}
 
 
 def error_of(code: int, what: str) -> HijackError:

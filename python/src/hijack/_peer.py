@@ -23,6 +23,7 @@ class Peer:
     _watchers: Optional[List[Watcher]] = None
     _hung_up = False  # the peer ended its sending side while nobody read
     _ended = False  # the program has ended it, or released it
+    _receiving = 0  # calls that wait for a message, and will hear of the end by that
     _status: Optional[int] = None  # of the last event
 
     @property
@@ -73,12 +74,12 @@ class Peer:
         with self._changed.lock:
             if kind in LAST_EVENTS:
                 self._on_last(kind, data, status)
-            elif not self._on_news(kind, data):
+            elif not self._on_news(kind, data, status):
                 return
             self._changed.notify_all()
         self._tell()
 
-    def _on_news(self, kind: int, data: bytes) -> bool:
+    def _on_news(self, kind: int, data: bytes, status: int) -> bool:
         """An event that is not the last one; False if it is of no interest."""
         self._hung_up |= kind == EVENT_HANGUP
         return kind == EVENT_HANGUP
@@ -133,14 +134,14 @@ class Input(Peer):
     _credit = 0  # given, and not yet used by the peer
     _eof = False
 
-    def _on_news(self, kind: int, data: bytes) -> bool:
+    def _on_news(self, kind: int, data: bytes, status: int) -> bool:
         if kind == EVENT_DATA:
             self._buffer += data
             self._credit -= len(data)
         elif kind == EVENT_EOF:
             self._eof = True
         else:
-            return super()._on_news(kind, data)
+            return super()._on_news(kind, data, status)
         return True
 
     def _readable(self) -> bool:

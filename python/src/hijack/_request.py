@@ -18,9 +18,9 @@ from typing import (
     cast,
 )
 
-from ._constants import ECLOSED, ESTATE, EVENT_EOF
-from ._errors import ClosedError, HijackError, StateError
-from ._library import Headers, Kind, Text, error_of, ffi, header_block, kind_number, lib, octets
+from ._constants import ECLOSED, EPROTOCOL, ESTATE, EVENT_EOF
+from ._errors import ClosedError, HijackError, ProtocolError, StateError
+from ._library import Headers, Kind, Text, error_of, ffi, header_block, kind_number, lib, octets, optional
 from ._peer import Input
 from ._tls import TLS, facts
 
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from ._broadcaster import Broadcaster
     from ._core import Core
 
-Self = TypeVar("Self", bound="RequestCore[Any, Any]")
+Self = TypeVar("Self", bound="RequestCore[Any, Any, Any]")
 ChannelT = TypeVar("ChannelT")
 StreamT = TypeVar("StreamT")
 SocketT = TypeVar("SocketT")
+WebSocketT = TypeVar("WebSocketT")
+# Headers of an answer that the library writes itself.
+OWN: Dict[str, Tuple[str, ...]] = {"sse": ("content-type", "cache-control"), "websocket": ("content-type",)}
 
 
 class RequestHeaders(Mapping[str, str]):
@@ -80,7 +83,7 @@ class RequestHeaders(Mapping[str, str]):
         return f"RequestHeaders({self.pairs!r})"
 
 
-class RequestCore(Input, Generic[StreamT, SocketT]):
+class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
     """One request: it is answered once, or becomes something else. A refused call (a bad header, say) leaves it open;
     a second answer is a StateError. One that is closed unanswered is answered with 500."""
 
@@ -98,6 +101,7 @@ class RequestCore(Input, Generic[StreamT, SocketT]):
     trailers = RequestHeaders(b"")  #: what came behind a chunked body, once that was read to its end in pieces
     _answered = _in_pieces = False
     _defaults: Tuple[Tuple[str, str], ...] = ()  # headers of each answer, unless it has its own of that name
+    _protocol: Optional[str] = None  # of a WebSocket, unless another one is given
 
     def __init__(self, core: "Core", handle: Any, number: int, data: bytes, in_pieces: int = 0) -> None:
         head, _, self._body = data.partition(b"\r\n\r\n")
@@ -145,6 +149,21 @@ class RequestCore(Input, Generic[StreamT, SocketT]):
         """Whether it was answered, or has become something else."""
         return self._answered
 
+    @property
+    def wants_websocket(self) -> bool:
+        """Whether the client asks for a WebSocket. Whether its handshake is right, websocket finds out."""
+        return "websocket" in (name.lower() for name in self._list("upgrade"))
+
+    @property
+    def websocket_protocols(self) -> List[str]:
+        """The subprotocols that the client offers for a WebSocket, its favourite first."""
+        return self._list("sec-websocket-protocol")
+
+    def _list(self, name: str) -> List[str]:
+        """The elements of a header that is a list (RFC 9110 section 5.6.1)."""
+        elements = (element.strip() for element in ",".join(self.headers.get_all(name)).split(","))
+        return [element for element in elements if element]
+
     def respond(self, status: int = 200, body: Text = b"", headers: Headers = None) -> None:
         """Answers. Date, Content-Length and Connection are the library's. Any thread; before the handler
         returns, or at any later time for a request that accept gave. What was not read of the body is thrown away."""
@@ -158,14 +177,17 @@ class RequestCore(Input, Generic[StreamT, SocketT]):
 
     def hold(self, broadcaster: "Broadcaster", kind: Kind = "sse", headers: Headers = None) -> None:
         """Makes the connection a member of broadcaster, without any Python object. kind: "sse", "stream" (a plain body
-        without end) or "raw" (nothing is written first, and headers must be empty)."""
+        without end), "websocket" (the library answers pings; see Broadcaster.on_message for what comes) or "raw"
+        (nothing is written first, and headers must be empty). ProtocolError: see websocket."""
         self._open("hold")
         number = kind_number(kind)
-        block = header_block(headers) if kind == "raw" else self._block(headers, kind == "sse")
+        block = header_block(headers) if kind == "raw" else self._block(headers, kind)
         if broadcaster._handle == ffi.NULL and self._handle != ffi.NULL:
             raise StateError(f"hold {self.method} {self.target}: the broadcaster was freed before")
         fields = (number, 0, block, len(block), ffi.NULL, 0, ffi.NULL, 0)
         result = lib.hijack_request_hold(self._handle, broadcaster._handle, *fields)
+        if result == EPROTOCOL:
+            raise self._handshake_refused("hold")
         if result < 0:
             raise self._refused(result, f"hold {self.method} {self.target}")
         self._answered = True
@@ -179,7 +201,7 @@ class RequestCore(Input, Generic[StreamT, SocketT]):
 
     def sse(self, headers: Headers = None) -> StreamT:
         """Answers with the head of Server-Sent Events, and gives their stream. The library sends heartbeats."""
-        block, kind = self._block(headers, sse=True), cast(Type[StreamT], self._core.stream_type)
+        block, kind = self._block(headers, "sse"), cast(Type[StreamT], self._core.stream_type)
         return self._become("sse", kind, "hijack_stream **", lib.hijack_request_sse, block, len(block))
 
     def hijack(self) -> SocketT:
@@ -192,6 +214,19 @@ class RequestCore(Input, Generic[StreamT, SocketT]):
         block, kind = self._block(headers), cast(Type[SocketT], self._core.socket_type)
         call = lib.hijack_request_hijack_partial
         return self._become("hijack_partial", kind, "hijack_socket **", call, status, block, len(block))
+
+    def websocket(self, protocol: Optional[str] = None, headers: Headers = None) -> WebSocketT:
+        """Accepts the WebSocket that the client asks for. protocol: the subprotocol to agree upon, one of
+        websocket_protocols. headers are added to the answer.
+
+        A client whose handshake is wrong, or a page of another origin (option websocket_origins), gets its 4xx from the
+        library, and ProtocolError says so; the request is answered then. NotSupportedError over HTTP/2."""
+        block, kind = self._block(headers, "websocket"), cast(Type[WebSocketT], self._core.websocket_type)
+        protocol = self._protocol if protocol is None else protocol
+        fields = (*optional(protocol), block, len(block))
+        made: Any = self._become("websocket", kind, "hijack_socket **", lib.hijack_request_websocket, *fields)
+        made._begin(protocol)
+        return cast(WebSocketT, made)
 
     def close(self) -> None:
         """Answers with 500 if it was not answered, throws away what was not read of its body, and frees the request;
@@ -206,10 +241,10 @@ class RequestCore(Input, Generic[StreamT, SocketT]):
                     self._notice.notify_all()
                 self._tell()
 
-    def _on_news(self, kind: int, data: bytes) -> bool:
+    def _on_news(self, kind: int, data: bytes, status: int) -> bool:
         if kind == EVENT_EOF and data:
             self.trailers = RequestHeaders.of_trailers(data)
-        return super()._on_news(kind, data)
+        return super()._on_news(kind, data, status)
 
     def _on_last(self, kind: int, data: bytes, status: int) -> None:
         self._core.requests.pop(self._number, None)
@@ -224,13 +259,18 @@ class RequestCore(Input, Generic[StreamT, SocketT]):
         if self._answered:
             raise error_of(ESTATE, f"{what}: the request was answered before")
 
-    def _block(self, headers: Headers, sse: bool = False) -> bytes:
-        """The header block of an answer. The head of Server-Sent Events has two headers of its own."""
+    def _handshake_refused(self, what: str) -> ProtocolError:
+        self._answered = True
+        self.close()
+        return ProtocolError(f"{what} of {self.method} {self.target}: the handshake was wrong; the answer was a 4xx")
+
+    def _block(self, headers: Headers, kind: str = "") -> bytes:
+        """The header block of an answer."""
         if not self._defaults:
             return header_block(headers)
         own = list(headers.items() if isinstance(headers, Mapping) else headers or ())
         names = {name.lower() for name, _ in own} - {"set-cookie"}
-        names.update(("content-type", "cache-control") if sse else ())
+        names.update(OWN.get(kind, ()))
         return header_block([it for it in self._defaults if it[0].lower() not in names] + own)
 
     def _become(self, what: str, kind: Type[ChannelT], pointer: str, call: Callable[..., int], *args: Any) -> ChannelT:
@@ -241,6 +281,8 @@ class RequestCore(Input, Generic[StreamT, SocketT]):
         except ClosedError:
             refused = self._refused(ECLOSED, text)
             raise refused from refused.__cause__
+        except ProtocolError:
+            raise self._handshake_refused(what) from None
         self._answered = True
         if not self._in_pieces or self._eof or self._status is not None:
             self.close()  # else when its body has come

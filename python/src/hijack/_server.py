@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ._request import RequestCore
 
 SocketT = TypeVar("SocketT")
-RequestT = TypeVar("RequestT", bound="RequestCore[Any, Any]")
+RequestT = TypeVar("RequestT", bound="RequestCore[Any, Any, Any]")
 TEXT_SIZE = 4096
 LONGEST_MS = 2**31 - 1
 

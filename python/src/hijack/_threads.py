@@ -11,14 +11,25 @@ import traceback
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, TypeVar, Union
 
-from ._channel import Call, Channel, SocketCore, StreamCore
-from ._constants import EAGAIN, ESHUTDOWN, ESTATE
+from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
+from ._constants import EAGAIN, ESHUTDOWN, ESTATE, MESSAGE_MORE
 from ._core import Core, logger, report
-from ._errors import InvalidError, ShutdownError, TimedOutError
+from ._errors import ForkError, InvalidError, ShutdownError, TimedOutError
 from ._library import GONE, Data, Text, check, error_of, lib
 from ._peer import WINDOW, Input, Peer
 from ._request import RequestCore
 from ._server import ServerCore
+from ._websocket import (
+    INTERNAL_ERROR,
+    NORMAL,
+    ConnectionClosed,
+    ConnectionClosedOK,
+    Decoder,
+    Message,
+    Piece,
+    WebSocketCore,
+    decoded,
+)
 
 Trace = Optional[TracebackType]
 Error = Optional[Type[BaseException]]
@@ -26,7 +37,7 @@ Handler = Callable[["Request"], object]
 GRACE = 0.1  #: seconds that stop gives to handlers
 LONGEST = threading.TIMEOUT_MAX
 T = TypeVar("T")
-SendingT = TypeVar("SendingT", bound="Sending")
+BlockT = TypeVar("BlockT", bound="Block")
 
 
 class _Notice:
@@ -65,8 +76,8 @@ class _Notice:
 
 
 class Waiting(Peer):
-    """How a thread waits for a request, stream or socket. timeout is in seconds; 0 raises WouldBlockError instead of
-    waiting."""
+    """How a thread waits for a request, stream, socket or WebSocket. timeout is in seconds; 0 raises WouldBlockError
+    instead of waiting."""
 
     _timeout: Optional[float] = None
 
@@ -100,13 +111,7 @@ class Reading(Waiting, Input):
 
 
 class Sending(Waiting, Channel):
-    """What streams and sockets share."""
-
-    def __enter__(self: SendingT) -> SendingT:
-        return self
-
-    def __exit__(self, kind: Error, error: Any, trace: Trace) -> None:
-        self._leave(kind is not None)
+    """What streams, sockets and WebSockets share."""
 
     def _push(self, call: Call, timeout: Optional[float]) -> None:
         timeout = self._timeout if timeout is None else timeout
@@ -118,7 +123,17 @@ class Sending(Waiting, Channel):
             self._wait(lambda: self._drained != seen or self._ended or self._gone() or None, timeout, "send", since)
 
 
-class Stream(StreamCore, Sending):
+class Block(Sending, ByteChannel):
+    """What streams and sockets share."""
+
+    def __enter__(self: BlockT) -> BlockT:
+        return self
+
+    def __exit__(self, kind: Error, error: Any, trace: Trace) -> None:
+        self._leave(kind is not None)
+
+
+class Stream(StreamCore, Block):
     """A response body in pieces. Any thread may send; each piece goes out whole and in order. A send waits while too
     much waits for the peer (option high_water_bytes). ClosedError says that the client has gone.
 
@@ -154,7 +169,7 @@ class Stream(StreamCore, Sending):
         return True
 
 
-class Socket(SocketCore, Reading, Sending):
+class Socket(SocketCore, Reading, Block):
     """The connection itself, after a hijack or adopt; to be used like a blocking socket.socket. Any thread may send or
     receive. A with block closes it at its end, or resets the connection if the block raised. Iterating gives what the
     peer sends, in pieces."""
@@ -244,7 +259,91 @@ class _File(io.RawIOBase):
         return self._socket.send(data)
 
 
-class Request(RequestCore[Stream, Socket], Reading):
+class WebSocket(WebSocketCore, Sending):
+    """Messages in both directions: str is text, bytes are binary. The library answers pings, and sends its own to a
+    client that is silent. Any thread may send or receive. A with block closes it at its end with code 1000, or with
+    1011 if the block raised.
+
+    Iterating gives the messages until the end: one with code 1000, 1001 or none ends the loop, any other raises
+    ConnectionClosedError. A client may send one message ahead of what is received here."""
+
+    _core: "ThreadCore"
+
+    def __enter__(self) -> "WebSocket":
+        return self
+
+    def __exit__(self, kind: Error, error: Any, trace: Trace) -> None:
+        try:
+            if error is None or isinstance(error, Exception):
+                self.close(NORMAL if error is None else INTERNAL_ERROR)
+            else:  # Ctrl-C waits for no client
+                self._say_close(INTERNAL_ERROR, "")
+        except ForkError:
+            pass
+
+    def send(self, message: Text, timeout: Optional[float] = None) -> None:
+        """Sends a message: str as text, bytes as binary. Waits while too much waits for the client (option
+        high_water_bytes). ConnectionClosed says that it has ended."""
+        self._send(self._message(message), timeout)
+
+    def ping(self, data: Text = b"", timeout: Optional[float] = None) -> None:
+        """Sends a ping of at most 125 bytes. The library takes the answer."""
+        self._send(self._ping(data), timeout)
+
+    def recv(self, timeout: Optional[float] = None) -> Message:
+        """Waits for a message and returns it: str if it is text, bytes if it is binary. One that comes in pieces
+        (option websocket_piece_bytes) is put together. ConnectionClosed if the WebSocket has ended and all was
+        received; TimedOutError after timeout seconds."""
+        return decoded(self._receive(True, timeout, "recv"))
+
+    def recv_streaming(self, timeout: Optional[float] = None) -> Iterator[Message]:
+        """Gives the pieces of the next message as they come, which are those of option websocket_piece_bytes: for
+        messages larger than memory. It must be iterated to its end. timeout is for each piece."""
+        decode = Decoder()
+        while True:
+            piece = self._receive(False, timeout, "recv_streaming")
+            yield decode(piece)
+            if not piece[1] & MESSAGE_MORE:
+                return
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Sends a close frame after all that was sent, and waits until the client has answered, or for the time of
+        option websocket_pong_ms. code: 1000 to 1014 (but those that RFC 6455 reserves) or 3000 to 4999. reason: at most
+        123 bytes. Messages that came before can still be received. Nothing happens if it has ended already; in
+        on_close it does not wait."""
+        self._say_close(code, reason)
+        if not self._core._takes_events():
+            self._changed.wait_for(lambda: self._gone() or None)
+
+    def __iter__(self) -> "WebSocket":
+        return self
+
+    def __next__(self) -> Message:
+        try:
+            return self.recv()
+        except ConnectionClosedOK:
+            raise StopIteration from None
+
+    def _receive(self, whole: bool, timeout: Optional[float], what: str) -> Piece:
+        self._core.check_process()
+        take = self._take if whole else self._take_piece
+        return self._wait(lambda: take() if self._receivable(whole) else None, timeout, what)
+
+    def _send(self, call: Call, timeout: Optional[float]) -> None:
+        since = time.monotonic()
+        try:
+            self._push(call, timeout)
+            self._listen()
+            return
+        except ConnectionClosed:
+            if timeout == 0 or self._core._takes_events():
+                raise
+        # The library has refused it, and the last event says how it has ended.
+        self._wait(lambda: self._gone() or None, timeout, "send", since)
+        raise self._closed("send")
+
+
+class Request(RequestCore[Stream, Socket, WebSocket], Reading):
     __doc__ = f"""{RequestCore.__doc__}
 
     The body is read as from a file: read, or iterating, which gives it in pieces."""
@@ -271,7 +370,7 @@ class Request(RequestCore[Stream, Socket], Reading):
 class ThreadCore(Core):
     """One thread takes the events; requests wait in a queue for handlers or for whoever iterates the server."""
 
-    stream_type, socket_type, request_type = Stream, Socket, Request
+    stream_type, socket_type, websocket_type, request_type = Stream, Socket, WebSocket, Request
     abandoned = stopping = False
 
     def __init__(self, options: Dict[str, Union[int, str]]) -> None:

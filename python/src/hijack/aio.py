@@ -14,26 +14,66 @@ from collections import deque
 from contextlib import nullcontext
 from functools import partial
 from types import TracebackType
-from typing import Any, Awaitable, Callable, Deque, Dict, Optional, Set, Tuple, Type, TypeVar, Union, cast
+from typing import (
+    Any,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Deque,
+    Dict,
+    Optional,
+    Set,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+    cast,
+)
 
 from ._broadcaster import Broadcaster
-from ._channel import Call, Channel, SocketCore, StreamCore
-from ._constants import ESHUTDOWN, ESTATE
+from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
+from ._constants import ESHUTDOWN, ESTATE, MESSAGE_MORE
 from ._core import Core, report
-from ._errors import HijackError, InvalidError, ShutdownError
+from ._errors import ForkError, HijackError, InvalidError, ShutdownError
 from ._library import GONE, Data, Text, check, error_of, ffi, lib
 from ._peer import WINDOW, Input, Peer
 from ._request import ChannelT, RequestCore, RequestHeaders
 from ._server import ServerCore
+from ._websocket import (
+    INTERNAL_ERROR,
+    NORMAL,
+    Close,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    Decoder,
+    Message,
+    WebSocketCore,
+    decoded,
+)
 
-__all__ = ["Broadcaster", "Handler", "Request", "RequestHeaders", "Server", "Socket", "Stream"]
+__all__ = [
+    "Broadcaster",
+    "Close",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "Handler",
+    "Message",
+    "Request",
+    "RequestHeaders",
+    "Server",
+    "Socket",
+    "Stream",
+    "WebSocket",
+]
 
 Handler = Callable[["Request"], Awaitable[object]]
 GRACE = 1.0  #: seconds that handlers have to end by themselves after a drain
 Trace = Optional[TracebackType]
 Error = Optional[Type[BaseException]]
 ReadingT = TypeVar("ReadingT", bound="Reading")
-SendingT = TypeVar("SendingT", bound="Sending")
+BlockT = TypeVar("BlockT", bound="Block")
 
 
 class _Notice:
@@ -61,7 +101,7 @@ class _Notice:
 
 
 class Waiting(Peer):
-    """How a task waits for a request, stream or socket. For a time limit: asyncio.wait_for, asyncio.timeout."""
+    """How a task waits for a request, stream, socket or WebSocket. Time limits: asyncio.wait_for, asyncio.timeout."""
 
     async def wait_closed(self, timeout: Optional[float] = None) -> bool:
         """Waits until the client has left or the connection has ended, and returns True; False after timeout seconds.
@@ -111,13 +151,7 @@ class Reading(Waiting, Input):
 
 
 class Sending(Waiting, Channel):
-    """What streams and sockets share."""
-
-    async def __aenter__(self: SendingT) -> SendingT:
-        return self
-
-    async def __aexit__(self, kind: Error, error: Any, trace: Trace) -> None:
-        self._leave(kind is not None)
+    """What streams, sockets and WebSockets share."""
 
     async def _push(self, call: Call) -> None:
         while True:
@@ -127,7 +161,17 @@ class Sending(Waiting, Channel):
             await self._changed.wait_for(lambda: self._drained != seen or self._ended or self._gone())
 
 
-class Stream(StreamCore, Sending):
+class Block(Sending, ByteChannel):
+    """What streams and sockets share."""
+
+    async def __aenter__(self: BlockT) -> BlockT:
+        return self
+
+    async def __aexit__(self, kind: Error, error: Any, trace: Trace) -> None:
+        self._leave(kind is not None)
+
+
+class Stream(StreamCore, Block):
     """A response body in pieces; each goes out whole and in order. A send waits while too much waits for the peer
     (option high_water_bytes). ClosedError says that the client has gone.
 
@@ -153,7 +197,7 @@ class Stream(StreamCore, Sending):
         await self._push(self._comment(text))
 
 
-class Socket(SocketCore, Reading, Sending):
+class Socket(SocketCore, Reading, Block):
     """The connection itself, after a hijack or adopt; reading is as with asyncio.StreamReader. An async with block
     closes it at its end, or resets the connection if the block raised or was cancelled. async for gives what the peer
     sends, in pieces."""
@@ -211,7 +255,88 @@ class Socket(SocketCore, Reading, Sending):
         return True
 
 
-class Request(RequestCore[Stream, Socket], Reading):
+class WebSocket(WebSocketCore, Sending):
+    """Messages in both directions: str is text, bytes are binary. The library answers pings, and sends its own to a
+    client that is silent. An async with block closes it at its end with code 1000, or with 1011 if the block raised or
+    was cancelled.
+
+    async for gives the messages until the end: one with code 1000, 1001 or none ends the loop, any other raises
+    ConnectionClosedError. A client may send one message ahead of what is received here."""
+
+    async def __aenter__(self) -> "WebSocket":
+        return self
+
+    async def __aexit__(self, kind: Error, error: Any, trace: Trace) -> None:
+        try:
+            if error is None or isinstance(error, Exception):
+                await self.close(NORMAL if error is None else INTERNAL_ERROR)
+            else:  # a task that was cancelled waits for no client
+                self._say_close(INTERNAL_ERROR, "")
+        except ForkError:
+            pass
+
+    async def send(self, message: Text) -> None:
+        """Sends a message: str as text, bytes as binary. Waits while too much waits for the client (option
+        high_water_bytes). ConnectionClosed says that it has ended."""
+        await self._send(self._message(message))
+
+    async def ping(self, data: Text = b"") -> None:
+        """Sends a ping of at most 125 bytes. The library takes the answer."""
+        await self._send(self._ping(data))
+
+    async def recv(self) -> Message:
+        """Waits for a message and returns it: str if it is text, bytes if it is binary. One that comes in pieces
+        (option websocket_piece_bytes) is put together. ConnectionClosed if the WebSocket has ended and all was
+        received. Whoever cancels it loses no message."""
+        await self._until_receivable(True)
+        return decoded(self._take())
+
+    async def recv_streaming(self) -> AsyncIterator[Message]:
+        """Gives the pieces of the next message as they come, which are those of option websocket_piece_bytes: for
+        messages larger than memory. It must be iterated to its end."""
+        decode = Decoder()
+        while True:
+            await self._until_receivable(False)
+            piece = self._take_piece()
+            yield decode(piece)
+            if not piece[1] & MESSAGE_MORE:
+                return
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Sends a close frame after all that was sent, and waits until the client has answered, or for the time of
+        option websocket_pong_ms. code: 1000 to 1014 (but those that RFC 6455 reserves) or 3000 to 4999. reason: at most
+        123 bytes. Messages that came before can still be received. Nothing happens if it has ended already."""
+        self._say_close(code, reason)
+        await self._changed.wait_for(self._gone)
+
+    def __aiter__(self) -> "WebSocket":
+        return self
+
+    async def __anext__(self) -> Message:
+        try:
+            return await self.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None
+
+    async def _until_receivable(self, whole: bool) -> None:
+        self._receiving += 1
+        try:
+            await self._changed.wait_for(lambda: self._receivable(whole))
+        finally:
+            self._receiving -= 1
+
+    async def _send(self, call: Call) -> None:
+        try:
+            await self._push(call)
+            self._listen()
+            return
+        except ConnectionClosed:
+            pass
+        await self._changed.wait_for(self._gone)  # the last event says how it has ended
+        raise self._closed("send")
+
+
+class Request(RequestCore[Stream, Socket, WebSocket], Reading):
     __doc__ = f"""{RequestCore.__doc__}
 
     The body is read by read, or by async for, which gives it in pieces. ClosedError says that the client has left
@@ -227,15 +352,15 @@ class Request(RequestCore[Stream, Socket], Reading):
 
 
 def _cancel(task: "asyncio.Task[None]", peer: Peer, reason: Optional[HijackError]) -> None:
-    """The client has left; or else the program has ended it, or reads the end of a socket by itself."""
-    if not peer._ended and (peer._hung_up or peer._status is not None):
+    """The client has left; or else the program has ended it, or hears of the end by reading or receiving."""
+    if not (peer._ended or peer._receiving) and (peer._hung_up or peer._status is not None):
         task.cancel()
 
 
 class LoopCore(Core):
     """The loop takes the events when the queue's descriptor is readable."""
 
-    stream_type, socket_type, request_type = Stream, Socket, Request
+    stream_type, socket_type, websocket_type, request_type = Stream, Socket, WebSocket, Request
     loop: asyncio.AbstractEventLoop
     changed: _Notice
 
@@ -268,13 +393,17 @@ class LoopCore(Core):
             self.waiting.append(request)
             self.changed.notify_all()
         else:
-            task = self.loop.create_task(_answer(request, self.handler))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
-            task.add_done_callback(lambda _: request.close())  # one cancelled before its first step has not done so
-            if self.cancels:
-                request._task = task
-                request.on_close(partial(_cancel, task, request))
+            self.run(request, self.handler)
+
+    def run(self, request: Request, handler: Handler) -> None:
+        """Lets handler answer request, in a task."""
+        task = self.loop.create_task(_answer(request, handler))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(lambda _: request.close())  # one cancelled before its first step has not done so
+        if self.cancels:
+            request._task = task
+            request.on_close(partial(_cancel, task, request))
 
     def ended(self) -> None:
         self._leave_loop()

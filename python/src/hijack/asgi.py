@@ -3,6 +3,8 @@
 async def app(scope, receive, send):
     if scope["type"] == "http" and scope["path"] == "/sse":
         await hijack.asgi.adopt(receive, clients, kind="sse")
+    elif scope["type"] == "websocket":
+        await hijack.asgi.adopt_request(receive, server, talk)      # talk(request) as with the server's own requests
 
 Behind middleware, Middleware is the outermost one, and the program answers as ever:
 
@@ -14,16 +16,18 @@ async def sse(request: Request) -> Response:
     return Response()                       # its headers, and those of all middleware, go into the head"""
 
 import asyncio
+import inspect
 from typing import Any, Awaitable, Callable, List, MutableMapping, Optional, Tuple, Union
 from urllib.parse import quote
 
-from ._adopt import adopt_request
+from . import _adopt
 from ._broadcaster import Broadcaster
-from ._errors import StateError
+from ._core import report
+from ._errors import ProtocolError, StateError
 from ._library import Headers, Kind, request_head
 from ._server import ServerCore
 
-__all__ = ["Middleware", "adopt", "head", "hold", "take", "transport"]
+__all__ = ["Middleware", "adopt", "adopt_request", "head", "hold", "take", "transport"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -32,6 +36,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Then = Callable[[Any], object]
 KEY = "hijack"
+ANSWERS = ("http.response.start", "websocket.accept")  # with what a program begins to answer
 
 
 def transport(receive: Union[Callable[..., Any], Scope]) -> asyncio.Transport:
@@ -46,7 +51,9 @@ def transport(receive: Union[Callable[..., Any], Scope]) -> asyncio.Transport:
             f"asgi: {receive!r} does not lead to its connection. It must be uvicorn's own: behind middleware that "
             "wraps it, make hijack.asgi.Middleware the outermost one"
         )
-    if getattr(cycle, "response_started", False):
+    handshake = getattr(cycle, "handshake_started_event", None)
+    begun = handshake is not None and handshake.is_set()
+    if begun or getattr(cycle, "response_started", False) or getattr(cycle, "handshake_complete", False):
         raise StateError("asgi: the answer has begun already; hand the connection over instead of answering")
     return found
 
@@ -58,26 +65,39 @@ def head(scope: Scope) -> bytes:
     target = path.partition(b"?")[0] + (b"?" + query if query else b"")
     version = scope.get("http_version", "1.1")
     version = "1.1" if version >= "2" else version
-    return request_head(scope["method"], target.decode("latin-1"), _text(scope["headers"]), f"HTTP/{version}")
+    method = scope.get("method", "GET")  # one for a WebSocket has none
+    return request_head(method, target.decode("latin-1"), _text(scope["headers"]), f"HTTP/{version}")
 
 
 async def adopt(receive: Receive, clients: Broadcaster, kind: Kind = "sse", headers: Headers = None) -> None:
-    """Makes the connection of this request a member of clients, and returns when uvicorn has released it. The program
-    then returns without having sent anything."""
+    """Makes the connection of this request, also of one for a WebSocket (kind "websocket"), a member of clients, and
+    returns when uvicorn has released it. The program then returns without having sent anything."""
     found = transport(receive)
     scope: Optional[Scope] = getattr(getattr(receive, "__self__", None), "scope", None)
     if scope is None or kind == "sse_body":
         clients.adopt(found, kind, headers)
     else:
-        with adopt_request(clients._core, found, head(scope)) as request:
-            request.hold(clients, kind, headers)
+        request = _adopt.adopt_request(clients._core, found, head(scope))
+        _give(clients._core, request, lambda request: request.hold(clients, kind, headers))
+    await _released(receive)
+
+
+async def adopt_request(receive: Receive, server: "ServerCore[Any, Any]", then: Then) -> None:
+    """Takes this request, also one for a WebSocket, as Server.adopt_request does, passes it to then, and returns when
+    uvicorn has released the connection. The program then returns without having sent anything. then(request) answers
+    it, immediately or later, and must not wait; with hijack.aio it may be a coroutine function, which goes on as a task
+    of server, as the handler of its own requests would."""
+    found = transport(receive)
+    request = _adopt.adopt_request(server._core, found, head(getattr(receive, "__self__").scope))
+    _give(server._core, request, then)
     await _released(receive)
 
 
 def take(scope: Scope, server: "ServerCore[Any, Any]", then: Then) -> None:
-    """Behind Middleware: hands the request over to server when the program begins to answer it. then(request) answers
-    it instead, at once or later; the headers of the program's answer and those that its middleware has set are part of
-    the head, except those about the body, which is thrown away."""
+    """Behind Middleware: hands the request over to server when the program begins to answer it, or accepts the
+    WebSocket. then(request) answers it instead, as with adopt_request; the headers of the program's answer and those
+    that its middleware has set are part of the head, except those about the body, which is thrown away. The subprotocol
+    that the program accepts is the one that request.websocket agrees upon, unless it is given another."""
     _taking(scope).plan(server._core, then)
 
 
@@ -93,7 +113,7 @@ class Middleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         taking = scope[KEY] = _Taking(scope, receive, send)
@@ -117,16 +137,13 @@ class _Taking:
         self._plan = core, then
 
     async def send(self, message: Message) -> None:
-        if self._plan is not None and message["type"] == "http.response.start":
+        if self._plan is not None and message["type"] in ANSWERS:
             (core, then), self._plan = self._plan, None
             headers = _text(message.get("headers", ()))
-            request = adopt_request(core, transport(self._receive), self.head, headers=headers)
+            request = _adopt.adopt_request(core, transport(self._receive), self.head, headers=headers)
+            request._protocol = message.get("subprotocol")
             self.taken = True
-            try:
-                then(request)
-            except BaseException:
-                request.close()
-                raise
+            _give(core, request, then)
         elif not self.taken:
             await self._send(message)
 
@@ -142,6 +159,27 @@ def _text(headers: Any) -> List[Tuple[str, str]]:
     return [(bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in headers]
 
 
+def _give(core: Any, request: Any, then: Then) -> None:
+    """Lets then answer a request whose connection was taken."""
+    try:
+        result = then(request)
+    except ProtocolError as error:
+        report(request, error)  # a client whose handshake was refused has its answer
+    except BaseException:
+        request.close()
+        raise
+    else:
+        if inspect.isawaitable(result):
+            core.run(request, lambda _: result)
+
+
 async def _released(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
+    """Returns when uvicorn knows that it has the connection no more."""
+    while not (await receive())["type"].endswith(".disconnect"):
         pass
+    # Its older protocol for WebSockets ("--ws websockets") would still do the handshake, and complain that it cannot.
+    protocol = getattr(receive, "__self__", None)
+    handshake, task = getattr(protocol, "handshake_started_event", None), getattr(protocol, "handler_task", None)
+    if handshake is not None and task is not None and not handshake.is_set():
+        task.cancel()
+        handshake.set()
