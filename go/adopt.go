@@ -71,6 +71,24 @@ func (s *Server) Hijack(w http.ResponseWriter, r *http.Request) (socket *Socket,
 	return socket, err
 }
 
+// AdoptWebSocket accepts the WebSocket of a request that net/http serves; protocol and header are those of
+// Request.WebSocket. What happens to w, and the errors, are those of AdoptRequest and Request.WebSocket: a client whose
+// handshake is refused has got its answer.
+func (s *Server) AdoptWebSocket(w http.ResponseWriter, r *http.Request, protocol string,
+	header map[string][]string) (ws *WebSocket, err error) {
+	var failed error
+	err = s.AdoptRequest(w, r, func(it *Request) {
+		if ws, failed = it.WebSocket(protocol, header); failed != nil {
+			it.below = nil
+			it.Respond(500, nil, nil)
+		}
+	})
+	if err == nil {
+		err = failed
+	}
+	return ws, err
+}
+
 // AdoptRequest takes a request that net/http serves, with its connection, and gives it to handler, which answers it as
 // any other: AdoptRequest returns when handler does. The header of w, such as a middleware has set it, goes into the
 // head of the response, except what belongs to net/http's own response: Content-Encoding, Content-Length, Connection

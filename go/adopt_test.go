@@ -282,6 +282,88 @@ func TestAdoptRequest(t *testing.T) {
 	want(t, "of a socket", c.ended(), "by hand")
 }
 
+// WebSockets that net/http has accepted, with an object and as members without one.
+func TestAdoptWebSocket(t *testing.T) {
+	server := newServer(t, nil)
+	must(t, server.Start(nil))
+	room, err := server.NewBroadcaster(nil)
+	must(t, err)
+	webSockets, results := make(chan *hijack.WebSocket, 1), make(chan error, 1)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-A", "middleware")
+		w.Header().Set("Sec-WebSocket-Protocol", "net/http has no say in it")
+		ws, err := server.AdoptWebSocket(wrapper{w}, r, r.URL.Query().Get("protocol"), http.Header{"X-B": {"mine"}})
+		if err == nil {
+			webSockets <- ws
+		} else {
+			want(t, "no WebSocket", ws == nil, true)
+		}
+		results <- err
+	})
+	mux.HandleFunc("/held", func(w http.ResponseWriter, r *http.Request) {
+		results <- room.Hijack(w, r, hijack.HoldWebSocket, nil)
+	})
+	mux.HandleFunc("/open", func(w http.ResponseWriter, r *http.Request) {
+		conn, buffered, err := w.(http.Hijacker).Hijack()
+		must(t, err)
+		fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+			"Sec-WebSocket-Accept: %s\r\n\r\n", acceptOf(r.Header.Get("Sec-WebSocket-Key")))
+		want(t, "bytes that net/http has read", buffered.Reader.Buffered(), 0)
+		results <- room.Adopt(conn, hijack.HoldWebSocketOpen, nil)
+	})
+	web := httptest.NewServer(mux)
+	defer web.Close()
+	addr := web.Listener.Addr().String()
+
+	c := connect(t, addr, "/?protocol=b", "Sec-WebSocket-Protocol: a, b", "Origin: http://me")
+	must(t, within(t, "the handshake", results))
+	ws := within(t, "the WebSocket", webSockets)
+	want(t, "the answer's protocol", c.header.Values("Sec-WebSocket-Protocol"), "[b]")
+	want(t, "the answer's lines", c.header.Get("X-A")+c.header.Get("X-B"), "middlewaremine")
+	want(t, "Subprotocol", ws.Subprotocol(), "b")
+	want(t, "String", ws, c.LocalAddr())
+	c.send(opText, "hello")
+	wantMessage(t, ws, hijack.MessageText, "hello")
+	must(t, ws.Write(always, hijack.MessageBinary, []byte("and back")))
+	c.expect(opBinary, "and back").send(opClose, closing(1000, "bye"))
+	wantClose(t, readError(ws), hijack.StatusNormalClosure, "bye", hijack.ErrClosed)
+	c.expect(opClose, closing(1000, "bye")).gone()
+
+	// The first message comes in one packet with the request.
+	whole := "GET / HTTP/1.1\r\n" + handshakeLines + "MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+	dial(t, addr).say(whole + string(frame(opText, true, "early"))).head()
+	must(t, within(t, "the handshake", results))
+	wantMessage(t, within(t, "the WebSocket", webSockets), hijack.MessageText, "early")
+
+	held := connect(t, addr, "/held")
+	must(t, within(t, "the hold", results))
+	open := connect(t, addr, "/open")
+	must(t, within(t, "the adoption", results))
+	until(t, "two members", func() bool { return room.Len() == 2 })
+	room.PublishString("hello")
+	for _, c := range []*peer{held, open} {
+		c.expect(opText, "hello").send(opPing, "1").expect(opPong, "1")
+		c.send(opClose, closing(1000, "")).expect(opClose, closing(1000, "")).gone()
+	}
+
+	lines := strings.ReplaceAll(handshakeLines, "\r", "") + "MDEyMzQ1Njc4OWFiY2RlZg==\n"
+	for _, it := range []struct {
+		head, status string
+		why          error
+	}{
+		{"GET / HTTP/1.1\nHost: me\n", "426 Upgrade Required", hijack.ErrProtocol},
+		{"GET /held HTTP/1.1\nHost: me\n", "426 Upgrade Required", hijack.ErrProtocol},
+		{"GET / HTTP/1.1\n" + lines + "Origin: http://you\n", "403 Forbidden", hijack.ErrProtocol},
+		{"GET /?protocol=c HTTP/1.1\n" + lines, "500 Internal Server Error", hijack.ErrInvalid},
+	} {
+		first, _ := refused(t, addr, it.head)
+		want(t, "status", first, "HTTP/1.1 "+it.status)
+		wantError(t, within(t, "the error", results), it.why, "")
+	}
+	until(t, "no connection is left", func() bool { return server.Stats()["connections"] <= 1 }) // the early one
+}
+
 // adopting serves handler behind net/http and a middleware.
 func adopting(t *testing.T, server *hijack.Server, handler hijack.Handler) string {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -12,6 +12,11 @@ const (
 	HoldStream  Kind = holdStream  // a 200 head; messages as pieces of the body
 	HoldSSE     Kind = holdSSE     // a 200 text/event-stream head; each message as one event
 	HoldSSEBody Kind = holdSSEBody // for Adopt: the other server has written the head; each message as one event
+
+	// The answer to the handshake of a WebSocket; each message as one message. Pings and closing are answered.
+	HoldWebSocket Kind = holdWebsocket
+	// For Adopt: the other server has answered the handshake, without an extension.
+	HoldWebSocketOpen Kind = holdWebsocketOpen
 )
 
 // Broadcaster sends one message to any number of connections, and never waits for any of them. It is an io.Writer.
@@ -22,13 +27,14 @@ type Broadcaster struct {
 	handle handle
 }
 
-// Member is a Stream or a Socket.
+// Member is a Stream, a Socket or a WebSocket.
 type Member interface {
 	member() handle
 }
 
 // NewBroadcaster makes a broadcaster for connections of this server, before or after its start. options may have
-// "backlog_bytes" and "overflow"; nil means defaults. Errors: ErrOption, ErrOutOfRange, ErrShutdown, ErrOutOfMemory.
+// "backlog_bytes" and "overflow" for example; nil means defaults. Errors: ErrOption, ErrOutOfRange, ErrShutdown,
+// ErrOutOfMemory.
 func (s *Server) NewBroadcaster(options Options) (*Broadcaster, error) {
 	s.mu.Lock()
 	var out C.uint64_t
@@ -59,14 +65,16 @@ func (b *Broadcaster) Set(options Options) error {
 	return options.set(b.set)
 }
 
-// Publish sends data to every member: as it is to raw and stream members, as one event to SSE members. It returns how
-// many members it was addressed to. Errors: ErrTooBig (over 16 MiB), ErrWouldBlock (256 MiB wait for the server's
-// threads: publish less, or later), ErrState (the server never started), ErrShutdown, ErrClosed (freed).
+// Publish sends data to every member: as it is to raw and stream members, as one event to SSE members, as one binary
+// message to WebSockets. It returns how many members it was addressed to. Errors: ErrTooBig (over 16 MiB),
+// ErrWouldBlock (256 MiB wait for the server's threads: publish less, or later), ErrState (the server never started),
+// ErrShutdown, ErrClosed (freed).
 func (b *Broadcaster) Publish(data []byte) (int, error) {
 	return b.publish(messageBinary, data)
 }
 
-// PublishString is Publish for a text, without copying it.
+// PublishString is Publish for a text, without copying it: WebSockets get a text message. Errors: ErrInvalid (it is not
+// UTF-8), and as Publish.
 func (b *Broadcaster) PublishString(text string) (int, error) {
 	return b.publish(messageText, view(text))
 }
@@ -76,8 +84,8 @@ func (b *Broadcaster) publish(kind C.uint32_t, data []byte) (int, error) {
 	return b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), kind, p, n))
 }
 
-// PublishEvent is Publish with the fields of an event, but for Retry. Raw and stream members get its Data alone. With
-// the overflow policy "latest", an unsent message is replaced by a newer one of the same Key. Errors: ErrInvalid (a
+// PublishEvent is PublishString with the fields of an event, but for Retry. Other members get its Data alone. With the
+// overflow policy "latest", an unsent message is replaced by a newer one of the same Key. Errors: ErrInvalid (a
 // line end in Name or ID, or a Retry), and as Publish.
 func (b *Broadcaster) PublishEvent(e Event) (int, error) {
 	if e.Retry != 0 {
@@ -107,8 +115,10 @@ func (b *Broadcaster) WriteString(s string) (int, error) {
 	return len(s), nil
 }
 
-// Add makes a Stream or Socket of the same server a member; one may be a member of many. Errors: ErrState (it is one
-// already), ErrInvalid (of another server, or with a Content-Length), ErrClosed.
+// Add makes a Stream, Socket or WebSocket of the same server a member; one may be a member of many. What a WebSocket
+// sends is read as before. If a Write of over 64 KiB is under way in another goroutine, Add waits for its end, so that
+// no message comes into the middle. Errors: ErrState (it is a member already, or a message of a WebSocket's Writer is
+// under way), ErrInvalid (of another server, or with a Content-Length), ErrClosed.
 func (b *Broadcaster) Add(member Member) error {
 	return b.fail("add", C.hj_go_broadcaster_add(b.handle.c(), member.member().c(), 0, nil, 0))
 }

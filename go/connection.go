@@ -11,19 +11,14 @@ import (
 	"time"
 )
 
-// longestPiece is how much of a long write is given to the library at once, so that what waits for a slow peer stays
-// within twice the option high_water_bytes; all of it where a broadcaster's message could come in between.
-const longestPiece = 64 << 10
-
 // calls is what differs in C between a stream and a socket.
 type calls interface {
-	send(h handle, data []byte) C.int
 	close(h handle) C.int
 	abort(h handle) C.int
 	free(h handle)
 }
 
-// connection is what streams and sockets have in common: sending with back-pressure, and their end.
+// connection is what streams, sockets and WebSockets have in common: sending with back-pressure, and their end.
 type connection struct {
 	object
 	calls   calls
@@ -33,7 +28,6 @@ type connection struct {
 	request *ending // of the request that it was; nil: of none
 
 	mu      sync.Mutex
-	shared  bool      // broadcasters write to it too
 	over    bool      // the last event has come
 	closed  bool      // the program asked for the end
 	aborted bool      // and for a broken one
@@ -45,53 +39,6 @@ type connection struct {
 
 func newConnection(calls calls, name string, request *ending) connection {
 	return connection{calls: calls, name: name, request: request, writer: make(chan struct{}, 1)}
-}
-
-// Write sends p, and waits while the peer takes less than is sent: until the write deadline, or the end of the
-// connection. It returns when the last of p is on its way, not when it has arrived. Several goroutines may write, and
-// broadcasters whose member it is; each Write stays in one piece.
-func (c *connection) Write(p []byte) (int, error) {
-	return c.WriteContext(context.Background(), p)
-}
-
-// WriteString is Write for a string, without copying it.
-func (c *connection) WriteString(s string) (int, error) {
-	return c.Write(view(s))
-}
-
-// WriteContext is Write, given up when ctx ends. It returns how much of p was sent by then.
-func (c *connection) WriteContext(ctx context.Context, p []byte) (n int, err error) {
-	err = c.exclusive(ctx, func() error {
-		for n < len(p) {
-			piece := p[n:]
-			if len(piece) > longestPiece && !c.isShared() {
-				piece = piece[:longestPiece]
-			}
-			if err := c.push(ctx, "write", func() C.int { return c.calls.send(c.handle, piece) }); err != nil {
-				return err
-			}
-			n += len(piece)
-		}
-		return nil
-	})
-	return n, err
-}
-
-// TryWrite sends p without waiting: all of it, or nothing and ErrWouldBlock where the peer is slow, or where another
-// goroutine writes.
-func (c *connection) TryWrite(p []byte) error {
-	select {
-	case c.writer <- struct{}{}:
-		defer func() { <-c.writer }()
-	default:
-		return &OpError{"write", c.name, ErrWouldBlock}
-	}
-	return c.problem("write", c.calls.send(c.handle, p))
-}
-
-// SetWriteDeadline sets when waiting writes fail with os.ErrDeadlineExceeded; the zero time is never.
-func (c *connection) SetWriteDeadline(t time.Time) error {
-	return c.setLimits(t, &c.limit)
 }
 
 func (c *connection) setLimits(t time.Time, limits ...*time.Time) error {
@@ -126,7 +73,7 @@ func (c *connection) Release() {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
-	c.end(0)
+	c.end(nil)
 }
 
 // Done is closed when the connection has ended, or already when the peer has ended its side while nobody read. Such a
@@ -160,18 +107,9 @@ func (c *connection) String() string {
 	return c.name
 }
 
-// member is the handle for a broadcaster, which from now on writes between two pieces of ours.
+// member is the handle for a broadcaster.
 func (c *connection) member() handle {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.shared = true
 	return c.handle
-}
-
-func (c *connection) isShared() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.shared
 }
 
 // finish asks for the end, once; whoever waits for the connection hears of it now.
@@ -193,25 +131,26 @@ func (c *connection) finish(op string, call func(handle) C.int) error {
 // receive takes an event, on the poller's goroutine.
 func (c *connection) receive(e *event) {
 	switch e.kind {
-	case eventClosed:
-		c.end(Error(e.status))
-		c.calls.free(c.handle)
-	case eventDetached:
-		c.end(0)
+	case eventClosed, eventDetached:
+		var why error
+		if e.kind == eventClosed && e.status != 0 {
+			why = Error(e.status)
+		}
+		c.end(why)
 		c.calls.free(c.handle)
 	case eventHangup:
 		c.leave(ErrClosed)
-	case eventData, eventEOF, eventDrained:
+	case eventData, eventEOF, eventDrained, eventMessage:
 		c.mu.Lock()
 		c.changed.fire()
 		c.mu.Unlock()
 	}
 }
 
-// end follows the last event.
-func (c *connection) end(why Error) {
+// end follows the last event. why is nil if it ended as asked for.
+func (c *connection) end(why error) {
 	c.mu.Lock()
-	if !c.over && why != 0 && !(why == ErrAborted && c.aborted) {
+	if !c.over && why != nil && !(c.aborted && errors.Is(why, ErrAborted)) {
 		c.err = why
 	}
 	c.over = true
@@ -231,6 +170,15 @@ func (c *connection) leave(cause error) {
 
 // exclusive runs write when no other goroutine is writing.
 func (c *connection) exclusive(ctx context.Context, write func() error) error {
+	if err := c.acquire(ctx); err != nil {
+		return err
+	}
+	defer c.relinquish()
+	return write()
+}
+
+// acquire waits until no other goroutine is writing; relinquish lets the next one write.
+func (c *connection) acquire(ctx context.Context) error {
 	for mine := false; !mine; {
 		changed, limit, err := c.writable(ctx, "write")
 		if err != nil {
@@ -238,9 +186,10 @@ func (c *connection) exclusive(ctx context.Context, write func() error) error {
 		}
 		mine = pause(ctx, changed, limit, c.writer)
 	}
-	defer func() { <-c.writer }()
-	return write()
+	return nil
 }
+
+func (c *connection) relinquish() { <-c.writer }
 
 // push runs call until the library takes what it sends. Where it does not, because the peer is slow or has gone, push
 // waits for the event that tells; deadlines count only then.

@@ -1,6 +1,6 @@
-// Package hijack holds very many live HTTP connections in one process: Server-Sent Events, streamed responses, raw
-// hijacked sockets. libhijack does the work, on its own threads; a held connection costs no goroutine and no memory of
-// Go.
+// Package hijack holds very many live HTTP connections in one process: Server-Sent Events, WebSockets, streamed
+// responses, raw hijacked sockets. libhijack does the work, on its own threads; a held connection costs no goroutine
+// and no memory of Go.
 //
 //	server, err := hijack.NewServer(nil)
 //	clients, err := server.NewBroadcaster(nil)
@@ -10,15 +10,15 @@
 //	n, err := clients.Publish([]byte("hello"))
 //
 // A Server accepts. Each Request goes to a Handler on a goroutine of its own; it is answered, or becomes a Stream (a
-// response body in pieces), a Socket (the connection itself, a net.Conn) or a member of a Broadcaster, which sends one
-// message to any number of connections. Connections that net/http has accepted are handed over in one line:
-// Broadcaster.Hijack.
+// response body in pieces), a WebSocket, a Socket (the connection itself, a net.Conn) or a member of a Broadcaster,
+// which sends one message to any number of connections. Connections that net/http has accepted are handed over in one
+// line: Broadcaster.Hijack, Server.AdoptWebSocket.
 //
 // Writing has back-pressure and deadlines, as with package net. Errors are an OpError around an Error, made for
 // errors.Is. Everything may be called from any goroutine.
 //
-// A Server that was started runs until it is stopped, a Stream or Socket until it is closed or its peer goes, also if
-// nobody refers to them.
+// A Server that was started runs until it is stopped, a Stream, Socket or WebSocket until it is closed or its peer
+// goes, also if nobody refers to them.
 //
 // The package links libhijack through pkg-config; with the build tag hijack_static, the static library.
 package hijack

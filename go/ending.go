@@ -28,6 +28,23 @@ func (e *ending) under(parent context.Context) context.Context {
 	return e.ctx
 }
 
+// beside is a context of its own, a child of parent, that ends with the first one, which must be there.
+func (e *ending) beside(parent context.Context) context.Context {
+	ctx, cancel := withCancel(parent)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.over {
+		cancel(e.cause)
+		return ctx
+	}
+	first := e.cancel
+	e.cancel = func(cause error) {
+		first(cause)
+		cancel(cause)
+	}
+	return ctx
+}
+
 // tell ends it. cause is what context.Cause gives; nil: context.Canceled. Only the first call counts.
 func (e *ending) tell(cause error) {
 	e.mu.Lock()

@@ -68,8 +68,8 @@ func (e *OpError) Unwrap() error {
 
 // Timeout is whether a deadline or a timeout of the connection was the reason; see net.Error.
 func (e *OpError) Timeout() bool {
-	timeout, ok := e.Err.(interface{ Timeout() bool })
-	return ok && timeout.Timeout()
+	var timeout interface{ Timeout() bool }
+	return errors.As(e.Err, &timeout) && timeout.Timeout()
 }
 
 // Temporary is whether the same call may succeed later; see net.Error.

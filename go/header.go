@@ -34,8 +34,9 @@ func block(header map[string][]string) (string, error) {
 // notPassedOn are lines about a response of another server that do not fit one of ours: how its body is coded, how long
 // it is, and what happens to the connection (RFC 9110 section 7.6.1).
 var notPassedOn = map[string]bool{"Connection": true, "Content-Encoding": true, "Content-Length": true, "Date": true,
-	"Keep-Alive": true, "Proxy-Connection": true, "Te": true, "Trailer": true, "Transfer-Encoding": true,
-	"Upgrade": true}
+	"Keep-Alive": true, "Proxy-Connection": true, "Sec-Websocket-Accept": true, "Sec-Websocket-Extensions": true,
+	"Sec-Websocket-Protocol": true, "Sec-Websocket-Version": true, "Te": true, "Trailer": true,
+	"Transfer-Encoding": true, "Upgrade": true}
 
 // passedOn is what of another server's response header goes into ours. Names that net/http would not send are left out,
 // and control characters in values become spaces, so that a middleware's mistake does not cost the response.

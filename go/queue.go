@@ -115,7 +115,6 @@ func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 	if !isKnownEvent(to.kind) {
 		return // it has no receiver
 	}
-	to.data = C.GoBytes(unsafe.Pointer(from.data), C.int(from.len))
 	switch {
 	case to.kind == eventRequest:
 		r := &Request{inPieces: to.status != 0}
@@ -126,8 +125,11 @@ func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 	default:
 		to.to = s.objects[uint64(from.user_data)]
 	}
-	if to.to != nil && isLastEvent(to.kind) {
-		delete(s.objects, to.to.entry().id)
+	if to.to != nil {
+		to.data = C.GoBytes(unsafe.Pointer(from.data), C.int(from.len))
+		if isLastEvent(to.kind) {
+			delete(s.objects, to.to.entry().id)
+		}
 	}
 	if to.kind == eventStopped {
 		s.stopping = true

@@ -14,7 +14,7 @@ import (
 	"sync"
 )
 
-// Request is one HTTP request. One call of Respond, Stream, SSE, Hijack, HijackPartial or Hold
+// Request is one HTTP request. One call of Respond, Stream, SSE, Hijack, HijackPartial, WebSocket or Hold
 // succeeds, and then the request is over; a refused one (ErrHeader, ErrInvalid) leaves it open for another try. It may
 // be passed to other goroutines, but is answered with 500 when its handler returns before one of those calls.
 type Request struct {
@@ -46,7 +46,7 @@ type Request struct {
 	changed  signal // what a read of the body waits for
 }
 
-// successor is what a request became: a stream or socket.
+// successor is what a request became: a stream, socket or WebSocket.
 type successor interface {
 	receiver
 	Abort() error
@@ -163,14 +163,20 @@ func (r *Request) HijackPartial(status int, header map[string][]string) (*Socket
 }
 
 func (r *Request) newSocket() *Socket {
-	local := r.local
-	if local == nil {
-		local = r.server.local
-	}
-	return newSocket(r.Peer, &r.ending, local, parseAddr(r.Peer))
+	local, remote := r.addresses()
+	return newSocket(r.Peer, &r.ending, local, remote)
 }
 
-// Hold makes the connection a member of broadcaster, with no object of its own; see Server.Hold. Errors: as Respond.
+// addresses are those of the connection.
+func (r *Request) addresses() (local, remote net.Addr) {
+	if local = r.local; local == nil {
+		local = r.server.local
+	}
+	return local, parseAddr(r.Peer)
+}
+
+// Hold makes the connection a member of broadcaster, with no object of its own; see Server.Hold. Errors: as Respond,
+// and with HoldWebSocket those of WebSocket.
 func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]string) error {
 	if kind != HoldRaw { // which has no head
 		header = r.over(header, kind == HoldSSE)
@@ -180,7 +186,7 @@ func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]
 	})
 }
 
-// into makes it, a stream or socket, of r by call.
+// into makes it, a stream, socket or WebSocket, of r by call.
 func into[T successor](r *Request, it T, op string, header map[string][]string,
 	call func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int) (T, error) {
 	err := r.become(op, header, func(h *C.char, hLen C.size_t) C.int {
@@ -213,6 +219,10 @@ func (r *Request) become(op string, header map[string][]string, call func(h *C.c
 	if result := call(cText(lines)); result < 0 {
 		if Error(result) == ErrClosed {
 			r.lose(ErrClosed)
+		} else if Error(result) == ErrProtocol { // the library has refused the handshake of a WebSocket
+			r.answered = true
+			r.free()
+			return &OpError{op, r.String() + ", whose handshake was refused", ErrProtocol}
 		}
 		return r.server.fail(op, r.String(), result)
 	}

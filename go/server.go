@@ -131,8 +131,8 @@ func (s *Server) Addrs() []net.Addr {
 }
 
 // Hold makes each GET of path a member of broadcaster, without a call of the handler, a goroutine or any other memory
-// of Go; before the start. kind is HoldRaw, HoldStream or HoldSSE; header is added to the response head. Errors:
-// ErrHeader, ErrState (started, or path is held already), ErrInvalid (path does not start with a slash).
+// of Go; before the start. kind is HoldRaw, HoldStream, HoldSSE or HoldWebSocket; header is added to the response head.
+// Errors: ErrHeader, ErrState (started, or path is held already), ErrInvalid (path does not start with a slash).
 func (s *Server) Hold(path string, broadcaster *Broadcaster, kind Kind, header map[string][]string) error {
 	lines, err := block(header)
 	if err != nil {

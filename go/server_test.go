@@ -311,7 +311,7 @@ func TestStats(t *testing.T) {
 	stats := server.Stats()
 	want(t, "accepted", stats["accepted"], 1)
 	want(t, "requests", stats["requests"], 1)
-	want(t, "how many", len(stats), 31)
+	want(t, "how many", len(stats), 32)
 }
 
 // A server that was never started is freed with its last reference, with its socket.

@@ -16,7 +16,7 @@ import (
 // end of the head. Its methods may be called from any goroutine. It ends with Close; forgetting it does not end it.
 // Nothing is read before the first Read, and then no more than 64 KiB ahead.
 type Socket struct {
-	connection
+	byteConnection
 	local, remote net.Addr
 
 	// Guarded by the connection's lock.
@@ -39,7 +39,8 @@ func (socketCalls) abort(h handle) C.int { return C.hj_go_socket_abort(h.c()) }
 func (socketCalls) free(h handle)        { C.hj_go_socket_free(h.c()) }
 
 func newSocket(name string, request *ending, local, remote net.Addr) *Socket {
-	return &Socket{connection: newConnection(socketCalls{}, name, request), local: local, remote: remote, fd: -1}
+	return &Socket{byteConnection: newByteConnection(socketCalls{}, name, request), local: local, remote: remote,
+		fd: -1}
 }
 
 // Read reads what the peer sent; io.EOF once it sends no more. Errors: os.ErrDeadlineExceeded, ErrClosed, ErrReset,

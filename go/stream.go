@@ -11,7 +11,7 @@ import (
 // Stream is a response body in pieces: an io.Writer with back-pressure, and Server-Sent Events. Its methods may be
 // called from any goroutine. It ends with Close, or when the client goes; forgetting it does not end it.
 type Stream struct {
-	connection
+	byteConnection
 }
 
 // Event is one Server-Sent Event. Empty fields are left out, but for Data, without which a browser would not dispatch
@@ -37,7 +37,7 @@ func (streamCalls) abort(h handle) C.int { return C.hj_go_stream_abort(h.c()) }
 func (streamCalls) free(h handle)        { C.hj_go_stream_free(h.c()) }
 
 func newStream(r *Request) *Stream {
-	return &Stream{newConnection(streamCalls{}, r.Peer, &r.ending)}
+	return &Stream{newByteConnection(streamCalls{}, r.Peer, &r.ending)}
 }
 
 // CloseWithTrailer is Close with header lines after the body (RFC 9110 section 6.5). They are left out if the body is

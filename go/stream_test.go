@@ -296,6 +296,48 @@ func TestMessagesDoNotCutWrites(t *testing.T) {
 	}
 }
 
+// Who becomes a member in the middle of a long write gets messages after it: Add waits for its end.
+func TestMessagesDoNotCutAWriteUnderWay(t *testing.T) {
+	addr, sockets, server := hijacking(t, hijack.Options{"high_water_bytes": "64k", "low_water_bytes": "16k"})
+	room, err := server.NewBroadcaster(hijack.Options{"backlog_bytes": "64m"})
+	must(t, err)
+	c := dial(t, addr).get("/")
+	socket := within(t, "the socket", sockets)
+	sent := "<" + strings.Repeat("E", len(flood)) + ">"
+	written, added := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := socket.WriteString(sent); written <- err }()
+	var out uint64
+	until(t, "the kernel takes no more", func() bool {
+		before := out
+		parked(t, 1)
+		barrier(t, server)
+		out = server.Stats()["bytes_out"]
+		return out == before
+	})
+	go func() {
+		err := room.Add(socket)
+		room.PublishString("b")
+		added <- err
+	}()
+	parked(t, 2)
+	want(t, "members", room.Len(), 0)
+	c.expect(sent)
+	must(t, within(t, "the end of the write", written))
+	must(t, within(t, "the membership", added))
+	c.expect("b")
+
+	// A write of which nothing was sent yet goes out as one, and Add does not wait for it.
+	c = dial(t, addr).get("/")
+	socket = within(t, "the socket", sockets)
+	fill(t, socket)
+	go func() { _, err := socket.WriteString(sent); written <- err }()
+	parked(t, 1)
+	must(t, room.Add(socket))
+	room.PublishString("b")
+	c.expect(string(flood)).expect("b" + sent)
+	must(t, within(t, "the end of the write", written))
+}
+
 // Nobody refers to a stream, and it lives on.
 func TestForgottenStreamLivesOn(t *testing.T) {
 	addr, streams, server := streaming(t, nil, nil)

@@ -1,9 +1,9 @@
-"""What a good WebSocket client notices of hostile ones, and what they cost. Usage: hostile.py [SECONDS] -- server command
-with {port} in it, of which /echo echoes.
+"""What a good WebSocket client notices of hostile ones, and what they cost.
+Usage: hostile.py [SECONDS] -- server command with {port} in it, of which /echo echoes.
 
-For each attack the good client sends a message every 2 ms and measures its echo, alone and then beside attackers, which
-are processes of their own and come back whenever they are sent away. The server's memory must stay bounded, and the good
-client be served: its p99 is printed, and must stay under a quarter of a second on any machine."""
+For each attack the good client sends a message every 2 ms and measures its echo, alone and then beside attackers,
+which are processes of their own and come back whenever they are sent away. The server's memory must stay bounded, and
+the good client be served: its p99 is printed, and must stay under a quarter of a second on any machine."""
 
 
 import pathlib
@@ -15,8 +15,8 @@ import time
 import zlib
 
 MASK = b"\x12\xa5\xff\x00"
-REQUEST = ("GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n")
+REQUEST = ("GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n")
 MOST_BYTES = 64 << 20  # that the server's memory may grow by under any attack
 MOST_SECONDS = 0.25
 ATTACKERS = 4

@@ -1,10 +1,13 @@
 // A server of net/http, as it always was, whose connections are handed to libhijack in one line.
 //
-//	/     the page
-//	/sse  the time once a second: net/http reads the request, and then it has nothing more to do with the connection
+//	/      the page
+//	/sse   the time once a second: net/http reads the request, and then it has nothing more to do with the connection
+//	/echo  a WebSocket that echoes
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -17,7 +20,7 @@ import (
 
 func main() {
 	ctx := demo.Context()
-	page := demo.Page()
+	page := demo.Page("sse.html")
 
 	server, err := hijack.NewServer(nil) // it listens nowhere: it holds what it is given
 	demo.Check(err)
@@ -28,6 +31,14 @@ func main() {
 	http.HandleFunc("/sse", func(w http.ResponseWriter, r *http.Request) {
 		if err := clients.Hijack(w, r, hijack.HoldSSE, nil); err != nil {
 			http.Error(w, err.Error(), http.StatusNotImplemented)
+		}
+	})
+	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+		ws, err := server.AdoptWebSocket(w, r, "", nil)
+		if errors.Is(err, hijack.ErrNotSocket) {
+			http.Error(w, err.Error(), http.StatusNotImplemented)
+		} else if err == nil {
+			go echo(ws)
 		}
 	})
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.Write(page) })
@@ -47,6 +58,21 @@ func main() {
 			demo.Check(err)
 		case <-ctx.Done():
 			server.Stop()
+			return
+		}
+	}
+}
+
+// echo is a goroutine of its own, so that net/http has nothing more to do with the connection.
+func echo(ws *hijack.WebSocket) {
+	defer ws.Close(hijack.StatusNormalClosure, "")
+	ctx := context.Background()
+	for {
+		kind, message, err := ws.Read(ctx)
+		if err == nil {
+			err = ws.Write(ctx, kind, message)
+		}
+		if err != nil {
 			return
 		}
 	}

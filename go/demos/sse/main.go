@@ -21,7 +21,7 @@ var (
 
 func main() {
 	ctx := demo.Context()
-	page := demo.Page()
+	page := demo.Page("sse.html")
 
 	server, err := hijack.NewServer(nil)
 	demo.Check(err)

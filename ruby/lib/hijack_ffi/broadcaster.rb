@@ -77,8 +77,8 @@ module Hijack
     # fails, io is as it was. What the peer has sent is dropped, as all that a member sends.
     # @param io [IO, #to_io] a connected socket, TCP or unix, without TLS
     # @param as [:sse, :stream, :raw, :sse_body, :websocket_open] what is written first, and how messages are;
-    #   :sse_body where the other server has written the head, :websocket_open where it has done the handshake without an
-    #   extension
+    #   :sse_body where the other server has written the head, :websocket_open where it has done the handshake without
+    #   an extension
     # @param headers [Hash, Array, nil] are added to the head
     # @return [self]
     # @raise [InvalidError, NotSocketError, HeaderError, StateError, ShutdownError, LimitError]

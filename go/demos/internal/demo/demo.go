@@ -70,14 +70,14 @@ func Context() context.Context {
 	return ctx
 }
 
-// Page is the page that the demos of all languages show, from the folder HIJACK_PAGES or the checkout's.
-func Page() []byte {
+// Page is a page that the demos of all languages show, from the folder HIJACK_PAGES or the checkout's.
+func Page(name string) []byte {
 	folder := os.Getenv("HIJACK_PAGES")
 	if folder == "" {
 		_, source, _, _ := runtime.Caller(0)
 		folder = filepath.Join(filepath.Dir(source), "../../../../bindings/pages")
 	}
-	page, err := os.ReadFile(filepath.Join(folder, "sse.html"))
+	page, err := os.ReadFile(filepath.Join(folder, name))
 	Check(err)
 	return page
 }
