@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "demo.h"
@@ -35,7 +36,8 @@ static bool wants_websocket(hijack_request *request)
     const char *value;
     size_t len;
     return demo_check(hijack_request_header(&value, &len, request, HIJACK_STR("upgrade"), 0),
-                      "hijack_request_header") == 1;
+                      "hijack_request_header") == 1 &&
+           len == 9 && strncasecmp(value, "websocket", len) == 0;
 }
 
 static void accept_peer(hijack_request *request, const char *greeting)

@@ -30,9 +30,9 @@ func (s *Server) Adopt(conn net.Conn, unread []byte) (*Socket, error) {
 	return socket, nil
 }
 
-// Adopt takes a connection of another server as a member, with no object of its own; kind is any Hold constant, header
-// is added to the head that HoldStream and HoldSSE write. What happens to conn, and the errors, are those of
-// Server.Adopt, and ErrHeader.
+// Adopt takes a connection of another server as a member, with no object of its own; kind is any Hold constant except
+// HoldWebSocket, which needs the request (see Hijack); header is added to the head that HoldStream and HoldSSE write.
+// What happens to conn, and the errors, are those of Server.Adopt, and ErrHeader.
 func (b *Broadcaster) Adopt(conn net.Conn, kind Kind, header map[string][]string) error {
 	lines, err := block(header)
 	if err != nil {
@@ -46,7 +46,7 @@ func (b *Broadcaster) Adopt(conn net.Conn, kind Kind, header map[string][]string
 
 // Hijack takes the connection of a request that net/http serves as a member. The handler returns after it, and nothing
 // of the request stays in Go. kind and header are those of Request.Hold; what happens to w, and the errors, are those
-// of AdoptRequest. After an error of Request.Hold the client has got a 500.
+// of AdoptRequest. After an error of Request.Hold the client has got a 500, or with HoldWebSocket the library's answer.
 func (b *Broadcaster) Hijack(w http.ResponseWriter, r *http.Request, kind Kind, header map[string][]string) error {
 	var failed error
 	err := b.server.AdoptRequest(w, r, func(it *Request) {

@@ -76,6 +76,7 @@ func TestAdoptRefuses(t *testing.T) {
 	defer conn.Close()
 	wantError(t, clients.Adopt(conn, hijack.HoldSSE, hijack.Header{"A": {"1\r\nB: 2"}}), hijack.ErrHeader, "header A: ")
 	wantError(t, clients.Adopt(conn, 99, nil), hijack.ErrInvalid, "adopt ")
+	wantError(t, clients.Adopt(conn, hijack.HoldWebSocket, nil), hijack.ErrNotSupported, "adopt ")
 	io.WriteString(conn, "unharmed")
 	c.expect("unharmed")
 }

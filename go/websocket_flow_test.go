@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -400,6 +401,19 @@ func TestWebSocketOverTLS(t *testing.T) {
 	c.expect(opClose, closing(1000, "bye")).send(opClose, closing(1000, "bye"))
 	within(t, "Done", ws.Done())
 	must(t, ws.Err())
+}
+
+// Over HTTP/2 the request stays open, so that the program can say what is wrong.
+func TestWebSocketOverHTTP2(t *testing.T) {
+	a := newAuthority(t)
+	addr := serveTLS(t, newServer(t, nil), a, func(r *hijack.Request) {
+		_, err := r.WebSocket("", nil)
+		wantError(t, err, hijack.ErrNotSupported, "websocket GET / of ")
+		must(t, r.Respond(505, nil, []byte(r.Version)))
+	})
+	client := httpClient(t, a.config("localhost"))
+	client.Transport.(*http.Transport).ForceAttemptHTTP2 = true
+	want(t, "body", fetch(t, client, "GET", "https://"+addr, nil), "HTTP/2")
 }
 
 // Nobody reads or writes, and the client vanishes.

@@ -250,7 +250,7 @@ func TestWebSocketWhenTheServerEnds(t *testing.T) {
 			parked(t, 1)
 			must(t, end(server))
 			err := within(t, "the end of the read", ended)
-			wantError(t, err, hijack.ErrShutdown, "read ")
+			wantClose(t, err, hijack.StatusGoingAway, "", hijack.ErrShutdown)
 			c.expect(opClose, closing(1001, "")).gone()
 		})
 	}

@@ -170,6 +170,8 @@ def pages(case):
     response = client.response()
     equal("the content type", response.get("content-type"), "text/html; charset=utf-8")
     equal("the page", response.body, PAGE.read_bytes())
+    client.request("/", headers=["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"])
+    equal("the page for who would rather upgrade to something else", client.response().body, PAGE.read_bytes())
     client.request("/nowhere")
     equal("the status of /nowhere", (response := client.response()).status, 404)
     equal("the body of /nowhere", response.body, b"Only / and /echo are here.\n")

@@ -27,7 +27,7 @@ end
 def answer(request)
   case request.path
   when '/echo' then echo(request.websocket)
-  when '/' then request.headers.key?('upgrade') ? echo(request.websocket, 'Hello world!') : page(request)
+  when '/' then request.websocket? ? echo(request.websocket, 'Hello world!') : page(request)
   else request.respond 404, "Only / and /echo are here.\n", Demo::TEXT
   end
 rescue Hijack::NotSupportedError # many requests share a connection of HTTP/2

@@ -30,13 +30,12 @@ func main() {
 	url, err := demo.Listen(server)
 	demo.Check(err)
 	demo.Check(server.Start(func(r *hijack.Request) {
-		_, upgrade := r.Header["Upgrade"]
 		switch {
 		case r.Path == "/echo":
 			echo(r, "")
 		case r.Path != "/":
 			r.Respond(404, text, []byte("Only / and /echo are here.\n"))
-		case upgrade:
+		case r.IsWebSocket():
 			echo(r, "Hello world!")
 		default:
 			r.Respond(200, html, page)
