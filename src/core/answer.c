@@ -95,8 +95,8 @@ static int check_open_ended(struct hj_slice headers)
     return rc == 0 && fields.has_content_length ? HIJACK_EHEADER : rc;
 }
 
-/* Sends a whole response, which it takes over (NULL: out of memory), and closes the connection. */
-static int refuse_request(struct hj_request *request, struct hj_buf *response)
+/* Sends a whole response, which it takes over (NULL: out of memory); the connection closes after it or is kept. */
+static int answer_whole(struct hj_request *request, struct hj_buf *response, bool keep_alive)
 {
     struct hj_command *command = response == NULL ? NULL : hj_command_new(HJ_OP_RESPOND, &request->object, NULL);
     if (command == NULL) {
@@ -104,6 +104,7 @@ static int refuse_request(struct hj_request *request, struct hj_buf *response)
         return HIJACK_ENOMEM;
     }
     command->buf = response;
+    command->value = keep_alive;
     return answer(request, command);
 }
 
@@ -120,16 +121,7 @@ static int respond(struct hj_request *request, uint32_t status, struct hj_slice 
     bool keep_alive;
     rc = hj_response_whole(&response, &keep_alive, status, headers, &fields, client_of(request), body_sent, body,
                            &request->server->options);
-    if (rc != 0)
-        return rc;
-    struct hj_command *command = hj_command_new(HJ_OP_RESPOND, &request->object, NULL);
-    if (command == NULL) {
-        hj_buf_unref(response);
-        return HIJACK_ENOMEM;
-    }
-    command->buf = response;
-    command->value = keep_alive;
-    return answer(request, command);
+    return rc != 0 ? rc : answer_whole(request, response, keep_alive);
 }
 
 int hijack_request_respond(hijack_request *handle, uint32_t status, const char *headers, size_t headers_len,
@@ -263,7 +255,7 @@ int hijack_request_hijack_partial(hijack_socket **out, hijack_request *handle, u
 }
 
 /* The answer to a WebSocket's handshake; a client that is refused has its answer: HIJACK_EPROTOCOL. */
-static int answer_handshake(struct hj_response *response, struct hj_request *request, struct hj_slice protocol,
+static int answer_handshake(struct hj_response *accepted, struct hj_request *request, struct hj_slice protocol,
                             struct hj_slice headers)
 {
     struct hj_websocket_offer offer;
@@ -274,10 +266,11 @@ static int answer_handshake(struct hj_response *response, struct hj_request *req
     if (rc != 0)
         return rc;
     hj_websocket_offer_of_request(&offer, request);
-    rc = hj_websocket_accept(response, &refusal, &offer, protocol, headers, &request->server->options);
+    rc = hj_websocket_accept(accepted, &refusal, &offer, protocol, headers, &request->server->options);
     if (rc != HIJACK_EPROTOCOL)
         return rc;
-    int refused = refuse_request(request, hj_response_refusal(refusal.status, refusal.problem, request->is_head));
+    struct hj_buf *response = hj_response_refusal(refusal.status, refusal.problem, request->is_head);
+    int refused = answer_whole(request, response, false);
     return refused != 0 ? refused : HIJACK_EPROTOCOL;
 }
 
@@ -302,8 +295,7 @@ static int hold_request(struct hj_request *request, uint32_t kind, struct hj_sli
         return HIJACK_ENOMEM;
     }
     command->buf = response.head;
-    command->value = (uint64_t)response.wire | (response.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0) |
-                     (response.keeps_window ? HJ_HOLD_WINDOW : 0);
+    command->value = hj_response_how(&response);
     if (request->is_head) /* which gets the head alone */
         return answer(request, command);
     hj_membership_begin(broadcaster, request->worker);

@@ -7,6 +7,8 @@
 
 #include <hijack/hijack.h>
 
+#include "core/command.h"
+
 #define SSE_TYPE "Content-Type: text/event-stream\r\n"
 /* the last line keeps nginx, where it stands in front, from collecting the events */
 #define SSE_LINES "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
@@ -63,6 +65,12 @@ int hj_response_sse(struct hj_response *out, struct hj_slice headers, struct hj_
     if (rc == 0)
         *out = response;
     return rc;
+}
+
+unsigned hj_response_how(const struct hj_response *response)
+{
+    return (unsigned)response->wire | (response->keep_alive ? HJ_HOLD_KEEP_ALIVE : 0) |
+           (response->keeps_window ? HJ_HOLD_WINDOW : 0);
 }
 
 int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice headers, struct hj_client client,

@@ -27,6 +27,9 @@ struct hj_response {
     bool keeps_window; /* of a WebSocket: the client's messages may refer to earlier ones (RFC 7692) */
 };
 
+/* How a member with this response is written to: HJ_HOLD_*. */
+unsigned hj_response_how(const struct hj_response *response);
+
 /* For a member (HIJACK_HOLD_*). headers are checked. 0, HIJACK_EINVAL (no such kind; headers where no head is written),
  * ENOTSUP (a kind that is not served yet) or HIJACK_ENOMEM. */
 int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice headers, struct hj_client client,

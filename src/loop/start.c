@@ -12,10 +12,10 @@
 #include "base/handle.h"
 #include "base/os/descriptors.h"
 #include "codec/sse.h"
+#include "codec/websocket.h"
 #include "core/address_count.h"
 #include "core/listener.h"
 #if HIJACK_TLS
-#include "codec/websocket.h"
 #include "core/tls/certificates.h"
 #endif
 #include "loop/io/acceptor.h"

@@ -40,7 +40,7 @@ static struct hj_held_head *route_head(struct hj_loop *loop, const struct hj_rou
         if (response.head == NULL)
             response.head = hj_buf_new(0);
         cached->head[*form] = response.head;
-        cached->how[*form] = (uint16_t)((unsigned)response.wire | (response.keep_alive ? HJ_HOLD_KEEP_ALIVE : 0));
+        cached->how[*form] = (uint16_t)hj_response_how(&response);
     }
     return cached->head[*form] == NULL ? NULL : cached;
 }
@@ -109,8 +109,7 @@ static void hold_websocket(struct hj_loop *loop, struct hj_conn *conn, const str
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     } else {
         hj_membership_begin(route->broadcaster, &loop->worker);
-        const uint64_t how = (uint64_t)response.wire | (response.keeps_window ? HJ_HOLD_WINDOW : 0);
-        if (hold_conn(loop, conn, route->broadcaster, how, response.head))
+        if (hold_conn(loop, conn, route->broadcaster, hj_response_how(&response), response.head))
             hj_conn_make_ready(loop, conn);
         hj_buf_unref(response.head);
     }

@@ -274,6 +274,17 @@ static bool take_message_piece(struct feed *feed, const struct hj_ws_item *item)
            (!item->last || deliver_parts(feed, (uint32_t)item->kind));
 }
 
+/* False if that closed the connection. */
+static bool send_pong(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice payload)
+{
+    struct hj_buf *pong = hj_ws_frame(HJ_WS_PONG, true, payload);
+    bool sent = pong != NULL && hj_writer_send(loop, conn, pong, false);
+    if (pong == NULL)
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    hj_buf_unref(pong);
+    return sent;
+}
+
 /* The last ping counts where several wait (RFC 6455 section 5.5.3), so that a peer that only sends them costs no
  * memory.
  */
@@ -281,14 +292,8 @@ static bool take_ping(struct feed *feed, struct hj_slice payload)
 {
     if (has_closed(feed))
         return true;
-    if (feed->conn->backlog == NULL) {
-        struct hj_buf *pong = hj_ws_frame(HJ_WS_PONG, true, payload);
-        bool sent = pong != NULL && hj_writer_send(feed->loop, feed->conn, pong, false);
-        if (pong == NULL)
-            hj_conn_close(feed->loop, feed->conn, HIJACK_ENOMEM);
-        hj_buf_unref(pong);
-        return sent;
-    }
+    if (feed->conn->backlog == NULL)
+        return send_pong(feed->loop, feed->conn, payload);
     if (!need_state(feed))
         return false;
     feed->state->owes_pong = true;
@@ -303,12 +308,8 @@ void hj_websocket_flushed(struct hj_loop *loop, struct hj_conn *conn)
     if (state == NULL || !state->owes_pong)
         return;
     state->owes_pong = false;
-    struct hj_buf *pong = hj_ws_frame(HJ_WS_PONG, true, hj_slice((const char *)state->pong, state->pong_len));
-    if (pong == NULL)
-        hj_conn_close(loop, conn, HIJACK_ENOMEM);
-    else if (state->closer == HJ_WEBSOCKET_OPEN)
-        hj_writer_send(loop, conn, pong, false);
-    hj_buf_unref(pong);
+    if (state->closer == HJ_WEBSOCKET_OPEN)
+        send_pong(loop, conn, hj_slice((const char *)state->pong, state->pong_len));
 }
 
 /* False if nothing more is to be read. */
