@@ -35,8 +35,8 @@ static int adopt_socket(struct hj_channel **out, struct hj_server *server, int f
     if (rc != 0)
         return rc;
     struct hj_worker *worker = hj_server_next_worker(server);
-    if ((rc = hj_channel_new(out, HJ_KIND_SOCKET, worker, server->queues[0], atomic_load(&server->object.user_data))) !=
-        0)
+    if ((rc = hj_channel_new(out, HJ_KIND_SOCKET, false, worker, server->queues[0],
+                             atomic_load(&server->object.user_data))) != 0)
         return rc;
     if ((rc = post_adopted(worker, HJ_OP_ADOPT, &(*out)->object, fd, unread)) != 0)
         hj_channel_discard(*out);

@@ -143,7 +143,8 @@ static int become_channel(void *out, struct hj_request *request, enum hj_kind ki
                           struct hj_response *response, bool body, uint64_t room)
 {
     struct hj_channel *channel;
-    int rc = hj_channel_new(&channel, kind, request->worker, request->queue, atomic_load(&request->object.user_data));
+    int rc = hj_channel_new(&channel, kind, response->own_window, request->worker, request->queue,
+                            atomic_load(&request->object.user_data));
     if (rc != 0) {
         hj_buf_unref(response->head);
         return rc;

@@ -11,22 +11,25 @@
 #include <hijack/hijack.h>
 
 #include "base/handle.h"
+#include "core/compressor.h"
 #include "core/worker.h"
 
 static void destroy_channel(struct hj_object *object)
 {
     struct hj_channel *channel = (struct hj_channel *)object;
     hj_channel_drop_descriptor(channel);
+    if (channel->own_window)
+        hj_compressor_forget(channel->deflater);
     hj_subscriptions_dispose(&channel->subscriptions);
     hj_object_unref(&channel->queue->object);
     hj_object_unref(&channel->worker->server->object);
     free(channel);
 }
 
-int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_worker *worker, struct hj_queue *queue,
-                   uint64_t user_data)
+int hj_channel_new(struct hj_channel **out, enum hj_kind kind, bool own_window, struct hj_worker *worker,
+                   struct hj_queue *queue, uint64_t user_data)
 {
-    struct hj_channel *channel = calloc(1, sizeof(*channel));
+    struct hj_channel *channel = calloc(1, sizeof(*channel) + (own_window ? sizeof(channel->deflater[0]) : 0));
     if (channel == NULL)
         return HIJACK_ENOMEM;
     hj_object_init(&channel->object, kind, destroy_channel);
@@ -36,6 +39,7 @@ int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_worker 
     atomic_init(&channel->descriptor, -1);
     hj_object_ref(&worker->server->object);
     hj_object_ref(&queue->object);
+    channel->own_window = own_window;
     channel->queue = queue;
     channel->worker = worker;
     int rc = hj_handle_new(&channel->object);

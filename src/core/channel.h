@@ -15,6 +15,7 @@
 #include "core/server.h"
 
 struct hj_conn;
+struct hj_deflater;
 
 /* For the program's side; the loop's view is its connection's. */
 enum hj_channel_state {
@@ -37,10 +38,11 @@ struct hj_channel {
     struct hj_object object;
     struct hj_worker *worker; /* of a server to which this is a reference */
     struct hj_queue *queue;   /* a reference */
-    uint8_t wire;             /* enum hj_wire; constant once given to the program, as are the next three */
+    uint8_t wire;             /* enum hj_wire; constant once given to the program, as are the next four */
     bool discard : 1;         /* a response without a body (HEAD, 204): what is sent is dropped */
     bool keep_alive : 1;      /* after the body the connection serves further requests */
     bool keeps_window : 1;    /* of a WebSocket: the client's messages may refer to earlier ones */
+    bool own_window : 1;      /* ours too: there is a place for a deflater */
     bool ended;               /* the last event has been pushed; the loop's alone */
     _Atomic bool starved;     /* EAGAIN was answered, DRAINED has to follow */
     _Atomic int state;        /* enum hj_channel_state */
@@ -55,12 +57,13 @@ struct hj_channel {
     /* the loop's alone */
     struct hj_conn *conn; /* NULL before it starts and after it ends */
     struct hj_event last;
+    struct hj_deflater *deflater[]; /* one if own_window; guarded as pieces */
 };
 
 /* A new channel with a handle that the program has not seen yet; the caller owns a reference. kind: HJ_KIND_STREAM or
  * HJ_KIND_SOCKET. 0 or HIJACK_ENOMEM. */
-int hj_channel_new(struct hj_channel **out, enum hj_kind kind, struct hj_worker *worker, struct hj_queue *queue,
-                   uint64_t user_data);
+int hj_channel_new(struct hj_channel **out, enum hj_kind kind, bool own_window, struct hj_worker *worker,
+                   struct hj_queue *queue, uint64_t user_data);
 
 /* Whether the body's length was promised to the peer. */
 static inline bool hj_channel_has_length(const struct hj_channel *channel)

@@ -23,6 +23,11 @@ pthread_mutex_t *hj_compressor_turn(struct hj_compressor *compressor, const void
 
 #if HIJACK_DEFLATE
 
+static struct hj_deflater *new_deflater(enum hj_window window, bool takeover)
+{
+    return hj_deflater_new(window == HJ_WINDOW_FULL ? 15 : 9, takeover);
+}
+
 /* A deflater for one message; NULL when out of memory. */
 static struct hj_deflater *take_deflater(struct hj_compressor *compressor, enum hj_window window)
 {
@@ -31,7 +36,7 @@ static struct hj_deflater *take_deflater(struct hj_compressor *compressor, enum 
     if (compressor->spare_count[window] != 0)
         deflater = compressor->spare[window][--compressor->spare_count[window]];
     pthread_mutex_unlock(&compressor->lock);
-    return deflater != NULL ? deflater : hj_deflater_new(window == HJ_WINDOW_FULL ? 15 : 9, false);
+    return deflater != NULL ? deflater : new_deflater(window, false);
 }
 
 static void give_deflater(struct hj_compressor *compressor, enum hj_window window, struct hj_deflater *deflater)
@@ -75,6 +80,23 @@ struct hj_buf *hj_compressor_frame(struct hj_compressor *compressor, enum hj_win
     return hj_ws_frame(opcode, true, data);
 }
 
+struct hj_buf *hj_compressor_frame_after(struct hj_compressor *compressor, struct hj_deflater **own,
+                                         enum hj_window window, enum hj_ws_opcode opcode, struct hj_slice data)
+{
+    const size_t room = HJ_WS_SERVER_HEAD_MAX;
+    if (*own == NULL && (*own = new_deflater(window, true)) == NULL)
+        return NULL;
+    struct hj_buf *buf = hj_deflater_compress(*own, data, room);
+    atomic_fetch_add_explicit(&compressor->compressed, 1, memory_order_relaxed);
+    return buf == NULL ? NULL : finish_frame(buf, opcode, room);
+}
+
+void hj_compressor_forget(struct hj_deflater **own)
+{
+    hj_deflater_free(*own);
+    *own = NULL;
+}
+
 static void free_deflaters(struct hj_compressor *compressor)
 {
     for (int window = 0; window < 2; ++window)
@@ -90,6 +112,18 @@ struct hj_buf *hj_compressor_frame(struct hj_compressor *compressor, enum hj_win
     (void)compressor;
     (void)window;
     return hj_ws_frame(opcode, true, data);
+}
+
+struct hj_buf *hj_compressor_frame_after(struct hj_compressor *compressor, struct hj_deflater **own,
+                                         enum hj_window window, enum hj_ws_opcode opcode, struct hj_slice data)
+{
+    (void)own;
+    return hj_compressor_frame(compressor, window, opcode, data);
+}
+
+void hj_compressor_forget(struct hj_deflater **own)
+{
+    (void)own;
 }
 
 #endif

@@ -37,6 +37,14 @@ void hj_compressor_dispose(struct hj_compressor *compressor);
 struct hj_buf *hj_compressor_frame(struct hj_compressor *compressor, enum hj_window window, enum hj_ws_opcode opcode,
                                    struct hj_slice data);
 
+/* The same for one peer alone, whose deflater stands in *own (NULL before the first message): a message may refer to
+ * those before it. What was made must be sent, in this order, and no other compressed message between. */
+struct hj_buf *hj_compressor_frame_after(struct hj_compressor *compressor, struct hj_deflater **own,
+                                         enum hj_window window, enum hj_ws_opcode opcode, struct hj_slice data);
+
+/* The next message refers to none before it. */
+void hj_compressor_forget(struct hj_deflater **own);
+
 /* Whoever needs the same thing (an address) compressed takes turns: the second finds it done. */
 pthread_mutex_t *hj_compressor_turn(struct hj_compressor *compressor, const void *thing);
 

@@ -91,6 +91,7 @@ static int join_locked(struct hj_subscriptions *subscriptions, struct hj_broadca
         return HIJACK_ECLOSED;
     }
     subscriptions->list[subscriptions->count++] = broadcaster;
+    subscriptions->joined = true;
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct hj_subscriptions {
     uint32_t count;
     bool closed;    /* no more: the connection leaves */
     bool exclusive; /* none now: the pieces of a message are being sent, and nothing may come between them */
+    bool joined;    /* since this was last cleared: others may have sent to the connection */
 };
 
 /* For whoever else guards something of a channel by the lock. */

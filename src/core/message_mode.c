@@ -44,11 +44,36 @@ static struct hj_buf *make_frame(struct hj_channel *channel, enum hj_ws_opcode o
                                opcode, data);
 }
 
-/* A message that is sent at once: its frame is made before the lock is taken, which others wait for. */
+/* A frame for a peer whose window we keep. A broadcaster's messages are compressed once for all and take no part in it:
+ * after them, and while they may come, nothing refers to earlier messages. The lock is held until the frame is sent. */
+static struct hj_buf *make_frame_in_order(struct hj_channel *channel, enum hj_ws_opcode opcode, struct hj_slice data)
+{
+    const bool is_member = channel->subscriptions.count != 0;
+    if (channel->subscriptions.joined)
+        hj_compressor_forget(channel->deflater);
+    channel->subscriptions.joined = is_member;
+    if (is_member)
+        return make_frame(channel, opcode, data);
+    return hj_compressor_frame_after(&channel->worker->server->compressor, channel->deflater,
+                                     hj_wire_window((enum hj_wire)channel->wire), opcode, data);
+}
+
+/* The lock is held. */
+static int send_in_order(struct hj_channel *channel, enum hj_ws_opcode opcode, struct hj_slice data)
+{
+    int rc = hj_channel_reserve(channel, 0); /* what is refused anyway is not compressed */
+    if (rc == 0)
+        rc = hj_channel_send(channel, make_frame_in_order(channel, opcode, data));
+    if (rc != 0)
+        hj_compressor_forget(channel->deflater); /* the peer never sees this message */
+    return rc;
+}
+
+/* A message that is sent at once: its frame is made before the lock is taken, which others wait for, if it can be. */
 static int send_whole(struct hj_channel *channel, uint32_t kind, struct hj_slice data)
 {
     const bool is_valid = kind != HIJACK_MESSAGE_TEXT || hj_utf8_check(data.base, data.len);
-    struct hj_buf *frame = make_frame(channel, (enum hj_ws_opcode)kind, data);
+    struct hj_buf *frame = channel->own_window ? NULL : make_frame(channel, (enum hj_ws_opcode)kind, data);
     int rc;
     hj_subscriptions_lock(&channel->subscriptions);
     if (channel->pieces.kind != 0) {
@@ -57,6 +82,8 @@ static int send_whole(struct hj_channel *channel, uint32_t kind, struct hj_slice
     } else if (!is_valid) {
         hj_buf_unref(frame);
         rc = HIJACK_EINVAL;
+    } else if (channel->own_window) {
+        rc = send_in_order(channel, (enum hj_ws_opcode)kind, data);
     } else {
         rc = hj_channel_send(channel, frame);
     }

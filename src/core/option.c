@@ -108,8 +108,8 @@
            "origins as https://example.org, * for all; clients that are no browser name none")                         \
     DEFLATE(CHOICE)                                                                                                    \
     CHOICE(server, websocket_context_takeover, switches, off,                                                          \
-           "on: a client may compress with its earlier messages, which takes 40 KiB of each such WebSocket; off: an "  \
-           "idle one keeps no memory for compression")                                                                 \
+           "on: a compressed message may refer to earlier ones, which takes 40 KiB of each WebSocket that receives "   \
+           "such, and 160 KiB of each with a handle that sends them; off: an idle one keeps no memory for it")         \
     NUMBER(server, websocket_message_bytes, size, 1, 2147483647, 1048576,                                              \
            "longest message from a WebSocket; over it the connection is closed with code 1009")                        \
     NUMBER(server, websocket_piece_bytes, size, 0, 2147483647, 0,                                                      \

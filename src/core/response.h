@@ -25,6 +25,7 @@ struct hj_response {
     enum hj_wire wire;
     bool keep_alive;   /* after the body the connection serves further requests */
     bool keeps_window; /* of a WebSocket: the client's messages may refer to earlier ones (RFC 7692) */
+    bool own_window;   /* ours too */
 };
 
 /* How a member with this response is written to: HJ_HOLD_*. */

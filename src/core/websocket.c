@@ -134,7 +134,7 @@ static char *put_field_text(char *at, struct hj_slice text)
 
 #if HIJACK_DEFLATE
 
-/* Agrees to compression where both sides want it; returns the end of the lines. A server's own window is never kept. */
+/* Agrees to compression where both sides want it; returns the end of the lines. */
 static char *put_deflate(char *at, struct hj_response *response, const struct hj_websocket_offer *offer,
                          const struct hj_server_options *options)
 {
@@ -145,9 +145,9 @@ static char *put_deflate(char *at, struct hj_response *response, const struct hj
         hj_ws_deflate_negotiate(offer->extensions, options->websocket_context_takeover == HJ_SWITCH_ON);
     if (!agreed.accepted)
         return at;
-    agreed.server_takeover = false;
     response->wire = agreed.server_window_bits == 15 ? HJ_WIRE_WEBSOCKET_DEFLATE : HJ_WIRE_WEBSOCKET_NARROW;
     response->keeps_window = agreed.client_takeover;
+    response->own_window = agreed.server_takeover;
     at = put_field_text(at, HJ_SLICE("Sec-WebSocket-Extensions: "));
     at = put_field_text(at, hj_slice(answer, hj_ws_deflate_answer(answer, &agreed)));
     return put_field_text(at, HJ_SLICE("\r\n"));

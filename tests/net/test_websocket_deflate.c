@@ -9,6 +9,7 @@
 #define OFFER "Sec-WebSocket-Extensions: permessage-deflate"
 #define NO_TAKEOVER "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 #define HELLO "\xf2\x48\xcd\xc9\xc9\x07\x00" /* RFC 7692 section 7.2.3.1 */
+#define HELLO_AGAIN "\xf2\x00\x11\x00\x00"   /* section 7.2.3.2 */
 
 static void test_agreed(void **state)
 {
@@ -83,8 +84,72 @@ static void test_takeover(void **state)
     hijack_socket *socket = open_with(f, &c, OFFER "\r\n");
     ws_send(c, WS_COMPRESSED_TEXT, LIT(HELLO));
     ws_message(f, socket, HIJACK_MESSAGE_TEXT, "Hello");
-    ws_send(c, WS_COMPRESSED_TEXT, LIT("\xf2\x00\x11\x00\x00"));
+    ws_send(c, WS_COMPRESSED_TEXT, LIT(HELLO_AGAIN));
     ws_message(f, socket, HIJACK_MESSAGE_TEXT, "Hello");
+}
+
+static void say_hello(hijack_socket *socket)
+{
+    OK(hijack_socket_send_message(socket, HIJACK_MESSAGE_TEXT, LIT("Hello")));
+}
+
+/* The next message is a compressed "Hello" that refers to the one before it, which makes it shorter than one that does
+ * not; what it says is for the clients of tests/websocket/interop.py to see. */
+static void hears_hello_again(struct client *c)
+{
+    client_want(c, 2);
+    CHECK((unsigned char)c->buf[0] == WS_COMPRESSED_TEXT && c->buf[1] > 0 && c->buf[1] < (int)sizeof(HELLO) - 1);
+    client_want(c, 2 + (size_t)c->buf[1]);
+    client_consume(c, 2 + (size_t)c->buf[1]);
+}
+
+/* Ours too, as long as nothing else is sent to the client: what a broadcaster sends is the same for all. */
+static void test_takeover_sending(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_option(f, "websocket_context_takeover", "on");
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    fixture_start(f);
+    hijack_socket *socket = open_with(f, &c, OFFER "\r\n");
+    say_hello(socket);
+    say_hello(socket);
+    ws_expect(c, WS_COMPRESSED_TEXT, HELLO);
+    hears_hello_again(c);
+    OK(hijack_socket_send_message(socket, HIJACK_MESSAGE_TEXT | HIJACK_MESSAGE_MORE, LIT("pie")));
+    OK(hijack_socket_send_message(socket, HIJACK_MESSAGE_TEXT, LIT("ces")));
+    ws_expect(c, WS_MORE_TEXT, "pie");
+    ws_expect(c, WS_LAST, "ces");
+    say_hello(socket);
+    hears_hello_again(c);
+    OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("to all")), 1);
+    say_hello(socket);
+    ws_expect(c, WS_TEXT, "to all");
+    ws_expect(c, WS_TEXT, "Hello");
+    OK(hijack_broadcaster_remove(room, socket));
+    say_hello(socket);
+    say_hello(socket);
+    ws_expect(c, WS_COMPRESSED_TEXT, HELLO);
+    hears_hello_again(c);
+    OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
+    OK(hijack_broadcaster_remove(room, socket));
+    say_hello(socket);
+    ws_expect(c, WS_COMPRESSED_TEXT, HELLO);
+}
+
+/* A client may forbid it. */
+static void test_takeover_declined(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_option(f, "websocket_context_takeover", "on");
+    fixture_start(f);
+    hijack_socket *socket = open_with(f, &c, OFFER "; server_no_context_takeover\r\n");
+    say_hello(socket);
+    ws_expect(c, WS_TEXT, "Hello");
 }
 
 /* However many members: a published message is compressed once for each window. Short ones are not. */
@@ -141,8 +206,8 @@ static void test_bomb(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_agreed),   TEST(test_off),          TEST(test_received),
-        TEST(test_takeover), TEST(test_once_for_all), TEST(test_bomb),
+        TEST(test_agreed),       TEST(test_off),  TEST(test_received),         TEST(test_takeover),
+        TEST(test_once_for_all), TEST(test_bomb), TEST(test_takeover_sending), TEST(test_takeover_declined),
     };
 
     return RUN_TESTS(tests, argc, argv);

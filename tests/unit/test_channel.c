@@ -36,7 +36,7 @@ static int setup(void **state)
     CODE(hj_handle_pin((struct hj_object **)&server, f->server, 1u << HJ_KIND_SERVER), 0);
     CODE(hj_handle_pin((struct hj_object **)&queue, f->queue, 1u << HJ_KIND_QUEUE), 0);
     f->worker.server = server;
-    CODE(hj_channel_new(&f->channel, HJ_KIND_SOCKET, &f->worker, queue, 7), 0);
+    CODE(hj_channel_new(&f->channel, HJ_KIND_SOCKET, false, &f->worker, queue, 7), 0);
     hj_handle_unpin(f->server);
     hj_handle_unpin(f->queue);
     *state = f;
