@@ -17,19 +17,24 @@
 static void destroy_channel(struct hj_object *object)
 {
     struct hj_channel *channel = (struct hj_channel *)object;
+    struct hj_server *server = channel->worker->server;
     hj_channel_drop_descriptor(channel);
-    if (channel->own_window)
-        hj_compressor_forget(channel->deflater);
     hj_subscriptions_dispose(&channel->subscriptions);
     hj_object_unref(&channel->queue->object);
-    hj_object_unref(&channel->worker->server->object);
-    free(channel);
+    if (channel->own_window) {
+        hj_compressor_forget(channel->deflater);
+        free(channel);
+    } else {
+        hj_pool_give(&server->channels, channel);
+    }
+    hj_object_unref(&server->object);
 }
 
 int hj_channel_new(struct hj_channel **out, enum hj_kind kind, bool own_window, struct hj_worker *worker,
                    struct hj_queue *queue, uint64_t user_data)
 {
-    struct hj_channel *channel = calloc(1, sizeof(*channel) + (own_window ? sizeof(channel->deflater[0]) : 0));
+    struct hj_channel *channel = own_window ? calloc(1, sizeof(*channel) + sizeof(channel->deflater[0]))
+                                            : hj_pool_take(&worker->server->channels);
     if (channel == NULL)
         return HIJACK_ENOMEM;
     hj_object_init(&channel->object, kind, destroy_channel);

@@ -10,6 +10,7 @@
 #include "base/handle.h"
 #include "base/os/socket.h"
 #include "core/broadcaster.h"
+#include "core/channel.h"
 #include "core/listener.h"
 #include "core/worker.h"
 #if HIJACK_TLS
@@ -52,6 +53,7 @@ static void destroy_server(struct hj_object *object)
     hj_server_tls_free(server->tls);
 #endif
     hj_compressor_dispose(&server->compressor);
+    hj_pool_dispose(&server->channels);
     pthread_mutex_destroy(&server->lock);
     pthread_mutex_destroy(&server->join_lock);
     free(server);
@@ -70,6 +72,7 @@ static int new_server(struct hj_server **out, struct hj_queue *queue)
     hj_object_init(&server->object, HJ_KIND_SERVER, destroy_server);
     pthread_mutex_init(&server->lock, NULL);
     hj_compressor_init(&server->compressor);
+    hj_pool_init(&server->channels, sizeof(struct hj_channel));
     pthread_mutex_init(&server->join_lock, NULL);
     hj_options_default(&server->options, HJ_SCOPE_SERVER);
     if (queue != NULL) {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/object.h"
+#include "base/pool.h"
 #include "base/slice.h"
 #include "core/address.h"
 #include "core/compressor.h"
@@ -67,6 +68,7 @@ struct hj_server {
     _Atomic uint64_t publish_waiting; /* bytes */
     _Atomic uint64_t published;       /* messages */
     struct hj_compressor compressor;
+    struct hj_pool channels; /* blocks for struct hj_channel */
     _Atomic uint32_t workers_alive;
     _Atomic uint32_t accepting;   /* loops that still use the listeners */
     _Atomic uint32_t next_worker; /* for adopting in turn */

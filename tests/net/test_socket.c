@@ -399,11 +399,11 @@ static void test_idle_timeout(void **state)
         clock_tick();
         CHECK(clock_ms() - start < clock_limit_ms());
     }
+    OK(hijack_socket_close(kept)); /* before its own time is up, however slow this machine is */
     CHECK(clock_ms() - start >= 250);
     events_closed(&f->events, socket, HIJACK_ETIMEDOUT);
+    events_closed(&f->events, kept, 0);
     stat_wait(f->server, HIJACK_STAT_CLOSED_TIMEOUT, 1);
-    events_barrier(&f->events);
-    CHECK(events_pending(&f->events, HIJACK_EVENT_CLOSED, kept) == 0);
 }
 
 static void test_echo_many(void **state)
