@@ -66,6 +66,8 @@ static void free_http2(struct hj_loop *loop)
     hj_compat_loop_destroy(http2->loop, http2->epoll_fd);
     h2o_config_dispose(&http2->config);
     hj_compat_free_thread_memory(http2->write_prototype);
+    hj_pool_dispose(&http2->streams);
+    hj_pool_dispose(&http2->outputs);
     free(http2);
     loop->http2 = NULL;
 }
@@ -80,6 +82,8 @@ int hj_http2_open(struct hj_loop *loop)
     if (http2 == NULL)
         return HIJACK_ENOMEM;
     http2->owner = loop;
+    hj_pool_init(&http2->streams, sizeof(struct hj_http2_stream));
+    hj_pool_init(&http2->outputs, sizeof(struct hj_stream_output));
     loop->http2 = http2;
     hj_compat_keep_input_in_memory();
     http2->loop = h2o_evloop_create();
@@ -201,7 +205,7 @@ static void settle(struct hj_loop *loop, struct hj_http2_stream *stream)
         else if (has_body_to_read(conn, stream))
             hj_pending_advance(loop, conn);
     }
-    bool may_write = !stream->in_flight && !stream->finish && stream->piece_count == 0;
+    bool may_write = !stream->in_flight && !stream->finish && !hj_stream_has_pieces(stream);
     if (conn != NULL && hj_conn_is_open(conn) && may_write && hj_writer_flush(loop, conn))
         hj_ending_settle(loop, conn);
     hj_stream_send(stream);

@@ -3,6 +3,7 @@
 #define HJ_LOOP_HTTP2_STATE_H
 
 #include "base/buf.h"
+#include "base/pool.h"
 #include "core/facts.h"
 #include "loop/conn.h"
 #include "loop/http2/budget.h"
@@ -23,33 +24,38 @@ struct hj_stream_pieces {
     h2o_iovec_t parts[HJ_STREAM_PIECES];
 };
 
+/* What of a response waits for libh2o, or is with it. Most of the streams that a loop holds have none at a time. */
+struct hj_stream_output {
+    struct hj_buf *head; /* the response head, before it is sent; a reference */
+    struct hj_buf *last; /* the last chunk of HTTP/1, with the trailers to send; a reference */
+    struct hj_buf *one;  /* the only piece; a reference */
+    h2o_iovec_t one_part;
+    hj_compat_part one_left;
+    struct hj_stream_pieces *pieces; /* instead, for more than one */
+    uint32_t piece_count, piece_bytes;
+    uint32_t head_len;
+};
+
 /* A request and its response: the layer of a table entry until that is closed, and libh2o's generator until the stream
- * is. Freed when neither is left. */
+ * is. Freed when neither is left. There are as many as members: each byte counts. */
 struct hj_http2_stream {
     h2o_generator_t generator;  /* first */
     h2o_req_t *req;             /* NULL: libh2o has closed the stream */
     struct hj_http2_body *body; /* of the request; NULL: there is none, or nobody reads it */
     struct hj_session *session; /* NULL likewise */
     struct hj_loop *loop;
-    int why_gone;                         /* why libh2o has closed it; 0: after its last byte */
     struct hj_http2_stream *next, **link; /* in the session */
     struct hj_http2_stream *next_dirty;   /* in the loop's list, with dirty */
-    struct hj_buf *head;                  /* the response head, before it is sent; a reference */
-    struct hj_buf *last;                  /* the last chunk of HTTP/1, with the trailers to send; a reference */
-    struct hj_buf *one;                   /* the only piece; a reference */
-    h2o_iovec_t one_part;
-    hj_compat_part one_left;
-    struct hj_stream_pieces *pieces; /* instead, for more than one */
-    uint64_t bytes_sent;             /* as libh2o had it at the last look */
-    uint32_t entry;                  /* index in the table; 0: closed there */
-    uint32_t moved_ms;               /* when bytes_sent was seen to change; loop time */
-    uint32_t piece_count, piece_bytes;
-    uint32_t head_len;
-    bool dirty;
-    bool has_head;  /* the response head was written */
-    bool in_flight; /* libh2o has the pieces */
-    bool finish;    /* END_STREAM follows what was written */
-    bool finished;  /* ... and libh2o has it */
+    struct hj_stream_output *output;      /* NULL: nothing is to be sent */
+    uint32_t entry;                       /* index in the table; 0: closed there */
+    uint32_t bytes_sent;                  /* as libh2o had it at the last look; its low bits */
+    uint32_t moved_ms;                    /* when bytes_sent was seen to change; loop time */
+    int16_t why_gone;                     /* HIJACK_E*, why libh2o has closed it; 0: after its last byte */
+    bool dirty : 1;
+    bool has_head : 1;  /* the response head was written */
+    bool in_flight : 1; /* libh2o has the pieces */
+    bool finish : 1;    /* END_STREAM follows what was written */
+    bool finished : 1;  /* ... and libh2o has it */
 };
 
 /* What a connection brings along from before HTTP/2 was spoken. */
@@ -108,6 +114,7 @@ struct hj_http2 {
     h2o_linklist_t put_off;          /* secures that have something to read, for the next turns */
     unsigned steps;                  /* of handshakes in this turn */
     struct hj_http2_stream *dirty;
+    struct hj_pool streams, outputs; /* blocks for hj_http2_stream and hj_stream_output */
 };
 
 #endif

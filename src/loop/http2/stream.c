@@ -33,15 +33,55 @@ void hj_stream_touch(struct hj_http2_stream *stream)
     http2->dirty = stream;
 }
 
-static void drop_pieces(struct hj_http2_stream *stream)
+/* NULL when out of memory. */
+static struct hj_stream_output *need_output(struct hj_http2_stream *stream)
 {
-    hj_buf_unref(stream->one);
-    stream->one = NULL;
-    for (uint32_t i = 0; stream->pieces != NULL && i < stream->piece_count; ++i)
-        hj_buf_unref(stream->pieces->bufs[i]);
-    free(stream->pieces);
-    stream->pieces = NULL;
-    stream->piece_count = stream->piece_bytes = 0;
+    if (stream->output == NULL)
+        stream->output = hj_pool_take(&stream->loop->http2->outputs);
+    return stream->output;
+}
+
+/* It goes with the last thing that it has to send. */
+static void release_output(struct hj_http2_stream *stream)
+{
+    const struct hj_stream_output *output = stream->output;
+    if (output == NULL || output->head != NULL || output->last != NULL || output->piece_count != 0)
+        return;
+    hj_pool_give(&stream->loop->http2->outputs, stream->output);
+    stream->output = NULL;
+}
+
+static void drop_pieces(struct hj_stream_output *output)
+{
+    hj_buf_unref(output->one);
+    output->one = NULL;
+    for (uint32_t i = 0; output->pieces != NULL && i < output->piece_count; ++i)
+        hj_buf_unref(output->pieces->bufs[i]);
+    free(output->pieces);
+    output->pieces = NULL;
+    output->piece_count = output->piece_bytes = 0;
+}
+
+static void drop_output(struct hj_http2_stream *stream)
+{
+    struct hj_stream_output *output = stream->output;
+    if (output == NULL)
+        return;
+    drop_pieces(output);
+    hj_buf_unref(output->head);
+    hj_buf_unref(output->last);
+    output->head = output->last = NULL;
+    release_output(stream);
+}
+
+static bool has_trailers(const struct hj_http2_stream *stream)
+{
+    return stream->output != NULL && stream->output->last != NULL;
+}
+
+bool hj_stream_has_pieces(const struct hj_http2_stream *stream)
+{
+    return stream->output != NULL && stream->output->piece_count != 0;
 }
 
 /* libh2o has closed the stream, or is about to. */
@@ -54,17 +94,14 @@ static void leave_session(struct hj_http2_stream *stream)
         session->idle_ms = hj_loop_time(stream->loop);
     stream->session = NULL;
     stream->req = NULL;
-    drop_pieces(stream);
-    hj_buf_unref(stream->head);
-    hj_buf_unref(stream->last);
-    stream->head = stream->last = NULL;
+    drop_output(stream);
 }
 
 /* Frees what neither the table nor libh2o nor the list of those that have something to send refers to. */
 void hj_stream_release(struct hj_http2_stream *stream)
 {
     if (stream->entry == 0 && stream->req == NULL && !stream->dirty)
-        free(stream);
+        hj_pool_give(&stream->loop->http2->streams, stream);
 }
 
 /* Why libh2o closes the stream. */
@@ -86,7 +123,7 @@ static void on_stop(h2o_generator_t *generator, h2o_req_t *req)
     struct hj_http2_stream *stream = (struct hj_http2_stream *)generator;
     struct hj_session *session = stream->session;
     (void)req;
-    stream->why_gone = stream->finished ? 0 : why_gone(session);
+    stream->why_gone = stream->finished ? 0 : (int16_t)why_gone(session);
     leave_session(stream);
     hj_stream_touch(stream);
 }
@@ -95,7 +132,7 @@ static void on_stop(h2o_generator_t *generator, h2o_req_t *req)
  */
 static bool is_at_rest(const struct hj_http2_stream *stream)
 {
-    if (stream->entry == 0 || stream->finish || stream->body != NULL || stream->last != NULL)
+    if (stream->entry == 0 || stream->finish || stream->body != NULL || has_trailers(stream))
         return false;
     const struct hj_conn *conn = hj_table_at(&stream->loop->table, stream->entry);
     const unsigned going = HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING;
@@ -108,7 +145,9 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
     struct hj_http2_stream *stream = (struct hj_http2_stream *)generator;
     (void)req;
     stream->in_flight = false;
-    drop_pieces(stream);
+    if (stream->output != NULL)
+        drop_pieces(stream->output);
+    release_output(stream);
     if (!is_at_rest(stream))
         hj_stream_touch(stream);
 }
@@ -126,7 +165,7 @@ void hj_stream_reset(struct hj_http2_stream *stream, int code)
 void hj_stream_break(struct hj_http2_stream *stream, int code, int reason)
 {
     if (stream->why_gone == 0)
-        stream->why_gone = reason;
+        stream->why_gone = (int16_t)reason;
     hj_stream_touch(stream); /* the end of the turn ends its request */
     if (stream->body != NULL)
         hj_body_leave(stream->body, true);
@@ -137,7 +176,7 @@ void hj_stream_break(struct hj_http2_stream *stream, int code, int reason)
 
 struct hj_http2_stream *hj_stream_open(struct hj_session *session, h2o_req_t *req)
 {
-    struct hj_http2_stream *stream = calloc(1, sizeof(*stream));
+    struct hj_http2_stream *stream = hj_pool_take(&session->loop->http2->streams);
     if (stream == NULL)
         return NULL;
     stream->generator = (h2o_generator_t){on_proceed, on_stop};
@@ -161,28 +200,28 @@ static uint32_t find_head_end(const struct hj_buf *buf)
 }
 
 /* Keeps a part of buf as what is sent next; false where it must wait. */
-static bool add_piece(struct hj_http2_stream *stream, struct hj_buf *buf, size_t offset)
+static bool add_piece(struct hj_stream_output *output, struct hj_buf *buf, size_t offset)
 {
     h2o_iovec_t part = h2o_iovec_init(buf->data + offset, buf->len - offset);
-    if (stream->piece_count == PIECES || (stream->piece_count != 0 && stream->piece_bytes >= SEND_MAX))
+    if (output->piece_count == PIECES || (output->piece_count != 0 && output->piece_bytes >= SEND_MAX))
         return false;
-    if (stream->piece_count == 0) {
-        stream->one = hj_buf_ref(buf);
-        stream->one_part = part;
+    if (output->piece_count == 0) {
+        output->one = hj_buf_ref(buf);
+        output->one_part = part;
     } else {
-        if (stream->pieces == NULL) {
-            if ((stream->pieces = calloc(1, sizeof(*stream->pieces))) == NULL)
+        if (output->pieces == NULL) {
+            if ((output->pieces = calloc(1, sizeof(*output->pieces))) == NULL)
                 return false;
-            stream->pieces->bufs[0] = stream->one;
-            stream->pieces->parts[0] = stream->one_part;
-            stream->one = NULL;
+            output->pieces->bufs[0] = output->one;
+            output->pieces->parts[0] = output->one_part;
+            output->one = NULL;
         }
-        stream->pieces->bufs[stream->piece_count] = hj_buf_ref(buf);
-        stream->pieces->parts[stream->piece_count] = part;
+        output->pieces->bufs[output->piece_count] = hj_buf_ref(buf);
+        output->pieces->parts[output->piece_count] = part;
     }
-    ++stream->piece_count;
-    stream->piece_bytes =
-        part.len < UINT32_MAX - stream->piece_bytes ? stream->piece_bytes + (uint32_t)part.len : UINT32_MAX;
+    ++output->piece_count;
+    output->piece_bytes =
+        part.len < UINT32_MAX - output->piece_bytes ? output->piece_bytes + (uint32_t)part.len : UINT32_MAX;
     return true;
 }
 
@@ -195,19 +234,23 @@ ssize_t hj_stream_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_bu
         return stream->why_gone != 0 ? stream->why_gone : HIJACK_ECLOSED;
     if (stream->in_flight || stream->finish)
         return 0;
+    struct hj_stream_output *output = need_output(stream);
+    if (output == NULL)
+        return HIJACK_ENOMEM;
     for (int i = 0; i < count; ++i, offset = 0) {
         size_t skip = offset;
         if (!stream->has_head) {
             stream->has_head = true;
-            stream->head = hj_buf_ref(bufs[i]);
-            skip = stream->head_len = find_head_end(bufs[i]);
+            output->head = hj_buf_ref(bufs[i]);
+            skip = output->head_len = find_head_end(bufs[i]);
         }
-        if (skip < bufs[i]->len && !add_piece(stream, bufs[i], skip)) {
+        if (skip < bufs[i]->len && !add_piece(output, bufs[i], skip)) {
             taken += (ssize_t)(skip - offset);
             break;
         }
         taken += (ssize_t)(bufs[i]->len - offset);
     }
+    release_output(stream);
     hj_stream_touch(stream);
     return taken;
 }
@@ -226,8 +269,12 @@ ssize_t hj_stream_read(struct hj_loop *loop, struct hj_conn *conn, char *data, s
 void hj_stream_keep_trailers(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *last)
 {
     struct hj_http2_stream *stream = layer_of(loop, conn);
-    if (stream->req != NULL && stream->last == NULL)
-        stream->last = hj_buf_ref(last);
+    if (stream->req == NULL || has_trailers(stream))
+        return;
+    if (need_output(stream) != NULL)
+        stream->output->last = hj_buf_ref(last);
+    else
+        hj_stream_break(stream, -H2O_HTTP2_ERROR_INTERNAL, HIJACK_ENOMEM);
 }
 
 void hj_stream_finish(struct hj_loop *loop, struct hj_conn *conn)
@@ -257,9 +304,9 @@ void hj_stream_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
 void hj_stream_refresh(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_http2_stream *stream = layer_of(loop, conn);
-    if (stream->req == NULL || stream->req->bytes_sent == stream->bytes_sent)
+    if (stream->req == NULL || (uint32_t)stream->req->bytes_sent == stream->bytes_sent)
         return;
-    stream->bytes_sent = stream->req->bytes_sent;
+    stream->bytes_sent = (uint32_t)stream->req->bytes_sent;
     conn->out_ms = hj_loop_time(loop);
 }
 
@@ -277,8 +324,8 @@ struct hj_facts *hj_stream_facts(struct hj_loop *loop, const struct hj_conn *con
 
 uint32_t hj_stream_stalled_for(struct hj_http2_stream *stream, uint32_t now)
 {
-    if (stream->req->bytes_sent != stream->bytes_sent || !stream->in_flight) {
-        stream->bytes_sent = stream->req->bytes_sent;
+    if ((uint32_t)stream->req->bytes_sent != stream->bytes_sent || !stream->in_flight) {
+        stream->bytes_sent = (uint32_t)stream->req->bytes_sent;
         stream->moved_ms = now;
     }
     return now - stream->moved_ms;
@@ -309,30 +356,34 @@ static void add_field(struct hj_http2_stream *stream, struct hj_slice name, stru
 static void start_response(struct hj_http2_stream *stream)
 {
     h2o_req_t *req = stream->req;
-    const char *head = stream->head->data, *const end = head + stream->head_len - 2; /* without the empty line */
+    const uint32_t head_len = stream->output->head_len;
+    const char *head = stream->output->head->data, *const end = head + head_len - 2; /* without the empty line */
     struct hj_slice name, value;
     req->res.status = (head[9] - '0') * 100 + (head[10] - '0') * 10 + (head[11] - '0');
     req->res.reason = "";
-    const char *cursor = (const char *)memchr(head, '\n', stream->head_len) + 1;
+    const char *cursor = (const char *)memchr(head, '\n', head_len) + 1;
     while (cursor < end && hj_fields_next(&name, &value, &cursor, end))
         add_field(stream, name, value);
     req->_generator = NULL;
     h2o_start_response(req, &stream->generator);
 }
 
-/* Hands the pieces to libh2o, which refers to them until on_proceed, or on_stop. */
+/* Hands the pieces, if any, to libh2o, which refers to them until on_proceed, or on_stop. */
 static void send_pieces(struct hj_http2_stream *stream)
 {
     h2o_req_t *req = stream->req;
-    const h2o_iovec_t *parts = stream->pieces != NULL ? stream->pieces->parts : &stream->one_part;
+    struct hj_stream_output *output = stream->output;
     h2o_iovec_t bufs[PIECES];
-    memcpy(bufs, parts, stream->piece_count * sizeof(*bufs));
-    hj_compat_lend_parts(req, stream->pieces != NULL ? stream->pieces->left : &stream->one_left,
-                         stream->pieces != NULL ? PIECES : 1);
+    const uint32_t count = output == NULL ? 0 : output->piece_count;
+    if (count != 0) {
+        struct hj_stream_pieces *pieces = output->pieces;
+        memcpy(bufs, pieces != NULL ? pieces->parts : &output->one_part, count * sizeof(*bufs));
+        hj_compat_lend_parts(req, pieces != NULL ? pieces->left : &output->one_left, pieces != NULL ? PIECES : 1);
+    }
     stream->in_flight = true;
-    stream->finished = stream->finish && stream->last == NULL; /* trailers end it later */
+    stream->finished = stream->finish && !has_trailers(stream); /* trailers end it later */
     stream->moved_ms = hj_loop_time(stream->loop);
-    h2o_send(req, bufs, stream->piece_count, stream->finished ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+    h2o_send(req, bufs, count, stream->finished ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
     req->_generator = &stream->generator; /* also after the last byte: on_stop tells of the end */
 }
 
@@ -346,8 +397,8 @@ static void send_first(struct hj_http2_stream *stream)
     if (session->table_gone)
         hj_compat_put_table_size(conn, written);
     session->table_gone = false;
-    hj_buf_unref(stream->head);
-    stream->head = NULL;
+    hj_buf_unref(stream->output->head);
+    stream->output->head = NULL;
     hj_compat_trim(stream->req); /* it may be held, or wait for its peer, for long */
 }
 
@@ -355,7 +406,8 @@ static void send_first(struct hj_http2_stream *stream)
 static void send_trailers(struct hj_http2_stream *stream)
 {
     struct hj_session *session = stream->session;
-    const char *cursor = stream->last->data + LAST_CHUNK_LEN, *const end = stream->last->data + stream->last->len - 2;
+    const struct hj_buf *last = stream->output->last;
+    const char *cursor = last->data + LAST_CHUNK_LEN, *const end = last->data + last->len - 2;
     uint8_t *const begin = (uint8_t *)stream->loop->scratch, *at = begin;
     struct hj_slice name, value;
     h2o_req_t *req = stream->req;
@@ -378,9 +430,9 @@ void hj_stream_send(struct hj_http2_stream *stream)
 {
     if (stream->req == NULL || stream->in_flight || stream->finished)
         return;
-    if (stream->head != NULL)
+    if (stream->output != NULL && stream->output->head != NULL)
         send_first(stream);
-    else if (stream->has_head && (stream->piece_count != 0 || (stream->finish && stream->last == NULL)))
+    else if (stream->has_head && (hj_stream_has_pieces(stream) || (stream->finish && !has_trailers(stream))))
         send_pieces(stream);
     else if (stream->has_head && stream->finish)
         send_trailers(stream);

@@ -27,6 +27,9 @@ struct hj_facts *hj_stream_facts(struct hj_loop *loop, const struct hj_conn *con
 /* For this folder: a new stream for libh2o's request, in its session, without an entry. NULL when out of memory. */
 struct hj_http2_stream *hj_stream_open(struct hj_session *session, h2o_req_t *req);
 
+/* Whether something that was written waits for libh2o, or is with it. */
+bool hj_stream_has_pieces(const struct hj_http2_stream *stream);
+
 /* Hands what was written to libh2o, unless that has to wait. */
 void hj_stream_send(struct hj_http2_stream *stream);
 
