@@ -293,7 +293,7 @@ HIJACK_API int hijack_server_route(hijack_server *server, const char *path, size
  * one, connections keep what they have. Clients get the certificate for the server name that they send (RFC 6066
  * section 3); those without a name, or with another one, get the first that was added. Errors: EINVAL, EHANDLE, EFORK,
  * ETLS (cannot be used; key and certificate do not belong together), ENOENT and EACCES (file), ETOOBIG (file over
- * 1 MiB), EIO, ESHUTDOWN, ENOTSUP (built without TLS), ENOMEM. */
+ * 1 MiB), ELIMIT (no descriptor is free), EIO, ESHUTDOWN, ENOTSUP (built without TLS), ENOMEM. */
 HIJACK_API int hijack_server_certificate(hijack_server *server, const char *chain, size_t chain_len, const char *key,
                                          size_t key_len, const char *staple, size_t staple_len);
 

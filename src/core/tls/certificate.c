@@ -14,26 +14,9 @@
 
 #include <hijack/hijack.h>
 
-#define FILE_MAX (1u << 20)
+#include "base/os/file.h"
 
-static int file_error(int error)
-{
-    switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-        return HIJACK_ENOENT;
-    case EACCES:
-    case EPERM:
-        return HIJACK_EACCES;
-    case ENOMEM:
-        return HIJACK_ENOMEM;
-    case EMFILE:
-    case ENFILE:
-        return HIJACK_ELIMIT;
-    default:
-        return HIJACK_EIO;
-    }
-}
+#define FILE_MAX (1u << 20)
 
 /* Bytes of a file; free with free. */
 static int read_file(char **out, size_t *out_len, struct hj_slice path)
@@ -45,7 +28,7 @@ static int read_file(char **out, size_t *out_len, struct hj_slice path)
     name[path.len] = '\0';
     FILE *file = fopen(name, "re");
     if (file == NULL)
-        return file_error(errno);
+        return hj_file_error(errno);
     char *data = malloc(FILE_MAX);
     int rc = data == NULL ? HIJACK_ENOMEM : 0;
     size_t len = rc == 0 ? fread(data, 1, FILE_MAX, file) : 0;

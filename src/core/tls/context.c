@@ -16,6 +16,8 @@
 
 #include <hijack/hijack.h>
 
+#include "base/os/file.h"
+
 #define GROUPS "X25519:P-256:P-384"
 #define INTERMEDIATE                                                                                                   \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                         \
@@ -63,7 +65,7 @@ int hj_tls_context_open(struct hj_tls_context *context, const struct hj_server_o
     if (rc == 0 && options->tls_keylog_file[0] != '\0') {
         context->keylog_fd = open(options->tls_keylog_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         if (context->keylog_fd == -1)
-            rc = errno == ENOENT ? HIJACK_ENOENT : errno == EACCES ? HIJACK_EACCES : HIJACK_EIO;
+            rc = hj_file_error(errno);
     }
     return rc;
 }

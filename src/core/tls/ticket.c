@@ -13,6 +13,8 @@
 
 #include <hijack/hijack.h>
 
+#include "base/os/file.h"
+
 #define PERIOD_S (12 * 3600)
 #define SECRET_MIN 32
 
@@ -100,7 +102,7 @@ static int read_secret(struct hj_tickets *tickets, const char *path)
     unsigned len;
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return errno == ENOENT ? HIJACK_ENOENT : errno == EACCES ? HIJACK_EACCES : HIJACK_EIO;
+        return hj_file_error(errno);
     size_t n = fread(data, 1, sizeof(data), file);
     fclose(file);
     bool done = n >= SECRET_MIN && EVP_Digest(data, n, tickets->secret, &len, EVP_sha512(), NULL) == 1;
