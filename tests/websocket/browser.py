@@ -1,0 +1,78 @@
+"""Tries the chat's page in a real browser: the program browser/chat.js, which drives Chromium.
+
+Usage: browser.py BUILD-FOLDER [--tls] [--name NAME] -- COMMAND... {port}
+
+The command is that of a chat demo; how it is started is said in interop.py. Screenshots of the tabs are in the build
+folder afterwards, in websocket-browser. Without Node or Chromium the test is skipped: the exit code is 77."""
+
+import argparse
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+from surroundings import Server, certificate, made
+
+PUPPETEER = "24.35.0"
+SOURCE = pathlib.Path(__file__).resolve().parent / "browser" / "chat.js"
+SECONDS = 120
+
+
+def node_modules(build: pathlib.Path) -> pathlib.Path:
+    folder = build / "websocket-puppeteer"
+    with made(folder, PUPPETEER) as missing:
+        if missing:
+            (folder / "package.json").write_text('{"private": true}\n')  # else npm looks for one in the folders above
+            subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent",
+                            f"puppeteer-core@{PUPPETEER}"], cwd=folder, check=True)
+    return folder / "node_modules"
+
+
+def run(build: pathlib.Path, url: str, chromium: str) -> str:
+    """What is wrong, if anything."""
+    screenshots = build / "websocket-browser"
+    screenshots.mkdir(exist_ok=True)
+    command = ["env", f"NODE_PATH={node_modules(build)}", "node", str(SOURCE), chromium, url, str(screenshots)]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"not over after {SECONDS} s"
+    text = done.stdout.decode(errors="replace").strip()
+    return "" if done.returncode == 0 and not text else f"exit code {done.returncode}: {text[-2000:]}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(usage=__doc__.partition("Usage: ")[2], add_help=False)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--name", default="the server")
+    parser.add_argument("command", nargs="+")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is killed
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    for tool, there in (("Chromium", chromium), ("node", shutil.which("node")), ("npm", shutil.which("npm"))):
+        if not there:
+            print(f"skipped: {tool} is not installed (on Debian: apt-get install chromium nodejs npm)")
+            return 77
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.tls:
+            certificate(folder)
+        server = None
+        try:
+            server = Server(arguments.command, folder if arguments.tls else None)
+            url = f"{server.scheme}://127.0.0.1:{server.wait()}/"
+            wrong = run(arguments.build.resolve(), url, chromium) or server.stop()
+        except (OSError, subprocess.CalledProcessError) as error:
+            wrong = str(error)
+        finally:
+            if server:
+                server.kill()
+    print(f"{arguments.name}{' over TLS' if arguments.tls else ''}: {f'FAILED: {wrong}' if wrong else 'ok'}", flush=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
