@@ -7,7 +7,7 @@ from hijack import FULL, LINES, bytes_of
 from streaming import routes
 
 CROWD = 500
-SECONDS = 60
+SECONDS = 180  # against hanging: a machine may have other things to do
 BODY = FULL[FULL.index(b"\r\n\r\n") + 4:]
 
 
