@@ -65,8 +65,8 @@ class Multiplexed:
         self.goaway = None  # the error code with which the server has said that no further request is served
         self.ended = False  # the server has ended the connection
         self.frames = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
-        self.frames.local_settings[h2.settings.SettingCodes.ENABLE_PUSH] = 0
-        self.frames.local_settings[h2.settings.SettingCodes.INITIAL_WINDOW_SIZE] = WINDOW
+        self.frames.local_settings = h2.settings.Settings(initial_values={  # what is set later is not sent at first
+            h2.settings.SettingCodes.ENABLE_PUSH: 0, h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: WINDOW})
         self.frames.initiate_connection()
         self.frames.increment_flow_control_window(WINDOW)
         self._push()
