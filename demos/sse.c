@@ -3,6 +3,7 @@
  *
  *     /         the page
  *     /sse      the events: held by a broadcaster, without a handle or an event per client
+ *     /room     the page of the chat, whose room is here too: /chat, /events and /say, as in chat.c
  *     /healthz  "ok"
  *
  * One thread of ours: it waits for requests, for the next second and for a signal, all in one poll(2). Clients on /sse
@@ -15,15 +16,18 @@
 
 #include "demo.h"
 #include "page.h"
+#include "room.h"
 
 static void on_request(hijack_request *request)
 {
     if (demo_path_is(request, "/"))
         demo_answer(request, 200, DEMO_HTML, demo_sse_page, (size_t)(demo_sse_page_end - demo_sse_page));
+    else if (demo_path_is(request, "/room"))
+        demo_answer(request, 200, DEMO_HTML, demo_chat_page, (size_t)(demo_chat_page_end - demo_chat_page));
     else if (demo_path_is(request, "/healthz"))
         demo_answer_text(request, 200, "ok\n");
-    else
-        demo_answer_text(request, 404, "Only /, /sse and /healthz are here.\n");
+    else if (!room_answer(request))
+        demo_answer_text(request, 404, "Only /, /sse, /room, /chat, /events, /say and /healthz are here.\n");
 }
 
 static void handle_events(hijack_queue *queue)
@@ -31,9 +35,10 @@ static void handle_events(hijack_queue *queue)
     hijack_event events[64];
     int n = demo_check(hijack_queue_poll(events, queue, 64, 0), "hijack_queue_poll");
     for (int i = 0; i < n; ++i) {
-        /* Requests are freed as soon as they are answered, so that no other event of theirs follows. */
         if (events[i].type == HIJACK_EVENT_REQUEST)
             on_request(events[i].handle);
+        else
+            room_event(&events[i]);
     }
 }
 
@@ -62,6 +67,7 @@ int main(int argc, char **argv)
     demo_check(hijack_server_new(&server, queue), "hijack_server_new");
     demo_check(hijack_broadcaster_new(&clients, server), "hijack_broadcaster_new");
     demo_check(hijack_server_hold(server, HIJACK_STR("/sse"), HIJACK_HOLD_SSE, NULL, 0, clients), "hijack_server_hold");
+    room_open(server);
     demo_start(server, demo_port(argc, argv));
 
     uint64_t count = 0;
@@ -75,6 +81,7 @@ int main(int argc, char **argv)
     }
 
     demo_stop(server, queue);
+    room_close();
     hijack_broadcaster_free(clients);
     hijack_server_free(server);
     hijack_queue_free(queue);

@@ -7,6 +7,7 @@ from client import SECONDS, Failed, shown
 from harness import between, equal, eventually, scenario
 
 MANY = 50
+CHAT = "/chat?name=Ada"
 
 
 def ask(client, path):
@@ -91,13 +92,22 @@ def window_of_one(case):
 @scenario
 def no_connection_to_take(case):
     """What takes the connection is refused in a sentence, and the connection goes on."""
-    for name, paths in (("hijack", ("/hijack", "/partial", "/detach")), ("beep", ("/raw",))):
+    for name, paths in (("hijack", ("/hijack", "/partial", "/detach")), ("beep", ("/raw",)), ("chat", (CHAT,))):
         client = case.connect(case.demo(name))
         for path in paths * 2:
             equal(f"{path} of {name} speaks of HTTP/1.1", b"HTTP/1.1" in answered(client, ask(client, path), 505), True)
             answered(client, ask(client, "/nowhere"), 404)
             client.request(path, method="HEAD")
             equal(f"the body of HEAD {path}", answered(client, client.sock.streams[-1], 505), b"")
+
+
+@scenario
+def no_websocket(case):
+    """A chat's WebSocket is refused in a sentence that says what to do, after the name was looked at."""
+    client = case.connect(case.demo("chat"))
+    equal("the answer", answered(client, ask(client, CHAT), 505),
+          b"A WebSocket needs HTTP/1.1 here; /events does not.\n")
+    answered(client, ask(client, "/chat?name="), 400)
 
 
 @scenario

@@ -16,7 +16,12 @@ from hijack import HijackError  # noqa: E402
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TEXT = {"content-type": "text/plain; charset=utf-8"}
 HTML = {"content-type": "text/html; charset=utf-8"}
-PAGE = Path(__file__).parents[2] / "bindings" / "pages" / "sse.html"
+PAGES = Path(__file__).parents[2] / "bindings" / "pages"
+
+
+def page(name: str) -> bytes:
+    """A page that the demos of all languages show."""
+    return (PAGES / name).read_bytes()
 
 
 def whole_number(name: str, text: str, low: int, high: int) -> int:

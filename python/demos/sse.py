@@ -2,42 +2,57 @@
 
     /         the page
     /sse      the events: held by a broadcaster, without a Python object per client
+    /room     the page of the chat, whose room is here too: /chat, /events and /say, as in chat.py
     /healthz  "ok"
 
 Clients on /sse never come up here: however many there are, this program makes one call a second for them."""
 
+import asyncio
+import contextlib
 import itertools
 import time
 
+import chat_room
 import common
 
-import hijack
+import hijack.aio
 
-page = common.PAGE.read_bytes()
+page, chat_page = common.page("sse.html"), common.page("chat.html")
 
 
-def answer(request: hijack.Request) -> None:
+async def answer(request: hijack.aio.Request, room: chat_room.ChatRoom) -> None:
     if request.path == "/":
         request.respond(200, page, common.HTML)
+    elif request.path == "/room":
+        request.respond(200, chat_page, common.HTML)
     elif request.path == "/healthz":
         request.respond(200, "ok\n", common.TEXT)
-    else:
-        request.respond(404, "Only /, /sse and /healthz are here.\n", common.TEXT)
+    elif not await room.answer(request):
+        text = "Only /, /sse, /room, /chat, /events, /say and /healthz are here.\n"
+        request.respond(404, text, common.TEXT)
 
 
-def main() -> None:
-    with hijack.Server() as server:
+async def publish_time(clients: hijack.Broadcaster) -> None:
+    start = time.monotonic()
+    for count in itertools.count(1):
+        await asyncio.sleep(start + count - time.monotonic())
+        clients.publish(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), id=str(count))
+
+
+async def main() -> None:
+    async with hijack.aio.Server(websocket_message_bytes=chat_room.TEXT_BYTES) as server:
         clients = server.broadcaster()
         server.hold("/sse", clients, kind="sse")
+        room = chat_room.ChatRoom(server)
         port = server.listen(f"127.0.0.1:{common.port()}", *common.certificate())
-        server.start(answer)
+        server.start(lambda request: answer(request, room))
+        ticking = asyncio.ensure_future(publish_time(clients))
+        loop = asyncio.get_running_loop()
+        common.end_with(lambda: loop.call_soon_threadsafe(ticking.cancel))
         print(common.url(port), flush=True)
-
-        start = time.monotonic()
-        for count in itertools.count(1):
-            time.sleep(max(0.0, start + count - time.monotonic()))
-            clients.publish(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), id=str(count))
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticking
 
 
 if __name__ == "__main__":
-    common.run(main)
+    common.run(lambda: asyncio.run(main()))

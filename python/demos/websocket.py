@@ -13,7 +13,7 @@ import common
 
 import hijack.aio
 
-page = common.PAGE.with_name("websocket.html").read_bytes()
+page = common.page("websocket.html")
 
 
 async def echo(request: hijack.aio.Request, greeting: Optional[str] = None) -> None:

@@ -41,7 +41,13 @@ func main() {
 			go echo(ws)
 		}
 	})
-	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.Write(page) })
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Write(page)
+	})
 	listener, err := net.Listen("tcp", demo.Address())
 	demo.Check(err)
 	go http.Serve(listener, nil)

@@ -2,6 +2,7 @@
 //
 //	/         the page
 //	/sse      the events: held by a broadcaster, without a goroutine or any memory of Go per client
+//	/room     the page of the chat, whose room is here too: /chat, /events and /say, as in the demo chat
 //	/healthz  "ok"
 package main
 
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	hijack "github.com/libhijack/libhijack/go"
+	"github.com/libhijack/libhijack/go/demos/internal/chat"
 	"github.com/libhijack/libhijack/go/demos/internal/demo"
 )
 
@@ -21,23 +23,27 @@ var (
 
 func main() {
 	ctx := demo.Context()
-	page := demo.Page("sse.html")
+	page, chatPage := demo.Page("sse.html"), demo.Page("chat.html")
 
-	server, err := hijack.NewServer(nil)
+	server, err := hijack.NewServer(hijack.Options{"websocket_message_bytes": chat.TextBytes})
 	demo.Check(err)
 	clients, err := server.NewBroadcaster(nil)
 	demo.Check(err)
 	demo.Check(server.Hold("/sse", clients, hijack.HoldSSE, nil))
+	room, err := chat.NewRoom(server)
+	demo.Check(err)
 	url, err := demo.Listen(server)
 	demo.Check(err)
 	demo.Check(server.Start(func(r *hijack.Request) {
-		switch r.Path {
-		case "/":
+		switch {
+		case r.Path == "/":
 			r.Respond(200, html, page)
-		case "/healthz":
+		case r.Path == "/room":
+			r.Respond(200, html, chatPage)
+		case r.Path == "/healthz":
 			r.Respond(200, text, []byte("ok\n"))
-		default:
-			r.Respond(404, text, []byte("Only /, /sse and /healthz are here.\n"))
+		case !room.Answer(r):
+			r.Respond(404, text, []byte("Only /, /sse, /room, /chat, /events, /say and /healthz are here.\n"))
 		}
 	}))
 	fmt.Println(url)
