@@ -511,6 +511,25 @@ def stopping(case):
 
 
 @scenario
+def stopping_in_use(case):
+    """A demo ends silently also while members come, go, and write."""
+    for number in (signal.SIGINT, signal.SIGTERM) * 2:
+        demo, *members = room(case, "Ada", "Bob", "Cy", "Dan")
+        for member in members:
+            for _ in range(MANY):
+                if member.kind == "chat":
+                    member.say("x" * 1000)
+                else:
+                    case.ask(demo, path("say", member.name), method="POST", body=b"x" * 1000)
+        for at in range(20):
+            Member(case, demo, "Eve", kinds()[at % len(kinds())], wait=False)
+        for member in members[:2]:
+            member.client.close()
+        demo.signal(number)
+        demo.expect_end(f"after {number.name} in the middle of it all")
+
+
+@scenario
 @http1
 def ping_pong(case):
     """A member's ping is answered, in the middle of a message too, and it sees what is said meanwhile."""
