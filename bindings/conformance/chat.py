@@ -9,18 +9,15 @@ import time
 from client import Client
 from harness import all_read, equal, eventually, http1, scenario, took
 from heads import HTML, is_text
-from members import Member, joined, kinds, left, path, room, say
+from members import BAD_NAME, Member, joined, kinds, left, path, room, say
 from sse import event, subscribed
 from websocket import BINARY, CLOSE, HANDSHAKE, PING, PONG, TEXT, frame, next_frame
 
 PAGES = pathlib.Path(__file__).resolve().parent.parent / "pages"
-BAD_NAME = (b"Expected ?name=NAME with 1 to 32 characters of UTF-8, no control character among them and no space at "
-            b"either end.\n")
 NOBODY = b"Nobody of this name reads /events; open /events?name=NAME first.\n"
 TOO_MANY = b"Too many messages: at most 20 within 5 seconds.\n"
 MANY = 20  # messages in
 WINDOW = 5  # seconds
-FULL = 1000  # members
 
 
 @scenario
@@ -344,30 +341,6 @@ def refused_handshakes(case):
     ada.silent()
     bob = Member(case, demo, "Bob", "chat")
     equal("who is here afterwards", bob.names, ["Ada", "Bob"])
-
-
-@scenario
-def full(case):
-    """A room of 1,000 members takes no other one; when somebody leaves, it does."""
-    demo, *_ = room(case)
-    members = [Member(case, demo, f"m{number}", kinds()[number % len(kinds())], wait=False) for number in range(FULL)]
-    for member in members:
-        member.welcome()
-    for kind in kinds():
-        headers = HANDSHAKE if kind == "chat" else []
-        is_text(f"/{kind} of a full room", case.ask(demo, f"/{kind}?name=late", headers=headers).response(),
-                (503, "Service Unavailable"), b"The room is full; try again later.\n")
-        is_text("a bad name in a full room", case.ask(demo, f"/{kind}", headers=headers).response(),
-                (400, "Bad Request"), BAD_NAME)
-    members[500].client.close()
-    here = set(members[0].names)
-    while (message := members[0].parsed())["type"] != "left":
-        here.add(message["name"])
-    equal("how many have joined", len(here), FULL)
-    equal("who has left", message["name"], "m500")
-    late = Member(case, demo, "late", kinds()[0])
-    equal("how many are here", len(late.names), FULL)
-    equal("the last of them", late.name, "late")
 
 
 @scenario

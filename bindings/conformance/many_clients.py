@@ -1,10 +1,13 @@
-"""500 clients at the same time on each demo."""
+"""500 clients at the same time on each demo, and as many as the chat takes."""
 
 from client import Client
 from connections import Connections, request_bytes
 from harness import HOST, between, equal, eventually, http1, scenario
+from heads import is_text
 from hijack import FULL, LINES, bytes_of
+from members import BAD_NAME, Member, kinds
 from streaming import routes
+from websocket import HANDSHAKE
 
 CROWD = 500
 SECONDS = 180  # against hanging: a machine may have other things to do
@@ -105,3 +108,28 @@ def requests(case):
         connections.forget()
         for connection in connections.all.values():
             connection.sock.send(connections.request)
+
+
+@scenario
+def chat(case):
+    """A room of 1,000 members takes no other one; when somebody leaves, it does."""
+    demo, count = case.start("chat"), 1000
+    members = [Member(case, demo, f"m{number}", "events", wait=False) for number in range(count - 1)]
+    for member in members:
+        member.welcome()
+    equal("how many are here", len(Member(case, demo, "last", kinds()[0]).names), count)
+    for kind in kinds():
+        headers = HANDSHAKE if kind == "chat" else []
+        is_text(f"/{kind} of a full room", case.ask(demo, f"/{kind}?name=late", headers=headers).response(),
+                (503, "Service Unavailable"), b"The room is full; try again later.\n")
+        is_text("a bad name in a full room", case.ask(demo, f"/{kind}", headers=headers).response(),
+                (400, "Bad Request"), BAD_NAME)
+    members[500].client.close()
+    here = set(members[0].names)
+    while (message := members[0].parsed())["type"] != "left":
+        here.add(message["name"])
+    equal("how many have joined", len(here), count)
+    equal("who has left", message["name"], "m500")
+    late = Member(case, demo, "late", kinds()[0])
+    equal("how many are here afterwards", len(late.names), count)
+    equal("the last of them", late.name, "late")

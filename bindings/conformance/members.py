@@ -6,7 +6,10 @@ import urllib.parse
 
 from client import Client, Failed, shown
 from harness import equal, matches
-from websocket import CLOSE, HANDSHAKE, TEXT, frame, next_frame
+from websocket import CLOSE, HANDSHAKE, PING, PONG, TEXT, frame, next_frame
+
+BAD_NAME = (b"Expected ?name=NAME with 1 to 32 characters of UTF-8, no control character among them and no space at "
+            b"either end.\n")
 
 
 def path(kind, name):
@@ -38,6 +41,9 @@ class Member:
         """The next message's bytes."""
         if self.kind == "chat":
             opcode, data = next_frame(self.client)
+            while opcode == PING:  # after half a minute without a byte of ours
+                self.client.send(frame(PONG, data))
+                opcode, data = next_frame(self.client)
             equal(f"the kind of frame with {shown(data)}", opcode, TEXT)
             return data
         while True:
