@@ -70,7 +70,8 @@ def main() -> int:
         finally:
             if server:
                 server.kill()
-    print(f"{arguments.name}{' over TLS' if arguments.tls else ''}: {f'FAILED: {wrong}' if wrong else 'ok'}", flush=True)
+    result = f"FAILED: {wrong}" if wrong else "ok"
+    print(f"{arguments.name}{' over TLS' if arguments.tls else ''}: {result}", flush=True)
     return 1 if wrong else 0
 
 
