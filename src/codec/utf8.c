@@ -33,19 +33,20 @@ static bool begin_character(struct hj_utf8 *utf8, uint8_t byte)
 
 bool hj_utf8_feed(struct hj_utf8 *utf8, const void *data, size_t len)
 {
-    const uint8_t *at = data, *end = at + len;
-    while (at != end) {
+    const uint8_t *bytes = data; /* may be NULL with len 0, so nothing is added to it then */
+    size_t i = 0;
+    while (i < len) {
         if (utf8->left == 0) {
-            at += skip_ascii(at, (size_t)(end - at));
-            if (at == end)
+            i += skip_ascii(bytes + i, len - i);
+            if (i == len)
                 break;
-            if (!begin_character(utf8, *at++))
+            if (!begin_character(utf8, bytes[i++]))
                 return false;
             continue;
         }
-        if (*at < utf8->low || *at > utf8->high)
+        if (bytes[i] < utf8->low || bytes[i] > utf8->high)
             return false;
-        ++at;
+        ++i;
         --utf8->left;
         utf8->low = 0x80;
         utf8->high = 0xbf;

@@ -125,9 +125,9 @@ bool hj_ws_origin_is_allowed(struct hj_slice allowed, struct hj_slice origin, st
     if (origin.len == 0)
         return true;
     while (next_element(&element, &allowed)) {
-        if (hj_slice_equal(element, HJ_SLICE("*")) || equal_in_any_case(element, origin))
-            return true;
-        if (hj_slice_equal(element, HJ_SLICE("same")) && is_same_origin(origin, host))
+        const bool same = hj_slice_equal(element, HJ_SLICE("same"));
+        if (same ? is_same_origin(origin, host)
+                 : hj_slice_equal(element, HJ_SLICE("*")) || equal_in_any_case(element, origin))
             return true;
     }
     return false;

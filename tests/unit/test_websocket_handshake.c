@@ -128,6 +128,7 @@ static void origins(void **state)
     assert_false(allowed("same", "https://example.org.evil.org", "example.org"));
     assert_false(allowed("same", "https://evil-example.org", "example.org"));
     assert_false(allowed("same", "null", "null"));
+    assert_false(allowed("same", "same", "example.org"));
     assert_false(allowed("same", "https://example.org", ""));
     assert_true(allowed("*", "null", ""));
     assert_true(allowed("https://a.org, https://b.org", "https://b.org", "c.org"));
