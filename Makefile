@@ -7,8 +7,10 @@ unexport MAKEFLAGS MFLAGS MAKELEVEL
 PORT ?= 9292
 NAME = beep
 PREFIX ?= /usr/local
+SECONDS ?= 60
 
-.PHONY: help demo demo-c demo-ruby demo-python demo-go test conformance stress check bench install docs format clean
+.PHONY: help demo demo-c demo-ruby demo-python demo-go test conformance stress check bench fuzz coverage \
+	install docs format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -43,6 +45,14 @@ bench: ## release build, then every benchmark, one after the other; installs wha
 	@cmake --preset release >/dev/null
 	@for language in c ruby "python test" go; do HIJACK_BUILD=build/release scripts/prepare $$language || exit; done
 	@$(more_descriptors); exec scripts/bench
+
+fuzz: ## libFuzzer on each parser, 60 seconds each: make fuzz SECONDS=600; "scripts/fuzz 600 head" runs one alone
+	@scripts/install-deps fuzz
+	@exec scripts/fuzz $(SECONDS)
+
+coverage: ## how many lines of src/codec the fuzz targets reach by their corpora; scripts/coverage --lines lists the rest
+	@scripts/install-deps test
+	@exec scripts/coverage 95
 
 install: ## release build into PREFIX=/usr/local (DESTDIR is honoured); installs what is missing
 	@scripts/install-deps build

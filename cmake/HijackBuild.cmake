@@ -12,6 +12,10 @@ if(HIJACK_SANITIZE)
     add_link_options(-fsanitize=${HIJACK_SANITIZE})
 endif()
 
+if(HIJACK_LIBFUZZER)
+    add_compile_options(-fsanitize=fuzzer-no-link) # it sees which branches an input takes
+endif()
+
 set(hijack_warnings -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes)
 if(HIJACK_WERROR)
     list(APPEND hijack_warnings -Werror)

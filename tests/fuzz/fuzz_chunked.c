@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The decoder of chunked bodies: a body may be cut anywhere, and what is accepted is within its bounds.
+ * The decoder of chunked bodies: a body may be cut anywhere, and what is accepted is within its bounds. Its trailers
+ * make a header block that a program may send.
  */
 #include <string.h>
 
 #include "codec/chunked.h"
+#include "codec/response_head.h"
 #include "fuzz.h"
 
 /* What came out of a body: its bytes are folded into a hash. */
@@ -67,6 +69,21 @@ static struct outcome decode(const uint8_t *data, size_t size, uint64_t room, ui
     }
 }
 
+/* The trailers end with the empty line at end. */
+static void check_trailers(const char *end, size_t len)
+{
+    struct hj_buf *block = NULL;
+    HOLDS(hj_chunked_trailers(&block, hj_slice(end - len, len)) == 0 && block->len <= len + len / 2);
+    HOLDS(hj_fields_check(NULL, block->data, block->len) == 0);
+    for (const char *cursor = block->data; cursor < block->data + block->len;) {
+        struct hj_slice name, value;
+        HOLDS(hj_fields_next(&name, &value, &cursor, block->data + block->len));
+        for (size_t i = 0; i < name.len; ++i)
+            HOLDS(name.base[i] < 'A' || name.base[i] > 'Z');
+    }
+    hj_buf_unref(block);
+}
+
 static void check(const uint8_t *data, size_t size, uint64_t room)
 {
     const struct outcome whole = decode(data, size, room, 0), pieces = decode(data, size, room, 24);
@@ -80,6 +97,7 @@ static void check(const uint8_t *data, size_t size, uint64_t room)
     if (whole.result == HJ_CHUNKED_END) {
         HOLDS(whole.used >= 5 + whole.body_len + whole.trailers_len);
         HOLDS(memcmp(data + whole.used - 4, "\r\n\r\n", 4) == 0);
+        check_trailers((const char *)data + whole.used - 2, whole.trailers_len);
         HOLDS(decode(data, whole.used - 1, room, 0).result == HJ_CHUNKED_MORE);
         HOLDS(whole.body_len == 0 || decode(data, whole.used, whole.body_len - 1, 0).result == -413);
     }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Header blocks: whatever passes the check makes a response head of the same lines, in every way of encoding it.
+ * Header blocks: whatever passes the check makes a response head of the same lines, in every way of encoding it. The
+ * first bytes are also a time and a status.
  */
 #include <string.h>
+#include <time.h>
 
 #include "codec/response_head.h"
 #include "fuzz.h"
@@ -36,10 +38,33 @@ static void check_head(const struct hj_response_head *head)
     hj_buf_unref(buf);
 }
 
+static void check_date(int64_t seconds)
+{
+    const int64_t last = 253402300799; /* 9999-12-31 23:59:59 */
+    const time_t bounded = seconds < 0 ? 0 : seconds > last ? last : seconds;
+    char date[HJ_HTTP_DATE_LEN], expected[HJ_HTTP_DATE_LEN + 1];
+    struct tm tm;
+    hj_http_date(date, seconds);
+    HOLDS(gmtime_r(&bounded, &tm) != NULL); /* the locale is C */
+    HOLDS(strftime(expected, sizeof(expected), "%a, %d %b %Y %H:%M:%S GMT", &tm) == HJ_HTTP_DATE_LEN);
+    HOLDS(memcmp(date, expected, HJ_HTTP_DATE_LEN) == 0);
+}
+
+static void check_numbers(const uint8_t *data, size_t size)
+{
+    int64_t seconds = 0;
+    memcpy(&seconds, data, size < sizeof(seconds) ? size : sizeof(seconds));
+    check_date(seconds);
+    check_date(seconds & 0xffffffffff); /* most of these are years that it can write */
+    HOLDS(strlen(hj_status_reason((unsigned)seconds)) != 0 && strlen(hj_status_reason(seconds & 1023)) != 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hj_fields fields;
     const char *const block = (const char *)data, *const end = block + size;
+    if (size != 0)
+        check_numbers(data, size);
     if (hj_fields_check(&fields, block, size) != 0)
         return 0;
     struct hj_slice name, value;

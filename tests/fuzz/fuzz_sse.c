@@ -71,10 +71,30 @@ static void check_chunk(const struct hj_buf *chunk, const struct hj_buf *plain)
     HOLDS(memcmp(end + 2, plain->data, plain->len) == 0 && memcmp(end + 2 + plain->len, "\r\n", 2) == 0);
 }
 
+/* The chunks of a body that ends with trailers; both are the input. */
+static void check_body(struct hj_slice input)
+{
+    struct hj_buf *buf = NULL;
+    const struct hj_buf *const untouched = buf;
+    if (input.len == 0) {
+        HOLDS(hj_chunk_encode(&buf, input) != 0 && buf == untouched);
+    } else {
+        struct hj_buf *plain = hj_buf_copy(input.base, input.len);
+        HOLDS(plain != NULL && hj_chunk_encode(&buf, input) == 0);
+        check_chunk(buf, plain);
+        hj_buf_unref(plain);
+        hj_buf_unref(buf);
+    }
+    HOLDS(hj_chunk_encode_last(&buf, input) == 0 && buf->len == input.len + 5);
+    HOLDS(memcmp(buf->data, "0\r\n", 3) == 0 && memcmp(buf->data + buf->len - 2, "\r\n", 2) == 0);
+    HOLDS(input.len == 0 || memcmp(buf->data + 3, input.base, input.len) == 0);
+    hj_buf_unref(buf);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hj_slice rest = hj_slice((const char *)data, size);
-    struct hj_sse sse = {.retry_ms = -1, .has_data = true};
+    struct hj_sse sse = {.retry_ms = size % 2 == 0 ? -1 : (int64_t)size, .has_data = true};
     sse.event = cut(&rest);
     sse.id = cut(&rest);
     sse.data = rest;
@@ -84,6 +104,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_chunk(chunk, plain);
         struct hj_slice block = hj_slice(plain->data, plain->len);
         block = after(after(block, HJ_SLICE("event: "), sse.event), HJ_SLICE("id: "), sse.id);
+        char retry[32];
+        const int retry_len = snprintf(retry, sizeof(retry), "retry: %zu\n", size);
+        if (sse.retry_ms >= 0) {
+            HOLDS(block.len > (size_t)retry_len && memcmp(block.base, retry, (size_t)retry_len) == 0);
+            block = hj_slice(block.base + retry_len, block.len - (size_t)retry_len);
+        }
         check_lines(block, HJ_SLICE("data:"), sse.data);
         hj_buf_unref(plain);
         hj_buf_unref(chunk);
@@ -93,5 +119,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_lines(hj_slice(plain->data, plain->len), HJ_SLICE(":"), rest);
     hj_buf_unref(plain);
     hj_buf_unref(chunk);
+    check_body(rest);
     return 0;
 }

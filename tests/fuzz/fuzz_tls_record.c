@@ -16,11 +16,34 @@ static void prepare(void)
 {
     if (crypto != NULL)
         return;
+    hj_tls_crypto_free(hj_tls_crypto_new());
     HOLDS((crypto = hj_tls_crypto_new()) != NULL);
     for (int suite = 0; suite < HJ_TLS_SUITES; ++suite) {
         memset(keys[suite].secret, suite + 1, hj_tls_secret_len(suite));
         HOLDS(hj_tls_keys_derive(crypto, suite, &keys[suite]));
     }
+}
+
+/* A record that was sealed with the next keys opens with these alone. */
+static void check_update(enum hj_tls_suite suite, uint64_t seq)
+{
+    struct hj_tls_keys next = keys[suite];
+    enum hj_tls_content type;
+    const struct hj_slice part = {"text", 4};
+    HOLDS(hj_tls_keys_update(crypto, suite, &next));
+    HOLDS(memcmp(next.secret, keys[suite].secret, hj_tls_secret_len(suite)) != 0);
+    const size_t len = hj_tls_seal(crypto, suite, &next, seq, HJ_TLS_HANDSHAKE, &part, 1, record);
+    memcpy(sealed, record, len);
+    HOLDS(hj_tls_open(crypto, suite, &keys[suite], seq, sealed, len, &type) == -HJ_TLS_BAD_RECORD_MAC);
+    HOLDS(hj_tls_open(crypto, suite, &next, seq, record, len, &type) == 4 && type == HJ_TLS_HANDSHAKE);
+}
+
+static void check_suite_of(const uint8_t *data, size_t size)
+{
+    const enum hj_tls_suite found = hj_tls_suite_of((uint32_t)0x1300 | data[size - 1]);
+    HOLDS(found <= HJ_TLS_SUITES);
+    if (found != HJ_TLS_SUITES)
+        HOLDS(strncmp(hj_tls_suite_name(found), "TLS_", 4) == 0);
 }
 
 static int is_alert(int result)
@@ -75,6 +98,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint64_t seq = data[0] / HJ_TLS_SUITES;
     check_sealed(suite, seq, (const char *)data + 1, size - 1);
     check_content(suite, seq, (const char *)data + 1, size - 1);
+    check_update(suite, seq);
+    check_suite_of(data, size);
     const int len = hj_tls_record_len(data + 1, size - 1);
     HOLDS(len == 0 || is_alert(len) || (len >= HJ_TLS_HEADER && len <= HJ_TLS_RECORD_MAX));
     uint8_t *copy = malloc(size);

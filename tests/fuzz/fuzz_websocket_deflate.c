@@ -113,11 +113,11 @@ static void check_offer(const uint8_t *data, size_t size, bool takeover)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct hj_deflater *deflater;
-    static struct hj_inflater *alone, *keeping, *small;
+    static struct hj_inflater *alone, *keeping;
     size = size < MAX_SIZE ? size : MAX_SIZE;
     if (deflater == NULL) {
         HOLDS((deflater = hj_deflater_new(15, false)) != NULL && (alone = hj_inflater_new(15, false)) != NULL);
-        HOLDS((keeping = hj_inflater_new(15, true)) != NULL && (small = hj_inflater_new(9, true)) != NULL);
+        HOLDS((keeping = hj_inflater_new(15, true)) != NULL);
     }
     check_offer(data, size, false);
     check_offer(data, size, true);
@@ -128,10 +128,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hj_inflater_reset(alone);
     check_message(deflater, alone, data, size);
     struct hj_deflater *small_deflater = hj_deflater_new(9, true);
-    HOLDS(small_deflater != NULL);
-    hj_inflater_reset(small);
+    struct hj_inflater *small = hj_inflater_new(9, true);
+    HOLDS(small_deflater != NULL && small != NULL);
     for (int i = 0; i < 3 && size < LIMIT; ++i)
         check_message(small_deflater, small, data, size / (i + 1));
     hj_deflater_free(small_deflater);
+    hj_inflater_free(small);
     return 0;
 }
