@@ -41,7 +41,7 @@ check: ## the short form for daily work: build, then the unit, api and net tests
 	@ctest --preset dev -L '^(unit|api|net)$$' -j 2
 
 bench: ## release build, then every benchmark, one after the other; installs what is missing
-	@scripts/install-deps test
+	@scripts/install-deps bench
 	@cmake --preset release >/dev/null
 	@for language in c ruby "python test" go; do HIJACK_BUILD=build/release scripts/prepare $$language || exit; done
 	@$(more_descriptors); exec scripts/bench

@@ -2,11 +2,15 @@
  * Echo: messages a second over WebSockets, the library (one loop thread, one polling thread that sends each message
  * back) against an epoll server that only unmasks and sends back.
  *
- *     echo [connections [milliseconds a turn [rounds [port]]]]
+ *     echo [connections [milliseconds a turn [rounds]]]
+ *     echo connections milliseconds port PORT
  *
  * Each server is a process of its own with all its threads on one core; the client, this process, is on the other core
- * and has one message of 64 bytes under way on each connection, whose echo it checks. The servers take turns. With a
- * port it puts load on the server of another program at 127.0.0.1, path /echo, for the rounds, and prints its rates. */
+ * and has one message of 64 bytes under way on each connection, whose echo it checks. The servers take turns.
+ *
+ * With "port" it puts load on the server of another program at 127.0.0.1, path /echo. It opens the connections and
+ * prints "open"; then each line on its standard input makes it take one turn and print one line of numbers, until the
+ * input ends. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,8 +179,8 @@ static void take_echo(const struct side *side, int fd)
         bench_die("%s: the echo is wrong", side->name);
 }
 
-/* Messages a second over one turn; what is under way at its end is waited for. */
-static double turn(const struct side *side, uint64_t ns)
+/* Messages a second over one turn, and how many; what is under way at its end is waited for. */
+static double turn(const struct side *side, uint64_t ns, uint64_t *messages)
 {
     struct epoll_event events[256];
     uint64_t echoed = 0, start = bench_now(), now = start;
@@ -197,6 +201,7 @@ static double turn(const struct side *side, uint64_t ns)
                 --under_way;
         }
     }
+    *messages = echoed;
     return (double)echoed * 1e9 / (double)(now - start);
 }
 
@@ -219,8 +224,9 @@ static void compare(long connections, uint64_t ns, long rounds)
     for (long round = -1; round < rounds; ++round) { /* one before the first, to warm up */
         long at = round < 0 ? 0 : round;
         uint64_t a = bench_processor_time(library.server.pid), b = bench_processor_time(bare.server.pid);
-        ours[at] = turn(&library, ns);
-        theirs[at] = turn(&bare, ns);
+        uint64_t messages;
+        ours[at] = turn(&library, ns, &messages);
+        theirs[at] = turn(&bare, ns, &messages);
         ours_cpu[at] = ours[at] / (double)(bench_processor_time(library.server.pid) - a);
         theirs_cpu[at] = theirs[at] / (double)(bench_processor_time(bare.server.pid) - b);
     }
@@ -237,21 +243,33 @@ static void compare(long connections, uint64_t ns, long rounds)
     bench_end(&bare.server);
 }
 
+static void drive(long connections, uint64_t ns, uint16_t port)
+{
+    char line[64];
+    struct side other = {.name = "server", .port = port, .connections = connections};
+    bench_choose_cores();
+    bench_pin(BENCH_CORE_CLIENT);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    open_side(&other);
+    puts("open");
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        uint64_t messages;
+        const double rate = turn(&other, ns, &messages);
+        printf("requests %llu rate %.0f\n", (unsigned long long)messages, rate);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    bench_begin("Echo: messages a second over WebSockets on one core");
+    const bool drives = argc == 5 && strcmp(argv[3], "port") == 0;
+    if (!drives)
+        bench_begin("Echo: messages a second over WebSockets on one core");
     long connections = bench_argument(argc, argv, 1, "connections", 1000, 1, 19000);
     uint64_t ns = (uint64_t)bench_argument(argc, argv, 2, "milliseconds a turn", 1000, 10, 60000) * 1000000u;
-    long rounds = bench_argument(argc, argv, 3, "rounds", 5, 1, BENCH_MAX_ROUNDS);
-    long port = bench_argument(argc, argv, 4, "port", 0, 0, 65535);
     make_frames();
-    if (port == 0) {
-        compare(connections, ns, rounds);
-        return 0;
-    }
-    struct side other = {.name = "server", .port = (uint16_t)port, .connections = connections};
-    open_side(&other);
-    for (long round = 0; round < rounds; ++round)
-        printf("%.0f messages a second\n", turn(&other, ns));
+    if (drives)
+        drive(connections, ns, (uint16_t)bench_argument(argc, argv, 4, "port", 0, 1, 65535));
+    else
+        compare(connections, ns, bench_argument(argc, argv, 3, "rounds", 5, 1, BENCH_MAX_ROUNDS));
     return 0;
 }
