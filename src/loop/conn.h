@@ -73,10 +73,11 @@ struct hj_conn {
     uint32_t peer_ip;           /* IPv4, network byte order, with peer_port; for others the kernel is asked */
     uint16_t peer_port;         /* 0: the kernel is asked */
     uint16_t flags;             /* HJ_CONN_* */
-    uint8_t kind;               /* enum hj_conn_kind */
+    uint8_t kind : 7;           /* enum hj_conn_kind */
+    uint8_t lazy_in : 1;        /* the poller still has IN, which interest has no more (io/transport.h) */
     uint8_t wire : 3;           /* enum hj_wire */
     uint8_t listener : 5;       /* of the server, counted from 1; 0: another one, or adopted */
-    uint8_t interest : 3;       /* HJ_POLL_IN, OUT, PEER: what the poller has */
+    uint8_t interest : 3;       /* HJ_POLL_IN, OUT, PEER: what is to be acted on */
     uint8_t pinged : 1;         /* of a WebSocket: nothing has come since the last ping */
     uint8_t transport : 3;      /* enum hj_conn_transport */
     uint8_t unlimited : 1;      /* option unsent_bytes is not in force (fanout/shard.h) */

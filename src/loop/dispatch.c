@@ -325,14 +325,19 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
     struct hj_conn *conn = hj_conn_find(loop, event->data);
     if (conn == NULL)
         return; /* it was closed earlier in this turn */
-    if ((event->events & HJ_POLL_OUT) != 0 && (event->events & HJ_POLL_GONE) == 0 && hj_writer_flush(loop, conn)) {
+    unsigned events = event->events;
+    if (!hj_transport_take_events(loop, conn, &events)) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return;
+    }
+    if ((events & HJ_POLL_OUT) != 0 && (events & HJ_POLL_GONE) == 0 && hj_writer_flush(loop, conn)) {
         if (conn->kind == HJ_CONN_RELAY)
             hj_relay_update(loop, conn, 0);
         else if (hj_conn_is_websocket(conn))
             hj_websocket_flushed(loop, conn);
         hj_ending_settle(loop, conn);
     }
-    unsigned rest = event->events & ~(unsigned)HJ_POLL_OUT;
+    unsigned rest = events & ~(unsigned)HJ_POLL_OUT;
     if (rest != 0)
         dispatch_input(loop, conn, rest);
 }

@@ -158,13 +158,25 @@ bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsig
         interest |= HJ_POLL_OUT;
     if (conn->interest == interest)
         return note_unread(loop, conn);
+    const unsigned polled = conn->interest | (conn->lazy_in ? HJ_POLL_IN : 0u);
     /* also without the poller: it decides what counts as unread */
     conn->interest = interest & (HJ_POLL_IN | HJ_POLL_OUT | HJ_POLL_PEER);
     if (conn->transport == HJ_TRANSPORT_HTTP2)
         return true;
     if ((conn->flags & HJ_CONN_UNPOLLED) != 0)
         return note_unread(loop, conn);
-    return hj_poller_change(&loop->poller, conn->fd, interest, conn->index) && note_unread(loop, conn);
+    const bool enough = polled == (conn->interest | HJ_POLL_IN);
+    conn->lazy_in = enough && polled != conn->interest;
+    return (enough || hj_poller_change(&loop->poller, conn->fd, interest, conn->index)) && note_unread(loop, conn);
+}
+
+bool hj_transport_take_events(struct hj_loop *loop, struct hj_conn *conn, unsigned *events)
+{
+    if (!conn->lazy_in || (*events & HJ_POLL_IN) == 0)
+        return true;
+    *events &= ~(unsigned)HJ_POLL_IN;
+    conn->lazy_in = false;
+    return hj_poller_change(&loop->poller, conn->fd, conn->interest, conn->index);
 }
 
 void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn)

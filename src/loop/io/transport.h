@@ -69,8 +69,13 @@ void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, int reason);
 /* Brings out_ms up to what the transport has sent since by itself. */
 void hj_transport_refresh(struct hj_loop *loop, struct hj_conn *conn);
 
-/* Tells the poller what to tell of this connection: HJ_POLL_*. False if it refuses (hj_conn_set_interest). */
+/* Tells the poller what to tell of this connection: HJ_POLL_*. False if it refuses (hj_conn_set_interest). IN alone is
+ * not taken out before the poller reports it: a program that asks for one piece after the other asks for the next one
+ * before it comes, mostly. */
 bool hj_transport_set_interest(struct hj_loop *loop, struct hj_conn *conn, unsigned interest);
+
+/* Takes out of *events, which the poller has reported, what is no longer of interest. False if the poller refuses. */
+bool hj_transport_take_events(struct hj_loop *loop, struct hj_conn *conn, unsigned *events);
 
 /* Takes it out of the poller: it is dead, and only unread bytes keep it. */
 void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn);
