@@ -46,6 +46,58 @@ class AdoptRequestTest < HijackTest
     assert_raises(Hijack::StateError) { request.respond 200 }
   end
 
+  def test_a_client_that_has_reset_before
+    before = descriptors
+    ours, theirs = tcp_pair
+    theirs.setsockopt(:SOCKET, :LINGER, [1, 0].pack('ii'))
+    theirs.close
+    eventually('the reset') do
+      ours.remote_address && nil
+    rescue Errno::ENOTCONN
+      true
+    end
+    request = @server.adopt_request(env.merge('REMOTE_ADDR' => '192.0.2.1'), ours)
+    assert ours.closed?
+    assert_equal [true, '/a'], [request.closed?, request.path]
+    assert_raises(Hijack::ClosedError) { request.respond 200 }
+    assert_raises(Hijack::ClosedError) { request.sse }
+    assert_nil request.hold(@server.broadcaster)
+    request.free
+    assert_equal before, descriptors
+  end
+
+  # While the other server can still answer.
+  def test_what_is_refused_is_refused_before_the_connection_is_taken
+    called = []
+    mine = env.merge('rack.hijack' => -> { called << true })
+    tls = Struct.new(:to_io) { def peercert; end }
+    assert_raises(Hijack::StateError) { new_server.adopt_request(mine) }
+    assert_raises(Hijack::HeaderError) { @server.adopt_request(mine, headers: { 'a b' => Object.new }) }
+    assert_raises(Hijack::InvalidError) { @server.adopt_request(mine.merge('puma.socket' => tls.new)) }
+    assert_raises(Hijack::InvalidError) { @server.adopt_request({}) }
+    @server.drain(60)
+    assert_raises(Hijack::ShutdownError) { @server.adopt_request(mine) }
+    @server.stop
+    assert_raises(Hijack::ShutdownError) { @server.adopt_request(mine) }
+    assert_empty called
+  end
+
+  def test_a_head_that_puma_has_written_is_noticed
+    errors = Thread::Queue.new
+    app = lambda do |env|
+      take = lambda do |io|
+        @server.adopt_request(env, io).respond 200, 'twice'
+      rescue Hijack::StateError => e
+        errors << e.message
+        @server.broadcaster.adopt(io, as: :sse_body)
+        @server.drain(0)
+      end
+      [200, { 'connection' => 'close', 'rack.hijack' => take }, []]
+    end
+    puma(app) { |port, _| assert_equal '', get(port).body }
+    assert_match(/has written a head already/, within { errors.pop })
+  end
+
   # Where the server does not keep the target as it was sent, it is made from its decoded parts.
   def test_the_target_from_its_parts
     parts = { 'SCRIPT_NAME' => '/app', 'PATH_INFO' => "/\u00e9 ?", 'QUERY_STRING' => 'c=d' }
@@ -155,11 +207,11 @@ class AdoptRequestTest < HijackTest
 
   # The program cannot get at what rack.hijack gave.
   def test_a_connection_taken_by_it_is_closed_when_it_fails
-    ours, theirs = tcp_pair
+    ours, theirs = IO.pipe
     hijack = { 'rack.hijack' => -> { ours } }
-    assert_raises(Hijack::StateError) { new_server.adopt_request(env.merge(hijack)) }
+    assert_raises(Hijack::NotSocketError) { @server.adopt_request(env.merge(hijack)) }
     assert ours.closed?
-    assert_equal '', within { theirs.read }
+    theirs.close
   end
 
   # What a Rack server makes of the handshake of a WebSocket.

@@ -124,6 +124,72 @@ class AdoptTest < HijackTest
     untouched(ours, theirs)
   end
 
+  # Everyday life in front of a browser: no error, and no descriptor left.
+  def test_a_client_that_has_reset_before
+    room = @server.broadcaster
+    before = descriptors
+    ours, = reset_pair
+    assert_same room, room.adopt(ours)
+    assert ours.closed?
+    assert_equal 0, room.count
+    socket = @server.adopt(reset_pair.first)
+    assert socket.closed?
+    assert_instance_of Hijack::ResetError, socket.close_reason
+    [-> { socket << 'x' }, -> { socket.read }, -> { socket.gets }, -> { socket.detach }].each do |call|
+      assert_raises(Hijack::ResetError, &call)
+    end
+    socket.close
+    assert_equal before, descriptors
+  end
+
+  def reset_pair
+    ours, theirs = tcp_pair
+    theirs.setsockopt(:SOCKET, :LINGER, [1, 0].pack('ii'))
+    theirs.close
+    eventually('the reset') do
+      ours.remote_address && nil
+    rescue Errno::ENOTCONN
+      true
+    end
+    [ours, theirs]
+  end
+
+  def test_what_was_never_connected_is_not_a_client_that_left
+    TCPServer.open('127.0.0.1', 0) { |it| assert_raises(Hijack::NotSocketError) { @server.broadcaster.adopt(it) } }
+    datagrams = UDPSocket.new
+    assert_raises(Hijack::NotSocketError) { @server.adopt(datagrams) }
+    datagrams.close
+  end
+
+  # What a response of the other server would have, which is about another body or connection.
+  def test_headers_of_another_server_go_into_the_head
+    [:sse, :stream].each do |kind|
+      ours, theirs = tcp_pair
+      @server.broadcaster.adopt(ours, as: kind, headers: {
+                                  'Content-Length' => '5', 'Content-Encoding' => 'gzip', 'Connection' => 'keep-alive',
+                                  'Keep-Alive' => 'timeout=5', 'Transfer-Encoding' => 'chunked', 'Upgrade' => 'h2c',
+                                  'Trailer' => 'x', 'Set-Cookie' => "a=1\nb=2", 'X-List' => %w[1 2], 'X-None' => nil,
+                                  'Content-Type' => 'text/other', 'rack.hijack' => -> {}
+                                })
+      head = read_until(theirs, "\r\n\r\n")
+      assert_equal ["set-cookie: a=1", "set-cookie: b=2", "x-list: 1", "x-list: 2"], head.scan(/^(?:set-|x-[ln]).*(?=\r)/)
+      refute_match(/^(content-(length|encoding)|keep-alive|transfer-encoding|upgrade|trailer|rack)/i, head)
+      assert_equal 1, head.scan(/^connection:/i).size
+      assert_match(kind == :sse ? %r{^Content-Type: text/event-stream} : %r{^content-type: text/other}, head)
+    end
+    error = assert_raises(Hijack::InvalidError) { @server.broadcaster.adopt(pair.first, as: :raw, headers: { a: 1 }) }
+    assert_match(/expected no headers/, error.message)
+  end
+
+  def test_racks_lint_wrapper
+    require 'rack'
+    require 'rack/lint'
+    ours, theirs = pair
+    @server.broadcaster.adopt(Rack::Lint::HijackWrapper.new(ours), as: :sse_body)
+    assert ours.closed?
+    assert_nil theirs.read_nonblock(1, exception: false).then { |it| it unless it == :wait_readable }
+  end
+
   def untouched(ours, theirs)
     refute ours.closed?
     theirs.write 'x'

@@ -152,7 +152,7 @@ class BroadcasterTest < HijackTest
     assert_raises(Hijack::OutOfRangeError) { it[:overflow] = :sometimes }
     assert_raises(Hijack::OptionError) { it.set(threads: 1) }
     error = assert_raises(Hijack::OptionError) { server.broadcaster(colour: 'red') }
-    assert_match(/\Aoption colour: "red": no option has this name/, error.message)
+    assert_match(/\Aoption colour: a broadcaster has no option of this name/, error.message)
   end
 
   def test_stats

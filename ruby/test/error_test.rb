@@ -13,7 +13,8 @@ class ErrorTest < HijackTest
       assert_instance_of kind, error
       assert_kind_of Hijack::Error, error
       assert_equal [code, Hijack::C.errname(code)], [error.code, error.name]
-      assert_equal "thing 5: #{Hijack::C.strerror(code)}", error.message
+      assert_match(/\Athing 5: \w.{10}/, error.message)
+      refute_match(/NULL|hijack\.h|hijack_\w|DRAINED|handle/, error.message)
       assert_kind_of Exception, kind.new
     end
   end
@@ -28,6 +29,45 @@ class ErrorTest < HijackTest
       ReadWouldBlockError: IO::WaitReadable }.each do |name, parent|
       assert_operator Hijack.const_get(name), :<, parent
     end
+  end
+
+  # What is wrong with which value, what was expected, and in which state it was.
+  def test_mistakes_of_a_program
+    started = new_server.start
+    room = started.broadcaster
+    fresh = new_server
+    { 'option thread: a server has no option of this name; did you mean threads?' => -> { fresh[:thread] = 2 },
+      'option worker: a server has no option of this name; did you mean workers?' => -> { new_server(worker: 2) },
+      'option overflov: a broadcaster has no option of this name; did you mean overflow?' =>
+        -> { started.broadcaster(overflov: :latest) },
+      'option nonsense: a server has no option of this name; docs/options.md lists them' => -> { fresh[:nonsense] },
+      'option threads: expected a whole number from 0 to 64 (got "two")' => -> { fresh[:threads] = 'two' },
+      'option threads: expected a whole number from 0 to 64 (got nil)' => -> { fresh[:threads] = nil },
+      'route /x: option max_body_bytes: expected bytes from 0 to 1099511627776, as a whole number that may end in k ' \
+      'or m (got -1)' => -> { fresh.route_set('/x', max_body_bytes: -1) },
+      'option threads: the server has been started; set it before' => -> { started[:threads] = 3 },
+      'workers: expected a whole number from 1 (got 0)' => -> { new_server(workers: 0) },
+      'hold: expected a path as a String that begins with / (got :sse)' => -> { fresh.hold(:sse, room) },
+      'hold: expected a Hijack::Broadcaster (got nil)' => -> { fresh.hold('/x', nil) },
+      'hold /x: the path is held already, or the server has been started' => -> { started.hold('/x', room) },
+      'publish: the server has not been started' => -> { fresh.broadcaster << 'x' },
+      'publish: a message has at most 16 MiB' => -> { room << ('x' * (17 << 20)) },
+      'add: expected a Stream, Socket or WebSocket (got 5)' => -> { room.add(5) },
+      'drain: expected seconds, 0 or more (got "1")' => -> { started.drain('1') },
+      'drain 10: the server has not been started' => -> { fresh.drain },
+      'wait: the server has not been started' => -> { fresh.wait },
+      'start: the server has been started already' => -> { started.start },
+      'on_error: a block is expected, and none was given' => -> { fresh.on_error },
+      'listen 127.0.0.1:99999: a port is at most 65535' => -> { fresh.listen('127.0.0.1:99999') } }.each do |text, call|
+      error = assert_raises(StandardError, text, &call)
+      assert_kind_of Hijack::Error, error
+      assert_equal text, error.message
+    end
+  end
+
+  def test_switches_are_true_and_false
+    assert_equal 'off', new_server(http2: false)[:http2]
+    assert_equal 'on', new_server(http2: true)[:http2]
   end
 
   def test_an_unknown_code_is_a_system_failure

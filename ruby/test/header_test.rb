@@ -39,6 +39,66 @@ class HeaderTest < HijackTest
     assert_equal "x: \xC3\xA9\xFF\r\n".b, Hijack::Headers.block('x' => "\u00e9".b + "\xFF".b)
   end
 
+  def test_values_by_one_rule
+    assert_equal "a: 1\r\nb: sym\r\nc: x\r\nc: 2\r\n",
+                 Hijack::Headers.block('a' => 1, 'none' => nil, b: :sym, 'c' => ['x', nil, 2], 'empty' => [])
+    { 'x' => [1.5, '1.5'], 'y' => [true, 'true'], 'z' => [{ a: 1 }, { a: 1 }.inspect], 'l' => [['fine', 0.1], '0.1'] }
+      .each do |name, (value, shown)|
+      error = assert_raises(ArgumentError) { Hijack::Headers.block(name => value) }
+      assert_match(/the header #{name}: expected a String, .* \(got #{Regexp.escape(shown)}\)\z/, error.message)
+    end
+    ['text/plain', 5, [%w[a]], %w[a b], [%w[a b c]], :x].each do |wrong|
+      error = assert_raises(Hijack::HeaderError) { Hijack::Headers.block(wrong) }
+      assert_match(/expected a Hash, or an Array of pairs .*#{Regexp.escape(wrong.inspect)}/, error.message)
+    end
+  end
+
+  # Positional, as headers:, and one by one; also together.
+  def test_one_form_in_every_call
+    rooms = nil
+    calls = { '/respond' => ->(r, *f, **o) { r.respond(200, 'x', *f, **o) },
+              '/stream' => ->(r, *f, **o) { r.stream(200, *f, **o) { nil } },
+              '/sse' => ->(r, *f, **o) { r.sse(*f, **o) { nil } },
+              '/partial' => ->(r, *f, **o) { r.hijack_partial(200, *f, **o) { nil } } }
+    port = serve do |request|
+      path, form = request.path.scan(%r{/\w+})
+      call = calls[path]
+      case form
+      when '/hash' then call.call(request, { 'x-one' => '1' })
+      when '/pairs' then call.call(request, [%w[x-one 1]])
+      when '/keyword' then call.call(request, headers: { 'x-one' => '1' })
+      when '/single' then call.call(request, 'x-one' => '1')
+      when '/both' then call.call(request, headers: { 'x-two' => '2' }, 'x-one' => '1')
+      else request.hold(rooms, headers: [['x-one', 1]])
+      end
+    end
+    rooms = @server.broadcaster
+    calls.each_key do |path|
+      %w[hash pairs keyword single both].each do |form|
+        assert_match(/^x-one: 1\r$/, read_until(ask(port, "#{path}/#{form}"), "\r\n\r\n"), "#{path} #{form}")
+      end
+    end
+    assert_match(/^x-one: 1\r$/, read_until(ask(port, '/hold'), "\r\n\r\n"))
+  end
+
+  def test_a_body_is_a_string
+    refused = Thread::Queue.new
+    port = serve do |request|
+      [%w[a b], nil, 5, { headers: 'x' }].each do |body|
+        request.respond 200, body
+      rescue ArgumentError => e
+        refused << [body, e.message]
+      end
+      request.respond 201, body: 'right', headers: { 'x' => 'y' }
+    end
+    response = get(port)
+    assert_equal [201, 'right', 'y'], [response.status, response.body, response.headers['x']]
+    4.times do
+      body, message = refused.pop
+      assert_equal "respond: body: expected a String (got #{body.inspect})", message
+    end
+  end
+
   BREAKS = ["a\r\nset-cookie: b", "a\nb", "a\rb", "a\0b", "\r\n\r\nbody"].freeze
 
   def test_no_value_smuggles_a_line

@@ -48,6 +48,41 @@ class PressureTest < HijackTest
     assert_equal [2_100_000] * 8, bodies.map(&:bytesize)
   end
 
+  # Each is large enough for many pieces, and whole for the client.
+  def test_a_write_is_not_torn_by_a_broadcaster
+    room = nil
+    port = serve do |request|
+      request.stream do |stream|
+        room << stream
+        20.times { stream << 'a' * 500_000 }
+      end
+    end
+    room = @server.broadcaster(backlog_bytes: '500m')
+    done = false
+    publisher = Thread.new { room.publish('b') && sleep(0.0005) until done }
+    body = get(port).body
+    done = true
+    publisher.join
+    runs = body.scan(/a+|b+/)
+    assert(runs.grep(/a/).all? { |run| (run.size % 500_000).zero? }, runs.map(&:size).inspect)
+    assert_equal 10_000_000, body.count('a')
+    assert_includes body, 'b'
+  end
+
+  def test_it_becomes_a_member_after_a_write_that_is_on_its_way
+    stream, client = stalled
+    room = @server.broadcaster
+    writer = Thread.new { stream << FLOOD << 'end' }
+    eventually('the writer waits') { writer.status == 'sleep' && @server.stats[:backlog_bytes].positive? }
+    member = Thread.new { room << stream }
+    assert_nil member.join(0.1), 'it waits for the last piece'
+    publisher = Thread.new { member.join && room.publish('after') && writer.join && stream.close }
+    body = unchunk(read_until_end(client).split("\r\n\r\n", 2).last)
+    within { [writer, publisher].each(&:join) }
+    assert_equal FLOOD.bytesize, body.index(/end|after/)
+    assert_equal %w[after end], body.scan(/end|after/).sort
+  end
+
   def test_writes_of_several_threads_do_not_mix
     port = serve do |request|
       request.stream do |stream|

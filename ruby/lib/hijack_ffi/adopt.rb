@@ -20,12 +20,12 @@ module Hijack
       KINDS[name] || raise(InvalidError, "as: #{name.inspect}: there are #{KINDS.keys.map(&:inspect).join(', ')}")
     end
 
-    # Gives a copy of the descriptor to the block's call, and the IO it is of. When that succeeds, io is closed, which
-    # its peer does not notice; when it fails, io is as it was.
+    # Gives a copy of the descriptor to the block's call, and the IO it is of. When that succeeds, or the block returns
+    # nil as the client has gone, io is closed, which its peer does not notice; when it fails, io is as it was.
     # @raise [InvalidError] where io is no connection, or one that changes the bytes, as TLS does
     def self.take(io)
       source = plain(io)
-      source.flush
+      flush(source)
       # No interrupt in here: the descriptor would be closed twice, or never.
       Thread.handle_interrupt(Object => :never) do
         result = give_copy(source) { |fd| yield(fd, source) }
@@ -36,6 +36,17 @@ module Hijack
       raise e if e.is_a?(Error)
 
       raise InvalidError, "cannot adopt #{io.inspect}: #{e.message}"
+    end
+
+    # @param result [Integer] of the call that adopts
+    # @return [Boolean] whether it has refused a connection only because its client has reset it
+    def self.gone?(result, source)
+      return false unless result == C::ENOTSOCK && source.is_a?(BasicSocket)
+
+      source.remote_address
+      false
+    rescue Errno::ENOTCONN, Errno::EINVAL
+      %i[ACCEPTCONN TYPE].map { |name| source.getsockopt(:SOCKET, name).int } == [0, ::Socket::SOCK_STREAM]
     end
 
     # @return [String] the other end of the connection, as the library names it
@@ -60,17 +71,24 @@ module Hijack
     def self.received(source)
       bytes = source.read_nonblock(BUFFER_BYTES, exception: false)
       bytes.is_a?(String) ? bytes : '' # nothing, or the end
-    rescue Errno::ENOTCONN
-      '' # it listens, as the library will say
+    rescue Errno::ENOTCONN, Errno::ECONNRESET
+      '' # it listens or has gone, as the library will say
     end
     private_class_method :received
+
+    def self.flush(source)
+      source.flush
+    rescue Errno::EPIPE, Errno::ECONNRESET
+      nil # it has gone
+    end
+    private_class_method :flush
 
     def self.give_copy(source)
       copy = source.dup
       # What a web server set to write its head in one piece would keep back every message from here on.
       copy.setsockopt(:TCP, :CORK, 0) if copy.is_a?(TCPSocket)
       result = yield(copy.fileno)
-      copy.autoclose = false
+      copy.autoclose = false if result
       result
     ensure
       copy.close if copy&.autoclose?
@@ -83,12 +101,11 @@ module Hijack
         raise InvalidError, "cannot adopt a #{io.class}: below TLS its descriptor carries encrypted bytes; let a " \
                             'proxy do the TLS'
       end
-      plain = io.respond_to?(:to_io) ? io.to_io : nil
+      plain = io.respond_to?(:to_io) ? io.to_io : io.instance_variable_get(:@io) # Rack::Lint's wrapper hides it
       return plain if plain.is_a?(IO)
 
       raise InvalidError, "cannot adopt a #{io.class}: it is neither an IO nor one inside (to_io)"
     end
-    private_class_method :plain
 
     # OpenSSL's sockets and Puma's say so with these, other servers' in their names.
     def self.encrypted?(io)

@@ -34,7 +34,7 @@ module Hijack
     # @return [Integer] 0
     # @raise [NotSupportedError] the body comes in pieces, which are not kept
     def rewind
-      raise Error.for(C::ENOTSUP, 'rewind: a body in pieces is read once') unless @whole
+      raise NotSupportedError, 'rewind: a body in pieces is read once, and not kept' unless @whole
 
       @lock.synchronize { @buffer = @whole.dup }
       0
@@ -72,10 +72,5 @@ module Hijack
     end
 
     def read_to_end; end
-
-    def refuse(code, what)
-      code = @ended || C::ECLOSED if [C::EHANDLE, C::ECLOSED].include?(code)
-      raise Error.for(code, what)
-    end
   end
 end

@@ -8,7 +8,14 @@ module Hijack
   class Broadcaster
     STATS = C.constants.grep(/\ABROADCASTER_STAT_(?!COUNT\z)/).sort_by { |name| C.const_get(name) }
              .map { |name| name.to_s.delete_prefix('BROADCASTER_STAT_').downcase.to_sym }.freeze
-    private_constant :STATS
+    PUBLISH = { C::ESTATE => 'the server has not been started', C::ETOOBIG => 'a message has at most 16 MiB',
+                C::EAGAIN => '256 MiB of messages wait for the threads of the server; publish later',
+                C::EINVAL => "a text must be valid UTF-8, and event: and id: must not contain a line break" }.freeze
+    NO_HEAD = { C::EINVAL => 'expected no headers, which as: :raw, :sse_body and :websocket_open cannot have' }.freeze
+    OTHER = { C::EINVAL => 'it is of another server, or has a Content-Length' }.freeze
+    MEMBER = OTHER.merge(C::ESTATE => 'it is a member of this broadcaster already').freeze
+    NO_MEMBER = OTHER.merge(C::ESTATE => 'it is not a member of this broadcaster').freeze
+    private_constant :STATS, :PUBLISH, :NO_HEAD, :OTHER, :MEMBER, :NO_MEMBER
 
     # @api private
     def initialize(handles, **options)
@@ -39,7 +46,7 @@ module Hijack
                else
                  C.broadcaster_publish(@handle, Text.kind(data), *Text.sized(data))
                end
-      check(result, 'publish')
+      check(result, 'publish', PUBLISH)
     end
 
     # @param data [Connection, #to_s] a {Stream}, {Socket} or {WebSocket} becomes a member, as by {#add}; anything else
@@ -58,7 +65,10 @@ module Hijack
     # @raise [InvalidError] another server's, or a stream with a Content-Length
     # @raise [ClosedError]
     def add(connection)
-      check(C.broadcaster_add(@handle, connection.handle, 0, *Text::NONE), 'add')
+      member(connection, 'add', MEMBER) do
+        connection.share
+        C.broadcaster_add(@handle, connection.handle, 0, *Text::NONE)
+      end
       connection.listen
       self
     end
@@ -69,24 +79,26 @@ module Hijack
     # @raise [StateError] no member
     # @raise [InvalidError, ClosedError]
     def remove(connection)
-      check(C.broadcaster_remove(@handle, connection.handle), 'remove')
+      member(connection, 'remove', NO_MEMBER) { C.broadcaster_remove(@handle, connection.handle) }
       self
     end
 
     # Takes a connection of another server as a member. io is closed by that, which its peer does not notice; when it
-    # fails, io is as it was. What the peer has sent is dropped, as all that a member sends.
+    # fails, io is as it was. What the peer has sent is dropped, as all that a member sends. A client that has already
+    # left is not an error.
     # @param io [IO, #to_io] a connected socket, TCP or unix, without TLS
     # @param as [:sse, :stream, :raw, :sse_body, :websocket_open] what is written first, and how messages are;
     #   :sse_body where the other server has written the head, :websocket_open where it has done the handshake without
     #   an extension
-    # @param headers [Hash, Array, nil] are added to the head
+    # @param headers [Hash, Array, nil] are added to the head, as those of {Server#adopt_request}
     # @return [self]
     # @raise [InvalidError, NotSocketError, HeaderError, StateError, ShutdownError, LimitError]
     def adopt(io, as: :sse, headers: nil)
       kind = Adopt.kind(as)
-      flat = Headers.block(headers)
-      Adopt.take(io) do |fd|
-        check(C.broadcaster_adopt(@handle, fd, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE), 'adopt')
+      flat = Headers.block(RackRequest.preset(headers)&.except(*RackRequest::OWN[kind]))
+      Adopt.take(io) do |fd, source|
+        result = C.broadcaster_adopt(@handle, fd, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
+        Adopt.gone?(result, source) ? nil : check(result, 'adopt', NO_HEAD.merge(Server::NOT_STARTED))
       end
       self
     end
@@ -104,7 +116,7 @@ module Hijack
     # @param value [#to_s]
     # @raise [OptionError, OutOfRangeError]
     def []=(name, value)
-      Options.set(name, value) { |*texts| C.broadcaster_set(@handle, *texts) }
+      Options.set('broadcaster', name, value) { |*texts| @handles.shut(C.broadcaster_set(@handle, *texts)) }
     end
 
     # @return [Integer] members now
@@ -132,24 +144,47 @@ module Hijack
     # this, too, so it is for the one of a user or room that has gone.
     # @return [nil]
     def free
+      @freed = true
       @handles.broadcasters.delete(@handle)
       C.broadcaster_free(@handle)
     end
 
     # @return [String]
     def inspect
-      "#<#{self.class} #{@handles.broadcasters.include?(@handle) ? format('%#x', @handle) : 'freed'}>"
+      "#<#{self.class} #{@freed ? 'freed' : format('%#x', @handle)}>"
+    end
+
+    # @return [Integer] its handle
+    # @raise [InvalidError, ClosedError] what is not a broadcaster, or was freed
+    # @api private
+    def self.handle(broadcaster, what)
+      return broadcaster.open_handle(what) if broadcaster.respond_to?(:open_handle)
+
+      raise InvalidError, "#{what}: expected a Hijack::Broadcaster (got #{broadcaster.inspect})"
     end
 
     # @api private
-    attr_reader :handle
+    def open_handle(what)
+      @freed ? check(C::EHANDLE, what) : @handle
+    end
 
     private
 
-    # A handle that was freed is one that the program closed.
-    def check(result, what)
+    def member(connection, what, words)
+      unless connection.is_a?(Connection)
+        raise InvalidError, "#{what}: expected a Stream, Socket or WebSocket (got #{connection.inspect})"
+      end
+
+      open_handle(what)
+      result = yield
+      connection.refuse(result, what, words) if result.negative?
+    end
+
+    def check(result, what, words = nil)
       result = @handles.shut(result)
-      C.check(result == C::EHANDLE ? C::ECLOSED : result, what)
+      raise ClosedError, "#{what}: this broadcaster has been freed" if result == C::EHANDLE
+
+      C.check(result, what, words)
     end
   end
 end

@@ -33,23 +33,22 @@ module Hijack
       @blocked_at = nil # @drained before a write that was refused
       @ended = nil # why, as a code
       @closed = false # it was the program that ended it
+      @shared = false # broadcasters write to it as well
+      @torn = false # a part of a write is on its way, and the rest is not
       @over = false # the client has ended its side, or it has ended
     end
 
     # Sends data, waiting while too much is unsent (option high_water_bytes). What is sent at the same time elsewhere
-    # comes before or after it, not in between; only a broadcaster's messages may come between pieces of 64 KiB.
+    # comes before or after it, not in between, also what a broadcaster sends whose member it is.
     # @param parts [Array<#to_s>] sent one after the other
     # @return [Integer] bytes
     # @raise [ClosedError, WaitTimeoutError, TooBigError]
     def write(*parts)
       data = parts.size == 1 ? Text.settled(parts.first) : parts.map { |part| part.to_s.b }.join
       size = data.bytesize
-      in_turn('write') do
-        0.step(size - 1, PIECE_BYTES) do |at|
-          piece = size > PIECE_BYTES ? data.byteslice(at, PIECE_BYTES) : data
-          transmit('write') { send_bytes(piece, piece.bytesize) }
-        end
-      end
+      return size if size.zero?
+
+      in_turn('write') { size > PIECE_BYTES ? write_pieces(data) : transmit('write') { send_bytes(data, size) } }
       size
     end
 
@@ -137,6 +136,15 @@ module Hijack
       abort unless @closed || @queue.forked?
     end
 
+    # A broadcaster may write to it from now on, after a long write of which a part is on its way.
+    # @api private
+    def share
+      @lock.synchronize do
+        @shared = true
+        wait_for('add') { !@torn || dead? }
+      end
+    end
+
     # @api private
     attr_reader :handle
 
@@ -154,6 +162,29 @@ module Hijack
     end
 
     private
+
+    # A long write, in pieces; all of the rest at once where a broadcaster's message could come in between.
+    def write_pieces(data)
+      rest = data
+      until rest.empty?
+        transmit('write') do
+          @lock.synchronize do # so that a broadcaster comes before the first piece or after the last
+            piece = @shared ? rest : rest.byteslice(0, PIECE_BYTES)
+            result = send_bytes(piece, piece.bytesize)
+            next result if result.negative?
+
+            @torn = true
+            rest = rest.byteslice(piece.bytesize..)
+            result
+          end
+        end
+      end
+    ensure
+      @lock.synchronize do
+        @torn = false
+        wake
+      end
+    end
 
     # Runs the block when no other write is at work.
     def in_turn(what)
@@ -213,18 +244,12 @@ module Hijack
       refuse(result, 'write_nonblock') unless result == C::EAGAIN
       return :wait_writable unless exception
 
-      raise WriteWouldBlockError, "write_nonblock: #{C.strerror(C::EAGAIN)}"
+      raise WriteWouldBlockError, "write_nonblock: #{Error.words[C::EAGAIN]}"
     end
 
     # Whether nothing can be written any more, so that nobody waits for it.
     def dead?
       @ended
-    end
-
-    # Raises for a code; when the connection has gone, for the reason.
-    def refuse(code, what)
-      code = @ended || C::ECLOSED if [C::EHANDLE, C::ECLOSED].include?(code)
-      raise Error.for(code, what)
     end
 
     def end_with(reason, what, &call)

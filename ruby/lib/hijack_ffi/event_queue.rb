@@ -50,10 +50,12 @@ module Hijack
     # Makes a stream or socket, and the object that gets its events; the caller lets no interrupt come meanwhile.
     # @param facts [Array] what else its constructor takes
     # @yieldparam out [FFI::Pointer] for the call that makes it
-    # @return [Connection]
-    def register(kind, what, *facts)
+    # @return [Connection, Integer] or the code of that call, if it is an error
+    def register(kind, *facts)
       @mutex.synchronize do
-        C.check(yield(@out), what)
+        result = yield @out
+        next result if result.negative?
+
         handle = @out.read_uint64
         number = @last_number += 1
         C.handle_set_user_data(handle, number)
@@ -63,10 +65,12 @@ module Hijack
 
     # Makes a request that another server has read; as {#register}.
     # @yieldparam out [FFI::Pointer] for the call that makes it
-    # @return [Request]
-    def register_request(what, *arguments)
+    # @return [Request, Integer] as {#register}
+    def register_request(*arguments)
       @mutex.synchronize do
-        C.check(yield(@out), what)
+        result = yield @out
+        next result if result.negative?
+
         handle = @out.read_uint64
         @requests[handle] = Request.new(self, handle, *arguments)
       end

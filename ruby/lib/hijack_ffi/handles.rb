@@ -17,7 +17,7 @@ module Hijack
       @queue = @server = 0
       @broadcasters = Set.new
       @queue = C.make('event queue') { |out| C.queue_new(out) }
-      options.each { |name, value| Options.set(name, value) { |*texts| C.queue_set(@queue, *texts) } }
+      options.each { |name, value| Options.set('queue', name, value) { |*texts| C.queue_set(@queue, *texts) } }
       @server = C.make('server') { |out| C.server_new(out, @queue) }
     rescue Error
       free

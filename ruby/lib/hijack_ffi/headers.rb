@@ -8,24 +8,44 @@ module Hijack
 
     # A header block for the library, which checks the rest.
     # @api private
-    # @param headers [#each, nil] pairs of names and values; a value may be an Array of several
+    # @param headers [Hash, Headers, Array, #each, nil] pairs of name and value. nil as value leaves the header out, an
+    #   Array stands for one header for each element; a Symbol and an Integer are sent as their to_s
+    # @param more [Hash] more of them
     # @return [String] "name: value\r\n" for each
-    # @raise [HeaderError] where a name or value would end its line or its name
-    def self.block(headers)
-      return '' if headers.nil?
+    # @raise [HeaderError] anything else; a name or value that would end its line or its name
+    def self.block(headers, more = nil)
+      block = String.new
+      pairs(headers).each { |name, value| add(block, name, value) } if headers
+      more&.each { |name, value| add(block, name, value) }
+      block
+    end
 
-      headers.each_with_object(String.new) do |(name, values), block|
-        name = name.to_s.b
-        raise HeaderError, "the header name #{name.inspect} is no token" if name.empty? || name.match?(/[:\r\n\0]/n)
+    def self.pairs(headers)
+      right = headers.is_a?(Array) ? headers.all? { |it| it.is_a?(Array) && it.size == 2 } : headers.respond_to?(:each)
+      return headers if right
 
-        (values.is_a?(Array) ? values : [values]).each do |value|
-          value = value.to_s.b
-          raise HeaderError, "the header #{name} has a line break or NUL in its value" if value.match?(/[\r\n\0]/n)
+      raise HeaderError, "headers: expected a Hash, or an Array of pairs of name and value (got #{headers.inspect})"
+    end
+    private_class_method :pairs
 
-          block << name << ': ' << value << "\r\n"
-        end
+    def self.add(block, name, value)
+      case value
+      when String, Symbol, Integer then block << line(name.to_s.b, value.to_s.b)
+      when Array then value.each { |it| add(block, name, it) }
+      else
+        value.nil? || raise(HeaderError, "the header #{name}: expected a String, Symbol, Integer, nil or an Array of " \
+                                         "these (got #{value.inspect})")
       end
     end
+    private_class_method :add
+
+    def self.line(name, value)
+      raise HeaderError, "the header name #{name.inspect} is not a token" if name.empty? || name.match?(/[:\r\n\0]/n)
+      raise HeaderError, "the header #{name} has a line break or NUL in its value" if value.match?(/[\r\n\0]/n)
+
+      name << ': ' << value << "\r\n"
+    end
+    private_class_method :line
 
     # @api private
     # @param lines [Array<String>] as "name: value", names in lower case

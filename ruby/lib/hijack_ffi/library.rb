@@ -42,10 +42,11 @@ module Hijack
 
   # The functions' results as Ruby wants them.
   module C
+    # @param words [Hash, nil] as {Error.for}
     # @return [Integer] result, where it is no error
-    # @raise [Error] of its class otherwise; what is asked only then
-    def self.check(result, what)
-      result.negative? ? raise(Error.for(result, what)) : result
+    # @raise [Error] of its class otherwise
+    def self.check(result, what, words = nil)
+      result.negative? ? raise(Error.for(result, what, words)) : result
     end
 
     # Calls a function that makes a handle.

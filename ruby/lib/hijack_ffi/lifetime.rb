@@ -12,7 +12,18 @@ module Hijack
   # Waiting for what events change: with a timeout, interruptible, and so that other fibers run meanwhile.
   # @api private
   module Waiting
+    # Raises for a code; after the end, for its reason.
+    # @param words [Hash, nil] as {Error.for}
+    def refuse(code, what, words = nil)
+      code = reason_code if [C::EHANDLE, C::ECLOSED].include?(code)
+      raise Error.for(code, what, words).from(self)
+    end
+
     private
+
+    def reason_code
+      @ended || C::ECLOSED
+    end
 
     def prepare_waiting(queue, lock = Mutex.new)
       @queue = queue
@@ -89,6 +100,20 @@ module Hijack
       @lock.synchronize { wait_for('wait_closed', timeout) { @over } }
     rescue WaitTimeoutError
       false
+    end
+
+    # Whether that is its own connection.
+    # @api private
+    def own?(source)
+      source.equal?(self)
+    end
+
+    # It never was open: its client had left before.
+    # @return [self]
+    # @api private
+    def gone
+      on_closed(C::ERESET)
+      self
     end
 
     # @api private

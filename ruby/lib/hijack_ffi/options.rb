@@ -4,19 +4,57 @@ module Hijack
   # The library's table of options, so that none is listed here: docs/options.md.
   # @api private
   module Options
-    # [scope, name] => [type, default]
+    # [scope, name] => [type, default, minimum, maximum, help]
     TABLE = C.options.each_line.to_h do |line|
-      scope, name, type, _minimum, _maximum, default = line.chomp.split("\t")
-      [[scope, name], [type, default]]
+      scope, name, type, minimum, maximum, default, help = line.chomp.split("\t")
+      [[scope, name], [type, default, minimum, maximum, help]]
     end.freeze
+    SWITCH = { true => 'on', false => 'off' }.freeze # also where no choice is called so: the library will refuse it
+    private_constant :SWITCH
 
     # @yield [name, name_len, value, value_len] the call that sets it
     # @raise [OptionError, OutOfRangeError, StateError]
-    def self.set(name, value, where = '')
+    def self.set(scope, name, value, where = '')
       name = name.to_s
-      value = value.to_s
-      C.check(yield(name, name.bytesize, value, value.bytesize), "#{where}option #{name}: #{value.inspect}")
+      text = SWITCH.fetch(value, value).to_s
+      result = yield(name, name.bytesize, text, text.bytesize)
+      refuse(scope, name, result, value, where) if result.negative?
     end
+
+    # @raise [Error]
+    def self.refuse(scope, name, result, value = nil, where = '')
+      words = case result
+              when C::EOPTION then "a #{scope} has no option of this name#{suggestion(scope, name)}"
+              when C::ERANGE then "expected #{expected(*TABLE.fetch([scope, name]))} (got #{value.inspect})"
+              when C::ESTATE then 'the server has been started; set it before'
+              when C::EHANDLE then "this #{scope} has been freed"
+              end
+      raise Error.for(result == C::EHANDLE ? C::ECLOSED : result, "#{where}option #{name}", Hash.new(words))
+    end
+
+    def self.suggestion(scope, name)
+      near = defined?(DidYouMean) && DidYouMean::SpellChecker.new(dictionary: names(scope)).correct(name).first
+      near ? "; did you mean #{near}?" : '; docs/options.md lists them'
+    end
+    private_class_method :suggestion
+
+    # With what a server takes for its queue, and itself.
+    def self.names(scope)
+      found = TABLE.keys.filter_map { |of, name| name if of == scope || (of == 'queue' && scope == 'server') }
+      scope == 'server' ? found << 'workers' : found
+    end
+    private_class_method :names
+
+    def self.expected(type, _default, minimum, maximum, help)
+      case type
+      when 'int' then "a whole number from #{minimum} to #{maximum}"
+      when 'size' then "bytes from #{minimum} to #{maximum}, as a whole number that may end in k or m"
+      when 'string' then "#{minimum} to #{maximum} bytes: #{help}"
+      when 'mode' then "four octal digits from #{minimum} to #{maximum}"
+      else "one of its words: #{help}"
+      end
+    end
+    private_class_method :expected
 
     # @return [Boolean] whether it is the event queue's
     def self.queue?(name)

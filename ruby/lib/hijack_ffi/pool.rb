@@ -7,7 +7,14 @@ module Hijack
     TEXT = { 'content-type' => 'text/plain; charset=utf-8' }.freeze
     # What a handler may raise without ending anything else.
     FAILURES = [StandardError, ScriptError, SystemStackError, NoMemoryError].freeze
-    private_constant :TEXT, :FAILURES
+    # Ends of a connection that are normal, if it is the handler's own; with ProtocolError the client was wrong.
+    ENDS = [ClosedError, ResetError, TimedOutError, SlowError, ShutdownError, ProtocolError].freeze
+    private_constant :TEXT, :FAILURES, :ENDS
+
+    # @return [Boolean] whether the error only says that the object's own connection has ended
+    def self.own_end?(error, object)
+      ENDS.include?(error.class) && object.own?(error.source)
+    end
 
     # @param limit [Integer] requests that may wait; further ones are answered with 503
     # @param workers [Integer] threads for requests, and as many for messages
@@ -23,6 +30,7 @@ module Hijack
       @messengers = 0 # threads that do this
       @threads = {} # to whether they are at work
       @starting = Mutex.new # guards the start of the thread for callbacks
+      @ending = false
       @accept = ->(request) { enqueue(request) }
     end
 
@@ -88,15 +96,20 @@ module Hijack
       true
     end
 
+    # The server ends, so that a ShutdownError is normal.
+    def expect_end
+      @ending = true
+    end
+
     # Calls the block.
     # @param object [Request, WebSocket] whom it is about
     # @return [Boolean] false if it failed, which was reported
     def guard(object)
       yield
       true
-    rescue ClosedError, ResetError, TimedOutError, SlowError, ShutdownError, ProtocolError
-      true # A connection has ended, which is normal, or the client was wrong.
     rescue *FAILURES => e
+      return true if self.class.own_end?(e, object) || (@ending && e.is_a?(ShutdownError))
+
       report(e, object)
       false
     end

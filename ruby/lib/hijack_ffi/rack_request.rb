@@ -11,6 +11,10 @@ module Hijack
     # Of a request: how its body was sent. It has been read.
     FRAMING = %w[version transfer-encoding expect].freeze
     private_constant :DROPPED, :FRAMING
+    # By the kind of answer, what its head sets itself; a kind that is not here has no head.
+    OWN = { C::HOLD_STREAM => [], C::HOLD_SSE => %w[content-type cache-control x-accel-buffering],
+            C::HOLD_WEBSOCKET => %w[content-type sec-websocket-accept sec-websocket-protocol
+                                    sec-websocket-extensions] }.freeze
     # What an application returns whose connection is hijacked.
     HIJACKED = [-1, {}.freeze, [].freeze].freeze
 
@@ -24,22 +28,32 @@ module Hijack
       ["#{method} #{target(env)} #{version}", Headers.block(headers(env))]
     end
 
-    # The connection, taken from the server.
-    # @raise [NotSupportedError]
+    # The connection, taken from the server; where Puma shows it before, only if it can be adopted.
+    # @raise [NotSupportedError, InvalidError]
     def self.hijack(env)
+      Adopt.plain(env['puma.socket']) if env['puma.socket']
       return env['rack.hijack'].call if env['rack.hijack']
 
       raise NotSupportedError, 'adopt_request: the web server offers no rack.hijack; give the connection as io'
     end
 
+    # Puma gives a connection without rack.hijack_io when it has written a head.
+    # @raise [StateError]
+    def self.check_head(env)
+      return unless env['puma.socket'] && !env['rack.hijack_io']
+
+      raise StateError, 'adopt_request: the web server has written a head already; adopt its connection into a ' \
+                        'broadcaster (as: :sse_body), or with server.adopt'
+    end
+
     # @param headers [#each, nil] as a Rack response has them; several values as an Array, or with line breaks between
-    # @return [Hash{String => Array<String>}, nil] those that go into a response of this library
+    # @return [Hash{String => Object}, nil] those that go into a response of this library
     def self.preset(headers)
       headers&.each_with_object({}) do |(name, value), preset|
         name = name.to_s.downcase
-        next if value.nil? || DROPPED.include?(name) || name.start_with?('rack.')
+        next if DROPPED.include?(name) || name.start_with?('rack.')
 
-        preset[name] = value.is_a?(Array) ? value : value.to_s.split("\n")
+        preset[name] = value.is_a?(String) ? value.split("\n") : value
       end
     end
 

@@ -41,7 +41,7 @@ module Hijack
       return readpartial(length, buffer) if length < 1 || ready?
       return :wait_readable unless exception
 
-      raise ReadWouldBlockError, "read_nonblock: #{C.strerror(C::EAGAIN)}"
+      raise ReadWouldBlockError, 'read_nonblock: nothing has come; wait_readable waits for it'
     rescue EOFError
       raise if exception
     end

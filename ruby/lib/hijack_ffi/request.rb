@@ -7,11 +7,9 @@ module Hijack
   class Request
     include Lifetime
 
-    # By the kind of answer, what its head sets itself; a kind that is not here has no head.
-    OWN = { C::HOLD_STREAM => [], C::HOLD_SSE => %w[content-type cache-control x-accel-buffering],
-            C::HOLD_WEBSOCKET => %w[content-type sec-websocket-accept sec-websocket-protocol
-                                    sec-websocket-extensions] }.freeze
-    private_constant :OWN
+    WRONG_HANDSHAKE = { C::EPROTOCOL => "the client's handshake is wrong, or its page is of another origin (option " \
+                                        'websocket_origins); it was answered with 400, 403, 405 or 426' }.freeze
+    private_constant :WRONG_HANDSHAKE
 
     # @api private
     # @param payload [String] the head in the library's form, then the body
@@ -127,18 +125,34 @@ module Hijack
 
     # @return [Boolean] whether it was answered or became something else
     def answered?
-      @answered || false
+      !@answered.nil?
+    end
+
+    # Whether it is the request's own connection that has ended.
+    # @api private
+    def own?(source)
+      [self, @body, @became].compact.any? { |it| it.equal?(source) }
     end
 
     # Answers. Date, Content-Length and Connection are the library's.
+    #
+    #   request.respond 200, 'hello', 'content-type' => 'text/plain'
+    #   request.respond 200, body: 'hello', headers: headers
+    #
     # @param status [Integer] 200 to 999
-    # @param body [#to_s]
-    # @param headers [Hash, Array, Headers, nil] names and values; an Array as value stands for several headers
+    # @param text [String] the body, also as body:
+    # @param fields [Hash, Array, Headers, nil] the headers, also as headers:, or one by one: names and values. nil as
+    #   value leaves the header out, an Array stands for one header for each element; a Symbol and an Integer are sent
+    #   as their to_s
+    # @param body [String] see text
+    # @param headers [Hash, Array, Headers, nil] see fields
+    # @param more [Hash] see fields
     # @return [nil]
     # @raise [HeaderError, InvalidError, StateError, ClosedError]
-    def respond(status, body = '', headers = nil)
-      body = body.to_s
-      block = head_block(headers)
+    def respond(status, text = '', fields = nil, body: text, headers: fields, **more)
+      raise InvalidError, "respond: body: expected a String (got #{body.inspect[0, 80]})" unless body.is_a?(String)
+
+      block = head_block(headers, more)
       answer("respond #{status}") do
         C.request_respond(@handle, status, block, block.bytesize, body, body.bytesize)
       end
@@ -148,12 +162,14 @@ module Hijack
     # Answers with a head; the body is written to the stream. With a block the stream is closed at its end, and aborted
     # when the block fails, so that the client sees a broken body.
     # @param status [Integer] 200 to 999
-    # @param headers [Hash, Array, nil] as for {#respond}; a Content-Length says how many bytes will come
+    # @param fields [Hash, Array, nil] as for {#respond}; a Content-Length says how many bytes will come
+    # @param headers [Hash, Array, nil] see fields
+    # @param more [Hash] see fields
     # @yieldparam stream [Stream]
     # @return [Stream, Object] without a block the stream, which is the program's to close; with one what it returns
     # @raise as {#respond}
-    def stream(status = 200, headers = nil, &block)
-      flat = head_block(headers)
+    def stream(status = 200, fields = nil, headers: fields, **more, &block)
+      flat = head_block(headers, more)
       become(Stream, "stream #{status}", block) do |out|
         C.request_stream(out, @handle, status, flat, flat.bytesize)
       end
@@ -161,12 +177,14 @@ module Hijack
 
     # Answers with the head of Server-Sent Events; heartbeats keep the stream alive (option heartbeat_ms). A client that
     # comes back says in headers['last-event-id'] what it saw last.
-    # @param headers [Hash, Array, nil] are added
+    # @param fields [Hash, Array, nil] are added; as for {#respond}
+    # @param headers [Hash, Array, nil] see fields
+    # @param more [Hash] see fields
     # @yieldparam stream [Stream] as for {#stream}
     # @return [Stream, Object] as {#stream}
     # @raise as {#respond}
-    def sse(headers = nil, &block)
-      flat = head_block(headers, C::HOLD_SSE)
+    def sse(fields = nil, headers: fields, **more, &block)
+      flat = head_block(headers, more, C::HOLD_SSE)
       become(Stream, 'sse', block) { |out| C.request_sse(out, @handle, flat, flat.bytesize) }
     end
 
@@ -181,12 +199,14 @@ module Hijack
 
     # Partial hijack: writes a head, then gives the connection.
     # @param status [Integer] 100 to 999; 101 switches protocols
-    # @param headers [Hash, Array, nil] as for {#respond}; "Connection: close" is added unless there is a Connection
-    # @yieldparam socket [Socket] as for {#hijack}
+    # @param fields [Hash, Array, nil] as for {#respond}; "Connection: close" is added unless there is a Connection
+    # @param headers [Hash, Array, nil] see fields
+    # @param more [Hash] see fields
+    # @yieldparam socket [Socket] as for {#hijack}; to HEAD the program must not write a body
     # @return [Socket, Object] as {#hijack}
     # @raise as {#respond}
-    def hijack_partial(status = 200, headers = nil, &block)
-      flat = head_block(headers)
+    def hijack_partial(status = 200, fields = nil, headers: fields, **more, &block)
+      flat = head_block(headers, more)
       become(Socket, "hijack_partial #{status}", block) do |out|
         C.request_hijack_partial(out, @handle, status, flat, flat.bytesize)
       end
@@ -219,14 +239,15 @@ module Hijack
     # @raise as {#respond}
     def websocket(protocol: nil, headers: nil, &block)
       protocol = (protocol & websocket_protocols).first if protocol.is_a?(Array)
-      flat = head_block(headers, C::HOLD_WEBSOCKET)
+      flat = head_block(headers, nil, C::HOLD_WEBSOCKET)
       what = protocol ? "websocket, protocol #{protocol} of #{websocket_protocols}" : 'websocket'
       become(WebSocket, what, block, protocol, websocket_url) do |out|
         C.request_websocket(out, @handle, *Text.sized(protocol), flat, flat.bytesize)
       end
     end
 
-    # Makes the connection a member of a broadcaster, without an object of its own.
+    # Makes the connection a member of a broadcaster, without an object of its own. A client that has already left is
+    # not an error.
     # @param broadcaster [Broadcaster]
     # @param as [:sse, :stream, :raw, :websocket] the head that is written, and how messages are; docs/broadcaster.md
     # @param headers [Hash, Array, nil] are added to the head
@@ -234,9 +255,11 @@ module Hijack
     # @raise as {#respond}; with as: :websocket as {#websocket}
     def hold(broadcaster, as: :sse, headers: nil)
       kind = Adopt.kind(as)
-      flat = head_block(headers, kind)
+      flat = head_block(headers, nil, kind)
+      room = Broadcaster.handle(broadcaster, 'hold')
       answer('hold') do
-        C.request_hold(@handle, broadcaster.handle, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
+        result = C.request_hold(@handle, room, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
+        left?(result) ? 0 : result
       end
       nil
     end
@@ -249,6 +272,7 @@ module Hijack
       handle = @handle
       return if handle.zero?
 
+      @freed = true
       @handle = 0
       @queue.forget_request(handle)
       C.request_free(handle)
@@ -279,6 +303,16 @@ module Hijack
 
     private
 
+    # Whatever has ended the connection: to who answers, the client has left.
+    def reason_code
+      @ended == C::ESHUTDOWN ? @ended : C::ECLOSED
+    end
+
+    # Whether a call has failed because the client has left.
+    def left?(result)
+      !@answered && !@freed && (result == C::ECLOSED || (result == C::EHANDLE && @ended))
+    end
+
     def finish(code)
       @body&.on_closed(code)
       @lock.synchronize do
@@ -289,9 +323,9 @@ module Hijack
     end
 
     # With what another server has set, where the program sets nothing of that name, and the kind of answer permits it.
-    def head_block(headers, kind = C::HOLD_STREAM)
-      given = Headers.block(headers)
-      own = OWN[kind]
+    def head_block(headers, more = nil, kind = C::HOLD_STREAM)
+      given = Headers.block(headers, more)
+      own = RackRequest::OWN[kind]
       return given unless @preset && own
 
       Headers.block(@preset.except(*given.downcase.scan(/^[^:]+/), *own)) << given
@@ -322,16 +356,22 @@ module Hijack
 
     def answer(what)
       result = yield
-      return refused(what) if result == C::EPROTOCOL
-
-      done(result, what)
-      answered
+      refused(what) if result == C::EPROTOCOL
+      refuse(result, what) if result.negative?
+      answered(what)
     end
 
     # The handle goes with the answer, unless the body is still to be read.
-    def answered
-      @answered = true
+    def answered(what)
+      @answered = what
       free unless @body&.open?
+    end
+
+    # Nothing that was answered or freed has a handle.
+    def refuse(code, what, words = nil)
+      return super unless (@answered || @freed) && [C::EHANDLE, C::ESTATE].include?(code)
+
+      raise StateError, "#{what}: the request #{@answered ? "was answered already, by #{@answered}" : 'has been freed'}"
     end
 
     def become(kind, what, block, *facts, &call)
@@ -345,24 +385,15 @@ module Hijack
     end
 
     def register(kind, what, *facts, &call)
-      @queue.register(kind, what, *facts, &call).tap { answered }
-    rescue HandleError
-      raise Error.for(C::ESTATE, what)
-    rescue ProtocolError
-      refused(what)
+      made = @queue.register(kind, *facts, &call)
+      answer(what) { made.is_a?(Integer) ? made : 0 }
+      @became = made
     end
 
     # The library has answered a client whose handshake is wrong.
     def refused(what)
-      answered
-      raise ProtocolError, "#{what}: the client's handshake is wrong, or its page is of another origin (option " \
-                           'websocket_origins); it was answered with 400, 403, 405 or 426'
-    end
-
-    # The handle is freed with the answer, so a second one finds none. Otherwise it is the broadcaster that was freed.
-    def done(result, what)
-      result = @handle.zero? ? C::ESTATE : C::ECLOSED if result == C::EHANDLE
-      C.check(result, what)
+      answered(what)
+      refuse(C::EPROTOCOL, what, WRONG_HANDSHAKE)
     end
   end
 end

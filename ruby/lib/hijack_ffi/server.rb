@@ -14,7 +14,14 @@ module Hijack
   # {Broadcaster} hold needs neither: no thread, no fiber and no object of Ruby.
   class Server
     STATS = (0..).lazy.map { |index| C.server_stat_name(index) }.take_while(&:itself).map(&:to_sym).to_a.freeze
-    private_constant :STATS
+    # What a StateError has to say.
+    # @api private
+    NOT_STARTED = { C::ESTATE => 'the server has not been started' }.freeze
+    # @api private
+    STARTED = { C::ESTATE => 'the server has been started; do this before' }.freeze
+    ADDRESS = STARTED.merge(C::ERANGE => 'a port is at most 65535', C::ETOOBIG => 'a unix path has at most 107 bytes',
+                            C::ENOTSOCK => 'not a listening socket').freeze
+    private_constant :STATS, :ADDRESS
 
     # @param options [Hash] as {#initialize}
     # @yieldparam server [Server] is stopped at the end of the block
@@ -36,7 +43,7 @@ module Hijack
     # @raise [OptionError, OutOfRangeError]
     def initialize(workers: 5, **options)
       @workers = Integer(workers)
-      raise InvalidError, "workers: #{workers} is not a number from 1" unless @workers.positive?
+      raise InvalidError, "workers: expected a whole number from 1 (got #{workers})" unless @workers.positive?
 
       queue_options, server_options = options.partition { |name, _| Options.queue?(name) }.map(&:to_h)
       @handles = Handles.new(queue_options)
@@ -55,7 +62,8 @@ module Hijack
     def [](name)
       name = name.to_s
       text = FFI::MemoryPointer.new(:char, 256)
-      check(C.server_get(text, text.size, handle, name, name.bytesize), "option #{name}")
+      result = @handles.shut(C.server_get(text, text.size, handle, name, name.bytesize))
+      Options.refuse('server', name, result) if result.negative?
       Options.parse(name, text.read_string)
     end
 
@@ -64,7 +72,7 @@ module Hijack
     # @param value [#to_s]
     # @raise [OptionError, OutOfRangeError, StateError]
     def []=(name, value)
-      Options.set(name, value) { |*texts| C.server_set(handle, *texts) }
+      Options.set('server', name, value) { |*texts| @handles.shut(C.server_set(handle, *texts)) }
     end
 
     # Adds an address, before the start; binds at once.
@@ -86,7 +94,7 @@ module Hijack
       tls_set(**tls) if tls.is_a?(Hash)
       address = address.to_s
       address = "tls:#{address}" if tls && !address.start_with?('tls:')
-      check(C.server_listen(handle, address, address.bytesize), "listen #{address}")
+      check(C.server_listen(handle, address, address.bytesize), "listen #{address}", ADDRESS)
     end
 
     # Adds a certificate for the listeners that speak TLS, or replaces the one for the same names: handshakes from then
@@ -133,7 +141,12 @@ module Hijack
     def hold(path, broadcaster, as: :sse, headers: nil)
       kind = Adopt.kind(as)
       flat = Headers.block(headers)
-      check(C.server_hold(handle, path, path.bytesize, kind, flat, flat.bytesize, broadcaster.handle), "hold #{path}")
+      path = Text.path(path, 'hold')
+      room = Broadcaster.handle(broadcaster, 'hold')
+      result = C.server_hold(handle, path, path.bytesize, kind, flat, flat.bytesize, room)
+      check(result, "hold #{path}", C::ESTATE => 'the path is held already, or the server has been started',
+                                    C::EINVAL => 'expected a broadcaster of this server, as: :sse, :stream, :raw or ' \
+                                                 ':websocket, and no headers for :raw, which has no head')
       self
     end
 
@@ -143,9 +156,10 @@ module Hijack
     # @return [self]
     # @raise [InvalidError, OptionError, OutOfRangeError, NotSupportedError, StateError]
     def route_set(path, **options)
+      path = Text.path(path, 'route_set')
       options.each do |option, value|
-        Options.set(option, value, "route #{path}: ") do |*texts|
-          C.server_route_set(handle, path, path.bytesize, *texts)
+        Options.set('route', option, value, "route #{path}: ") do |*texts|
+          @handles.shut(C.server_route_set(handle, path, path.bytesize, *texts))
         end
       end
       self
@@ -159,22 +173,26 @@ module Hijack
     end
 
     # Takes a connection of another server. io is closed by that, which its peer does not notice; when it fails, io is
-    # as it was.
+    # as it was. Of a client that has already left this gives a socket that has ended ({Lifetime#closed?}).
     # @param io [IO, #to_io] a connected socket, TCP or unix, without TLS
     # @param unread [String] bytes that were read from it already: they are read first, then what io has in its buffer
     # @return [Socket]
     # @raise [InvalidError, NotSocketError, StateError, ShutdownError, LimitError]
     def adopt(io, unread: '')
-      take_over(io, unread, :abort) do |fd, _, *bytes|
-        @queue.register(Socket, 'adopt') { |out| @handles.shut(C.server_adopt(out, handle, fd, *bytes)) }
-      end
+      take_over(io, unread, :abort) do |fd, source, *bytes|
+        made = @queue.register(Socket) { |out| C.server_adopt(out, handle, fd, *bytes) }
+        adopted('adopt', made, source)
+      end || Socket.new(@queue, 0, 0).gone
     end
 
     # Takes a request that a Rack server has read, with its connection, which closes after it. Answer it like any other
-    # request, from any thread, or free it. HEAD gets the head alone.
+    # request, from any thread, or free it. HEAD gets the head alone. Of a client that has already left this gives a
+    # request that has ended ({Lifetime#closed?}).
     #
     #   server.adopt_request(env, headers: response.headers).hold clients
     #   [-1, {}, []]
+    #
+    # What can be refused is refused before env['rack.hijack'] is called, so that the application can still answer.
     #
     # @param env [Hash] of Rack. Its rack.input is the request's body: read it before the application returns
     # @param io [IO, #to_io, nil] the connection, if the program has taken it already; else env['rack.hijack'] is
@@ -187,16 +205,22 @@ module Hijack
     # @raise [InvalidError, HeaderError, NotSupportedError, NotSocketError, StateError, ShutdownError, LimitError]
     def adopt_request(env, io = nil, headers: nil, unread: '')
       line, block = RackRequest.head(env)
-      preset = RackRequest.preset(headers)
-      Headers.block(preset) # while the connection is still the other server's
-      taken = RackRequest.hijack(env) unless io
-      request = take_over(io || taken, unread, :free) do |fd, source, *bytes|
+      facts = [false, RackRequest.preset(headers), env['rack.input']]
+      Headers.block(facts[1])
+      payload = nil
+      unless io
+        check_adopting
+        io = taken = RackRequest.hijack(env)
+      end
+      RackRequest.check_head(env)
+      request = take_over(io, unread, :free) do |fd, source, *bytes|
         payload = "#{line} #{Adopt.peer(source, env)} #{env['rack.url_scheme'] || 'http'}\r\n#{block}\r\n"
         head = "#{line}\r\n#{block}\r\n"
-        @queue.register_request('adopt_request', payload, false, preset, env['rack.input']) do |out|
-          @handles.shut(C.server_adopt_request(out, handle, fd, head, head.bytesize, *bytes))
+        made = @queue.register_request(payload, *facts) do |out|
+          C.server_adopt_request(out, handle, fd, head, head.bytesize, *bytes)
         end
-      end
+        adopted('adopt_request', made, source)
+      end || Request.new(@queue, 0, payload, *facts).gone
     ensure
       taken&.close unless request
     end
@@ -222,8 +246,8 @@ module Hijack
       websocket = request.websocket(protocol: protocol)
       talks = @pool.talk(websocket, &block)
       RackRequest::HIJACKED
-    rescue ProtocolError, ClosedError
-      RackRequest::HIJACKED # the client was wrong, or has left
+    rescue Error => e
+      request && Pool.own_end?(e, request) ? RackRequest::HIJACKED : raise # the client was wrong, or has left
     ensure
       request&.free
       websocket&.discard unless talks
@@ -237,6 +261,8 @@ module Hijack
     #   else the object whose on_close or on_message failed
     # @return [self]
     def on_error(&block)
+      raise InvalidError, 'on_error: a block is expected, and none was given' unless block
+
       @on_error = block
       self
     end
@@ -294,7 +320,7 @@ module Hijack
     # @raise [StateError] it was not started
     def wait
       @queue.check_fork('wait')
-      raise Error.for(C::ESTATE, 'wait') unless @poller
+      raise StateError, 'wait: the server has not been started' unless @poller
 
       @done.pop
       raise @failure if @failure
@@ -313,9 +339,12 @@ module Hijack
     # @return [self]
     # @raise [StateError, ShutdownError, InvalidError]
     def drain(seconds = 10)
-      raise InvalidError, "drain #{seconds}: a time is not negative" if seconds.negative?
+      unless seconds.is_a?(Numeric) && !seconds.negative?
+        raise InvalidError, "drain: expected seconds, 0 or more (got #{seconds.inspect})"
+      end
 
-      check(C.server_drain(handle, (seconds * 1000).to_i), "drain #{seconds}")
+      @pool.expect_end
+      check(C.server_drain(handle, (seconds * 1000).to_i), "drain #{seconds}", NOT_STARTED)
       self
     end
 
@@ -326,6 +355,7 @@ module Hijack
     def stop
       @queue.check_fork('stop')
       @stopping = true
+      @pool.expect_end
       return give_back unless @poller
 
       C.server_stop(handle)
@@ -373,21 +403,36 @@ module Hijack
       made&.__send__(discard) unless adopted
     end
 
+    # @param made [Object, Integer] or an error's code
+    # @return [Object, nil] what was made; nil: the client has gone
+    def adopted(what, made, source)
+      return made unless made.is_a?(Integer)
+
+      check(made, what, NOT_STARTED) unless Adopt.gone?(made, source)
+    end
+
+    # Whether the library would take a connection now, which is refused as this is none.
+    def check_adopting
+      result = C.server_adopt(FFI::MemoryPointer.new(:uint64), handle, -1, nil, 0)
+      check(result, 'adopt_request', NOT_STARTED) unless result == C::ENOTSOCK
+    end
+
     def handle
       @handles.server
     end
 
-    def check(result, what)
-      C.check(@handles.shut(result), what)
+    def check(result, what, words = nil)
+      C.check(@handles.shut(result), what, words)
     end
 
     # handler: nil answers 404, false leaves the requests to {#each_request}
     def begin_serving(handler)
-      raise Error.for(@stopping ? C::ESHUTDOWN : C::ESTATE, 'start') if @stopping || @poller
+      raise Error.for(C::ESHUTDOWN, 'start') if @stopping
+      raise StateError, 'start: the server has been started already' if @poller
 
       @poller = Thread.current
       begin
-        check(C.server_start(handle), 'start')
+        check(C.server_start(handle), 'start', STARTED)
       rescue Error
         @poller = nil
         give_back if @stopping # by a thread that waits now
@@ -443,6 +488,7 @@ module Hijack
 
     # By the poller, at the end; nobody else polls. Who waits for an event is told the end, then those who wait for it.
     def tear_down
+      @pool.expect_end
       C.server_stop(handle)
       @queue.dispatch(&:free)
     ensure

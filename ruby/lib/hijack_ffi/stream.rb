@@ -82,6 +82,14 @@ module Hijack
       text.is_a?(String) && text.encoding == Encoding::BINARY ? C::MESSAGE_BINARY : C::MESSAGE_TEXT
     end
 
+    # @return [String] a path for a route
+    # @raise [InvalidError]
+    def self.path(path, what)
+      return path if path.is_a?(String) && path.start_with?('/')
+
+      raise InvalidError, "#{what}: expected a path as a String that begins with / (got #{path.inspect})"
+    end
+
     # @return [String] one that no other thread changes while a call waits; the bytes are not copied for that
     def self.settled(text)
       text = text.to_s
