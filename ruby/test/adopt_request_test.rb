@@ -253,7 +253,7 @@ class AdoptRequestTest < HijackTest
       threads << Thread.current
       ws << "#{ws.protocol} #{ws.read}"
     end
-    assert_equal [-1, {}, []], response
+    assert_equal [204, {}, []], response
     thread = within { threads.pop }
     refute_same Thread.current, thread
     assert_equal 'hijack websocket', thread.name
@@ -268,7 +268,7 @@ class AdoptRequestTest < HijackTest
       [403, 400, 426]
     ) do |wrong, status|
       ours, theirs = tcp_pair
-      assert_equal [-1, {}, []], @server.adopt_websocket(wrong, ours) { flunk 'no WebSocket' }
+      assert_equal [204, {}, []], @server.adopt_websocket(wrong, ours) { flunk 'no WebSocket' }
       assert_match(%r{\AHTTP/1\.1 #{status} }, within { theirs.read })
     end
   end

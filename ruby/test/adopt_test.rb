@@ -172,7 +172,8 @@ class AdoptTest < HijackTest
                                   'Content-Type' => 'text/other', 'rack.hijack' => -> {}
                                 })
       head = read_until(theirs, "\r\n\r\n")
-      assert_equal ["set-cookie: a=1", "set-cookie: b=2", "x-list: 1", "x-list: 2"], head.scan(/^(?:set-|x-[ln]).*(?=\r)/)
+      assert_equal ['set-cookie: a=1', 'set-cookie: b=2', 'x-list: 1', 'x-list: 2'],
+                   head.scan(/^(?:set-|x-[ln]).*(?=\r)/)
       refute_match(/^(content-(length|encoding)|keep-alive|transfer-encoding|upgrade|trailer|rack)/i, head)
       assert_equal 1, head.scan(/^connection:/i).size
       assert_match(kind == :sse ? %r{^Content-Type: text/event-stream} : %r{^content-type: text/other}, head)

@@ -45,7 +45,7 @@ class DocumentationTest < HijackTest
       assert_match(/\A +# ([A-Z@])/, comment, name)
       assert_match(/@return|@yield|@raise|@param/, comment, "#{name} says neither what it takes nor what it gives")
       method.parameters.each do |kind, parameter|
-        next if kind == :block || parameter.nil?
+        next if kind == :block || parameter.nil? || !parameter.match?(/\A\w/)
 
         assert_match(/@(param|yieldparam) #{parameter}\b|parameters as/, comment, "#{name}: #{parameter}")
       end

@@ -11,20 +11,25 @@ class PumaTest < HijackTest
   DEMO = File.expand_path('../demos/puma', __dir__)
   COUNT = 5000
 
+  PUMA = ['puma', '-C', "#{DEMO}/puma.rb"].freeze
+  # rackup adds Rack::Lint and Rack::ContentLength.
+  RACKUP = %w[rackup -s puma -o 127.0.0.1 -p 0 -O Threads=1:5].freeze
+
   # The demo as it is, in a process of its own.
-  def demo
+  def demo(command = PUMA, **environment)
     output, input = IO.pipe
     log = +''
-    environment = { 'RUBYLIB' => LIB, 'PORT' => '0' }
-    program = 'load Gem.bin_path("puma", "puma")'
-    pid = Process.spawn(environment, RbConfig.ruby, '-e', program, '--', '-C', "#{DEMO}/puma.rb", "#{DEMO}/config.ru",
+    environment = { 'RUBYLIB' => LIB, 'PORT' => '0', **environment.transform_keys(&:to_s) }
+    name, *arguments = command
+    program = "load Gem.bin_path('#{name == 'puma' ? 'puma' : 'rack'}', '#{name}')"
+    pid = Process.spawn(environment, RbConfig.ruby, '-e', program, '--', *arguments, "#{DEMO}/config.ru",
                         %i[out err] => input)
     input.close
     log << within { output.gets } until log =~ %r{Listening on http://127\.0\.0\.1:(\d+)}
     yield $1.to_i
     Process.kill(:TERM, pid)
     log << within { output.read }
-    assert_match(/Gracefully stopping/, log)
+    assert_match(/Gracefully (stopping|shutting down)/, log)
     refute_match(/error/i, log)
     ended(pid)
     pid = nil
@@ -53,6 +58,24 @@ class PumaTest < HijackTest
         end
       end
       eventually('none left') { held(port).zero? }
+    end
+  end
+
+  # However it forks, and whatever stands before it.
+  def test_the_demo_in_every_mode
+    [[PUMA, { WORKERS: '2' }], [PUMA, { WORKERS: '2', PRELOAD: '1' }], [RACKUP, {}]].each do |command, environment|
+      demo(command, **environment) do |port|
+        clients = Array.new(6) { |number| ask(port, number.even? ? '/sse' : '/partial') }
+        clients.each do |client|
+          text = read_until(client, 'Z')
+          assert_match(/\AHTTP.1.1 200 .*^x-accel-buffering: no\r$.*^data: \d{4}-/mi, text)
+          refute_match(/^content-length|^transfer-encoding: *\r/i, text)
+        end
+        head = ask(port, '/sse', method: 'HEAD')
+        assert_match(/\r\n\r\n\z/, within { head.read })
+        assert_match(/ clients$/, get(port).body)
+        clients.each(&:close)
+      end
     end
   end
 

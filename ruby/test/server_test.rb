@@ -94,6 +94,29 @@ class ServerTest < HijackTest
     assert_raises(Hijack::StateError) { @server.listen('127.0.0.1:0') }
   end
 
+  def test_a_socket_that_listens
+    Dir.mktmpdir do |folder|
+      [TCPServer.new('127.0.0.1', 0), UNIXServer.new("#{folder}/socket")].each do |listener|
+        before = descriptors
+        server = new_server
+        port = server.listen(listener)
+        assert_equal listener.local_address.unix? ? 0 : listener.local_address.ip_port, port
+        server.start { |request| request.respond 200, 'served' }
+        client = listener.is_a?(UNIXServer) ? UNIXSocket.new(listener.path) : connect(port)
+        client.write "GET / HTTP/1.0\r\n\r\n"
+        assert_match(/served\z/, within { client.read })
+        client.close
+        server.stop
+        assert_equal :wait_readable, listener.accept_nonblock(exception: false), "it is still the program's"
+        eventually('nothing left') { descriptors <= before }
+        listener.close
+      end
+    end
+    reader, = IO.pipe
+    assert_match(/not a listening socket/, assert_raises(Hijack::NotSocketError) { new_server.listen(reader) }.message)
+    refute reader.closed?
+  end
+
   def test_options_of_a_route
     server = new_server
     assert_same server, server.route_set('/up/*', request_body: :pieces, max_body_bytes: '100m')

@@ -4,6 +4,8 @@
 # connection that is held costs Puma neither a thread nor an object.
 #
 #     puma -C ruby/demos/puma/puma.rb ruby/demos/puma/config.ru
+#     WORKERS=2 PRELOAD=1 puma -C ruby/demos/puma/puma.rb ruby/demos/puma/config.ru
+#     rackup -s puma ruby/demos/puma/config.ru
 #
 #     /         what Puma answers by itself
 #     /sse      full hijack: libhijack answers the request, which joins the clients
@@ -12,38 +14,41 @@
 #     /echo     a WebSocket that echoes; it has a thread of its own, and Puma's is free
 require 'hijack_ffi'
 
-server = Hijack::Server.new.start # listens nowhere: it serves what it is given
-clients = server.broadcaster
-at_exit { server.stop if server.running? } # not in a forked child, whose server it is not
-
-Thread.new do
-  1.step do |count|
-    sleep 1
-    clients.publish Time.now.utc.strftime('%Y-%m-%dT%H:%M:%SZ'), id: count
-  rescue Hijack::ShutdownError
-    break
+# Each process has a server and clients of its own, made when it first uses them: this file may run before Puma forks.
+SERVER = Hijack.local do
+  Thread.new do
+    1.step do |count|
+      sleep 1
+      CLIENTS.publish Time.now.utc.strftime('%Y-%m-%dT%H:%M:%SZ'), id: count
+    end
   end
 end
+CLIENTS = SERVER.broadcaster
 
-head = { 'content-type' => 'text/event-stream', 'cache-control' => 'no-cache', 'connection' => 'close' }
+HIJACKED = [204, {}, []].freeze # Puma ignores it, as the connection is not its own any more
+
+# X-Accel-Buffering is for nginx in front of it. Rack 2's ContentLength, which rackup adds, would say that the body is
+# empty; it leaves a response with a Transfer-Encoding alone, and Puma sends no header that is only a line break.
+HEAD = { 'content-type' => 'text/event-stream', 'cache-control' => 'no-cache', 'x-accel-buffering' => 'no',
+         'connection' => 'close', 'transfer-encoding' => "\n" }.freeze
 
 run(lambda do |env|
   case env['PATH_INFO']
   when '/'
-    [200, { 'content-type' => 'text/plain' }, ["#{clients.count} clients\n"]]
+    [200, { 'content-type' => 'text/plain' }, ["#{CLIENTS.count} clients\n"]]
   when '/sse'
-    server.adopt_request(env).hold clients
-    [-1, {}, []]
+    SERVER.adopt_request(env).hold CLIENTS
+    HIJACKED
   when '/partial'
-    [200, head.merge('rack.hijack' => ->(io) { clients.adopt io, as: :sse_body }), []]
+    [200, HEAD.merge('rack.hijack' => ->(io) { CLIENTS.adopt io, as: :sse_body }), []]
   when '/ws'
-    server.adopt_request(env).hold clients, as: :websocket
-    [-1, {}, []]
+    SERVER.adopt_request(env).hold CLIENTS, as: :websocket
+    HIJACKED
   when '/echo'
-    server.adopt_websocket(env) { |ws| ws.each { |message| ws << message } }
+    SERVER.adopt_websocket(env) { |ws| ws.each { |message| ws << message } }
   else
     [404, { 'content-type' => 'text/plain' }, ["Only /, /sse, /partial, /ws and /echo are here.\n"]]
   end
 rescue Hijack::ProtocolError # not the handshake of a WebSocket, or of another origin: libhijack has answered it
-  [-1, {}, []]
+  HIJACKED
 end)

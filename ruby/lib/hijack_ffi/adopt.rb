@@ -38,6 +38,17 @@ module Hijack
       raise InvalidError, "cannot adopt #{io.inspect}: #{e.message}"
     end
 
+    # Gives a copy of the descriptor to the block, which keeps it if it succeeds.
+    # @return [Object] what the block returns
+    def self.lend(io)
+      copy = io.to_io.dup
+      result = yield(copy.fileno)
+      copy.autoclose = false
+      result
+    ensure
+      copy.close if copy&.autoclose?
+    end
+
     # @param result [Integer] of the call that adopts
     # @return [Boolean] whether it has refused a connection only because its client has reset it
     def self.gone?(result, source)
@@ -50,13 +61,13 @@ module Hijack
     end
 
     # @return [String] the other end of the connection, as the library names it
-    def self.peer(source, env)
+    def self.peer(source, otherwise = nil)
       return 'unknown' unless source.respond_to?(:remote_address) # no socket, as the library will say
 
       address = source.remote_address
       address.unix? ? 'unix:' : address.inspect_sockaddr
     rescue SystemCallError
-      env['REMOTE_ADDR'] || 'unknown' # disconnected, as the library will say
+      otherwise || 'unknown' # disconnected, as the library will say
     end
 
     # Gives the block what was received and not read, and puts it back when that fails.

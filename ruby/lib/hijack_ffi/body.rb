@@ -18,7 +18,8 @@ module Hijack
 
     # @api private
     # @param bytes [String, nil] all of it; nil: it comes in pieces
-    def initialize(queue, handle, bytes)
+    def initialize(request, queue, handle, bytes)
+      @request = request # which stays as long as its body
       prepare_waiting(queue)
       prepare_reading
       @handle = handle

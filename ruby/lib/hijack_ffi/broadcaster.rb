@@ -23,6 +23,7 @@ module Hijack
       Thread.handle_interrupt(Object => :never) do
         @handle = C.make('broadcaster') { |out| handles.shut(C.broadcaster_new(out, handles.server)) }
         handles.broadcasters << @handle
+        ObjectSpace.define_finalizer(self, handles.release(@handle))
       end
       set(**options)
       made = true
@@ -140,13 +141,12 @@ module Hijack
       nil
     end
 
-    # Gives it back to the library; members stay connected until they leave or the server stops. The server's end does
-    # this, too, so it is for the one of a user or room that has gone.
+    # Gives it back to the library; members stay connected until they leave or the server stops. The collector does this
+    # with a broadcaster that the program has dropped, and so does the server's end.
     # @return [nil]
     def free
       @freed = true
-      @handles.broadcasters.delete(@handle)
-      C.broadcaster_free(@handle)
+      @handles.release(@handle).call
     end
 
     # @return [String]

@@ -90,11 +90,6 @@ module Hijack
       self
     end
 
-    # @return [true]
-    def sync
-      true
-    end
-
     # Cuts it, so that the peer sees a broken connection; unsent data is lost.
     # @return [nil]
     # @raise [ForkError]
@@ -139,6 +134,7 @@ module Hijack
     # A broadcaster may write to it from now on, after a long write of which a part is on its way.
     # @api private
     def share
+      @queue.member(@number)
       @lock.synchronize do
         @shared = true
         wait_for('add') { !@torn || dead? }
@@ -268,7 +264,7 @@ module Hijack
         over
       end
       @queue.forget(@number)
-      free
+      Slot.free(self.class, @handle)
       nil
     end
   end

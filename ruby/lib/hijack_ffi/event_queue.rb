@@ -30,9 +30,10 @@ module Hijack
       @events = FFI::MemoryPointer.new(C::EVENT_SIZE, batch)
       @out = FFI::MemoryPointer.new(:uint64)
       @mutex = Mutex.new
-      @objects = {} # by number; an entry goes with the last event, or earlier with close
+      # Objects, or their slots, by number; requests, which have none, by handle, which no number is as large as. An
+      # entry goes with the last event, or earlier with close or free.
+      @objects = {}
       @requests_lock = Mutex.new
-      @requests = {} # by handle, as they have no number; an entry goes with the last event, or earlier with free
       @last_number = 0
       @stopped = false
     end
@@ -47,48 +48,52 @@ module Hijack
       raise Error.for(C::EFORK, what) if forked?
     end
 
-    # Makes a stream or socket, and the object that gets its events; the caller lets no interrupt come meanwhile.
+    # Makes a stream or socket, or a request that another server has read, and the object that gets its events; the
+    # caller lets no interrupt come meanwhile.
     # @param facts [Array] what else its constructor takes
     # @yieldparam out [FFI::Pointer] for the call that makes it
-    # @return [Connection, Integer] or the code of that call, if it is an error
+    # @return [Connection, Request, Integer] or the code of that call, if it is an error
     def register(kind, *facts)
       @mutex.synchronize do
         result = yield @out
         next result if result.negative?
 
         handle = @out.read_uint64
+        next weaken(handle, handle, kind.new(self, handle, *facts)) if kind == Request
+
         number = @last_number += 1
         C.handle_set_user_data(handle, number)
-        @objects[number] = kind.new(self, handle, number, *facts)
+        weaken(number, handle, kind.new(self, handle, number, *facts))
       end
     end
 
-    # Makes a request that another server has read; as {#register}.
-    # @yieldparam out [FFI::Pointer] for the call that makes it
-    # @return [Request, Integer] as {#register}
-    def register_request(*arguments)
-      @mutex.synchronize do
-        result = yield @out
-        next result if result.negative?
-
-        handle = @out.read_uint64
-        @requests[handle] = Request.new(self, handle, *arguments)
-      end
+    # From now on the program has the object, and may drop it.
+    # @return [Connection, Request]
+    def weaken(key, handle, object)
+      @objects[key] = Slot.new(self, key, handle, object).hold(object)
+      object
     end
 
-    # The object wants no more events.
-    def forget(number)
-      @mutex.synchronize { @objects.delete(number) }
+    # The object stays, as it has callbacks.
+    def keep(key, object)
+      @objects[key] = object if @objects.key?(key)
     end
 
-    # The request wants no more events. Without the mutex: a request is in the table before the program has it.
-    def forget_request(handle)
-      @requests.delete(handle)
+    # A broadcaster's member lives on without its object.
+    def member(key)
+      slot = @objects[key]
+      slot.member = true if slot.is_a?(Slot)
+    end
+
+    # The object wants no more events. Without the mutex: it is in the table before the program has it.
+    # @return [Object, nil] what was there
+    def forget(key)
+      @objects.delete(key)
     end
 
     # @return [Integer] how many objects get events
     def size
-      @objects.size + @requests.size
+      @objects.size
     end
 
     # Calls what {Lifetime#on_close} was given, unless this is a forked child.
@@ -120,8 +125,8 @@ module Hijack
 
     # The end: whoever still waits for an event is told that none will come.
     def close
-      objects = @mutex.synchronize { (@objects.values + @requests.values).tap { [@objects, @requests].each(&:clear) } }
-      objects.each { |object| object.on_closed(C::ESHUTDOWN) }
+      objects = @mutex.synchronize { @objects.values.tap { @objects.clear } }
+      objects.filter_map { |it| resolve(it) }.each { |object| object.on_closed(C::ESHUTDOWN) }
     end
 
     private
@@ -139,7 +144,7 @@ module Hijack
         data = MEMORY.get_bytes(@events.get_uint64(at + C::EVENT_DATA_AT) - 1, len) unless len.zero?
         if type == C::EVENT_REQUEST
           handle = @events.get_uint64(at + C::EVENT_HANDLE_AT)
-          yield @requests[handle] = Request.new(self, handle, data, !status(at).zero?)
+          yield @objects[handle] = Request.new(self, handle, data, !status(at).zero?)
         else
           deliver(type, object_of(at, C::LAST_EVENTS.include?(type)), at, data)
         end
@@ -149,10 +154,13 @@ module Hijack
 
     # last: it gets no more events. A request has no number, so that one more call for each is spared.
     def object_of(at, last)
-      table = @objects
       key = @events.get_uint64(at + C::EVENT_USER_DATA_AT)
-      table, key = @requests, @events.get_uint64(at + C::EVENT_HANDLE_AT) if key.zero?
-      last ? table.delete(key) : table[key]
+      key = @events.get_uint64(at + C::EVENT_HANDLE_AT) if key.zero?
+      resolve(last ? @objects.delete(key) : @objects[key])
+    end
+
+    def resolve(entry)
+      entry.is_a?(Slot) ? entry.object : entry
     end
 
     # object: nil where it wants no more events

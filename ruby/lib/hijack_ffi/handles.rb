@@ -37,6 +37,14 @@ module Hijack
       C.queue_free(queue)
     end
 
+    # @return [Proc] gives a broadcaster back; also a finalizer
+    def release(handle)
+      lambda do |_id = nil|
+        @broadcasters.delete(handle)
+        C.broadcaster_free(handle)
+      end
+    end
+
     # @return [Integer] result; a wrong handle is the end, once it has come
     def shut(result)
       result == C::EHANDLE && @server.zero? ? C::ESHUTDOWN : result

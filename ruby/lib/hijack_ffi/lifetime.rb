@@ -87,6 +87,7 @@ module Hijack
     def on_close(&block)
       raise InvalidError, 'on_close: a block is expected, and none was given' unless block
 
+      keep
       waits = @lock.synchronize { (@callbacks ||= []) << block unless told? }
       block.call(*end_facts) unless waits
       self
@@ -122,6 +123,11 @@ module Hijack
     end
 
     private
+
+    # It stays until its end, though the program drops it.
+    def keep
+      @queue.keep(@number || @handle, self)
+    end
 
     # Under the lock, which callbacks run without.
     def over

@@ -15,8 +15,8 @@ module Hijack
     OWN = { C::HOLD_STREAM => [], C::HOLD_SSE => %w[content-type cache-control x-accel-buffering],
             C::HOLD_WEBSOCKET => %w[content-type sec-websocket-accept sec-websocket-protocol
                                     sec-websocket-extensions] }.freeze
-    # What an application returns whose connection is hijacked.
-    HIJACKED = [-1, {}.freeze, [].freeze].freeze
+    # What an application returns whose connection is hijacked: servers ignore it, Rack::Lint finds no fault.
+    HIJACKED = [204, {}.freeze, [].freeze].freeze
 
     # @return [Array(String, String)] the request line without its end, and the headers as a block
     # @raise [InvalidError, HeaderError]

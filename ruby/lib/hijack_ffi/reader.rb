@@ -21,12 +21,11 @@ module Hijack
     # @raise [EOFError] the peer sends no more
     # @raise [ClosedError, WaitTimeoutError]
     def readpartial(length, buffer = nil)
-      bytes = @lock.synchronize do
+      into(buffer) do
         raise EOFError, 'end of file reached' if length.positive? && at_end?
 
         take(length)
       end
-      buffer ? buffer.replace(bytes) : bytes
     end
 
     # Reads what is there without waiting.
@@ -65,13 +64,66 @@ module Hijack
     # @return [String, nil] fewer bytes only at the end; nil where length bytes were asked for and it is the end
     # @raise [ClosedError, ResetError, WaitTimeoutError]
     def read(length = nil, buffer = nil)
-      bytes = @lock.synchronize do
+      into(buffer) do
         at_end? unless length && length < 1 # for which nothing need come
         nil while (length.nil? || @buffer.bytesize < length) && more?(@buffer.bytesize)
-        take(length || @buffer.bytesize)
+        bytes = take(length || @buffer.bytesize)
+        bytes unless bytes.empty? && length&.positive?
       end
-      buffer&.replace(bytes)
-      bytes.empty? && length&.positive? ? nil : buffer || bytes
+    end
+
+    # @return [Integer, nil] the next byte; nil at the end
+    # @raise as {#read}
+    def getbyte
+      read(1)&.ord
+    end
+
+    # @return [String, nil] the next byte as a String; nil at the end
+    # @raise as {#read}
+    def getc
+      read(1)
+    end
+
+    # @return [Integer] as {#getbyte}
+    # @raise [EOFError] the end; and as {#read}
+    def readbyte
+      getbyte || raise(EOFError, 'end of file reached')
+    end
+
+    # @return [String] as {#getc}
+    # @raise [EOFError] the end; and as {#read}
+    def readchar
+      readbyte.chr
+    end
+
+    # @return [String] as {#gets}, parameters as there
+    # @raise [EOFError] the end; and as {#gets}
+    def readline(...)
+      gets(...) || raise(EOFError, 'end of file reached')
+    end
+
+    # @return [Array<String>] all lines up to the end, parameters as {#gets}
+    # @raise as {#gets}
+    def readlines(...)
+      each(...).to_a
+    end
+
+    # @yieldparam byte [Integer] each one up to the end
+    # @return [self, Enumerator] without a block an Enumerator
+    def each_byte(&block)
+      return enum_for(:each_byte) unless block
+
+      each_chunk { |bytes| bytes.each_byte(&block) }
+    end
+
+    # @return [Encoding] of what is read: always bytes
+    def external_encoding
+      Encoding::BINARY
+    end
+
+    # @return [self] it always is binary
+    def binmode
+      self
     end
 
     # Reads a line. When the wait is interrupted, nothing is lost.
@@ -98,6 +150,7 @@ module Hijack
     # @yieldparam line [String] each line up to the end; parameters as {#gets}
     # @return [self, Enumerator] without a block an Enumerator
     def each(separator = $/, limit = nil, chomp: false)
+      raise ArgumentError, 'invalid limit: 0 for each_line' if [separator, limit].include?(0)
       return enum_for(:each, separator, limit, chomp: chomp) unless block_given?
 
       while (line = gets(separator, limit, chomp: chomp))
@@ -127,6 +180,8 @@ module Hijack
     def on_data(data)
       @lock.synchronize do
         @credit -= data.bytesize
+        next if @deaf
+
         @buffer.empty? ? @buffer = data : @buffer << data
         wake
       end
@@ -147,26 +202,41 @@ module Hijack
       @buffer = String.new # bytes that came and were not read
       @credit = 0 # bytes that may still come
       @eof = false
+      @deaf = false # close_read was called
+    end
+
+    # Fills the buffer with what the block gives; it is empty when that fails, as that of an IO. A frozen one is refused
+    # before anything is taken.
+    def into(buffer)
+      buffer&.clear
+      bytes = @lock.synchronize { yield }
+      buffer && bytes ? buffer.replace(bytes) : bytes
     end
 
     # What follows runs under the lock.
 
     def ready?
-      !@buffer.empty? || @eof || @ended
+      !@buffer.empty? || @eof || @ended || @deaf
+    end
+
+    def check_open
+      refuse(C::ECLOSED, 'read') if @closed
+      raise IOError, 'not opened for reading: close_read was called' if @deaf
     end
 
     def at_end?
-      refuse(C::ECLOSED, 'read') if @closed
+      check_open
       @buffer.empty? && !more?(0)
     end
 
     # Waits for bytes beyond those that are there. False at the end.
     def more?(size)
       ask(size + WINDOW)
-      wait_for('read') { @buffer.bytesize > size || @eof || @ended }
+      wait_for('read') { @buffer.bytesize > size || @eof || @ended || @deaf }
+      check_open
       return true if @buffer.bytesize > size
 
-      @eof && !@closed ? false : refuse(C::ECLOSED, 'read')
+      @eof ? false : refuse(C::ECLOSED, 'read')
     end
 
     # Gives credit for what may be there beside the buffer, in large steps.
@@ -184,7 +254,7 @@ module Hijack
     def take(length)
       raise ArgumentError, "negative length #{length} given" if length.negative?
 
-      refuse(C::ECLOSED, 'read') if @closed
+      check_open
       bytes = @buffer
       length < bytes.bytesize ? bytes = @buffer.slice!(0, length) : @buffer = String.new
       ask(WINDOW)
@@ -198,7 +268,7 @@ module Hijack
 
     # Waits until a line is there.
     def line_length(separator, limit)
-      refuse(C::ECLOSED, 'gets') if @closed
+      check_open
       from = 0
       loop do
         size = @buffer.bytesize

@@ -24,7 +24,7 @@ module Hijack
 
       @preset = preset
       @input = input
-      @body = (Body.new(queue, handle, nil) if in_pieces)
+      @body = (Body.new(self, queue, handle, nil) if in_pieces)
     end
 
     # @return [String] "GET"
@@ -114,7 +114,7 @@ module Hijack
     #   has read ({Server#adopt_request}) it is that server's rack.input.
     def body
       @input || @body || @lock.synchronize do
-        @body ||= Body.new(@queue, @handle, @payload.byteslice((head_size + 4)..))
+        @body ||= Body.new(self, @queue, @handle, @payload.byteslice((head_size + 4)..))
       end
     end
 
@@ -194,7 +194,7 @@ module Hijack
     # @return [Socket, Object] without a block the socket, which is the program's to close; with one what it returns
     # @raise [StateError, ClosedError]
     def hijack(&block)
-      become(Socket, 'hijack', block) { |out| C.request_hijack(out, @handle) }
+      become(Socket, 'hijack', block, peer) { |out| C.request_hijack(out, @handle) }
     end
 
     # Partial hijack: writes a head, then gives the connection.
@@ -207,7 +207,7 @@ module Hijack
     # @raise as {#respond}
     def hijack_partial(status = 200, fields = nil, headers: fields, **more, &block)
       flat = head_block(headers, more)
-      become(Socket, "hijack_partial #{status}", block) do |out|
+      become(Socket, "hijack_partial #{status}", block, peer) do |out|
         C.request_hijack_partial(out, @handle, status, flat, flat.bytesize)
       end
     end
@@ -274,7 +274,7 @@ module Hijack
 
       @freed = true
       @handle = 0
-      @queue.forget_request(handle)
+      @queue.forget(handle)
       C.request_free(handle)
       finish(C::ECLOSED)
     end
@@ -282,6 +282,13 @@ module Hijack
     # @return [String]
     def inspect
       "#<#{self.class} #{request_method} #{target}#{' answered' if answered?}>"
+    end
+
+    # Whoever waits for it may drop it.
+    # @return [self]
+    # @api private
+    def weaken
+      @queue.weaken(@handle, @handle, self)
     end
 
     # @api private

@@ -76,8 +76,9 @@ module Hijack
     end
 
     # Adds an address, before the start; binds at once.
-    # @param address [String] "127.0.0.1:8080", "[::1]:8080", "*:8080", "localhost:0", "unix:/path" or "fd:3"; port 0
-    #   takes a free one; "tls:" before any of them is the same as tls: true
+    # @param address [String, #to_io] "127.0.0.1:8080", "[::1]:8080", "*:8080", "localhost:0", "unix:/path" or "fd:3"; port
+    #   0 takes a free one; "tls:" before any of them is the same as tls: true. Or a socket that listens, as a TCPServer:
+    #   it remains the program's, which may close it
     # @param tls [Hash, true, nil] the listener speaks TLS. A Hash has cert: and key: (and staple:), which are given to
     #   {#certificate}; any other name is an option of the server without its tls_, as in min_version: '1.3',
     #   client_verify: :require, client_ca: 'ca.pem'
@@ -91,6 +92,8 @@ module Hijack
     # @raise [NotSupportedError] the library was built without TLS
     # @raise as {#certificate}
     def listen(address, tls: nil)
+      return Adopt.lend(address) { |fd| listen("fd:#{fd}", tls: tls) } if address.respond_to?(:to_io)
+
       tls_set(**tls) if tls.is_a?(Hash)
       address = address.to_s
       address = "tls:#{address}" if tls && !address.start_with?('tls:')
@@ -180,9 +183,9 @@ module Hijack
     # @raise [InvalidError, NotSocketError, StateError, ShutdownError, LimitError]
     def adopt(io, unread: '')
       take_over(io, unread, :abort) do |fd, source, *bytes|
-        made = @queue.register(Socket) { |out| C.server_adopt(out, handle, fd, *bytes) }
+        made = @queue.register(Socket, Adopt.peer(source)) { |out| C.server_adopt(out, handle, fd, *bytes) }
         adopted('adopt', made, source)
-      end || Socket.new(@queue, 0, 0).gone
+      end || Socket.new(@queue, 0, 0, 'unknown').gone
     end
 
     # Takes a request that a Rack server has read, with its connection, which closes after it. Answer it like any other
@@ -190,7 +193,7 @@ module Hijack
     # request that has ended ({Lifetime#closed?}).
     #
     #   server.adopt_request(env, headers: response.headers).hold clients
-    #   [-1, {}, []]
+    #   [204, {}, []] # which is ignored
     #
     # What can be refused is refused before env['rack.hijack'] is called, so that the application can still answer.
     #
@@ -214,9 +217,10 @@ module Hijack
       end
       RackRequest.check_head(env)
       request = take_over(io, unread, :free) do |fd, source, *bytes|
-        payload = "#{line} #{Adopt.peer(source, env)} #{env['rack.url_scheme'] || 'http'}\r\n#{block}\r\n"
+        peer = Adopt.peer(source, env['REMOTE_ADDR'])
+        payload = "#{line} #{peer} #{env['rack.url_scheme'] || 'http'}\r\n#{block}\r\n"
         head = "#{line}\r\n#{block}\r\n"
-        made = @queue.register_request(payload, *facts) do |out|
+        made = @queue.register(Request, payload, *facts) do |out|
           C.server_adopt_request(out, handle, fd, head, head.bytesize, *bytes)
         end
         adopted('adopt_request', made, source)
@@ -307,7 +311,7 @@ module Hijack
       end
       begin
         while (request = @pool.pop)
-          yield request
+          yield request.weaken
         end
       ensure
         stop_here

@@ -8,21 +8,38 @@ module Hijack
   # that does not read. Several threads may write, one at a time should read.
   class Socket < Connection
     include Reader
+    include Printing
+
+    # @return [String] the other end, as {Request#peer}
+    attr_reader :peer
 
     # @api private
-    def initialize(queue, handle, number)
-      super
+    def initialize(queue, handle, number, peer)
+      super(queue, handle, number)
+      @peer = peer
       prepare_reading
       @detached = nil
     end
 
-    # Writes each with a line break after it that has none.
-    # @param lines [Array<#to_s>]
+    # @return [Addrinfo] the other end
+    def remote_address
+      host, port = @peer.match(/\A\[?(.*?)\]?:(\d+)\z/)&.captures
+      host ? Addrinfo.tcp(host, port) : Addrinfo.unix('')
+    end
+
+    # @return [Array] as IPSocket#peeraddr, with the address instead of a name; of a unix socket as UNIXSocket#peeraddr
+    def peeraddr
+      it = remote_address
+      it.unix? ? ['AF_UNIX', ''] : [it.ipv6? ? 'AF_INET6' : 'AF_INET', it.ip_port, it.ip_address, it.ip_address]
+    end
+
+    # Reading raises IOError from then on, and what comes is thrown away; writing goes on.
     # @return [nil]
-    # @raise as {#write}
-    def puts(*lines)
-      lines << '' if lines.empty?
-      write(*lines.flatten.map { |line| line.to_s.end_with?("\n") ? line : "#{line}\n" })
+    def close_read
+      @lock.synchronize do
+        @deaf = true
+        wake
+      end
       nil
     end
 
@@ -104,10 +121,6 @@ module Hijack
 
     def cut
       C.socket_abort(@handle)
-    end
-
-    def free
-      C.socket_free(@handle)
     end
   end
 end

@@ -5,6 +5,8 @@ module Hijack
   #
   #   request.sse { |stream| stream.send_event 'hello', event: 'greeting', id: 1 }
   class Stream < Connection
+    include Printing
+
     # Sends one Server-Sent Event, waiting as {#write} does.
     # @param data [#to_s, nil] each of its lines becomes a data line
     # @param event [#to_s, nil] its type
@@ -52,10 +54,6 @@ module Hijack
 
     def cut
       C.stream_abort(@handle)
-    end
-
-    def free
-      C.stream_free(@handle)
     end
   end
 

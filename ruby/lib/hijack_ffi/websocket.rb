@@ -110,6 +110,7 @@ module Hijack
     def on_message(&block)
       raise InvalidError, 'on_message: a block is expected, and none was given' unless block
 
+      keep
       @lock.synchronize do
         @blocks = [*@blocks, block]
         @reads = true
@@ -474,10 +475,6 @@ module Hijack
 
     def cut
       C.socket_abort(@handle)
-    end
-
-    def free
-      C.socket_free(@handle)
     end
   end
 end
