@@ -53,6 +53,22 @@ class HeaderTest < HijackTest
     end
   end
 
+  # Blocks of constants are made once; what can still change is read again.
+  def test_constants_and_others
+    constant = { 'a' => '1' }.freeze
+    assert_same Hijack::Headers.block(constant), Hijack::Headers.block(constant)
+    text = +'1'
+    list = ['1']
+    [{ 'a' => text }.freeze, { 'a' => list }.freeze, { 'a' => '1' }, [%w[a 1]].freeze].each do |headers|
+      2.times { assert_equal "a: 1\r\n", Hijack::Headers.block(headers) }
+      assert_equal "a: 1\r\nb: 2\r\n", Hijack::Headers.block(headers, { 'b' => 2 })
+    end
+    text << '2'
+    list << '3'
+    assert_equal "a: 12\r\n", Hijack::Headers.block({ 'a' => text }.freeze)
+    assert_equal "a: 1\r\na: 3\r\n", Hijack::Headers.block({ 'a' => list }.freeze)
+  end
+
   # Positional, as headers:, and one by one; also together.
   def test_one_form_in_every_call
     rooms = nil

@@ -6,6 +6,11 @@ module Hijack
   class Headers
     include Enumerable
 
+    NONE = {}.freeze
+    BEGINNINGS = {} # "name: " of each name
+    BLOCKS = { nil => '' }.compare_by_identity # of constants
+    private_constant :NONE, :BEGINNINGS, :BLOCKS
+
     # A header block for the library, which checks the rest.
     # @api private
     # @param headers [Hash, Headers, Array, #each, nil] pairs of name and value. nil as value leaves the header out, an
@@ -13,12 +18,27 @@ module Hijack
     # @param more [Hash] more of them
     # @return [String] "name: value\r\n" for each
     # @raise [HeaderError] anything else; a name or value that would end its line or its name
-    def self.block(headers, more = nil)
+    def self.block(headers, more = NONE)
+      constant = more.empty? && BLOCKS.fetch(headers) { constant(headers) }
+      constant || with(headers, more)
+    end
+
+    def self.with(headers, more)
       block = String.new
       pairs(headers).each { |name, value| add(block, name, value) } if headers
-      more&.each { |name, value| add(block, name, value) }
+      more.each { |name, value| add(block, name, value) }
       block
     end
+    private_class_method :with
+
+    # Programs have few constant ones, which are made once.
+    def self.constant(headers)
+      return unless headers.is_a?(Hash) && headers.frozen? && BLOCKS.size < 64
+
+      changing = headers.any? { |pair| pair.any? { |it| !it.frozen? || it.is_a?(Array) } }
+      BLOCKS[headers] = changing ? nil : with(headers, NONE).freeze
+    end
+    private_class_method :constant
 
     def self.pairs(headers)
       right = headers.is_a?(Array) ? headers.all? { |it| it.is_a?(Array) && it.size == 2 } : headers.respond_to?(:each)
@@ -30,7 +50,7 @@ module Hijack
 
     def self.add(block, name, value)
       case value
-      when String, Symbol, Integer then block << line(name.to_s.b, value.to_s.b)
+      when String, Symbol, Integer then block << (BEGINNINGS[name] || beginning(name)) << line_end(name, value.to_s)
       when Array then value.each { |it| add(block, name, it) }
       else
         value.nil? || raise(HeaderError, "the header #{name}: expected a String, Symbol, Integer, nil or an Array of " \
@@ -39,13 +59,24 @@ module Hijack
     end
     private_class_method :add
 
-    def self.line(name, value)
-      raise HeaderError, "the header name #{name.inspect} is not a token" if name.empty? || name.match?(/[:\r\n\0]/n)
-      raise HeaderError, "the header #{name} has a line break or NUL in its value" if value.match?(/[\r\n\0]/n)
+    # Programs use few names, so these are checked once.
+    def self.beginning(name)
+      text = name.to_s.b
+      raise HeaderError, "the header name #{text.inspect} is not a token" if text.empty? || text.match?(/[:\r\n\0]/n)
 
-      name << ': ' << value << "\r\n"
+      text << ': '
+      BEGINNINGS[name] = text if BEGINNINGS.size < 256
+      text
     end
-    private_class_method :line
+    private_class_method :beginning
+
+    def self.line_end(name, value)
+      value = value.b unless value.ascii_only?
+      return "#{value}\r\n" unless value.match?(/[\r\n\0]/n)
+
+      raise HeaderError, "the header #{name} has a line break or NUL in its value"
+    end
+    private_class_method :line_end
 
     # @api private
     # @param lines [Array<String>] as "name: value", names in lower case

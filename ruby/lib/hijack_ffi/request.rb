@@ -39,8 +39,8 @@ module Hijack
 
     # @return [String] the target's path, "/a"; also of an absolute target ("http://host/a", RFC 9112 section 3.2.2)
     def path
-      before_query = target[/\A[^?]*/]
-      before_query.match?(%r{\Ahttps?://}i) ? "/#{before_query.split('/', 4)[3]}" : before_query
+      path = target.partition('?').first
+      path.match?(%r{\Ahttps?://}i) ? "/#{path.split('/', 4)[3]}" : path
     end
 
     # @return [String, nil] the target after "?"
@@ -107,14 +107,14 @@ module Hijack
 
     # @return [Headers]
     def headers
-      @headers ||= Headers.new(head.drop(1))
+      @headers ||= Headers.new(before("\r\n\r\n").split("\r\n").drop(1))
     end
 
     # @return [Body, #read] to be read like an IO, decoded; empty where there is none. Of a request that another server
     #   has read ({Server#adopt_request}) it is that server's rack.input.
     def body
       @input || @body || @lock.synchronize do
-        @body ||= Body.new(self, @queue, @handle, @payload.byteslice((head_size + 4)..))
+        @body ||= Body.new(self, @queue, @handle, @payload.byteslice((@payload.index("\r\n\r\n") + 4)..))
       end
     end
 
@@ -239,7 +239,7 @@ module Hijack
     # @raise as {#respond}
     def websocket(protocol: nil, headers: nil, &block)
       protocol = (protocol & websocket_protocols).first if protocol.is_a?(Array)
-      flat = head_block(headers, nil, C::HOLD_WEBSOCKET)
+      flat = head_block(headers, {}, C::HOLD_WEBSOCKET)
       what = protocol ? "websocket, protocol #{protocol} of #{websocket_protocols}" : 'websocket'
       become(WebSocket, what, block, protocol, websocket_url) do |out|
         C.request_websocket(out, @handle, *Text.sized(protocol), flat, flat.bytesize)
@@ -255,7 +255,7 @@ module Hijack
     # @raise as {#respond}; with as: :websocket as {#websocket}
     def hold(broadcaster, as: :sse, headers: nil)
       kind = Adopt.kind(as)
-      flat = head_block(headers, nil, kind)
+      flat = head_block(headers, {}, kind)
       room = Broadcaster.handle(broadcaster, 'hold')
       answer('hold') do
         result = C.request_hold(@handle, room, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
@@ -330,7 +330,7 @@ module Hijack
     end
 
     # With what another server has set, where the program sets nothing of that name, and the kind of answer permits it.
-    def head_block(headers, more = nil, kind = C::HOLD_STREAM)
+    def head_block(headers, more, kind = C::HOLD_STREAM)
       given = Headers.block(headers, more)
       own = RackRequest::OWN[kind]
       return given unless @preset && own
@@ -344,21 +344,14 @@ module Hijack
       "#{scheme == 'https' ? 'wss' : 'ws'}://#{headers['host']}#{target}"
     end
 
-    def head_size
-      @payload.index("\r\n\r\n")
-    end
-
-    # Headers and first line, as UTF-8 where they are that.
-    def head
-      @head ||= begin
-        text = @payload.byteslice(0, head_size).force_encoding(Encoding::UTF_8)
-        text.force_encoding(Encoding::BINARY) unless text.valid_encoding?
-        text.split("\r\n")
-      end
+    # The payload up to there, as UTF-8 where it is that.
+    def before(mark)
+      text = @payload.byteslice(0, @payload.index(mark)).force_encoding(Encoding::UTF_8)
+      text.valid_encoding? ? text : text.b
     end
 
     def line
-      @line ||= head.first.split
+      @line ||= before("\r\n").split
     end
 
     def answer(what)

@@ -76,9 +76,9 @@ module Hijack
     end
 
     # Adds an address, before the start; binds at once.
-    # @param address [String, #to_io] "127.0.0.1:8080", "[::1]:8080", "*:8080", "localhost:0", "unix:/path" or "fd:3"; port
-    #   0 takes a free one; "tls:" before any of them is the same as tls: true. Or a socket that listens, as a TCPServer:
-    #   it remains the program's, which may close it
+    # @param address [String, #to_io] "127.0.0.1:8080", "[::1]:8080", "*:8080", "localhost:0", "unix:/path" or "fd:3";
+    #   port 0 takes a free one; "tls:" before any of them is the same as tls: true. Or a socket that listens, as a
+    #   TCPServer: it remains the program's, which may close it
     # @param tls [Hash, true, nil] the listener speaks TLS. A Hash has cert: and key: (and staple:), which are given to
     #   {#certificate}; any other name is an option of the server without its tls_, as in min_version: '1.3',
     #   client_verify: :require, client_ca: 'ca.pem'
