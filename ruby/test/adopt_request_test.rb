@@ -66,6 +66,16 @@ class AdoptRequestTest < HijackTest
     assert_equal before, descriptors
   end
 
+  def test_headers_of_a_rails_controller
+    controller = Struct.new(:response).new(Struct.new(:headers).new({ 'X-Set' => 'there', 'Content-Length' => '9' }))
+    [{}, { headers: { 'x-own' => 'here' } }].each do |options|
+      request, client = adopt(env.merge('action_controller.instance' => controller), **options)
+      request.respond 200, 'x'
+      assert_equal options.empty? ? ['there', nil] : [nil, 'here'],
+                   read_response(client).headers.values_at('x-set', 'x-own')
+    end
+  end
+
   # While the other server can still answer.
   def test_what_is_refused_is_refused_before_the_connection_is_taken
     called = []

@@ -200,14 +200,15 @@ module Hijack
     # @param env [Hash] of Rack. Its rack.input is the request's body: read it before the application returns
     # @param io [IO, #to_io, nil] the connection, if the program has taken it already; else env['rack.hijack'] is
     #   called, and the connection is closed when this fails
-    # @param headers [#each, nil] what the application and its middleware have set for the response. They go into the
-    #   head of the response, except those that the answer sets itself, and those about another body or connection
-    #   (Content-Length, Content-Encoding, Connection, ...)
+    # @param headers [#each, nil] what the application and its middleware have set for the response; without them what a
+    #   controller of Rails has. They go into the head of the response, except those that the answer sets itself, and
+    #   those about another body or connection (Content-Length, Content-Encoding, Connection, ...)
     # @param unread [String] as {#adopt}
     # @return [Request]
     # @raise [InvalidError, HeaderError, NotSupportedError, NotSocketError, StateError, ShutdownError, LimitError]
     def adopt_request(env, io = nil, headers: nil, unread: '')
       line, block = RackRequest.head(env)
+      headers ||= env['action_controller.instance']&.response&.headers
       facts = [false, RackRequest.preset(headers), env['rack.input']]
       Headers.block(facts[1])
       payload = nil
