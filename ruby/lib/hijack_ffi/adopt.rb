@@ -28,7 +28,7 @@ module Hijack
       flush(source)
       # No interrupt in here: the descriptor would be closed twice, or never.
       Thread.handle_interrupt(Object => :never) do
-        result = give_copy(source) { |fd| yield(fd, source) }
+        result = copy(source) { |fd| yield(fd, source) }
         (io.respond_to?(:close) ? io : source).close
         result
       end
@@ -38,12 +38,14 @@ module Hijack
       raise InvalidError, "cannot adopt #{io.inspect}: #{e.message}"
     end
 
-    # Gives a copy of the descriptor to the block, which keeps it if it succeeds.
-    # @return [Object] what the block returns
-    def self.lend(io)
-      copy = io.to_io.dup
+    # Gives a copy of the descriptor to the block, which keeps it unless it returns nil.
+    # @return [Object, nil] what the block returns
+    def self.copy(io)
+      copy = io.dup
+      # What a web server set to write its head in one piece would keep back every message from here on.
+      copy.setsockopt(:TCP, :CORK, 0) if copy.is_a?(TCPSocket)
       result = yield(copy.fileno)
-      copy.autoclose = false
+      copy.autoclose = false if result
       result
     ensure
       copy.close if copy&.autoclose?
@@ -93,18 +95,6 @@ module Hijack
       nil # it has gone
     end
     private_class_method :flush
-
-    def self.give_copy(source)
-      copy = source.dup
-      # What a web server set to write its head in one piece would keep back every message from here on.
-      copy.setsockopt(:TCP, :CORK, 0) if copy.is_a?(TCPSocket)
-      result = yield(copy.fileno)
-      copy.autoclose = false if result
-      result
-    ensure
-      copy.close if copy&.autoclose?
-    end
-    private_class_method :give_copy
 
     # @return [IO]
     def self.plain(io)

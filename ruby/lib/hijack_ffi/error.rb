@@ -16,6 +16,7 @@ module Hijack
                     'processes with Hijack.local',
         C::ESTATE => 'not possible in this state', C::EOPTION => 'there is no such option',
         C::ERANGE => 'the value is out of range', C::ETOOBIG => 'more bytes than the limit',
+        C::EHEADER => 'a header is not valid, or is one that the library sets itself, as Content-Length',
         C::ENOTSOCK => 'not a connected stream socket'
       }.freeze
     end

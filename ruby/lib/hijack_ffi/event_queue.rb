@@ -138,6 +138,8 @@ module Hijack
       # Field by field and without the handles, which are too large for a small Integer.
       0.step(by: C::EVENT_SIZE, to: (count - 1) * C::EVENT_SIZE) do |at|
         type = @events.get_uint32(at + C::EVENT_TYPE_AT)
+        next unless C::KNOWN_EVENTS.include?(type)
+
         len = @events.get_uint64(at + C::EVENT_LEN_AT)
         data = MEMORY.get_bytes(@events.get_uint64(at + C::EVENT_DATA_AT) - 1, len) unless len.zero?
         if type == C::EVENT_REQUEST

@@ -25,10 +25,6 @@ module Hijack
       @object
     end
 
-    def respond_to_missing?(...)
-      __object__.respond_to?(...)
-    end
-
     def method_missing(...)
       __object__.public_send(...)
     end

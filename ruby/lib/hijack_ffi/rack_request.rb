@@ -37,10 +37,12 @@ module Hijack
       raise NotSupportedError, 'adopt_request: the web server offers no rack.hijack; give the connection as io'
     end
 
-    # Puma gives a connection without rack.hijack_io when it has written a head.
+    # Puma gives a connection that was not hijacked when it has written a head.
     # @raise [StateError]
     def self.check_head(env)
-      return unless env['puma.socket'] && !env['rack.hijack_io']
+      client = env['rack.hijack']
+      client = client.receiver if client.is_a?(Method) # since Puma 6
+      return if !client.respond_to?(:hijacked) || client.hijacked
 
       raise StateError, 'adopt_request: the web server has written a head already; adopt its connection into a ' \
                         'broadcaster (as: :sse_body), or with server.adopt'

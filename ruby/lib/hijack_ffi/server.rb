@@ -92,7 +92,7 @@ module Hijack
     # @raise [NotSupportedError] the library was built without TLS
     # @raise as {#certificate}
     def listen(address, tls: nil)
-      return Adopt.lend(address) { |fd| listen("fd:#{fd}", tls: tls) } if address.respond_to?(:to_io)
+      return Adopt.copy(address.to_io) { |fd| listen("fd:#{fd}", tls: tls) } if address.respond_to?(:to_io)
 
       tls_set(**tls) if tls.is_a?(Hash)
       address = address.to_s
