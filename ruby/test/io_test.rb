@@ -32,12 +32,11 @@ class IOTest < HijackTest
   end
 
   def test_reading
-    [->(io) { [io.getbyte, io.getc, io.readbyte, io.readchar, io.readline, io.readline(chomp: true), io.gets] },
-     ->(io) { io.readlines }, ->(io) { io.readlines(chomp: true) }, ->(io) { io.each_byte.first(8) },
+    [->(io) { [io.getbyte, io.getc, io.readline, io.readline(chomp: true), io.gets] },
+     ->(io) { io.readlines }, ->(io) { io.readlines(chomp: true) },
      ->(io) { io.read && [io.getbyte, io.getc, io.readlines, io.gets] }, ->(io) { io.read && io.readline },
-     ->(io) { io.read && io.readbyte }, ->(io) { io.read && io.readchar }, ->(io) { io.each_line(0) { nil } },
-     ->(io) { io.readlines(0) }, ->(io) { io.binmode.equal?(io) }, ->(io) { [io.tty?, io.isatty, io.sync] },
-     ->(io) { io.sync = true }].each { |call| assert_alike(&call) }
+     ->(io) { io.each_line(0) { nil } }, ->(io) { io.readlines(0) }, ->(io) { io.sync = true },
+     ->(io) { io.sync }].each { |call| assert_alike(&call) }
     assert_equal Encoding::BINARY, @server.adopt(pair.first).external_encoding
   end
 
@@ -54,8 +53,8 @@ class IOTest < HijackTest
 
   def test_writing
     { '<<' => ->(io) { io << 'a' << 1 << :b << nil }, 'print' => ->(io) { io.print 'a', 1, nil, :b },
-      'printf' => ->(io) { io.printf '%03d %s', 7, 'x' }, 'putc' => ->(io) { io.putc('xyz') && io.putc(256 + 65) },
-      'puts' => ->(io) { io.puts(['a', ["b\n"]], nil, 1) || io.puts || io.puts([]) }, 'JSON' => ->(io) { JSON.dump({ a: 1 }, io) },
+      'printf' => ->(io) { io.printf '%03d %s', 7, 'x' },
+      'puts' => ->(io) { io.puts(['a', ["b\n"]], nil, 1) || io.puts }, 'JSON' => ->(io) { JSON.dump({ a: 1 }, io) },
       'write' => ->(io) { io.write('a', 1, :b) },
       'Logger' => ->(io) { Logger.new(io, formatter: proc { |*it| it.last }).info('x') },
       'Marshal' => ->(io) { Marshal.dump([1], io) } }.each_value do |call|
@@ -119,10 +118,9 @@ class IOTest < HijackTest
         stream.puts 'a', 1
         stream.print 'b', 'c'
         stream.printf '%d', 5
-        stream.putc 'd'
         JSON.dump([1], stream)
       end
     end
-    assert_equal "a\n1\nbc5d[1]", get(port).body
+    assert_equal "a\n1\nbc5[1]", get(port).body
   end
 end

@@ -25,7 +25,7 @@ module Hijack
     # @raise [InvalidError] where io is no connection, or one that changes the bytes, as TLS does
     def self.take(io)
       source = plain(io)
-      flush(source)
+      source.flush
       # No interrupt in here: the descriptor would be closed twice, or never.
       Thread.handle_interrupt(Object => :never) do
         result = copy(source) { |fd| yield(fd, source) }
@@ -88,13 +88,6 @@ module Hijack
       '' # it listens or has gone, as the library will say
     end
     private_class_method :received
-
-    def self.flush(source)
-      source.flush
-    rescue Errno::EPIPE, Errno::ECONNRESET
-      nil # it has gone
-    end
-    private_class_method :flush
 
     # @return [IO]
     def self.plain(io)

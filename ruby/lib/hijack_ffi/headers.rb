@@ -7,9 +7,8 @@ module Hijack
     include Enumerable
 
     NONE = {}.freeze
-    BEGINNINGS = {} # "name: " of each name
     BLOCKS = { nil => '' }.compare_by_identity # of constants
-    private_constant :NONE, :BEGINNINGS, :BLOCKS
+    private_constant :NONE, :BLOCKS
 
     # A header block for the library, which checks the rest.
     # @api private
@@ -50,7 +49,7 @@ module Hijack
 
     def self.add(block, name, value)
       case value
-      when String, Symbol, Integer then block << (BEGINNINGS[name] || beginning(name)) << line_end(name, value.to_s)
+      when String, Symbol, Integer then block << line(name.to_s.b, value.to_s.b)
       when Array then value.each { |it| add(block, name, it) }
       else
         value.nil? || raise(HeaderError, "the header #{name}: expected a String, Symbol, Integer, nil or an Array of " \
@@ -59,24 +58,13 @@ module Hijack
     end
     private_class_method :add
 
-    # Programs use few names, so these are checked once.
-    def self.beginning(name)
-      text = name.to_s.b
-      raise HeaderError, "the header name #{text.inspect} is not a token" if text.empty? || text.match?(/[:\r\n\0]/n)
+    def self.line(name, value)
+      raise HeaderError, "the header name #{name.inspect} is not a token" if name.empty? || name.match?(/[:\r\n\0]/n)
+      raise HeaderError, "the header #{name} has a line break or NUL in its value" if value.match?(/[\r\n\0]/n)
 
-      text << ': '
-      BEGINNINGS[name] = text if BEGINNINGS.size < 256
-      text
+      name << ': ' << value << "\r\n"
     end
-    private_class_method :beginning
-
-    def self.line_end(name, value)
-      value = value.b unless value.ascii_only?
-      return "#{value}\r\n" unless value.match?(/[\r\n\0]/n)
-
-      raise HeaderError, "the header #{name} has a line break or NUL in its value"
-    end
-    private_class_method :line_end
+    private_class_method :line
 
     # @api private
     # @param lines [Array<String>] as "name: value", names in lower case

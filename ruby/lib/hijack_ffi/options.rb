@@ -33,17 +33,11 @@ module Hijack
     end
 
     def self.suggestion(scope, name)
-      near = defined?(DidYouMean) && DidYouMean::SpellChecker.new(dictionary: names(scope)).correct(name).first
+      names = TABLE.keys.filter_map { |of, it| it if [scope, ('queue' if scope == 'server')].include?(of) } << 'workers'
+      near = defined?(DidYouMean) && DidYouMean::SpellChecker.new(dictionary: names).correct(name).first
       near ? "; did you mean #{near}?" : '; docs/options.md lists them'
     end
     private_class_method :suggestion
-
-    # With what a server takes for its queue, and itself.
-    def self.names(scope)
-      found = TABLE.keys.filter_map { |of, name| name if of == scope || (of == 'queue' && scope == 'server') }
-      scope == 'server' ? found << 'workers' : found
-    end
-    private_class_method :names
 
     def self.expected(type, _default, minimum, maximum, help)
       case type

@@ -29,14 +29,6 @@ module Hijack
       print(format(format, *values))
     end
 
-    # @param char [Integer, String] a byte, or a String of which the first character is written
-    # @return [Integer, String] char
-    # @raise as {Connection#write}
-    def putc(char)
-      write(char.is_a?(String) ? char[0] : (char & 0xff).chr)
-      char
-    end
-
     # @return [true] each write is handed over at once
     def sync
       true
@@ -45,12 +37,6 @@ module Hijack
     # @param _value [Boolean] is ignored
     # @return [Boolean]
     def sync=(_value); end
-
-    # @return [false]
-    def tty?
-      false
-    end
-    alias isatty tty?
 
     private
 

@@ -84,18 +84,6 @@ module Hijack
       read(1)
     end
 
-    # @return [Integer] as {#getbyte}
-    # @raise [EOFError] the end; and as {#read}
-    def readbyte
-      getbyte || raise(EOFError, 'end of file reached')
-    end
-
-    # @return [String] as {#getc}
-    # @raise [EOFError] the end; and as {#read}
-    def readchar
-      readbyte.chr
-    end
-
     # @return [String] as {#gets}, parameters as there
     # @raise [EOFError] the end; and as {#gets}
     def readline(...)
@@ -108,22 +96,9 @@ module Hijack
       each(...).to_a
     end
 
-    # @yieldparam byte [Integer] each one up to the end
-    # @return [self, Enumerator] without a block an Enumerator
-    def each_byte(&block)
-      return enum_for(:each_byte) unless block
-
-      each_chunk { |bytes| bytes.each_byte(&block) }
-    end
-
     # @return [Encoding] of what is read: always bytes
     def external_encoding
       Encoding::BINARY
-    end
-
-    # @return [self] it always is binary
-    def binmode
-      self
     end
 
     # Reads a line. When the wait is interrupted, nothing is lost.
