@@ -45,11 +45,15 @@ class ErrorTest < HijackTest
       'option threads: expected a whole number from 0 to 64 (got nil)' => -> { fresh[:threads] = nil },
       'route /x: option max_body_bytes: expected bytes from 0 to 1099511627776, as a whole number that may end in k ' \
       'or m (got -1)' => -> { fresh.route_set('/x', max_body_bytes: -1) },
-      'option threads: the server has been started; set it before' => -> { started[:threads] = 3 },
+      'option threads: the server has been started; do this before' => -> { started[:threads] = 3 },
       'workers: expected a whole number from 1 (got 0)' => -> { new_server(workers: 0) },
       'hold: expected a path as a String that begins with / (got :sse)' => -> { fresh.hold(:sse, room) },
       'hold: expected a Hijack::Broadcaster (got nil)' => -> { fresh.hold('/x', nil) },
-      'hold /x: the path is held already, or the server has been started' => -> { started.hold('/x', room) },
+      'hold /x: the server has been started; do this before' => -> { started.hold('/x', room) },
+      'hold /y: the path is held already, or the body of the request has to be read to its end before' =>
+        -> { 2.times { fresh.hold('/y', fresh.broadcaster) } },
+      'publish: event: and id: must not contain a line break, and a text must be valid UTF-8' =>
+        -> { room.publish('x', id: "a\nb") },
       'publish: the server has not been started' => -> { fresh.broadcaster << 'x' },
       'publish: a message has at most 16 MiB' => -> { room << ('x' * (17 << 20)) },
       'add: expected a Stream, Socket or WebSocket (got 5)' => -> { room.add(5) },
@@ -63,6 +67,28 @@ class ErrorTest < HijackTest
       assert_kind_of Hijack::Error, error
       assert_equal text, error.message
     end
+  end
+
+  def test_mistakes_with_a_request
+    found = Thread::Queue.new
+    port = serve(request_body: :pieces) do |request|
+      [-> { request.respond 99 }, -> { request.stream 99 }, -> { request.hijack_partial 99 }, -> { request.hijack },
+       -> { request.respond 200, '', 'content-length' => 5 }].each do |call|
+        call.call
+      rescue Hijack::Error => e
+        found << e.message
+      end
+      request.sse { |stream| stream.send_event 'x', event: "a\rb" }
+    rescue Hijack::Error => e
+      found << e.message
+    end
+    ask(port, '/', { 'Content-Length' => '10' }, method: 'POST')
+    assert_equal ['respond 99: expected a status from 200 to 999', 'stream 99: expected a status from 200 to 999',
+                  'hijack_partial 99: expected a status from 100 to 999',
+                  'hijack: the body of the request has to be read to its end before',
+                  'respond 200: a header is not valid, or is one that the library sets itself, as Content-Length',
+                  'send_event: event: and id: must not contain a line break, and a text must be valid UTF-8'],
+                 Array.new(6) { within { found.pop } }
   end
 
   def test_switches_are_true_and_false

@@ -8,14 +8,7 @@ module Hijack
   class Broadcaster
     STATS = C.constants.grep(/\ABROADCASTER_STAT_(?!COUNT\z)/).sort_by { |name| C.const_get(name) }
              .map { |name| name.to_s.delete_prefix('BROADCASTER_STAT_').downcase.to_sym }.freeze
-    PUBLISH = { C::ESTATE => 'the server has not been started', C::ETOOBIG => 'a message has at most 16 MiB',
-                C::EAGAIN => '256 MiB of messages wait for the threads of the server; publish later',
-                C::EINVAL => "a text must be valid UTF-8, and event: and id: must not contain a line break" }.freeze
-    NO_HEAD = { C::EINVAL => 'expected no headers, which as: :raw, :sse_body and :websocket_open cannot have' }.freeze
-    OTHER = { C::EINVAL => 'it is of another server, or has a Content-Length' }.freeze
-    MEMBER = OTHER.merge(C::ESTATE => 'it is a member of this broadcaster already').freeze
-    NO_MEMBER = OTHER.merge(C::ESTATE => 'it is not a member of this broadcaster').freeze
-    private_constant :STATS, :PUBLISH, :NO_HEAD, :OTHER, :MEMBER, :NO_MEMBER
+    private_constant :STATS
 
     # @api private
     def initialize(handles, **options)
@@ -47,7 +40,7 @@ module Hijack
                else
                  C.broadcaster_publish(@handle, Text.kind(data), *Text.sized(data))
                end
-      check(result, 'publish', PUBLISH)
+      check(result, 'publish')
     end
 
     # @param data [Connection, #to_s] a {Stream}, {Socket} or {WebSocket} becomes a member, as by {#add}; anything else
@@ -66,7 +59,7 @@ module Hijack
     # @raise [InvalidError] another server's, or a stream with a Content-Length
     # @raise [ClosedError]
     def add(connection)
-      member(connection, 'add', MEMBER) do
+      member(connection, 'add') do
         connection.share
         C.broadcaster_add(@handle, connection.handle, 0, *Text::NONE)
       end
@@ -80,7 +73,7 @@ module Hijack
     # @raise [StateError] no member
     # @raise [InvalidError, ClosedError]
     def remove(connection)
-      member(connection, 'remove', NO_MEMBER) { C.broadcaster_remove(@handle, connection.handle) }
+      member(connection, 'remove') { C.broadcaster_remove(@handle, connection.handle) }
       self
     end
 
@@ -99,7 +92,7 @@ module Hijack
       flat = Headers.block(RackRequest.preset(headers)&.except(*RackRequest::OWN[kind]))
       Adopt.take(io) do |fd, source|
         result = C.broadcaster_adopt(@handle, fd, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
-        Adopt.gone?(result, source) ? nil : check(result, 'adopt', NO_HEAD.merge(Server::NOT_STARTED))
+        Adopt.gone?(result, source) ? nil : check(result, 'adopt')
       end
       self
     end
@@ -170,21 +163,21 @@ module Hijack
 
     private
 
-    def member(connection, what, words)
+    def member(connection, what)
       unless connection.is_a?(Connection)
         raise InvalidError, "#{what}: expected a Stream, Socket or WebSocket (got #{connection.inspect})"
       end
 
       open_handle(what)
       result = yield
-      connection.refuse(result, what, words) if result.negative?
+      connection.refuse(result, what) if result.negative?
     end
 
-    def check(result, what, words = nil)
+    def check(result, what)
       result = @handles.shut(result)
       raise ClosedError, "#{what}: this broadcaster has been freed" if result == C::EHANDLE
 
-      C.check(result, what, words)
+      C.check(result, what)
     end
   end
 end

@@ -5,29 +5,12 @@ module Hijack
   # of them, `rescue Errno::EADDRINUSE` or `rescue IOError` the ones that are that, too. There is one class for each
   # code of docs/errors.md.
   module Error
-    # By code, where the library's own sentence is one for programs in C.
-    # @return [Hash{Integer => String}]
-    # @api private
-    def self.words
-      @words ||= {
-        C::EINVAL => 'an argument is not one of those that are allowed', C::EHANDLE => 'the object has been freed',
-        C::EAGAIN => 'too much is unsent; wait_writable waits until more can be sent',
-        C::EFORK => 'the object belongs to the parent process; make a new one after the fork, or once for all ' \
-                    'processes with Hijack.local',
-        C::ESTATE => 'not possible in this state', C::EOPTION => 'there is no such option',
-        C::ERANGE => 'the value is out of range', C::ETOOBIG => 'more bytes than the limit',
-        C::EHEADER => 'a header is not valid, or is one that the library sets itself, as Content-Length',
-        C::ENOTSOCK => 'not a connected stream socket'
-      }.freeze
-    end
-
     # @param code [Integer] a negative code of the library
     # @param what [String] what was asked for, and with which value
-    # @param words [Hash{Integer => String}, nil] sentences that fit better here, by code
     # @return [Exception] one of {ERRORS}' class, to be raised
     # @api private
-    def self.for(code, what, words = nil)
-      (ERRORS[code] || SystemFailureError).new("#{what}: #{words&.[](code) || self.words[code] || C.strerror(code)}")
+    def self.for(code, what)
+      (ERRORS[code] || SystemFailureError).new("#{what}: #{Sentences.for(code, what)}")
     end
 
     # @return [Object, nil] whose end it reports: a request, a body, or what a request has become

@@ -42,11 +42,10 @@ module Hijack
 
   # The functions' results as Ruby wants them.
   module C
-    # @param words [Hash, nil] as {Error.for}
     # @return [Integer] result, where it is no error
     # @raise [Error] of its class otherwise
-    def self.check(result, what, words = nil)
-      result.negative? ? raise(Error.for(result, what, words)) : result
+    def self.check(result, what)
+      result.negative? ? raise(Error.for(result, what)) : result
     end
 
     # Calls a function that makes a handle.

@@ -13,10 +13,9 @@ module Hijack
   # @api private
   module Waiting
     # Raises for a code; after the end, for its reason.
-    # @param words [Hash, nil] as {Error.for}
-    def refuse(code, what, words = nil)
+    def refuse(code, what)
       code = reason_code if [C::EHANDLE, C::ECLOSED].include?(code)
-      raise Error.for(code, what, words).from(self)
+      raise Error.for(code, what).from(self)
     end
 
     private

@@ -23,13 +23,14 @@ module Hijack
 
     # @raise [Error]
     def self.refuse(scope, name, result, value = nil, where = '')
-      words = case result
-              when C::EOPTION then "a #{scope} has no option of this name#{suggestion(scope, name)}"
-              when C::ERANGE then "expected #{expected(*TABLE.fetch([scope, name]))} (got #{value.inspect})"
-              when C::ESTATE then 'the server has been started; set it before'
-              when C::EHANDLE then "this #{scope} has been freed"
-              end
-      raise Error.for(result == C::EHANDLE ? C::ECLOSED : result, "#{where}option #{name}", Hash.new(words))
+      what = "#{where}option #{name}"
+      case result
+      when C::EOPTION then raise OptionError, "#{what}: a #{scope} has no option of this name#{suggestion(scope, name)}"
+      when C::EHANDLE then raise ClosedError, "#{what}: this #{scope} has been freed"
+      when C::ERANGE
+        raise OutOfRangeError, "#{what}: expected #{expected(*TABLE.fetch([scope, name]))} (got #{value.inspect})"
+      else raise Error.for(result, what)
+      end
     end
 
     def self.suggestion(scope, name)

@@ -7,10 +7,6 @@ module Hijack
   class Request
     include Lifetime
 
-    WRONG_HANDSHAKE = { C::EPROTOCOL => "the client's handshake is wrong, or its page is of another origin (option " \
-                                        'websocket_origins); it was answered with 400, 403, 405 or 426' }.freeze
-    private_constant :WRONG_HANDSHAKE
-
     # @api private
     # @param payload [String] the head in the library's form, then the body
     # @param preset [#each, nil] response headers that another server has set
@@ -368,7 +364,7 @@ module Hijack
     end
 
     # Nothing that was answered or freed has a handle.
-    def refuse(code, what, words = nil)
+    def refuse(code, what)
       return super unless (@answered || @freed) && [C::EHANDLE, C::ESTATE].include?(code)
 
       raise StateError, "#{what}: the request #{@answered ? "was answered already, by #{@answered}" : 'has been freed'}"
@@ -393,7 +389,7 @@ module Hijack
     # The library has answered a client whose handshake is wrong.
     def refused(what)
       answered(what)
-      refuse(C::EPROTOCOL, what, WRONG_HANDSHAKE)
+      refuse(C::EPROTOCOL, what)
     end
   end
 end

@@ -14,14 +14,7 @@ module Hijack
   # {Broadcaster} hold needs neither: no thread, no fiber and no object of Ruby.
   class Server
     STATS = (0..).lazy.map { |index| C.server_stat_name(index) }.take_while(&:itself).map(&:to_sym).to_a.freeze
-    # What a StateError has to say.
-    # @api private
-    NOT_STARTED = { C::ESTATE => 'the server has not been started' }.freeze
-    # @api private
-    STARTED = { C::ESTATE => 'the server has been started; do this before' }.freeze
-    ADDRESS = STARTED.merge(C::ERANGE => 'a port is at most 65535', C::ETOOBIG => 'a unix path has at most 107 bytes',
-                            C::ENOTSOCK => 'not a listening socket').freeze
-    private_constant :STATS, :ADDRESS
+    private_constant :STATS
 
     # @param options [Hash] as {#initialize}
     # @yieldparam server [Server] is stopped at the end of the block
@@ -97,7 +90,7 @@ module Hijack
       tls_set(**tls) if tls.is_a?(Hash)
       address = address.to_s
       address = "tls:#{address}" if tls && !address.start_with?('tls:')
-      check(C.server_listen(handle, address, address.bytesize), "listen #{address}", ADDRESS)
+      check(C.server_listen(handle, address, address.bytesize), "listen #{address}")
     end
 
     # Adds a certificate for the listeners that speak TLS, or replaces the one for the same names: handshakes from then
@@ -146,10 +139,9 @@ module Hijack
       flat = Headers.block(headers)
       path = Text.path(path, 'hold')
       room = Broadcaster.handle(broadcaster, 'hold')
-      result = C.server_hold(handle, path, path.bytesize, kind, flat, flat.bytesize, room)
-      check(result, "hold #{path}", C::ESTATE => 'the path is held already, or the server has been started',
-                                    C::EINVAL => 'expected a broadcaster of this server, as: :sse, :stream, :raw or ' \
-                                                 ':websocket, and no headers for :raw, which has no head')
+      raise StateError, "hold #{path}: the server has been started; do this before" if @poller
+
+      check(C.server_hold(handle, path, path.bytesize, kind, flat, flat.bytesize, room), "hold #{path}")
       self
     end
 
@@ -325,7 +317,7 @@ module Hijack
     # @raise [StateError] it was not started
     def wait
       @queue.check_fork('wait')
-      raise StateError, 'wait: the server has not been started' unless @poller
+      raise Error.for(C::ESTATE, 'wait') unless @poller
 
       @done.pop
       raise @failure if @failure
@@ -349,7 +341,7 @@ module Hijack
       end
 
       @pool.expect_end
-      check(C.server_drain(handle, (seconds * 1000).to_i), "drain #{seconds}", NOT_STARTED)
+      check(C.server_drain(handle, (seconds * 1000).to_i), "drain #{seconds}")
       self
     end
 
@@ -413,31 +405,30 @@ module Hijack
     def adopted(what, made, source)
       return made unless made.is_a?(Integer)
 
-      check(made, what, NOT_STARTED) unless Adopt.gone?(made, source)
+      check(made, what) unless Adopt.gone?(made, source)
     end
 
     # Whether the library would take a connection now, which is refused as this is none.
     def check_adopting
       result = C.server_adopt(FFI::MemoryPointer.new(:uint64), handle, -1, nil, 0)
-      check(result, 'adopt_request', NOT_STARTED) unless result == C::ENOTSOCK
+      check(result, 'adopt_request') unless result == C::ENOTSOCK
     end
 
     def handle
       @handles.server
     end
 
-    def check(result, what, words = nil)
-      C.check(@handles.shut(result), what, words)
+    def check(result, what)
+      C.check(@handles.shut(result), what)
     end
 
     # handler: nil answers 404, false leaves the requests to {#each_request}
     def begin_serving(handler)
-      raise Error.for(C::ESHUTDOWN, 'start') if @stopping
-      raise StateError, 'start: the server has been started already' if @poller
+      raise Error.for(@stopping ? C::ESHUTDOWN : C::ESTATE, 'start') if @stopping || @poller
 
       @poller = Thread.current
       begin
-        check(C.server_start(handle), 'start', STARTED)
+        check(C.server_start(handle), 'start')
       rescue Error
         @poller = nil
         give_back if @stopping # by a thread that waits now
