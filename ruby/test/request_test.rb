@@ -59,7 +59,7 @@ class RequestTest < HijackTest
       error = assert_raises(Hijack::InvalidError) { request.respond 42 }
       request.respond 200, error.message
     end
-    assert_match(/\Arespond 42: an argument is/, get(port).body)
+    assert_match(/\Arespond 42: expected a status from 200 to 999/, get(port).body)
   end
 
   def test_unanswered_ones_get_500

@@ -109,7 +109,7 @@ class StreamTest < HijackTest
     response = get(port)
     assert_equal 'abcde', response.body
     assert_equal '5', response.headers['content-length']
-    assert_match(/\Awrite: more bytes/, results.first)
+    assert_match(/\Awrite: more than the Content-Length/, results.first)
   end
 
   def test_use_after_close

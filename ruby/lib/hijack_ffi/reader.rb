@@ -64,12 +64,15 @@ module Hijack
     # @return [String, nil] fewer bytes only at the end; nil where length bytes were asked for and it is the end
     # @raise [ClosedError, ResetError, WaitTimeoutError]
     def read(length = nil, buffer = nil)
-      into(buffer) do
+      buffer&.clear
+      bytes = @lock.synchronize do
         at_end? unless length && length < 1 # for which nothing need come
         nil while (length.nil? || @buffer.bytesize < length) && more?(@buffer.bytesize)
-        bytes = take(length || @buffer.bytesize)
-        bytes unless bytes.empty? && length&.positive?
+        take(length || @buffer.bytesize)
       end
+      return if bytes.empty? && length&.positive?
+
+      buffer ? buffer.replace(bytes) : bytes
     end
 
     # @return [Integer, nil] the next byte; nil at the end
