@@ -158,9 +158,7 @@ module Hijack
     # Answers with a head; the body is written to the stream. With a block the stream is closed at its end, and aborted
     # when the block fails, so that the client sees a broken body.
     # @param status [Integer] 200 to 999
-    # @param fields [Hash, Array, nil] as for {#respond}; a Content-Length says how many bytes will come
-    # @param headers [Hash, Array, nil] see fields
-    # @param more [Hash] see fields
+    # @param fields [Hash, Array, nil] headers, parameters as {#respond}; a Content-Length says how many bytes will come
     # @yieldparam stream [Stream]
     # @return [Stream, Object] without a block the stream, which is the program's to close; with one what it returns
     # @raise as {#respond}
@@ -173,9 +171,7 @@ module Hijack
 
     # Answers with the head of Server-Sent Events; heartbeats keep the stream alive (option heartbeat_ms). A client that
     # comes back says in headers['last-event-id'] what it saw last.
-    # @param fields [Hash, Array, nil] are added; as for {#respond}
-    # @param headers [Hash, Array, nil] see fields
-    # @param more [Hash] see fields
+    # @param fields [Hash, Array, nil] headers that are added, parameters as {#respond}
     # @yieldparam stream [Stream] as for {#stream}
     # @return [Stream, Object] as {#stream}
     # @raise as {#respond}
@@ -195,9 +191,8 @@ module Hijack
 
     # Partial hijack: writes a head, then gives the connection.
     # @param status [Integer] 100 to 999; 101 switches protocols
-    # @param fields [Hash, Array, nil] as for {#respond}; "Connection: close" is added unless there is a Connection
-    # @param headers [Hash, Array, nil] see fields
-    # @param more [Hash] see fields
+    # @param fields [Hash, Array, nil] headers, parameters as {#respond}; "Connection: close" is added unless there is a
+    #   Connection
     # @yieldparam socket [Socket] as for {#hijack}; to HEAD the program must not write a body
     # @return [Socket, Object] as {#hijack}
     # @raise as {#respond}
