@@ -170,8 +170,8 @@ class BodyTest < HijackTest
     sent
   end
 
-  # In a process of its own, whose memory holds nothing else. How much Ruby's collector lets lie varies with its mood, so
-  # it runs every 16 MiB.
+  # In a process of its own, whose memory holds nothing else. What Ruby's collector lets lie varies, so that it runs
+  # every 16 MiB.
   def test_an_upload_may_be_larger_than_memory
     total = 256 << 20
     output, = ruby(<<~RUBY, quiet: true)

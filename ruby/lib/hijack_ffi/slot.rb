@@ -6,12 +6,14 @@ module Hijack
   # @api private
   class Slot
     OBJECTS = ObjectSpace::WeakMap.new
-    FREE = { Request => :request_free, Stream => :stream_free }.tap { |it| it.default = :socket_free }.freeze
-    private_constant :OBJECTS, :FREE
+    private_constant :OBJECTS
 
     # Gives a handle back to the library.
     def self.free(kind, handle)
-      C.public_send(FREE[kind], handle)
+      if kind == Request then C.request_free(handle)
+      elsif kind == Stream then C.stream_free(handle)
+      else C.socket_free(handle)
+      end
     end
 
     # @return [Boolean] whether it is a broadcaster's member, which lives on without its object
