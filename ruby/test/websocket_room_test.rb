@@ -51,6 +51,32 @@ class WebSocketRoomTest < WebSocketTestCase
     assert_equal ['bye', [:close, 1000, '']], [receive(other), receive(other)]
   end
 
+  def test_what_held_members_send
+    port = serve_room
+    failures = Thread::Queue.new
+    @server.on_error { |error, room| failures << [error.message, room] }
+    first, second = Array.new(2) { open_socket(port, '/ws') }
+    members(2)
+    first.text('thrown away')
+    first.send_frame(9, 'in order')
+    assert_equal [:pong, 'in order'], receive(first)
+    @room.on_message { |message| @room << message }
+    first.text("gr\u00fcn")
+    assert_equal ["gr\u00fcn"] * 2, [receive(first), receive(second)]
+    second.send_frame(2, "\xff\x00".b)
+    assert_equal ["\xff\x00".b] * 2, [receive(first), receive(second)]
+    @room.on_message { |message| raise message }
+    first.text('')
+    first.text('fails')
+    assert_equal [['', @room], ['fails', @room]], Array.new(2) { within { failures.pop } }
+    @room.free
+    first.text('nobody is there')
+    first.send_frame(9, 'and it lives')
+    assert_equal [:pong, 'and it lives'], receive(first)
+    assert_raises(Hijack::InvalidError) { @room.on_message }
+    assert_raises(Hijack::ClosedError) { @room.on_message(&:itself) }
+  end
+
   def test_a_held_route_refuses_a_wrong_handshake
     port = serve_room
     assert_equal [426, 403], [open_socket(port, '/ws', { 'Upgrade' => nil }),
@@ -128,7 +154,7 @@ class WebSocketRoomTest < WebSocketTestCase
     assert_equal [:pong, 'alive'], receive(client)
     @room << 'on'
     assert_equal 'on', receive(client)
-    refute_includes ObjectSpace.each_object(Hijack::EventQueue).map(&:size), 1
+    assert_equal 0, @server.instance_variable_get(:@queue).size
   end
 
   def test_close_of_the_room_ends_a_member_with_an_object

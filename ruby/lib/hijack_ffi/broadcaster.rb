@@ -11,8 +11,9 @@ module Hijack
     private_constant :STATS
 
     # @api private
-    def initialize(handles, **options)
+    def initialize(handles, queue, **options)
       @handles = handles
+      @queue = queue
       Thread.handle_interrupt(Object => :never) do
         @handle = C.make('broadcaster') { |out| handles.shut(C.broadcaster_new(out, handles.server)) }
         handles.broadcasters << @handle
@@ -134,11 +135,48 @@ module Hijack
       nil
     end
 
+    # Calls the block with each message of a WebSocket member that has no object of Ruby: held, or released. It is called
+    # in the thread that takes events, one message after the other, and must not wait; when it fails, {Server#on_error}
+    # gets the error. A second block replaces the first. Without one, what such members send is thrown away.
+    #
+    #   room.on_message { |message| room << message } # a chat
+    # @yieldparam message [String] UTF-8 or binary
+    # @return [self]
+    # @raise [ClosedError]
+    def on_message(&block)
+      raise InvalidError, 'on_message: a block is expected, and none was given' unless block
+
+      handle = open_handle('on_message')
+      @on_message = block
+      @queue.listen(handle, self)
+      self[:member_messages] = :deliver
+      self
+    end
+
+    # @param data [String] 8 bytes of user_data, which is 0, before the message
+    # @api private
+    def on_member_message(data, kind)
+      message = data.byteslice(8..)
+      message.force_encoding(Encoding::UTF_8) if kind == C::MESSAGE_TEXT
+      @queue.guard(self) { @on_message.call(message) }
+    end
+
+    # The server's end.
+    # @api private
+    def on_closed(_status); end
+
+    # It has no connection of its own.
+    # @api private
+    def own?(_source)
+      false
+    end
+
     # Gives it back to the library; members stay connected until they leave or the server stops. The collector does this
-    # with a broadcaster that the program has dropped, and so does the server's end.
+    # with a broadcaster that the program has dropped, unless it has {#on_message}, and so does the server's end.
     # @return [nil]
     def free
       @freed = true
+      @queue.forget(@handle)
       @handles.release(@handle).call
     end
 

@@ -164,7 +164,7 @@ module Hijack
     # @return [Broadcaster] a new one for connections of this server, before or after the start
     # @raise [OptionError, OutOfRangeError, ShutdownError]
     def broadcaster(**options)
-      Broadcaster.new(@handles, **options)
+      Broadcaster.new(@handles, @queue, **options)
     end
 
     # Takes a connection of another server. io is closed by that, which its peer does not notice; when it fails, io is
