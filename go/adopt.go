@@ -4,17 +4,33 @@ package hijack
 import "C"
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"syscall"
 	"time"
 )
 
+// ErrNotHijacked is in an error of Broadcaster.Hijack, Server.Hijack, AdoptRequest and AdoptWebSocket if nothing was
+// taken: w is as it was, and the handler can still answer. Other errors of them mean that the client has its answer, or
+// has left.
+var ErrNotHijacked = errors.New("the connection stays with net/http")
+
+// notHijacked is an error that is ErrNotHijacked too.
+type notHijacked struct{ error }
+
+// Is makes errors.Is find ErrNotHijacked.
+func (e notHijacked) Is(target error) bool { return target == ErrNotHijacked }
+
+// Unwrap gives the error itself to errors.Is and errors.As.
+func (e notHijacked) Unwrap() error { return e.error }
+
 // Adopt takes a connection of another server as a Socket. unread is what was read from it already, and comes first from
 // Read. On success conn is closed, which the peer does not notice, and must not be used again; on failure it is as it
-// was. Errors: ErrNotSocket (no plain TCP or unix connection, TLS for example), ErrState (the server does not run),
+// was. Of a wrapper with a method NetConn or UnsafeConn, the connection inside is taken. Errors: ErrNotSocket (no plain
+// TCP or unix connection, TLS for example), ErrReset (the peer has left already), ErrState (the server does not run),
 // ErrShutdown, ErrLimit.
 func (s *Server) Adopt(conn net.Conn, unread []byte) (*Socket, error) {
 	socket := newSocket(addrText(conn.RemoteAddr()), nil, conn.LocalAddr(), conn.RemoteAddr())
@@ -35,25 +51,40 @@ func (s *Server) Adopt(conn net.Conn, unread []byte) (*Socket, error) {
 // What happens to conn, and the errors, are those of Server.Adopt, and ErrHeader.
 func (b *Broadcaster) Adopt(conn net.Conn, kind Kind, header map[string][]string) error {
 	lines, err := block(header)
-	if err != nil {
-		return err
+	if err == nil {
+		err = b.server.adopt(conn, func(fd C.int) C.int { return b.adopt(fd, kind, lines) })
 	}
-	return b.server.adopt(conn, func(fd C.int) C.int {
-		h, n := cText(lines)
-		return C.hj_go_broadcaster_adopt(b.handle.c(), fd, C.uint32_t(kind), 0, h, n, nil, 0, nil, 0)
-	})
+	return b.explain("adopt", kind, header, err)
+}
+
+// adopt takes a descriptor. -1 is refused as ErrNotSocket, once nothing else is wrong.
+func (b *Broadcaster) adopt(fd C.int, kind Kind, lines string) C.int {
+	h, n := cText(lines)
+	return C.hj_go_broadcaster_adopt(b.handle.c(), fd, C.uint32_t(kind), 0, h, n, nil, 0, nil, 0)
 }
 
 // Hijack takes the connection of a request that net/http serves as a member. The handler returns after it, and nothing
 // of the request stays in Go. kind and header are those of Request.Hold; what happens to w, and the errors, are those
-// of AdoptRequest. After an error of Request.Hold the client has got a 500, or with HoldWebSocket the library's answer.
+// of AdoptRequest and Request.Hold.
 func (b *Broadcaster) Hijack(w http.ResponseWriter, r *http.Request, kind Kind, header map[string][]string) error {
-	var failed error
-	err := b.server.AdoptRequest(w, r, func(it *Request) {
-		if failed = it.Hold(b, kind, header); failed != nil {
-			it.below = nil
-			it.Respond(500, nil, nil)
+	if kind == HoldSSEBody || kind == HoldWebSocketOpen {
+		return notHijacked{&OpError{"hijack", r.RemoteAddr,
+			because(ErrInvalid, "%v is for Adopt, after a head that your program has written; use HoldSSE", kind)}}
+	}
+	lines, err := block(header)
+	if err == nil {
+		checked := kind
+		if kind == HoldWebSocket {
+			checked = HoldStream // which has the same rules for its header
 		}
+		err = b.server.refusal("hijack", r.RemoteAddr, b.adopt(-1, checked, lines))
+	}
+	if err != nil {
+		return notHijacked{b.explain("hijack", kind, header, err)}
+	}
+	var failed error
+	err = b.server.AdoptRequest(w, r, func(it *Request) {
+		failed = it.orAnswered(it.Hold(b, kind, header))
 	})
 	if err == nil {
 		err = failed
@@ -78,15 +109,22 @@ func (s *Server) AdoptWebSocket(w http.ResponseWriter, r *http.Request, protocol
 	header map[string][]string) (ws *WebSocket, err error) {
 	var failed error
 	err = s.AdoptRequest(w, r, func(it *Request) {
-		if ws, failed = it.WebSocket(protocol, header); failed != nil {
-			it.below = nil
-			it.Respond(500, nil, nil)
-		}
+		ws, failed = it.WebSocket(protocol, header)
+		failed = it.orAnswered(failed)
 	})
 	if err == nil {
 		err = failed
 	}
 	return ws, err
+}
+
+// orAnswered answers a request with 500 if there is an error, which it returns.
+func (r *Request) orAnswered(err error) error {
+	if err != nil {
+		r.below = nil
+		r.Respond(500, nil, nil)
+	}
+	return err
 }
 
 // AdoptRequest takes a request that net/http serves, with its connection, and gives it to handler, which answers it as
@@ -95,9 +133,10 @@ func (s *Server) AdoptWebSocket(w http.ResponseWriter, r *http.Request, protocol
 // and the like. A line that handler sets replaces one of w; both Set-Cookie and both Vary stay. The request has no
 // body: net/http reads it, before AdoptRequest. The connection closes after the response.
 //
-// Errors: ErrNotSocket (HTTP/2, TLS, or a middleware that hides the http.Hijacker), ErrState (the server does not run),
-// ErrShutdown. After these w can still answer. If the library refuses the connection itself, the client has got a 503:
-// ErrNotSocket (a listener's wrapper without a descriptor), ErrLimit, ErrShutdown (it drains), ErrHeader (the request).
+// Errors: ErrNotSocket (HTTP/2, TLS, or a middleware that hides the http.Hijacker), ErrState (the server does not run,
+// or the handler has written a head already), ErrShutdown, ErrLimit. These are ErrNotHijacked too: w can still answer.
+// ErrReset: the client left a moment ago, and there is nobody to answer. If a listener's wrapper hides the descriptor,
+// which shows only afterwards, the error is ErrNotSocket, and the client has got a 503.
 func (s *Server) AdoptRequest(w http.ResponseWriter, r *http.Request, handler Handler) error {
 	target := r.RequestURI
 	it := &Request{Method: r.Method, Target: target, Path: pathOf(target), Version: r.Proto, Peer: r.RemoteAddr,
@@ -127,88 +166,121 @@ func (s *Server) AdoptRequest(w http.ResponseWriter, r *http.Request, handler Ha
 	return err
 }
 
-// refusal answers a client whose connection net/http has given up, and nobody takes.
-const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+// unavailable answers a client whose connection net/http has given up, and nobody takes.
+const unavailable = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
-// hijack finds the hijacker in w, or in what w wraps (see http.ResponseController), and gives adopt what it hands out.
-// What can be known before is refused before, so that w can still answer.
+// hijack gives adopt what the http.Hijacker in w hands out. Whatever can be known before is refused before.
 func (s *Server) hijack(w http.ResponseWriter, r *http.Request, adopt func(net.Conn, []byte) error) error {
-	if r.TLS != nil {
-		return &OpError{"hijack", r.RemoteAddr + ", a TLS connection, whose descriptor carries encrypted bytes",
-			ErrNotSocket}
-	} else if err := s.running("hijack"); err != nil {
-		return err
+	var none C.uint64_t
+	err := s.refusal("hijack", r.RemoteAddr, C.hj_go_server_adopt(&none, s.handle.c(), -1, nil, 0))
+	if err != nil {
+		return notHijacked{err}
 	}
-	for it := w; it != nil; it = unwrap(it) {
-		h, ok := it.(http.Hijacker)
-		if !ok {
+	hijacker, err := hijackerOf(w, r)
+	if err != nil {
+		return notHijacked{&OpError{"hijack", r.RemoteAddr, err}}
+	}
+	conn, buffered, err := hijacker.Hijack()
+	if err != nil {
+		return notHijacked{&OpError{"hijack", r.RemoteAddr, err}}
+	}
+	unread, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	if err = adopt(conn, unread); err != nil {
+		conn.SetWriteDeadline(time.Now().Add(time.Second))
+		io.WriteString(conn, unavailable)
+		conn.Close()
+	}
+	return err
+}
+
+// refusal is why a connection would not be taken. result is that of trying it with the descriptor -1: ErrNotSocket is
+// what comes when all else is well.
+func (s *Server) refusal(op, value string, result C.int) error {
+	if Error(result) == ErrNotSocket {
+		return nil
+	}
+	return s.fail(op, value, result)
+}
+
+// hijackerOf is the first http.Hijacker in w, or in what it wraps (see http.ResponseController). The innermost writer
+// must be one too: middlewares implement it also where they cannot do it.
+func hijackerOf(w http.ResponseWriter, r *http.Request) (first http.Hijacker, err error) {
+	if r.TLS != nil {
+		return nil, errTLS
+	}
+	for inner := w; ; {
+		it, ok := inner.(http.Hijacker)
+		if ok && first == nil {
+			first = it
+		}
+		wrapper, wraps := inner.(interface{ Unwrap() http.ResponseWriter })
+		if wraps {
+			inner = wrapper.Unwrap()
 			continue
 		}
-		conn, buffered, err := h.Hijack()
-		if err != nil {
-			return err
+		if !ok {
+			return nil, because(ErrNotSocket, "a %T (%s) is not an http.Hijacker", inner, r.Proto)
+		} else if hasHead(inner) {
+			return nil, because(ErrState, "the handler has written the head of a response already")
 		}
-		unread, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-		if err = adopt(conn, unread); err != nil {
-			conn.SetWriteDeadline(time.Now().Add(time.Second))
-			io.WriteString(conn, refusal)
-			conn.Close()
-		}
-		return err
+		return first, nil
 	}
-	return &OpError{"hijack", fmt.Sprintf("%T, which is no http.Hijacker", w), ErrNotSocket}
 }
 
-// running is nil while the server can take connections.
-func (s *Server) running(op string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch s.state {
-	case made:
-		return &OpError{op, "server that was not started", ErrState}
-	case stopped:
-		return &OpError{op, "", ErrShutdown}
+// hasHead is whether a handler has written to net/http's own writer, which keeps that to itself. Its other head would
+// follow the first one in the middle of a body.
+func hasHead(w http.ResponseWriter) bool {
+	it := reflect.ValueOf(w)
+	if it.Kind() != reflect.Pointer || it.Elem().Kind() != reflect.Struct {
+		return false
 	}
-	return nil
+	wrote := it.Elem().FieldByName("wroteHeader")
+	return wrote.IsValid() && wrote.Kind() == reflect.Bool && wrote.Bool()
 }
 
-// unwrap gives what w wraps, or nil.
-func unwrap(w http.ResponseWriter) http.ResponseWriter {
-	if it, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
-		return it.Unwrap()
-	}
-	return nil
-}
+var errTLS = because(ErrNotSocket, "a TLS connection cannot be taken over: its descriptor carries encrypted bytes")
 
 // adopt gives a copy of conn's descriptor to call, and closes conn when the library has taken it.
 func (s *Server) adopt(conn net.Conn, call func(fd C.int) C.int) error {
 	name := addrText(conn.RemoteAddr())
-	if _, ok := conn.(interface{ Handshake() error }); ok {
-		return &OpError{"adopt", name + ", a TLS connection, whose descriptor carries encrypted bytes", ErrNotSocket}
-	}
-	it, ok := conn.(syscall.Conn)
-	if !ok {
-		what := fmt.Sprintf("%s, a %T, which has no descriptor: give the connection that it wraps", name, conn)
-		return &OpError{"adopt", what, ErrNotSocket}
-	}
-	raw, err := it.SyscallConn()
+	raw, err := rawConn(conn)
 	if err != nil {
 		return &OpError{"adopt", name, err}
 	}
-	var fd uintptr
-	var failed error
-	if err = raw.Control(func(theirs uintptr) { fd, failed = duplicate(theirs) }); err == nil {
-		err = failed
-	}
+	fd, err := copyOf(raw)
 	if err != nil {
 		return &OpError{"adopt", name, err}
 	}
 	if result := call(C.int(fd)); result < 0 {
+		kind, _ := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_TYPE)
 		syscall.Close(int(fd))
+		if Error(result) == ErrNotSocket && kind == syscall.SOCK_STREAM { // it was connected
+			result = C.int(ErrReset)
+		}
 		return s.fail("adopt", name, result)
 	}
 	conn.Close()
 	return nil
+}
+
+// rawConn gives access to the descriptor of conn, or of the connection that it wraps.
+func rawConn(conn net.Conn) (syscall.RawConn, error) {
+	for {
+		if _, ok := conn.(interface{ Handshake() error }); ok {
+			return nil, errTLS
+		}
+		switch it := conn.(type) {
+		case syscall.Conn:
+			return it.SyscallConn()
+		case interface{ NetConn() net.Conn }:
+			conn = it.NetConn()
+		case interface{ UnsafeConn() net.Conn }:
+			conn = it.UnsafeConn()
+		default:
+			return nil, because(ErrNotSocket, "a %T has no descriptor; give it a method NetConn() net.Conn that returns "+
+				"the connection inside", conn)
+		}
+	}
 }
 
 func addrText(addr net.Addr) string {

@@ -55,8 +55,8 @@ func TestAdoptRefuses(t *testing.T) {
 	defer near.Close()
 	defer far.Close()
 	_, err = server.Adopt(near, nil)
-	wantError(t, err, hijack.ErrNotSocket, "adopt pipe, a *net.pipe, which has no descriptor")
-	wantError(t, clients.Adopt(tls.Client(near, nil), hijack.HoldRaw, nil), hijack.ErrNotSocket, "adopt pipe, a TLS")
+	wantError(t, err, hijack.ErrNotSocket, "adopt pipe: a *net.pipe has no descriptor")
+	wantError(t, clients.Adopt(tls.Client(near, nil), hijack.HoldRaw, nil), hijack.ErrNotSocket, "adopt pipe: a TLS")
 
 	udp, err := net.Dial("udp", "127.0.0.1:9")
 	must(t, err)
@@ -75,7 +75,7 @@ func TestAdoptRefuses(t *testing.T) {
 	must(t, err)
 	defer conn.Close()
 	wantError(t, clients.Adopt(conn, hijack.HoldSSE, hijack.Header{"A": {"1\r\nB: 2"}}), hijack.ErrHeader, "header A: ")
-	wantError(t, clients.Adopt(conn, 99, nil), hijack.ErrInvalid, "adopt ")
+	wantError(t, clients.Adopt(conn, 99, nil), hijack.ErrInvalid, "adopt: Kind(99) is not a kind")
 	wantError(t, clients.Adopt(conn, hijack.HoldWebSocket, nil), hijack.ErrNotSupported, "adopt ")
 	io.WriteString(conn, "unharmed")
 	c.expect("unharmed")
@@ -136,9 +136,9 @@ func TestHijackFromNetHTTP(t *testing.T) {
 
 	recorder, request := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil) // is no Hijacker, like HTTP/2
 	wantError(t, clients.Hijack(recorder, request, hijack.HoldSSE, nil), hijack.ErrNotSocket,
-		"hijack *httptest.ResponseRecorder, which is no http.Hijacker: ")
+		"hijack 192.0.2.1:1234: a *httptest.ResponseRecorder (HTTP/1.1) is not an http.Hijacker")
 	_, err = server.Hijack(wrapper{recorder}, request)
-	wantError(t, err, hijack.ErrNotSocket, "hijack hijack_test.wrapper, ")
+	wantError(t, err, hijack.ErrNotSocket, "hijack 192.0.2.1:1234: a *httptest.ResponseRecorder ")
 }
 
 func TestHijackFromTLS(t *testing.T) {
@@ -160,35 +160,47 @@ func TestHijackFromTLS(t *testing.T) {
 	wantError(t, within(t, "the refusal", refused), hijack.ErrNotSocket, "hijack 127.0.0.1:")
 }
 
-// Whatever a hijack is refused for, the client gets an answer: the handler's own, or that of the library.
+// Whatever a hijack is refused for, the client gets an answer: the handler's own, if nothing was taken, or a 503.
 func TestRefusedHijacksAreAnswered(t *testing.T) {
-	server, later := newServer(t, nil), newServer(t, nil)
+	server, later, full := newServer(t, nil), newServer(t, nil), newServer(t, hijack.Options{"max_connections": 1})
 	must(t, server.Start(nil))
-	clients, err := server.NewBroadcaster(nil)
+	must(t, full.Start(nil))
+	rooms := make(map[*hijack.Server]*hijack.Broadcaster)
+	for _, it := range []*hijack.Server{server, later, full} {
+		var err error
+		rooms[it], err = it.NewBroadcaster(nil)
+		must(t, err)
+	}
+	pair(t, full, false)
+	freed, err := server.NewBroadcaster(nil)
 	must(t, err)
-	others, err := later.NewBroadcaster(nil)
-	must(t, err)
+	freed.Free()
+	to := func(room *hijack.Broadcaster, kind hijack.Kind, header http.Header) func(http.ResponseWriter,
+		*http.Request) error {
+		return func(w http.ResponseWriter, r *http.Request) error { return room.Hijack(w, r, kind, header) }
+	}
 	for _, it := range []struct {
 		name   string
 		hijack func(w http.ResponseWriter, r *http.Request) error
-		why    hijack.Error
-		status string
+		why    error
+		says   string
+		taken  bool
 	}{
-		{"a server that was not started", func(w http.ResponseWriter, r *http.Request) error {
-			return others.Hijack(w, r, hijack.HoldSSE, nil)
-		}, hijack.ErrState, "501 Not Implemented"},
-		{"an unknown kind", func(w http.ResponseWriter, r *http.Request) error {
-			return clients.Hijack(w, r, 99, nil)
-		}, hijack.ErrInvalid, "500 Internal Server Error"},
-		{"a header where there is no head", func(w http.ResponseWriter, r *http.Request) error {
-			return clients.Hijack(w, r, hijack.HoldRaw, http.Header{"A": {"b"}})
-		}, hijack.ErrInvalid, "500 Internal Server Error"},
-		{"a header of the library's own", func(w http.ResponseWriter, r *http.Request) error {
-			return clients.Hijack(w, r, hijack.HoldSSE, http.Header{"Content-Length": {"5"}})
-		}, hijack.ErrHeader, "500 Internal Server Error"},
+		{"a server that was not started", to(rooms[later], hijack.HoldSSE, nil), hijack.ErrState,
+			"the server has not been started", false},
+		{"a server with no room", to(rooms[full], hijack.HoldSSE, nil), hijack.ErrLimit, "max_connections", false},
+		{"a freed broadcaster", to(freed, hijack.HoldSSE, nil), hijack.ErrFreed, "has been freed", false},
+		{"an unknown kind", to(rooms[server], 99, nil), hijack.ErrInvalid, "Kind(99) is not a kind", false},
+		{"a kind for Adopt", to(rooms[server], hijack.HoldSSEBody, nil), hijack.ErrInvalid, "use HoldSSE", false},
+		{"a header where there is no head", to(rooms[server], hijack.HoldRaw, http.Header{"A": {"b"}}),
+			hijack.ErrInvalid, "HoldRaw writes no head", false},
+		{"a header of the library's own", to(rooms[server], hijack.HoldSSE, http.Header{"Content-Length": {"5"}}),
+			hijack.ErrHeader, "the library sets this line itself", false},
+		{"of a WebSocket too", to(rooms[server], hijack.HoldWebSocket, http.Header{"A B": {"5"}}),
+			hijack.ErrHeader, "", false},
 		{"a connection without a descriptor", func(w http.ResponseWriter, r *http.Request) error {
-			return clients.Hijack(hidden{w}, r, hijack.HoldSSE, nil)
-		}, hijack.ErrNotSocket, "503 Service Unavailable"},
+			return rooms[server].Hijack(hidden{w}, r, hijack.HoldSSE, nil)
+		}, hijack.ErrNotSocket, "a hijack_test.wrapped has no descriptor", true},
 	} {
 		t.Run(it.name, func(t *testing.T) {
 			refused := make(chan error, 1)
@@ -201,11 +213,112 @@ func TestRefusedHijacksAreAnswered(t *testing.T) {
 			web.Start()
 			defer web.Close()
 			first, _ := dial(t, web.Listener.Addr().String()).get("/").head()
-			want(t, "status", first, "HTTP/1.1 "+it.status)
-			wantError(t, within(t, "the refusal", refused), it.why, "")
+			status := "501 Not Implemented"
+			if it.taken {
+				status = "503 Service Unavailable"
+			}
+			want(t, "status", first, "HTTP/1.1 "+status)
+			err := within(t, "the refusal", refused)
+			wantError(t, err, it.why, "")
+			want(t, "is ErrNotHijacked", errors.Is(err, hijack.ErrNotHijacked), !it.taken)
+			if !strings.Contains(err.Error(), it.says) {
+				t.Errorf("the error says %q, not %q", err, it.says)
+			}
 		})
 	}
 }
+
+// A second head would land in the body of the first response.
+func TestHijackAfterAHead(t *testing.T) {
+	server := newServer(t, nil)
+	must(t, server.Start(nil))
+	clients, err := server.NewBroadcaster(nil)
+	must(t, err)
+	refused := make(chan error, 1)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "begun, ")
+		if r.URL.Path == "/flushed" {
+			w.(http.Flusher).Flush()
+		}
+		refused <- clients.Hijack(wrapper{w}, r, hijack.HoldSSE, nil)
+		io.WriteString(w, "and ended")
+	}))
+	defer web.Close()
+	for _, path := range []string{"/", "/flushed"} {
+		response, err := web.Client().Get(web.URL + path)
+		must(t, err)
+		body, err := io.ReadAll(response.Body)
+		must(t, err)
+		response.Body.Close()
+		want(t, "the handler's own response", string(body), "begun, and ended")
+		err = within(t, "the refusal", refused)
+		wantError(t, err, hijack.ErrState, "hijack 127.0.0.1:")
+		wantError(t, err, hijack.ErrNotHijacked, "")
+	}
+}
+
+// A client that reset its connection just before is an everyday event, with an error of its own.
+func TestAdoptAfterAReset(t *testing.T) {
+	server := newServer(t, nil)
+	must(t, server.Start(nil))
+	clients, err := server.NewBroadcaster(nil)
+	must(t, err)
+	asked, result := make(chan struct{}), make(chan error, 1)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+		result <- clients.Hijack(w, r, hijack.HoldSSE, nil)
+	}))
+	defer web.Close()
+	before := entries("/proc/self/fd")
+	for i := 0; i < 20; i++ {
+		c := dial(t, web.Listener.Addr().String()).get("/")
+		must(t, c.SetLinger(0))
+		within(t, "the request", asked)
+		must(t, c.TCPConn.Close())
+		wantError(t, within(t, "the refusal", result), hijack.ErrReset, "adopt 127.0.0.1:")
+	}
+	until(t, "no descriptor is left", func() bool { return entries("/proc/self/fd") <= before })
+}
+
+// The conventions by which wrappers show what they wrap; that of TLS is not followed.
+func TestAdoptOfWrappers(t *testing.T) {
+	server := newServer(t, nil)
+	must(t, server.Start(nil))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	for _, wrap := range []func(net.Conn) net.Conn{
+		func(c net.Conn) net.Conn { return withNetConn{wrapped{c}, c} },
+		func(c net.Conn) net.Conn { return withUnsafeConn{wrapped{c}, c} },
+		func(c net.Conn) net.Conn { return withNetConn{wrapped{c}, withUnsafeConn{wrapped{c}, c}} },
+	} {
+		c := dial(t, listener.Addr().String())
+		conn, err := listener.Accept()
+		must(t, err)
+		_, err = server.Adopt(withNetConn{wrapped{conn}, tls.Server(conn, nil)}, nil)
+		wantError(t, err, hijack.ErrNotSocket, "adopt 127.0.0.1:")
+		socket, err := server.Adopt(wrap(conn), nil)
+		must(t, err)
+		socket.WriteString("ours")
+		must(t, socket.Close())
+		want(t, "the client read", c.ended(), "ours")
+	}
+}
+
+type withNetConn struct {
+	wrapped
+	inner net.Conn
+}
+
+func (w withNetConn) NetConn() net.Conn { return w.inner }
+
+type withUnsafeConn struct {
+	wrapped
+	inner net.Conn
+}
+
+func (w withUnsafeConn) UnsafeConn() net.Conn { return w.inner }
 
 // hidden gives a connection as a listener's wrapper would: without its descriptor.
 type hidden struct{ http.ResponseWriter }

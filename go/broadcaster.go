@@ -3,6 +3,12 @@ package hijack
 // #include "generated.h"
 import "C"
 
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
 // Kind is how a held connection starts, and how messages are written to it.
 type Kind uint32
 
@@ -19,9 +25,18 @@ const (
 	HoldWebSocketOpen Kind = holdWebsocketOpen
 )
 
+// String is the constant's name, "HoldSSE".
+func (k Kind) String() string {
+	names := [...]string{"", "HoldRaw", "HoldStream", "HoldSSE", "HoldSSEBody", "HoldWebSocket", "HoldWebSocketOpen"}
+	if k == 0 || int(k) >= len(names) {
+		return fmt.Sprintf("Kind(%d)", uint32(k))
+	}
+	return names[k]
+}
+
 // Broadcaster sends one message to any number of connections, and never waits for any of them. It is an io.Writer.
-// Its methods may be called from any goroutine. It is freed with its server; make one for each room, and Free it when
-// the room is no more.
+// Its methods may be called from any goroutine. Make one for each room, and Free it when the room is no more; one that
+// nobody refers to is freed by the garbage collector, and all of them with the server.
 type Broadcaster struct {
 	server *Server
 	handle handle
@@ -29,7 +44,9 @@ type Broadcaster struct {
 
 // Member is a Stream, a Socket or a WebSocket.
 type Member interface {
+	fmt.Stringer
 	member() handle
+	entry() *object
 }
 
 // NewBroadcaster makes a broadcaster for connections of this server, before or after its start. options may have
@@ -47,7 +64,8 @@ func (s *Server) NewBroadcaster(options Options) (*Broadcaster, error) {
 		return nil, s.fail("broadcaster", "", result)
 	}
 	b := &Broadcaster{s, handle(out)}
-	if err := options.set(b.set); err != nil {
+	runtime.SetFinalizer(b, (*Broadcaster).Free)
+	if err := options.set("broadcaster", b.set); err != nil {
 		b.Free()
 		return nil, err
 	}
@@ -62,13 +80,13 @@ func (b *Broadcaster) set(name, value string) C.int {
 
 // Set changes options, for messages from here on.
 func (b *Broadcaster) Set(options Options) error {
-	return options.set(b.set)
+	return b.orFreed("option", options.set("broadcaster", b.set))
 }
 
 // Publish sends data to every member: as it is to raw and stream members, as one event to SSE members, as one binary
 // message to WebSockets. It returns how many members it was addressed to. Errors: ErrTooBig (over 16 MiB),
 // ErrWouldBlock (256 MiB wait for the server's threads: publish less, or later), ErrState (the server never started),
-// ErrShutdown, ErrClosed (freed).
+// ErrShutdown, ErrFreed.
 func (b *Broadcaster) Publish(data []byte) (int, error) {
 	return b.publish(messageBinary, data)
 }
@@ -81,7 +99,11 @@ func (b *Broadcaster) PublishString(text string) (int, error) {
 
 func (b *Broadcaster) publish(kind C.uint32_t, data []byte) (int, error) {
 	p, n := cBytes(data)
-	return b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), kind, p, n))
+	members, err := b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), kind, p, n))
+	if errors.Is(err, ErrInvalid) {
+		err = &OpError{"publish", "", because(ErrInvalid, "a text must be UTF-8; use Publish for other bytes")}
+	}
+	return members, err
 }
 
 // PublishEvent is PublishString with the fields of an event, but for Retry. Other members get its Data alone. With the
@@ -89,14 +111,15 @@ func (b *Broadcaster) publish(kind C.uint32_t, data []byte) (int, error) {
 // line end in Name or ID, or a Retry), and as Publish.
 func (b *Broadcaster) PublishEvent(e Event) (int, error) {
 	if e.Retry != 0 {
-		return 0, &OpError{"publish", "with Retry " + e.Retry.String(), ErrInvalid}
+		return 0, &OpError{"publish", "", because(ErrInvalid, "Retry is only for Stream.SendEvent (got %v)", e.Retry)}
 	}
 	name, nameLen := cText(e.Name)
 	id, idLen := e.id()
 	data, dataLen := e.data()
 	key, keyLen := cText(e.Key)
-	return b.count("publish", C.hj_go_broadcaster_publish_sse(b.handle.c(), name, nameLen, id, idLen, data, dataLen,
+	n, err := b.count("publish", C.hj_go_broadcaster_publish_sse(b.handle.c(), name, nameLen, id, idLen, data, dataLen,
 		key, keyLen))
+	return n, e.explain("publish", err)
 }
 
 // Write is Publish for an io.Writer.
@@ -118,20 +141,38 @@ func (b *Broadcaster) WriteString(s string) (int, error) {
 // Add makes a Stream, Socket or WebSocket of the same server a member; one may be a member of many. What a WebSocket
 // sends is read as before. If a Write of over 64 KiB is under way in another goroutine, Add waits for its end, so that
 // no message comes into the middle. Errors: ErrState (it is a member already, or a message of a WebSocket's Writer is
-// under way), ErrInvalid (of another server, or with a Content-Length), ErrClosed.
+// under way), ErrInvalid (of another server, or with a Content-Length), ErrClosed, ErrFreed.
 func (b *Broadcaster) Add(member Member) error {
-	return b.fail("add", C.hj_go_broadcaster_add(b.handle.c(), member.member().c(), 0, nil, 0))
+	return b.change("add", member, C.hj_go_broadcaster_add(b.handle.c(), member.member().c(), 0, nil, 0),
+		"it is a member already, or the message of a Writer is under way")
 }
 
 // Remove ends a membership; the connection goes on. Errors: ErrState (not a member), ErrInvalid (of another server),
-// ErrClosed.
+// ErrClosed, ErrFreed.
 func (b *Broadcaster) Remove(member Member) error {
-	return b.fail("remove", C.hj_go_broadcaster_remove(b.handle.c(), member.member().c()))
+	return b.change("remove", member, C.hj_go_broadcaster_remove(b.handle.c(), member.member().c()),
+		"it is not a member")
+}
+
+// change follows a change of memberships; state is what ErrState means here.
+func (b *Broadcaster) change(op string, member Member, result C.int, state string) error {
+	var err error
+	switch {
+	case Error(result) == ErrState:
+		err = because(ErrState, "%s", state)
+	case Error(result) == ErrInvalid && member.entry().server != b.server:
+		err = because(ErrInvalid, "it belongs to another server than the broadcaster")
+	case Error(result) == ErrInvalid:
+		err = because(ErrInvalid, "a Stream with a Content-Length cannot be a member")
+	default:
+		return b.fail(op, member.String(), result)
+	}
+	return &OpError{op, member.String(), err}
 }
 
 // Close ends every member in order, each after what was published before. The broadcaster can be used on.
 func (b *Broadcaster) Close() error {
-	return b.fail("close", C.hj_go_broadcaster_close(b.handle.c()))
+	return b.fail("close", "broadcaster", C.hj_go_broadcaster_close(b.handle.c()))
 }
 
 // Len is how many members there are now.
@@ -162,15 +203,45 @@ func (b *Broadcaster) Free() {
 	delete(b.server.broadcasters, b.handle)
 	b.server.mu.Unlock()
 	C.hj_go_broadcaster_free(b.handle.c())
+	runtime.SetFinalizer(b, nil)
+}
+
+// isFreed is whether Free was called, before the end of the server.
+func (b *Broadcaster) isFreed() bool {
+	b.server.mu.Lock()
+	defer b.server.mu.Unlock()
+	_, there := b.server.broadcasters[b.handle]
+	return !there && b.server.state != stopped
 }
 
 func (b *Broadcaster) count(op string, result C.int) (int, error) {
 	if result < 0 {
-		return 0, b.fail(op, result)
+		return 0, b.fail(op, "broadcaster", result)
 	}
 	return int(result), nil
 }
 
-func (b *Broadcaster) fail(op string, result C.int) error {
-	return b.server.fail(op, "broadcaster", result)
+func (b *Broadcaster) fail(op, value string, result C.int) error {
+	return b.orFreed(op, b.server.fail(op, value, result))
+}
+
+// orFreed says it where an error came because the broadcaster was freed. That is not ErrClosed, which tells of one
+// client.
+func (b *Broadcaster) orFreed(op string, err error) error {
+	if errors.Is(err, ErrClosed) && b.isFreed() {
+		return &OpError{op, "", ErrFreed}
+	}
+	return err
+}
+
+// explain says what is wrong with a kind or its header.
+func (b *Broadcaster) explain(op string, kind Kind, header map[string][]string, err error) error {
+	switch {
+	case !errors.Is(err, ErrInvalid):
+		return b.orFreed(op, err)
+	case len(header) > 0 && kind > 0 && kind <= HoldWebSocketOpen:
+		return &OpError{op, "", because(ErrInvalid, "%v writes no head, so it cannot have header lines (got %d)", kind,
+			len(header))}
+	}
+	return &OpError{op, "", because(ErrInvalid, "%v is not a kind; use a Hold constant such as HoldSSE", kind)}
 }

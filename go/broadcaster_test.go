@@ -1,8 +1,11 @@
 package hijack_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +20,8 @@ func TestBroadcaster(t *testing.T) {
 	must(t, server.Hold("/sse", clients, hijack.HoldSSE, hijack.Header{"X-A": {"b"}}))
 	must(t, server.Hold("/stream", clients, hijack.HoldStream, nil))
 	must(t, server.Hold("/raw", clients, hijack.HoldRaw, nil))
-	wantError(t, server.Hold("/raw", clients, hijack.HoldRaw, nil), hijack.ErrState, "hold /raw: ")
-	wantError(t, server.Hold("raw", clients, hijack.HoldRaw, nil), hijack.ErrInvalid, "hold raw: ")
+	wantError(t, server.Hold("/raw", clients, hijack.HoldRaw, nil), hijack.ErrState, "hold /raw: this path is held already")
+	wantError(t, server.Hold("raw", clients, hijack.HoldRaw, nil), hijack.ErrInvalid, "hold raw: a path begins with a slash")
 	addr := serve(t, server, func(r *hijack.Request) { must(t, r.Hold(clients, hijack.HoldSSE, nil)) })
 
 	sse := dial(t, addr).get("/sse")
@@ -51,7 +54,7 @@ func TestBroadcaster(t *testing.T) {
 	sse.upTo("id:\ndata: four\n\n")
 	raw.expect("four")
 	_, err = clients.PublishEvent(hijack.Event{Retry: time.Second})
-	wantError(t, err, hijack.ErrInvalid, "publish ")
+	wantError(t, err, hijack.ErrInvalid, "publish: Retry is only for Stream.SendEvent")
 	_, err = clients.PublishEvent(hijack.Event{ID: "1\n2"})
 	wantError(t, err, hijack.ErrInvalid, "publish ")
 
@@ -72,8 +75,10 @@ func TestBroadcaster(t *testing.T) {
 	until(t, "one member", func() bool { return clients.Len() == 1 }) // it can be used on
 	clients.Free()
 	_, err = clients.Publish(nil)
-	wantError(t, err, hijack.ErrClosed, "publish ")
-	wantError(t, clients.Set(hijack.Options{"backlog_bytes": 1}), hijack.ErrClosed, "option ")
+	wantError(t, err, hijack.ErrFreed, "publish: this broadcaster has been freed")
+	wantError(t, clients.Set(hijack.Options{"backlog_bytes": 1}), hijack.ErrFreed, "option: ")
+	wantError(t, clients.Close(), hijack.ErrFreed, "close: ")
+	want(t, "ErrFreed is that of a client", errors.Is(err, hijack.ErrClosed) || errors.Is(err, net.ErrClosed), false)
 }
 
 // A room that is no more: the request can still be answered.
@@ -83,12 +88,42 @@ func TestHoldOfAFreedBroadcaster(t *testing.T) {
 	must(t, err)
 	freed.Free()
 	addr := serve(t, server, func(r *hijack.Request) {
-		wantError(t, r.Hold(freed, hijack.HoldSSE, nil), hijack.ErrClosed, "hold GET / of ")
+		wantError(t, r.Hold(freed, hijack.HoldSSE, nil), hijack.ErrFreed, "hold: ")
 		must(t, r.Context().Err())
 		must(t, r.Respond(503, nil, nil))
 	})
 	first, _ := dial(t, addr).get("/").head()
 	want(t, "status", first, "HTTP/1.1 503 Service Unavailable")
+}
+
+// A room of which nobody has the object any more does not wait for the end of the server; its members stay.
+func TestForgottenBroadcasters(t *testing.T) {
+	server := newServer(t, nil)
+	kept, err := server.NewBroadcaster(nil)
+	must(t, err)
+	must(t, server.Hold("/", kept, hijack.HoldSSE, nil))
+	addr := serve(t, server, func(r *hijack.Request) {
+		room, err := server.NewBroadcaster(nil)
+		must(t, err)
+		must(t, r.Hold(room, hijack.HoldSSE, nil))
+	})
+	before := server.BroadcasterCount()
+	for i := 0; i < 5; i++ {
+		dial(t, addr).get("/room").head()
+	}
+	until(t, "the rooms are freed", func() bool {
+		runtime.GC()
+		return server.BroadcasterCount() == before
+	})
+	want(t, "held members", server.Stats()["held"], 5)
+	_, err = kept.Publish([]byte("x"))
+	must(t, err)
+}
+
+func TestKindString(t *testing.T) {
+	want(t, "a kind", hijack.HoldSSE, "HoldSSE")
+	want(t, "the last", hijack.HoldWebSocketOpen, "HoldWebSocketOpen")
+	want(t, "none", hijack.Kind(99), "Kind(99)")
 }
 
 func TestMembers(t *testing.T) {

@@ -251,3 +251,25 @@ func isDone(it watched) bool {
 		return false
 	}
 }
+
+// The context of a request that became a stream lives as long as the stream, also after the handler.
+func TestContextOutlivesItsHandler(t *testing.T) {
+	returned := make(chan *hijack.Request, 1)
+	streams := make(chan *hijack.Stream, 1)
+	addr := serve(t, newServer(t, nil), func(r *hijack.Request) {
+		stream, err := r.SSE(nil)
+		must(t, err)
+		streams <- stream
+		returned <- r
+	})
+	c := dial(t, addr).get("/")
+	c.head()
+	r, stream := within(t, "the request", returned), within(t, "the stream", streams)
+	must(t, stream.SendEvent(hijack.Event{Data: "x"})) // after the handler
+	c.upTo("data: x\n\n")
+	must(t, r.Context().Err())
+	must(t, c.SetLinger(0))
+	must(t, c.TCPConn.Close())
+	within(t, "the end of the context", r.Done())
+	wantCause(t, r.Context(), hijack.ErrReset)
+}

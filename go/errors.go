@@ -5,22 +5,40 @@ import "C"
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
-	"strings"
 )
 
 // Error is an error code of the library, ErrClosed for example. Functions wrap it in an OpError, so compare with
 // errors.Is, which also finds the standard library's equivalent: net.ErrClosed, syscall.ECONNRESET, fs.ErrPermission.
 type Error int32
 
+// ErrFreed is the error of a broadcaster on which Free was called.
+var ErrFreed = errors.New("this broadcaster has been freed")
+
+// texts replace what the library's own texts say about C.
+var texts = map[Error]string{
+	ErrInvalid:    "an argument is invalid",
+	ErrHandle:     "it has been freed",
+	ErrClosed:     "the connection is closed",
+	ErrWouldBlock: "nothing was sent, because too much data is waiting already",
+	ErrState:      "not possible in this state",
+	ErrFork:       "it belongs to the parent process",
+	ErrBusy:       "another goroutine is using it",
+	ErrHeader:     "the name or value of a header line is invalid, or the library sets this line itself",
+	ErrOption:     "no option has this name",
+	ErrOutOfRange: "the value is out of range",
+	ErrTooBig:     "longer than the limit",
+	ErrVersion:    "the installed library does not fit this package; install the same version of both, then go build -a",
+	ErrNotSocket:  "not a connection whose descriptor the library can take over",
+}
+
 // Error says what was wrong, and often what to do.
 func (e Error) Error() string {
-	text := C.GoString(C.hj_go_strerror(C.int(e)))
-	wrong, advice, _ := strings.Cut(text, "; ")
-	if strings.Contains(advice, "hijack") || strings.Contains(advice, "DRAINED") { // what only programs in C have
-		return wrong
+	if text, ok := texts[e]; ok {
+		return text
 	}
-	return text
+	return C.GoString(C.hj_go_strerror(C.int(e)))
 }
 
 // Name is the code's name in C, "HIJACK_EAGAIN".
@@ -74,8 +92,25 @@ func (e *OpError) Timeout() bool {
 
 // Temporary is whether the same call may succeed later; see net.Error.
 func (e *OpError) Temporary() bool {
-	temporary, ok := e.Err.(interface{ Temporary() bool })
-	return ok && temporary.Temporary()
+	var temporary interface{ Temporary() bool }
+	return errors.As(e.Err, &temporary) && temporary.Temporary()
+}
+
+// explained is a code with a text for the case at hand.
+type explained struct {
+	code Error
+	text string
+}
+
+// Error is the text.
+func (e explained) Error() string { return e.text }
+
+// Unwrap gives the code to errors.Is.
+func (e explained) Unwrap() error { return e.code }
+
+// because is a code with a text that replaces its own.
+func because(code Error, format string, values ...any) error {
+	return explained{code, fmt.Sprintf(format, values...)}
 }
 
 // check makes an error of a result below 0. A handle that the library does not know is of something that was freed.

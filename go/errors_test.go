@@ -48,8 +48,10 @@ func TestErrorText(t *testing.T) {
 		t.Errorf("ErrReset says %q", text)
 	}
 	for code := hijack.Error(-1); code >= -30; code-- {
-		if strings.Contains(code.Error(), "hijack") || strings.Contains(code.Error(), "DRAINED") {
-			t.Errorf("%s gives advice for C: %v", code.Name(), code)
+		for _, word := range []string{"hijack", "DRAINED", "NULL", "handle", "CRLF"} {
+			if strings.Contains(code.Error(), word) {
+				t.Errorf("%s speaks of C: %v", code.Name(), code)
+			}
 		}
 	}
 	want(t, "without a value", &hijack.OpError{Op: "start", Err: os.ErrDeadlineExceeded}, "start: i/o timeout")

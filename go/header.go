@@ -16,11 +16,11 @@ func block(header map[string][]string) (string, error) {
 	var b strings.Builder
 	for _, name := range sortedNames(header) {
 		if strings.ContainsAny(name, ":\r\n\x00") {
-			return "", &OpError{"header", strings.TrimSpace(name), ErrHeader}
+			return "", &OpError{"header", strings.TrimSpace(name), because(ErrHeader, "a name is one word")}
 		}
 		for _, value := range header[name] {
 			if strings.ContainsAny(value, "\r\n\x00") {
-				return "", &OpError{"header", name, ErrHeader}
+				return "", &OpError{"header", name, because(ErrHeader, "a value is one line without NUL (got %q)", value)}
 			}
 			b.WriteString(name)
 			b.WriteString(": ")

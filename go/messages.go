@@ -153,7 +153,7 @@ func (w *WebSocket) Writer(ctx context.Context, kind MessageType) (io.WriteClose
 // Write sends a piece.
 func (m *messageWriter) Write(p []byte) (int, error) {
 	if m.ended {
-		return 0, &OpError{"write", m.w.name + ", a message that has ended", ErrState}
+		return 0, &OpError{"write", m.w.name, because(ErrState, "this message was closed already")}
 	} else if m.err != nil || len(p) == 0 {
 		return 0, m.err
 	} else if m.err = m.w.send(m.ctx, m.kind|messageMore, p); m.err != nil {

@@ -51,7 +51,7 @@ func newQueue(options Options) (q queue, err error) {
 		return q, err
 	}
 	q = queue{handle(made), (*[batch]C.hj_go_event)(C.malloc(batch * C.sizeof_hj_go_event))}
-	if err = options.set(q.set); err != nil {
+	if err = options.set("server", q.set); err != nil {
 		q.free()
 	}
 	return q, err
@@ -92,6 +92,14 @@ func duplicate(fd uintptr) (uintptr, error) {
 		return 0, os.NewSyscallError("dup", errno)
 	}
 	return mine, nil
+}
+
+// copyOf is a duplicate of somebody else's descriptor.
+func copyOf(raw syscall.RawConn) (fd uintptr, err error) {
+	if failed := raw.Control(func(theirs uintptr) { fd, err = duplicate(theirs) }); failed != nil {
+		return 0, failed
+	}
+	return fd, err
 }
 
 // take moves waiting events into turn and returns how many, with payloads copied and objects looked up. It excludes

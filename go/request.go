@@ -6,6 +6,7 @@ import "C"
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -94,10 +95,10 @@ func (r *Request) Query() url.Values {
 	return values
 }
 
-// Context is cancelled when the client leaves, also from the Stream or Socket that this request became; when the
-// handler returns; and when the server stops. A client that has only ended its sending side has left too, and may still
-// read an answer. With Go 1.20 or later context.Cause is the reason: ErrClosed if the client left, ErrReset or
-// ErrTimedOut for example, and context.Canceled if the handler returned.
+// Context is cancelled when the client leaves, and when the server stops. It lives as long as the Stream, Socket or
+// WebSocket that this request became; otherwise it ends when the handler returns. A client that has only ended its
+// sending side has left too, and may still read an answer. With Go 1.20 or later context.Cause is the reason: ErrClosed
+// if the client left, ErrReset or ErrTimedOut for example, and context.Canceled if your program ended it.
 func (r *Request) Context() context.Context {
 	return r.ending.under(r.server.context)
 }
@@ -107,7 +108,7 @@ func (r *Request) Done() <-chan struct{} {
 	return r.Context().Done()
 }
 
-// Closed is whether the client has left, or the handler has returned.
+// Closed is whether Context has ended.
 func (r *Request) Closed() bool {
 	return r.ending.isOver()
 }
@@ -123,6 +124,9 @@ func (r *Request) Err() error {
 // Respond answers. status is 200 to 999; Date, Content-Length and Connection are the library's. It does not wait for
 // the client. Errors: ErrHeader, ErrInvalid, ErrState (answered already), ErrClosed, ErrReset (the client has gone).
 func (r *Request) Respond(status int, header map[string][]string, body []byte) error {
+	if status < 200 || status > 999 {
+		return r.badStatus("respond", status, 200)
+	}
 	b, bLen := cBytes(body)
 	return r.become("respond", r.over(header, false), func(h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_respond(r.handle.c(), C.uint32_t(status), h, hLen, b, bLen)
@@ -132,6 +136,9 @@ func (r *Request) Respond(status int, header map[string][]string, body []byte) e
 // Stream answers with a head and makes a stream of the body: chunked, or of the length that a Content-Length in header
 // says. The stream is the program's: it lives on when the handler returns, until it is closed. Errors: as Respond.
 func (r *Request) Stream(status int, header map[string][]string) (*Stream, error) {
+	if status < 200 || status > 999 {
+		return nil, r.badStatus("stream", status, 200)
+	}
 	head := r.over(header, false)
 	return into(r, newStream(r), "stream", head, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_stream(out, r.handle.c(), C.uint32_t(status), h, hLen)
@@ -156,10 +163,17 @@ func (r *Request) Hijack() (*Socket, error) {
 // HijackPartial writes a head of this status, 101 too, and then takes the connection. "Connection: close" is added
 // unless header has a Connection. Errors: as Respond.
 func (r *Request) HijackPartial(status int, header map[string][]string) (*Socket, error) {
+	if status < 100 || status > 999 {
+		return nil, r.badStatus("hijack", status, 100)
+	}
 	head := r.over(header, false)
 	return into(r, r.newSocket(), "hijack", head, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_hijack_partial(out, r.handle.c(), C.uint32_t(status), h, hLen)
 	})
+}
+
+func (r *Request) badStatus(op string, status, least int) error {
+	return &OpError{op, r.String(), because(ErrInvalid, "a status is from %d to 999 (got %d)", least, status)}
 }
 
 func (r *Request) newSocket() *Socket {
@@ -178,12 +192,17 @@ func (r *Request) addresses() (local, remote net.Addr) {
 // Hold makes the connection a member of broadcaster, with no object of its own; see Server.Hold. Errors: as Respond,
 // and with HoldWebSocket those of WebSocket.
 func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]string) error {
+	all := header
 	if kind != HoldRaw { // which has no head
-		header = r.over(header, kind == HoldSSE)
+		all = r.over(header, kind == HoldSSE)
 	}
-	return r.become("hold", header, func(h *C.char, hLen C.size_t) C.int {
+	err := r.become("hold", all, func(h *C.char, hLen C.size_t) C.int {
 		return C.hj_go_request_hold(r.handle.c(), broadcaster.handle.c(), C.uint32_t(kind), 0, h, hLen, nil, 0, nil, 0)
 	})
+	if errors.Is(err, ErrInvalid) && broadcaster.server != r.server {
+		return &OpError{"hold", r.String(), because(ErrInvalid, "the broadcaster belongs to another server")}
+	}
+	return broadcaster.explain("hold", kind, header, err)
 }
 
 // into makes it, a stream, socket or WebSocket, of r by call.
@@ -212,7 +231,7 @@ func (r *Request) become(op string, header map[string][]string, call func(h *C.c
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.answered {
-		return &OpError{op, r.String(), ErrState}
+		return &OpError{op, r.String(), because(ErrState, "the request has been answered already")}
 	} else if r.gone != nil {
 		return &OpError{op, r.String(), r.gone}
 	}
@@ -222,7 +241,9 @@ func (r *Request) become(op string, header map[string][]string, call func(h *C.c
 		} else if Error(result) == ErrProtocol { // the library has refused the handshake of a WebSocket
 			r.answered = true
 			r.free()
-			return &OpError{op, r.String() + ", whose handshake was refused", ErrProtocol}
+			return &OpError{op, r.String(), because(ErrProtocol, "the client's handshake was wrong, and was refused")}
+		} else if Error(result) == ErrState { // see Body
+			return &OpError{op, r.String(), because(ErrState, "the body has not been read to its end")}
 		}
 		return r.server.fail(op, r.String(), result)
 	}
@@ -291,12 +312,15 @@ func (r *Request) receive(e *event) {
 	}
 }
 
-// end follows the handler.
+// end follows the handler. A stream or socket lives on, and the context with it.
 func (r *Request) end() {
 	r.mu.Lock()
 	r.lose(ErrClosed)
+	over := r.became == nil
 	r.mu.Unlock()
-	r.ending.tell(nil)
+	if over {
+		r.ending.tell(nil)
+	}
 }
 
 // abandon follows a panic: a stream or socket that nobody drives any more must neither stay nor look whole.
@@ -306,6 +330,16 @@ func (r *Request) abandon() {
 	if r.became != nil {
 		r.became.Abort()
 	}
+}
+
+// cut breaks the connection: the client gets no answer, or the end of none.
+func (r *Request) cut() {
+	if r.isOpen() {
+		if _, err := r.Hijack(); errors.Is(err, ErrNotSupported) || errors.Is(err, ErrState) { // HTTP/2, an unread body
+			r.Stream(500, nil)
+		}
+	}
+	r.abandon()
 }
 
 func (r *Request) free() {

@@ -5,20 +5,23 @@ import "C"
 
 import (
 	"context"
+	"fmt"
 	"log"
 	"math"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // Handler serves one request on a goroutine of its own: it answers it, or makes a Stream, a Socket or a held member of
 // it. A request that it leaves unanswered is answered with 500. A panic is logged, and the Stream or Socket that was
-// made is aborted.
+// made is aborted; panic(http.ErrAbortHandler) resets the connection and is not logged.
 type Handler func(*Request)
 
 // Server listens, accepts, and holds connections on the library's own threads. Make it with NewServer, set it up with
@@ -72,7 +75,7 @@ func NewServer(options Options) (*Server, error) {
 	}
 	s := &Server{handle: handle(out), queue: queue, done: make(chan struct{}),
 		objects: make(map[uint64]receiver), broadcasters: make(map[handle]struct{})}
-	if err := options.set(s.set); err != nil {
+	if err := options.set("server", s.set); err != nil {
 		s.free()
 		return nil, err
 	}
@@ -95,26 +98,66 @@ func (s *Server) Option(name string) (string, error) {
 	n, nLen := cText(name)
 	result := C.hj_go_server_get(&out[0], C.size_t(len(out)), s.handle.c(), n, nLen)
 	if result < 0 {
-		return "", s.fail("option", name, result)
+		return "", explainOption(s.fail("option", name, result), "server", name)
 	}
 	return C.GoStringN(&out[0], result), nil
 }
 
-// Listen adds an address, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all
-// interfaces), "localhost:0" (a free port), "unix:/run/app.sock", "fd:3" (an inherited listening socket); "tls:" before
-// any of them is ListenTLS. It returns the address with its real port. Errors: ErrAddress (cannot be understood),
-// ErrOutOfRange (port), ErrTooBig (unix path over 107 bytes), ErrNotFound (folder of a unix path),
+// Listen adds an address, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080", ":8080" or "*:8080"
+// (all interfaces), "localhost:0" (a free port), "unix:/run/app.sock", "fd:3" (an inherited listening socket); "tls:"
+// before any of them is ListenTLS. It returns the address with its real port. Errors: ErrAddress (cannot be
+// understood), ErrOutOfRange (port), ErrTooBig (unix path over 107 bytes), ErrNotFound (folder of a unix path),
 // ErrAddressNotAvailable (not an address of this machine), ErrAddressInUse, ErrAccessDenied, ErrNotSocket (fd: is not a
 // listening socket), ErrState (started already), ErrLimit, ErrNotSupported (tls: without TLS in the library).
 func (s *Server) Listen(address string) (net.Addr, error) {
-	p, n := cText(address)
-	if result := C.hj_go_server_listen(s.handle.c(), p, n); result < 0 {
+	rest := strings.TrimPrefix(address, "tls:")
+	full := address[:len(address)-len(rest)]
+	if strings.HasPrefix(rest, ":") && !strings.HasPrefix(rest, "::") {
+		full += "*"
+	}
+	p, n := cText(full + rest)
+	if result := C.hj_go_server_listen(s.handle.c(), p, n); Error(result) == ErrOutOfRange {
+		return nil, &OpError{"listen", address, because(ErrOutOfRange, "a port is from 0 (a free one) to 65535")}
+	} else if Error(result) == ErrNotSocket {
+		return nil, &OpError{"listen", address, because(ErrNotSocket, "the descriptor is not a listening TCP or unix socket")}
+	} else if Error(result) == ErrTooBig {
+		return nil, &OpError{"listen", address, because(ErrTooBig, "the path of a unix socket has at most 107 bytes")}
+	} else if result < 0 {
 		return nil, s.fail("listen", address, result)
 	}
 	if addrs := s.Addrs(); len(addrs) > 0 {
 		return addrs[len(addrs)-1], nil
 	}
 	return nil, &OpError{"listen", address, ErrShutdown} // stopped at this moment
+}
+
+// ListenOn adds a listener that the program has made, of package net or systemd's for example, before the start. On
+// success listener is closed, which clients do not notice, and must not be used again. Errors: ErrNotSocket (it is not
+// a plain TCP or unix listener; for TLS give the listener inside, and Listen's address "tls:fd:3"), and as Listen.
+func (s *Server) ListenOn(listener net.Listener) (net.Addr, error) {
+	name := addrText(listener.Addr())
+	it, ok := listener.(syscall.Conn)
+	if !ok {
+		return nil, &OpError{"listen", name, because(ErrNotSocket, "a %T has no descriptor; give the listener inside", it)}
+	}
+	raw, err := it.SyscallConn()
+	if err != nil {
+		return nil, &OpError{"listen", name, err}
+	}
+	fd, err := copyOf(raw)
+	if err != nil {
+		return nil, &OpError{"listen", name, err}
+	}
+	addr, err := s.Listen(fmt.Sprint("fd:", fd))
+	if err != nil {
+		syscall.Close(int(fd))
+		return nil, err
+	}
+	if unix, ok := listener.(*net.UnixListener); ok {
+		unix.SetUnlinkOnClose(false)
+	}
+	listener.Close()
+	return addr, nil
 }
 
 // Addrs are the addresses of the server, in the order of the calls of Listen.
@@ -137,19 +180,37 @@ func (s *Server) Hold(path string, broadcaster *Broadcaster, kind Kind, header m
 	lines, err := block(header)
 	if err != nil {
 		return err
+	} else if err = checkPath("hold", path); err != nil {
+		return err
 	}
 	p, pLen := cText(path)
 	h, hLen := cText(lines)
-	return s.fail("hold", path, C.hj_go_server_hold(s.handle.c(), p, pLen, C.uint32_t(kind), h, hLen,
-		broadcaster.handle.c()))
+	result := C.hj_go_server_hold(s.handle.c(), p, pLen, C.uint32_t(kind), h, hLen, broadcaster.handle.c())
+	if Error(result) == ErrState && s.stateNow() == made {
+		return &OpError{"hold", path, because(ErrState, "this path is held already")}
+	} else if Error(result) == ErrInvalid && broadcaster.server != s {
+		return &OpError{"hold", path, because(ErrInvalid, "the broadcaster belongs to another server")}
+	}
+	return broadcaster.explain("hold", kind, header, s.fail("hold", path, result))
+}
+
+// checkPath is what the library demands of a path.
+func checkPath(op, path string) error {
+	if strings.HasPrefix(path, "/") && !strings.Contains(path, "?") {
+		return nil
+	}
+	return &OpError{op, path, because(ErrInvalid, "a path begins with a slash and has no question mark")}
 }
 
 // SetRoute sets options for the requests of path, before the start: those of scope "route" in docs/options.md, as in
 // Options{"request_body": "pieces"}. A * at the end of path means all paths that begin so. Errors: ErrOption,
 // ErrOutOfRange, ErrNotSupported, ErrInvalid (path does not start with a slash), ErrState (started).
 func (s *Server) SetRoute(path string, options Options) error {
+	if err := checkPath("route", path); err != nil {
+		return err
+	}
 	p, pLen := cText(path)
-	return options.setFor("route", path+": option ", func(name, value string) C.int {
+	return options.setFor("route", path+": option ", "route", func(name, value string) C.int {
 		n, nLen := cText(name)
 		v, vLen := cText(value)
 		return C.hj_go_server_route_set(s.handle.c(), p, pLen, n, nLen, v, vLen)
@@ -180,9 +241,9 @@ func (s *Server) start(ctx context.Context, handler Handler) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stopped {
-		return &OpError{"start", "", ErrShutdown}
+		return &OpError{"start", "", because(ErrShutdown, "the server has been stopped; make a new one")}
 	} else if s.state == started {
-		return &OpError{"start", "", ErrState}
+		return &OpError{"start", "", because(ErrState, "the server has been started already")}
 	}
 	file, err := s.queue.open()
 	if err != nil {
@@ -224,9 +285,9 @@ func (s *Server) Stop() error {
 // is left then; it waits until the server has ended. When ctx ends first, the server is stopped at once and ctx.Err()
 // comes back. Errors: ErrState (not started), ErrShutdown (ended).
 func (s *Server) Drain(ctx context.Context, within time.Duration) error {
-	ms := within.Milliseconds()
+	ms := milliseconds(within)
 	if ms < 0 || ms > math.MaxUint32 {
-		return &OpError{"drain", within.String(), ErrOutOfRange}
+		return &OpError{"drain", within.String(), because(ErrOutOfRange, "expected a time from 0 to 49 days")}
 	}
 	if err := s.fail("drain", within.String(), C.hj_go_server_drain(s.handle.c(), C.uint32_t(ms))); err != nil {
 		return err
@@ -295,14 +356,21 @@ func (s *Server) Stats() map[string]uint64 {
 
 // fail is check for what ends with the server, and is freed then. The lock is not held.
 func (s *Server) fail(op, value string, result C.int) error {
-	if Error(result) == ErrHandle {
-		s.mu.Lock()
-		if s.state == stopped {
-			result = C.int(ErrShutdown)
-		}
-		s.mu.Unlock()
+	state := s.stateNow()
+	if Error(result) == ErrState && state == made {
+		return &OpError{op, value, because(ErrState, "the server has not been started")}
+	} else if Error(result) == ErrState {
+		return &OpError{op, value, because(ErrState, "the server has been started already")}
+	} else if Error(result) == ErrHandle && state == stopped {
+		result = C.int(ErrShutdown)
 	}
 	return check(op, value, result)
+}
+
+func (s *Server) stateNow() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
 }
 
 func (s *Server) logf(format string, values ...any) {
@@ -323,7 +391,11 @@ func (s *Server) serve(r *Request, payload []byte) {
 // run is a call of a handler.
 func (s *Server) run(r *Request, handler Handler) {
 	defer func() {
-		if reason := recover(); reason != nil {
+		switch reason := recover(); reason {
+		case nil:
+		case http.ErrAbortHandler: // as with net/http: the client sees a broken connection, and nobody logs it
+			r.cut()
+		default:
 			stack := make([]byte, 64<<10)
 			stack = stack[:runtime.Stack(stack, false)]
 			s.logf("hijack: panic serving %v: %v\n%s", r, reason, stack)

@@ -3,10 +3,13 @@ package hijack_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"syscall"
@@ -28,12 +31,34 @@ func TestOptions(t *testing.T) {
 	wantError(t, err, hijack.ErrOption, "option colour: ")
 
 	_, err = hijack.NewServer(hijack.Options{"colour": "red"})
-	wantError(t, err, hijack.ErrOption, "option colour=red: ")
+	wantError(t, err, hijack.ErrOption, "option colour=red: no server option has this name; docs/options.md lists them")
+	_, err = hijack.NewServer(hijack.Options{"thread": 1})
+	wantError(t, err, hijack.ErrOption, "option thread=1: no option has this name; did you mean threads?")
+	_, err = hijack.NewServer(hijack.Options{"hartbeat_ms": 1})
+	wantError(t, err, hijack.ErrOption, "option hartbeat_ms=1: no option has this name; did you mean heartbeat_ms?")
 	_, err = hijack.NewServer(hijack.Options{"threads": 65})
-	wantError(t, err, hijack.ErrOutOfRange, "option threads=65: ")
+	wantError(t, err, hijack.ErrOutOfRange, "option threads=65: expected a number from 0 to 64 (loop threads")
 	wantError(t, err, syscall.ERANGE, "")
+	_, err = hijack.NewServer(hijack.Options{"capacity": 0})
+	wantError(t, err, hijack.ErrOutOfRange, "option capacity=0: expected a number from 1 to 16777216 (events")
+	_, err = hijack.NewServer(hijack.Options{"heartbeat_ms": -time.Nanosecond})
+	wantError(t, err, hijack.ErrOutOfRange, "option heartbeat_ms=-1: expected a number from 0 to ")
 	_, err = server.NewBroadcaster(hijack.Options{"overflow": "explode"})
-	wantError(t, err, hijack.ErrOutOfRange, "option overflow=explode: ")
+	wantError(t, err, hijack.ErrOutOfRange, "option overflow=explode: expected what happens to a member over its backlog: ")
+	_, err = server.NewBroadcaster(hijack.Options{"back_log_bytes": 1})
+	wantError(t, err, hijack.ErrOption, "option back_log_bytes=1: no option has this name; did you mean backlog_bytes?")
+}
+
+// A short time never becomes 0, which is "never".
+func TestShortTimes(t *testing.T) {
+	for _, it := range []struct {
+		time time.Duration
+		ms   string
+	}{{time.Nanosecond, "1"}, {time.Millisecond, "1"}, {time.Millisecond + 1, "2"}, {0, "0"}} {
+		got, err := newServer(t, hijack.Options{"idle_timeout_ms": it.time}).Option("idle_timeout_ms")
+		must(t, err)
+		want(t, it.time.String(), got, it.ms)
+	}
 }
 
 // wantError also wants the message to begin like that.
@@ -68,6 +93,42 @@ func TestListenErrors(t *testing.T) {
 	wantError(t, err, hijack.ErrNotSocket, "listen fd:9999: ")
 	_, err = server.Listen("fd:0x")
 	wantError(t, err, hijack.ErrAddress, "listen fd:0x: ")
+	_, err = server.ListenOn(tls.NewListener(taken, nil))
+	wantError(t, err, hijack.ErrNotSocket, "listen 127.0.0.1:")
+}
+
+func TestListenEverywhere(t *testing.T) {
+	server := newServer(t, nil)
+	addr, err := server.Listen(":0")
+	must(t, err)
+	must(t, server.Start(nil))
+	dial(t, fmt.Sprint("127.0.0.1:", addr.(*net.TCPAddr).Port)).get("/").head()
+}
+
+// Listeners of package net are the server's own afterwards, also the file of a unix socket.
+func TestListenOn(t *testing.T) {
+	server := newServer(t, nil)
+	path := t.TempDir() + "/socket"
+	for _, it := range [][2]string{{"tcp", "127.0.0.1:0"}, {"unix", path}} {
+		listener, err := net.Listen(it[0], it[1])
+		must(t, err)
+		addr, err := server.ListenOn(listener)
+		must(t, err)
+		want(t, "address", addr, listener.Addr())
+		_, err = listener.Accept()
+		wantError(t, err, net.ErrClosed, "")
+	}
+	must(t, server.Start(nil))
+	dial(t, server.Addrs()[0].String()).get("/").head()
+	conn, err := net.Dial("unix", path)
+	must(t, err)
+	conn.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	_, err = server.ListenOn(listener)
+	wantError(t, err, hijack.ErrState, "listen ")
+	dial(t, listener.Addr().String()) // still the program's
 }
 
 func TestSetRoute(t *testing.T) {
@@ -111,11 +172,11 @@ func TestStates(t *testing.T) {
 	clients, err := server.NewBroadcaster(nil)
 	must(t, err)
 	_, err = clients.Publish([]byte("x"))
-	wantError(t, err, hijack.ErrState, "publish broadcaster: ")
-	wantError(t, server.Drain(context.Background(), time.Second), hijack.ErrState, "drain 1s: ")
+	wantError(t, err, hijack.ErrState, "publish broadcaster: the server has not been started")
+	wantError(t, server.Drain(context.Background(), time.Second), hijack.ErrState, "drain 1s: the server has not been started")
 	serve(t, server, nil)
-	wantError(t, server.Start(nil), hijack.ErrState, "start: ")
-	wantError(t, server.Hold("/x", clients, hijack.HoldSSE, nil), hijack.ErrState, "hold /x: ")
+	wantError(t, server.Start(nil), hijack.ErrState, "start: the server has been started already")
+	wantError(t, server.Hold("/x", clients, hijack.HoldSSE, nil), hijack.ErrState, "hold /x: the server has been started already")
 	must(t, server.Stop())
 	must(t, server.Stop())
 	within(t, "Done", server.Done())
@@ -292,6 +353,29 @@ func TestPanicIsLoggedAndAnswered(t *testing.T) {
 			t.Errorf("%q was not logged, but\n%s", wanted, logged.String())
 		}
 	}
+}
+
+// http.ErrAbortHandler is no accident: nothing is logged, and the client sees a broken connection.
+func TestAbortHandler(t *testing.T) {
+	server := newServer(t, nil) // which fails the test if it logs
+	serving := func(r *hijack.Request) {
+		if r.Path == "/stream" {
+			stream, err := r.Stream(200, nil)
+			must(t, err)
+			stream.WriteString("half")
+		}
+		panic(http.ErrAbortHandler)
+	}
+	addr := serve(t, server, serving)
+	for _, addr := range []string{addr, adopting(t, server, serving)} {
+		want(t, "without an answer", dial(t, addr).get("/").ended(), "")
+		c := dial(t, addr).get("/stream")
+		c.head()
+		if rest := c.ended(); strings.HasSuffix(rest, "0\r\n\r\n") {
+			t.Errorf("an aborted stream looks whole: %q", rest)
+		}
+	}
+	until(t, "no connection is left", func() bool { return server.Stats()["connections"] == 0 })
 }
 
 func TestNobodyToAsk(t *testing.T) {

@@ -5,6 +5,8 @@ import "C"
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 )
 
@@ -54,32 +56,57 @@ func (s *Stream) CloseWithTrailer(trailer map[string][]string) error {
 	})
 }
 
-// SendEvent sends one event, and waits as Write does. Errors: ErrInvalid (a line end in Name or ID), and as Write.
+// SendEvent sends one event, and waits as Write does. Errors: ErrInvalid (a line end in Name or ID, a negative Retry, or
+// a Key), and as Write.
 func (s *Stream) SendEvent(e Event) error {
+	return s.SendEventContext(context.Background(), e)
+}
+
+// SendEventContext is SendEvent, given up when ctx ends. Nothing of the event was sent then.
+func (s *Stream) SendEventContext(ctx context.Context, e Event) error {
 	if e.Key != "" {
-		return &OpError{"send event", "with Key " + e.Key, ErrInvalid}
+		return &OpError{"write", s.name, because(ErrInvalid, "Key is only for Broadcaster.PublishEvent (got %q)", e.Key)}
+	} else if e.Retry < 0 {
+		return &OpError{"write", s.name, because(ErrInvalid, "Retry must not be negative (got %v)", e.Retry)}
 	}
 	retry := C.int64_t(-1)
 	if e.Retry > 0 {
-		retry = C.int64_t(e.Retry.Milliseconds())
+		retry = C.int64_t(milliseconds(e.Retry))
 	}
 	name, nameLen := cText(e.Name)
 	id, idLen := e.id()
 	data, dataLen := e.data()
-	return s.send(func() C.int {
+	return e.explain("write", s.send(ctx, func() C.int {
 		return C.hj_go_stream_send_sse(s.handle.c(), name, nameLen, id, idLen, data, dataLen, retry)
-	})
+	}))
 }
 
 // Comment sends a comment, which clients ignore, and waits as Write does.
 func (s *Stream) Comment(comment string) error {
-	p, n := cText(comment)
-	return s.send(func() C.int { return C.hj_go_stream_send_comment(s.handle.c(), p, n) })
+	return s.CommentContext(context.Background(), comment)
 }
 
-func (s *Stream) send(call func() C.int) error {
-	ctx := context.Background()
+// CommentContext is Comment, given up when ctx ends.
+func (s *Stream) CommentContext(ctx context.Context, comment string) error {
+	p, n := cText(comment)
+	return s.send(ctx, func() C.int { return C.hj_go_stream_send_comment(s.handle.c(), p, n) })
+}
+
+func (s *Stream) send(ctx context.Context, call func() C.int) error {
 	return s.exclusive(ctx, func() error { return s.push(ctx, "write", call) })
+}
+
+// explain says what is wrong with an event.
+func (e *Event) explain(op string, err error) error {
+	if !errors.Is(err, ErrInvalid) {
+		return err
+	}
+	for _, field := range [][2]string{{"Name", e.Name}, {"ID", e.ID}} {
+		if strings.ContainsAny(field[1], "\r\n\x00") {
+			return &OpError{op, "event", because(ErrInvalid, "%s must be one line without NUL (got %q)", field[0], field[1])}
+		}
+	}
+	return &OpError{op, "event", because(ErrInvalid, "Data must be UTF-8")}
 }
 
 var noText = []byte{0}

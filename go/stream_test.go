@@ -122,9 +122,13 @@ func TestServerSentEvents(t *testing.T) {
 	c.upTo("retry: 1000\n\n")
 	must(t, stream.Comment("for nobody"))
 	c.upTo(": for nobody\n\n")
-	wantError(t, stream.SendEvent(hijack.Event{Name: "a\ndata: b"}), hijack.ErrInvalid, "write ")
-	wantError(t, stream.SendEvent(hijack.Event{ID: "a\rb"}), hijack.ErrInvalid, "write ")
-	wantError(t, stream.SendEvent(hijack.Event{Key: "k"}), hijack.ErrInvalid, "send event ")
+	wantError(t, stream.SendEvent(hijack.Event{Name: "a\ndata: b"}), hijack.ErrInvalid,
+		"write event: Name must be one line without NUL (got \"a\\ndata: b\")")
+	wantError(t, stream.SendEvent(hijack.Event{ID: "a\rb"}), hijack.ErrInvalid, "write event: ID must be ")
+	wantError(t, stream.SendEvent(hijack.Event{Key: "k"}), hijack.ErrInvalid, "write ")
+	wantError(t, stream.SendEvent(hijack.Event{Retry: -1}), hijack.ErrInvalid, "write ")
+	must(t, stream.SendEvent(hijack.Event{Retry: time.Microsecond}))
+	c.upTo("retry: 1\n\n")
 }
 
 // A peer that reads nothing: a write waits, gives up at its deadline or context, or fails at once where asked to.

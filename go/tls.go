@@ -60,7 +60,7 @@ func (s *Server) Certificate(chain, key, staple []byte) error {
 		what += ", and its OCSP response"
 	}
 	if len(chain) == 0 || len(key) == 0 {
-		return &OpError{"certificate", what, ErrInvalid}
+		return &OpError{"certificate", what, because(ErrInvalid, "a certificate needs a chain and a key")}
 	}
 	c, cLen := cBytes(chain)
 	k, kLen := cBytes(key)

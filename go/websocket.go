@@ -162,8 +162,7 @@ func (w *WebSocket) Write(ctx context.Context, kind MessageType, p []byte) error
 
 func (w *WebSocket) checkKind(kind MessageType) error {
 	if kind != MessageText && kind != MessageBinary {
-		return &OpError{"write", fmt.Sprintf("%s, type %d, which is not MessageText or MessageBinary", w.name, kind),
-			ErrInvalid}
+		return &OpError{"write", w.name, because(ErrInvalid, "expected MessageText or MessageBinary (got %d)", kind)}
 	}
 	return nil
 }
@@ -175,7 +174,7 @@ func (w *WebSocket) send(ctx context.Context, kind C.uint32_t, p []byte) error {
 		return C.hj_go_socket_send_message(w.handle.c(), kind, data, n)
 	})
 	if kind&^messageMore == messageText && errors.Is(err, ErrInvalid) {
-		return &OpError{"write", w.name + ", a text that is not UTF-8", ErrInvalid}
+		return &OpError{"write", w.name, because(ErrInvalid, "a text must be UTF-8; use MessageBinary for other bytes")}
 	}
 	return err
 }
@@ -201,8 +200,8 @@ func (w *WebSocket) Close(code StatusCode, reason string) error {
 		return C.hj_go_socket_close_message(h.c(), C.uint32_t(code), p, n)
 	})
 	if errors.Is(err, ErrInvalid) {
-		what := fmt.Sprintf("%s with code %d and a reason of %d bytes", w.name, code, len(reason))
-		return &OpError{"close", what, ErrInvalid}
+		return &OpError{"close", w.name, because(ErrInvalid, "expected a code from 1000 to 1014 (not 1004 to 1006) or from "+
+			"3000 to 4999 and a reason of at most 123 bytes of UTF-8 (got %d and %q)", code, reason)}
 	}
 	return err
 }
@@ -215,7 +214,7 @@ func (w *WebSocket) CloseNow() error {
 // checkBegun fails where a reader has begun a message. The lock is held.
 func (w *WebSocket) checkBegun() error {
 	if w.current != nil && !w.closed {
-		return &OpError{"read", w.name + ", where a message was begun and not read to its end", ErrState}
+		return &OpError{"read", w.name, because(ErrState, "a Reader has not read its message to the end")}
 	}
 	return nil
 }
@@ -240,7 +239,7 @@ func (w *WebSocket) await(ctx context.Context, reader *messageReader) error {
 		case len(w.input.pieces) == 0 && (w.err != nil || w.over):
 			return w.gone("read")
 		case w.deaf:
-			return &OpError{"read", w.name + ", after CloseRead", ErrState}
+			return &OpError{"read", w.name, because(ErrState, "CloseRead was called")}
 		}
 		if result := w.input.ask(w.giveCredit); result < 0 && Error(result) != ErrClosed {
 			return check("read", w.name, result)

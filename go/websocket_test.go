@@ -120,13 +120,14 @@ func TestWebSocketErrorsOfWriting(t *testing.T) {
 	c := connect(t, addr, "/")
 	ws := within(t, "the WebSocket", webSockets)
 	wantError(t, ws.Write(always, hijack.MessageText, []byte("\xff")), hijack.ErrInvalid,
-		"write "+ws.String()+", a text that is not UTF-8: ")
-	wantError(t, ws.Write(always, 9, nil), hijack.ErrInvalid, "write "+ws.String()+", type 9, which is not ")
+		"write "+ws.String()+": a text must be UTF-8")
+	wantError(t, ws.Write(always, 9, nil), hijack.ErrInvalid,
+		"write "+ws.String()+": expected MessageText or MessageBinary (got 9)")
 	wantError(t, ws.Write(always, hijack.MessageText|256, nil), hijack.ErrInvalid, "write ")
 	for _, code := range []hijack.StatusCode{0, -1, 999, 1004, hijack.StatusNoStatusRcvd, hijack.StatusAbnormalClosure,
 		hijack.StatusTLSHandshake, 2999, 5000} {
 		wantError(t, ws.Close(code, "bye"), hijack.ErrInvalid,
-			fmt.Sprintf("close %v with code %d and a reason of 3", ws, code))
+			fmt.Sprintf("close %v: expected a code from 1000 to 1014", ws))
 	}
 	wantError(t, ws.Close(1000, strings.Repeat("x", 124)), hijack.ErrInvalid, "close ")
 	wantError(t, ws.Close(1000, "\xff"), hijack.ErrInvalid, "close ")
@@ -293,7 +294,7 @@ func TestWebSocketHandshakes(t *testing.T) {
 			want(t, "status", first, "HTTP/1.1 "+it.status)
 			err := within(t, "the error", results)
 			wantError(t, err, hijack.ErrProtocol, "websocket ")
-			if !strings.Contains(err.Error(), ", whose handshake was refused: ") {
+			if !strings.Contains(err.Error(), ": the client's handshake was wrong, and was refused") {
 				t.Errorf("the error is %v", err)
 			}
 		})
