@@ -35,9 +35,8 @@ func (e notHijacked) Unwrap() error { return e.error }
 func (s *Server) Adopt(conn net.Conn, unread []byte) (*Socket, error) {
 	socket := newSocket(addrText(conn.RemoteAddr()), nil, conn.LocalAddr(), conn.RemoteAddr())
 	err := s.adopt(conn, func(fd C.int) C.int {
-		p, n := cBytes(unread)
 		return s.make(socket, func(out *C.uint64_t) C.int {
-			return C.hj_go_server_adopt(out, s.handle.c(), fd, p, n)
+			return C.hj_go_server_adopt(out, s.handle.c(), fd, text(unread))
 		})
 	})
 	if err != nil {
@@ -59,8 +58,7 @@ func (b *Broadcaster) Adopt(conn net.Conn, kind Kind, header map[string][]string
 
 // adopt takes a descriptor. -1 is refused as ErrNotSocket, once nothing else is wrong.
 func (b *Broadcaster) adopt(fd C.int, kind Kind, lines string) C.int {
-	h, n := cText(lines)
-	return C.hj_go_broadcaster_adopt(b.handle.c(), fd, C.uint32_t(kind), 0, h, n, nil, 0, nil, 0)
+	return C.hj_go_broadcaster_adopt(b.handle.c(), fd, C.uint32_t(kind), 0, lines, "", "")
 }
 
 // Hijack takes the connection of a request that net/http serves as a member. The handler returns after it, and nothing
@@ -152,10 +150,8 @@ func (s *Server) AdoptRequest(w http.ResponseWriter, r *http.Request, handler Ha
 		}
 		head := it.Method + " " + target + " " + it.Version + "\r\n" + lines + "\r\n"
 		return s.adopt(conn, func(fd C.int) C.int {
-			h, hLen := cText(head)
-			p, n := cBytes(unread)
 			return s.make(it, func(out *C.uint64_t) C.int {
-				return C.hj_go_server_adopt_request(out, s.handle.c(), fd, h, hLen, p, n)
+				return C.hj_go_server_adopt_request(out, s.handle.c(), fd, head, text(unread))
 			})
 		})
 	})
@@ -172,7 +168,7 @@ const unavailable = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nCo
 // hijack gives adopt what the http.Hijacker in w hands out. Whatever can be known before is refused before.
 func (s *Server) hijack(w http.ResponseWriter, r *http.Request, adopt func(net.Conn, []byte) error) error {
 	var none C.uint64_t
-	err := s.refusal("hijack", r.RemoteAddr, C.hj_go_server_adopt(&none, s.handle.c(), -1, nil, 0))
+	err := s.refusal("hijack", r.RemoteAddr, C.hj_go_server_adopt(&none, s.handle.c(), -1, ""))
 	if err != nil {
 		return notHijacked{err}
 	}

@@ -73,9 +73,7 @@ func (s *Server) NewBroadcaster(options Options) (*Broadcaster, error) {
 }
 
 func (b *Broadcaster) set(name, value string) C.int {
-	n, nLen := cText(name)
-	v, vLen := cText(value)
-	return C.hj_go_broadcaster_set(b.handle.c(), n, nLen, v, vLen)
+	return C.hj_go_broadcaster_set(b.handle.c(), name, value)
 }
 
 // Set changes options, for messages from here on.
@@ -88,18 +86,17 @@ func (b *Broadcaster) Set(options Options) error {
 // ErrWouldBlock (256 MiB wait for the server's threads: publish less, or later), ErrState (the server never started),
 // ErrShutdown, ErrFreed.
 func (b *Broadcaster) Publish(data []byte) (int, error) {
-	return b.publish(messageBinary, data)
+	return b.publish(messageBinary, text(data))
 }
 
 // PublishString is Publish for a text, without copying it: WebSockets get a text message. Errors: ErrInvalid (it is not
 // UTF-8), and as Publish.
 func (b *Broadcaster) PublishString(text string) (int, error) {
-	return b.publish(messageText, view(text))
+	return b.publish(messageText, text)
 }
 
-func (b *Broadcaster) publish(kind C.uint32_t, data []byte) (int, error) {
-	p, n := cBytes(data)
-	members, err := b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), kind, p, n))
+func (b *Broadcaster) publish(kind C.uint32_t, data string) (int, error) {
+	members, err := b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), kind, data))
 	if errors.Is(err, ErrInvalid) {
 		err = &OpError{"publish", "", because(ErrInvalid, "a text must be UTF-8; use Publish for other bytes")}
 	}
@@ -113,12 +110,8 @@ func (b *Broadcaster) PublishEvent(e Event) (int, error) {
 	if e.Retry != 0 {
 		return 0, &OpError{"publish", "", because(ErrInvalid, "Retry is only for Stream.SendEvent (got %v)", e.Retry)}
 	}
-	name, nameLen := cText(e.Name)
-	id, idLen := e.id()
-	data, dataLen := e.data()
-	key, keyLen := cText(e.Key)
-	n, err := b.count("publish", C.hj_go_broadcaster_publish_sse(b.handle.c(), name, nameLen, id, idLen, data, dataLen,
-		key, keyLen))
+	n, err := b.count("publish",
+		C.hj_go_broadcaster_publish_sse(b.handle.c(), given(e.Name), e.id(), e.data(), given(e.Key)))
 	return n, e.explain("publish", err)
 }
 
@@ -143,7 +136,7 @@ func (b *Broadcaster) WriteString(s string) (int, error) {
 // no message comes into the middle. Errors: ErrState (it is a member already, or a message of a WebSocket's Writer is
 // under way), ErrInvalid (of another server, or with a Content-Length), ErrClosed, ErrFreed.
 func (b *Broadcaster) Add(member Member) error {
-	return b.change("add", member, C.hj_go_broadcaster_add(b.handle.c(), member.member().c(), 0, nil, 0),
+	return b.change("add", member, C.hj_go_broadcaster_add(b.handle.c(), member.member().c(), 0, ""),
 		"it is a member already, or the message of a Writer is under way")
 }
 
@@ -184,16 +177,13 @@ func (b *Broadcaster) Len() int {
 // Stats are the broadcaster's counters by name: members, published, delivered, dropped, closed.
 func (b *Broadcaster) Stats() map[string]uint64 {
 	var values [broadcasterStatCount]C.uint64_t
-	if C.hj_go_broadcaster_stats(&values[0], broadcasterStatCount, b.handle.c()) < 0 {
-		return map[string]uint64{}
+	stats := make(map[string]uint64)
+	if C.hj_go_broadcaster_stats(&values[0], broadcasterStatCount, b.handle.c()) >= 0 {
+		for i, name := range [...]string{"members", "published", "delivered", "dropped", "closed"} {
+			stats[name] = uint64(values[i])
+		}
 	}
-	return map[string]uint64{
-		"members":   uint64(values[broadcasterStatMembers]),
-		"published": uint64(values[broadcasterStatPublished]),
-		"delivered": uint64(values[broadcasterStatDelivered]),
-		"dropped":   uint64(values[broadcasterStatDropped]),
-		"closed":    uint64(values[broadcasterStatClosed]),
-	}
+	return stats
 }
 
 // Free lets the broadcaster go. Members that are nobody's Stream or Socket stay connected until they leave or the

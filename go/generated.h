@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Code made by bindings/generate from include/hijack/hijack.h. Do not edit.
- * The library's functions with handles as uint64_t. */
+ * The library's functions with handles as uint64_t, and strings of Go as texts. */
 #ifndef HJ_GO_GENERATED_H
 #define HJ_GO_GENERATED_H
 
@@ -72,9 +72,10 @@ HJ_GO int hj_go_queue_new(uint64_t *out)
     return result;
 }
 
-HJ_GO int hj_go_queue_set(uint64_t queue, const char *name, size_t name_len, const char *value, size_t value_len)
+HJ_GO int hj_go_queue_set(uint64_t queue, _GoString_ name, _GoString_ value)
 {
-    return hijack_queue_set((hijack_queue *)(uintptr_t)queue, name, name_len, value, value_len);
+    return hijack_queue_set((hijack_queue *)(uintptr_t)queue, _GoStringPtr(name), _GoStringLen(name),
+        _GoStringPtr(value), _GoStringLen(value));
 }
 
 HJ_GO int hj_go_queue_fd(uint64_t queue)
@@ -106,19 +107,20 @@ HJ_GO int hj_go_server_new(uint64_t *out, uint64_t queue)
     return result;
 }
 
-HJ_GO int hj_go_server_set(uint64_t server, const char *name, size_t name_len, const char *value, size_t value_len)
+HJ_GO int hj_go_server_set(uint64_t server, _GoString_ name, _GoString_ value)
 {
-    return hijack_server_set((hijack_server *)(uintptr_t)server, name, name_len, value, value_len);
+    return hijack_server_set((hijack_server *)(uintptr_t)server, _GoStringPtr(name), _GoStringLen(name),
+        _GoStringPtr(value), _GoStringLen(value));
 }
 
-HJ_GO int hj_go_server_get(char *out, size_t out_size, uint64_t server, const char *name, size_t name_len)
+HJ_GO int hj_go_server_get(char *out, size_t out_size, uint64_t server, _GoString_ name)
 {
-    return hijack_server_get(out, out_size, (hijack_server *)(uintptr_t)server, name, name_len);
+    return hijack_server_get(out, out_size, (hijack_server *)(uintptr_t)server, _GoStringPtr(name), _GoStringLen(name));
 }
 
-HJ_GO int hj_go_server_listen(uint64_t server, const char *address, size_t address_len)
+HJ_GO int hj_go_server_listen(uint64_t server, _GoString_ address)
 {
-    return hijack_server_listen((hijack_server *)(uintptr_t)server, address, address_len);
+    return hijack_server_listen((hijack_server *)(uintptr_t)server, _GoStringPtr(address), _GoStringLen(address));
 }
 
 HJ_GO int hj_go_server_address(char *out, size_t out_size, uint64_t server, uint32_t index)
@@ -131,30 +133,28 @@ HJ_GO int hj_go_server_add_queue(uint64_t server, uint64_t queue)
     return hijack_server_add_queue((hijack_server *)(uintptr_t)server, (hijack_queue *)(uintptr_t)queue);
 }
 
-HJ_GO int hj_go_server_route(uint64_t server, const char *path, size_t path_len, uint64_t queue)
+HJ_GO int hj_go_server_route(uint64_t server, _GoString_ path, uint64_t queue)
 {
-    return hijack_server_route((hijack_server *)(uintptr_t)server, path, path_len, (hijack_queue *)(uintptr_t)queue);
+    return hijack_server_route((hijack_server *)(uintptr_t)server, _GoStringPtr(path), _GoStringLen(path),
+        (hijack_queue *)(uintptr_t)queue);
 }
 
-HJ_GO int hj_go_server_certificate(uint64_t server, const char *chain, size_t chain_len, const char *key,
-        size_t key_len, const char *staple, size_t staple_len)
+HJ_GO int hj_go_server_certificate(uint64_t server, _GoString_ chain, _GoString_ key, _GoString_ staple)
 {
-    return hijack_server_certificate((hijack_server *)(uintptr_t)server, chain, chain_len, key, key_len, staple,
-        staple_len);
+    return hijack_server_certificate((hijack_server *)(uintptr_t)server, _GoStringPtr(chain), _GoStringLen(chain),
+        _GoStringPtr(key), _GoStringLen(key), _GoStringPtr(staple), _GoStringLen(staple));
 }
 
-HJ_GO int hj_go_server_route_set(uint64_t server, const char *path, size_t path_len, const char *name,
-        size_t name_len, const char *value, size_t value_len)
+HJ_GO int hj_go_server_route_set(uint64_t server, _GoString_ path, _GoString_ name, _GoString_ value)
 {
-    return hijack_server_route_set((hijack_server *)(uintptr_t)server, path, path_len, name, name_len, value,
-        value_len);
+    return hijack_server_route_set((hijack_server *)(uintptr_t)server, _GoStringPtr(path), _GoStringLen(path),
+        _GoStringPtr(name), _GoStringLen(name), _GoStringPtr(value), _GoStringLen(value));
 }
 
-HJ_GO int hj_go_server_hold(uint64_t server, const char *path, size_t path_len, uint32_t kind, const char *headers,
-        size_t headers_len, uint64_t broadcaster)
+HJ_GO int hj_go_server_hold(uint64_t server, _GoString_ path, uint32_t kind, _GoString_ headers, uint64_t broadcaster)
 {
-    return hijack_server_hold((hijack_server *)(uintptr_t)server, path, path_len, kind, headers, headers_len,
-        (hijack_broadcaster *)(uintptr_t)broadcaster);
+    return hijack_server_hold((hijack_server *)(uintptr_t)server, _GoStringPtr(path), _GoStringLen(path), kind,
+        _GoStringPtr(headers), _GoStringLen(headers), (hijack_broadcaster *)(uintptr_t)broadcaster);
 }
 
 HJ_GO int hj_go_server_start(uint64_t server)
@@ -182,21 +182,21 @@ HJ_GO const char *hj_go_server_stat_name(uint32_t index)
     return hijack_server_stat_name(index);
 }
 
-HJ_GO int hj_go_server_adopt(uint64_t *out, uint64_t server, int fd, const char *unread, size_t unread_len)
+HJ_GO int hj_go_server_adopt(uint64_t *out, uint64_t server, int fd, _GoString_ unread)
 {
     hijack_socket *made = NULL;
-    int result = hijack_server_adopt(&made, (hijack_server *)(uintptr_t)server, fd, unread, unread_len);
+    int result = hijack_server_adopt(&made, (hijack_server *)(uintptr_t)server, fd, _GoStringPtr(unread),
+        _GoStringLen(unread));
     if (result >= 0)
         *out = (uint64_t)(uintptr_t)made;
     return result;
 }
 
-HJ_GO int hj_go_server_adopt_request(uint64_t *out, uint64_t server, int fd, const char *head, size_t head_len,
-        const char *unread, size_t unread_len)
+HJ_GO int hj_go_server_adopt_request(uint64_t *out, uint64_t server, int fd, _GoString_ head, _GoString_ unread)
 {
     hijack_request *made = NULL;
-    int result = hijack_server_adopt_request(&made, (hijack_server *)(uintptr_t)server, fd, head, head_len, unread,
-        unread_len);
+    int result = hijack_server_adopt_request(&made, (hijack_server *)(uintptr_t)server, fd, _GoStringPtr(head),
+        _GoStringLen(head), _GoStringPtr(unread), _GoStringLen(unread));
     if (result >= 0)
         *out = (uint64_t)(uintptr_t)made;
     return result;
@@ -232,10 +232,10 @@ HJ_GO int hj_go_request_headers(const char **out, size_t *out_len, uint64_t requ
     return hijack_request_headers(out, out_len, (hijack_request *)(uintptr_t)request);
 }
 
-HJ_GO int hj_go_request_header(const char **out, size_t *out_len, uint64_t request, const char *name,
-        size_t name_len, uint32_t index)
+HJ_GO int hj_go_request_header(const char **out, size_t *out_len, uint64_t request, _GoString_ name, uint32_t index)
 {
-    return hijack_request_header(out, out_len, (hijack_request *)(uintptr_t)request, name, name_len, index);
+    return hijack_request_header(out, out_len, (hijack_request *)(uintptr_t)request, _GoStringPtr(name),
+        _GoStringLen(name), index);
 }
 
 HJ_GO int hj_go_request_body(const char **out, size_t *out_len, uint64_t request)
@@ -243,26 +243,27 @@ HJ_GO int hj_go_request_body(const char **out, size_t *out_len, uint64_t request
     return hijack_request_body(out, out_len, (hijack_request *)(uintptr_t)request);
 }
 
-HJ_GO int hj_go_request_respond(uint64_t request, uint32_t status, const char *headers, size_t headers_len,
-        const char *body, size_t body_len)
+HJ_GO int hj_go_request_respond(uint64_t request, uint32_t status, _GoString_ headers, _GoString_ body)
 {
-    return hijack_request_respond((hijack_request *)(uintptr_t)request, status, headers, headers_len, body, body_len);
+    return hijack_request_respond((hijack_request *)(uintptr_t)request, status, _GoStringPtr(headers),
+        _GoStringLen(headers), _GoStringPtr(body), _GoStringLen(body));
 }
 
-HJ_GO int hj_go_request_stream(uint64_t *out, uint64_t request, uint32_t status, const char *headers,
-        size_t headers_len)
+HJ_GO int hj_go_request_stream(uint64_t *out, uint64_t request, uint32_t status, _GoString_ headers)
 {
     hijack_stream *made = NULL;
-    int result = hijack_request_stream(&made, (hijack_request *)(uintptr_t)request, status, headers, headers_len);
+    int result = hijack_request_stream(&made, (hijack_request *)(uintptr_t)request, status, _GoStringPtr(headers),
+        _GoStringLen(headers));
     if (result >= 0)
         *out = (uint64_t)(uintptr_t)made;
     return result;
 }
 
-HJ_GO int hj_go_request_sse(uint64_t *out, uint64_t request, const char *headers, size_t headers_len)
+HJ_GO int hj_go_request_sse(uint64_t *out, uint64_t request, _GoString_ headers)
 {
     hijack_stream *made = NULL;
-    int result = hijack_request_sse(&made, (hijack_request *)(uintptr_t)request, headers, headers_len);
+    int result = hijack_request_sse(&made, (hijack_request *)(uintptr_t)request, _GoStringPtr(headers),
+        _GoStringLen(headers));
     if (result >= 0)
         *out = (uint64_t)(uintptr_t)made;
     return result;
@@ -277,31 +278,30 @@ HJ_GO int hj_go_request_hijack(uint64_t *out, uint64_t request)
     return result;
 }
 
-HJ_GO int hj_go_request_hijack_partial(uint64_t *out, uint64_t request, uint32_t status, const char *headers,
-        size_t headers_len)
+HJ_GO int hj_go_request_hijack_partial(uint64_t *out, uint64_t request, uint32_t status, _GoString_ headers)
 {
     hijack_socket *made = NULL;
-    int result = hijack_request_hijack_partial(&made, (hijack_request *)(uintptr_t)request, status, headers,
-        headers_len);
+    int result = hijack_request_hijack_partial(&made, (hijack_request *)(uintptr_t)request, status,
+        _GoStringPtr(headers), _GoStringLen(headers));
     if (result >= 0)
         *out = (uint64_t)(uintptr_t)made;
     return result;
 }
 
-HJ_GO int hj_go_request_websocket(uint64_t *out, uint64_t request, const char *protocol, size_t protocol_len,
-        const char *headers, size_t headers_len)
+HJ_GO int hj_go_request_websocket(uint64_t *out, uint64_t request, _GoString_ protocol, _GoString_ headers)
 {
     hijack_socket *made = NULL;
-    int result = hijack_request_websocket(&made, (hijack_request *)(uintptr_t)request, protocol, protocol_len,
-        headers, headers_len);
+    int result = hijack_request_websocket(&made, (hijack_request *)(uintptr_t)request, _GoStringPtr(protocol),
+        _GoStringLen(protocol), _GoStringPtr(headers), _GoStringLen(headers));
     if (result >= 0)
         *out = (uint64_t)(uintptr_t)made;
     return result;
 }
 
-HJ_GO int hj_go_request_info(const char **out, size_t *out_len, uint64_t request, const char *name, size_t name_len)
+HJ_GO int hj_go_request_info(const char **out, size_t *out_len, uint64_t request, _GoString_ name)
 {
-    return hijack_request_info(out, out_len, (hijack_request *)(uintptr_t)request, name, name_len);
+    return hijack_request_info(out, out_len, (hijack_request *)(uintptr_t)request, _GoStringPtr(name),
+        _GoStringLen(name));
 }
 
 HJ_GO int hj_go_request_read(uint64_t request, uint64_t credit)
@@ -310,11 +310,11 @@ HJ_GO int hj_go_request_read(uint64_t request, uint64_t credit)
 }
 
 HJ_GO int hj_go_request_hold(uint64_t request, uint64_t broadcaster, uint32_t kind, uint64_t user_data,
-        const char *headers, size_t headers_len, const char *first, size_t first_len, const char *position,
-        size_t position_len)
+        _GoString_ headers, _GoString_ first, _GoString_ position)
 {
     return hijack_request_hold((hijack_request *)(uintptr_t)request, (hijack_broadcaster *)(uintptr_t)broadcaster,
-        kind, user_data, headers, headers_len, first, first_len, position, position_len);
+        kind, user_data, _GoStringPtr(headers), _GoStringLen(headers), _GoStringPtr(first), _GoStringLen(first),
+        _GoStringPtr(position), _GoStringLen(position));
 }
 
 HJ_GO void hj_go_request_free(uint64_t request)
@@ -322,26 +322,25 @@ HJ_GO void hj_go_request_free(uint64_t request)
     hijack_request_free((hijack_request *)(uintptr_t)request);
 }
 
-HJ_GO int hj_go_stream_send(uint64_t stream, const char *data, size_t len)
+HJ_GO int hj_go_stream_send(uint64_t stream, _GoString_ data)
 {
-    return hijack_stream_send((hijack_stream *)(uintptr_t)stream, data, len);
+    return hijack_stream_send((hijack_stream *)(uintptr_t)stream, _GoStringPtr(data), _GoStringLen(data));
 }
 
-HJ_GO int hj_go_stream_send_sse(uint64_t stream, const char *event, size_t event_len, const char *id, size_t id_len,
-        const char *data, size_t data_len, int64_t retry_ms)
+HJ_GO int hj_go_stream_send_sse(uint64_t stream, _GoString_ event, _GoString_ id, _GoString_ data, int64_t retry_ms)
 {
-    return hijack_stream_send_sse((hijack_stream *)(uintptr_t)stream, event, event_len, id, id_len, data, data_len,
-        retry_ms);
+    return hijack_stream_send_sse((hijack_stream *)(uintptr_t)stream, _GoStringPtr(event), _GoStringLen(event),
+        _GoStringPtr(id), _GoStringLen(id), _GoStringPtr(data), _GoStringLen(data), retry_ms);
 }
 
-HJ_GO int hj_go_stream_send_comment(uint64_t stream, const char *text, size_t len)
+HJ_GO int hj_go_stream_send_comment(uint64_t stream, _GoString_ text)
 {
-    return hijack_stream_send_comment((hijack_stream *)(uintptr_t)stream, text, len);
+    return hijack_stream_send_comment((hijack_stream *)(uintptr_t)stream, _GoStringPtr(text), _GoStringLen(text));
 }
 
-HJ_GO int hj_go_stream_finish(uint64_t stream, const char *trailers, size_t trailers_len)
+HJ_GO int hj_go_stream_finish(uint64_t stream, _GoString_ trailers)
 {
-    return hijack_stream_finish((hijack_stream *)(uintptr_t)stream, trailers, trailers_len);
+    return hijack_stream_finish((hijack_stream *)(uintptr_t)stream, _GoStringPtr(trailers), _GoStringLen(trailers));
 }
 
 HJ_GO int hj_go_stream_abort(uint64_t stream)
@@ -359,19 +358,20 @@ HJ_GO int hj_go_socket_read(uint64_t socket, uint64_t credit)
     return hijack_socket_read((hijack_socket *)(uintptr_t)socket, credit);
 }
 
-HJ_GO int hj_go_socket_send(uint64_t socket, const char *data, size_t len)
+HJ_GO int hj_go_socket_send(uint64_t socket, _GoString_ data)
 {
-    return hijack_socket_send((hijack_socket *)(uintptr_t)socket, data, len);
+    return hijack_socket_send((hijack_socket *)(uintptr_t)socket, _GoStringPtr(data), _GoStringLen(data));
 }
 
-HJ_GO int hj_go_socket_send_message(uint64_t socket, uint32_t type, const char *data, size_t len)
+HJ_GO int hj_go_socket_send_message(uint64_t socket, uint32_t type, _GoString_ data)
 {
-    return hijack_socket_send_message((hijack_socket *)(uintptr_t)socket, type, data, len);
+    return hijack_socket_send_message((hijack_socket *)(uintptr_t)socket, type, _GoStringPtr(data), _GoStringLen(data));
 }
 
-HJ_GO int hj_go_socket_close_message(uint64_t socket, uint32_t code, const char *reason, size_t reason_len)
+HJ_GO int hj_go_socket_close_message(uint64_t socket, uint32_t code, _GoString_ reason)
 {
-    return hijack_socket_close_message((hijack_socket *)(uintptr_t)socket, code, reason, reason_len);
+    return hijack_socket_close_message((hijack_socket *)(uintptr_t)socket, code, _GoStringPtr(reason),
+        _GoStringLen(reason));
 }
 
 HJ_GO int hj_go_socket_shutdown(uint64_t socket)
@@ -408,17 +408,17 @@ HJ_GO int hj_go_broadcaster_new(uint64_t *out, uint64_t server)
     return result;
 }
 
-HJ_GO int hj_go_broadcaster_set(uint64_t broadcaster, const char *name, size_t name_len, const char *value,
-        size_t value_len)
+HJ_GO int hj_go_broadcaster_set(uint64_t broadcaster, _GoString_ name, _GoString_ value)
 {
-    return hijack_broadcaster_set((hijack_broadcaster *)(uintptr_t)broadcaster, name, name_len, value, value_len);
+    return hijack_broadcaster_set((hijack_broadcaster *)(uintptr_t)broadcaster, _GoStringPtr(name),
+        _GoStringLen(name), _GoStringPtr(value), _GoStringLen(value));
 }
 
 HJ_GO int hj_go_broadcaster_add(uint64_t broadcaster, uint64_t stream_or_socket, uint64_t user_data,
-        const char *position, size_t position_len)
+        _GoString_ position)
 {
     return hijack_broadcaster_add((hijack_broadcaster *)(uintptr_t)broadcaster, (void *)(uintptr_t)stream_or_socket,
-        user_data, position, position_len);
+        user_data, _GoStringPtr(position), _GoStringLen(position));
 }
 
 HJ_GO int hj_go_broadcaster_remove(uint64_t broadcaster, uint64_t stream_or_socket)
@@ -427,23 +427,25 @@ HJ_GO int hj_go_broadcaster_remove(uint64_t broadcaster, uint64_t stream_or_sock
 }
 
 HJ_GO int hj_go_broadcaster_adopt(uint64_t broadcaster, int fd, uint32_t kind, uint64_t user_data,
-        const char *headers, size_t headers_len, const char *first, size_t first_len, const char *position,
-        size_t position_len)
+        _GoString_ headers, _GoString_ first, _GoString_ position)
 {
-    return hijack_broadcaster_adopt((hijack_broadcaster *)(uintptr_t)broadcaster, fd, kind, user_data, headers,
-        headers_len, first, first_len, position, position_len);
+    return hijack_broadcaster_adopt((hijack_broadcaster *)(uintptr_t)broadcaster, fd, kind, user_data,
+        _GoStringPtr(headers), _GoStringLen(headers), _GoStringPtr(first), _GoStringLen(first),
+        _GoStringPtr(position), _GoStringLen(position));
 }
 
-HJ_GO int hj_go_broadcaster_publish(uint64_t broadcaster, uint32_t type, const char *data, size_t len)
+HJ_GO int hj_go_broadcaster_publish(uint64_t broadcaster, uint32_t type, _GoString_ data)
 {
-    return hijack_broadcaster_publish((hijack_broadcaster *)(uintptr_t)broadcaster, type, data, len);
+    return hijack_broadcaster_publish((hijack_broadcaster *)(uintptr_t)broadcaster, type, _GoStringPtr(data),
+        _GoStringLen(data));
 }
 
-HJ_GO int hj_go_broadcaster_publish_sse(uint64_t broadcaster, const char *event, size_t event_len, const char *id,
-        size_t id_len, const char *data, size_t data_len, const char *key, size_t key_len)
+HJ_GO int hj_go_broadcaster_publish_sse(uint64_t broadcaster, _GoString_ event, _GoString_ id, _GoString_ data,
+        _GoString_ key)
 {
-    return hijack_broadcaster_publish_sse((hijack_broadcaster *)(uintptr_t)broadcaster, event, event_len, id, id_len,
-        data, data_len, key, key_len);
+    return hijack_broadcaster_publish_sse((hijack_broadcaster *)(uintptr_t)broadcaster, _GoStringPtr(event),
+        _GoStringLen(event), _GoStringPtr(id), _GoStringLen(id), _GoStringPtr(data), _GoStringLen(data),
+        _GoStringPtr(key), _GoStringLen(key));
 }
 
 HJ_GO int hj_go_broadcaster_close(uint64_t broadcaster)

@@ -31,23 +31,13 @@ func checkVersion() error {
 	return &OpError{"load", versions, ErrVersion}
 }
 
-// view is the bytes of a string where they are. Nobody may write to them; C only reads, and keeps nothing.
-func view(s string) []byte {
+// text is b as a string for one call of C, without copying it. C only reads, and keeps nothing.
+func text(b []byte) string { return *(*string)(unsafe.Pointer(&b)) }
+
+// given is s for parameters of C where the pointer NULL means "none", which a string without bytes may not be.
+func given(s string) string {
 	if s == "" {
-		return nil
+		return ""
 	}
-	return unsafe.Slice(*(**byte)(unsafe.Pointer(&s)), len(s)) // a string starts with the pointer to its bytes
-}
-
-// cBytes is the pointer and length by which C reads b during one call; NULL for none.
-func cBytes(b []byte) (*C.char, C.size_t) {
-	if len(b) == 0 {
-		return nil, 0
-	}
-	return (*C.char)(unsafe.Pointer(&b[0])), C.size_t(len(b))
-}
-
-// cText is cBytes of a string.
-func cText(s string) (*C.char, C.size_t) {
-	return cBytes(view(s))
+	return s
 }

@@ -61,9 +61,7 @@ func (q *queue) set(name, value string) C.int {
 	if !ofQueue(name) {
 		return 0
 	}
-	n, nLen := cText(name)
-	v, vLen := cText(value)
-	return C.hj_go_queue_set(q.handle.c(), n, nLen, v, vLen)
+	return C.hj_go_queue_set(q.handle.c(), name, value)
 }
 
 // open gives a file to wait on. It is a copy of the library's descriptor, which is not ours to close.

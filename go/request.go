@@ -127,9 +127,8 @@ func (r *Request) Respond(status int, header map[string][]string, body []byte) e
 	if status < 200 || status > 999 {
 		return r.badStatus("respond", status, 200)
 	}
-	b, bLen := cBytes(body)
-	return r.become("respond", r.over(header, false), func(h *C.char, hLen C.size_t) C.int {
-		return C.hj_go_request_respond(r.handle.c(), C.uint32_t(status), h, hLen, b, bLen)
+	return r.become("respond", r.over(header, false), func(lines string) C.int {
+		return C.hj_go_request_respond(r.handle.c(), C.uint32_t(status), lines, text(body))
 	})
 }
 
@@ -140,22 +139,22 @@ func (r *Request) Stream(status int, header map[string][]string) (*Stream, error
 		return nil, r.badStatus("stream", status, 200)
 	}
 	head := r.over(header, false)
-	return into(r, newStream(r), "stream", head, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
-		return C.hj_go_request_stream(out, r.handle.c(), C.uint32_t(status), h, hLen)
+	return into(r, newStream(r), "stream", head, func(out *C.uint64_t, lines string) C.int {
+		return C.hj_go_request_stream(out, r.handle.c(), C.uint32_t(status), lines)
 	})
 }
 
 // SSE is Stream with the head of Server-Sent Events, and heartbeats while it is silent (option heartbeat_ms).
 func (r *Request) SSE(header map[string][]string) (*Stream, error) {
-	return into(r, newStream(r), "sse", r.over(header, true), func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
-		return C.hj_go_request_sse(out, r.handle.c(), h, hLen)
+	return into(r, newStream(r), "sse", r.over(header, true), func(out *C.uint64_t, lines string) C.int {
+		return C.hj_go_request_sse(out, r.handle.c(), lines)
 	})
 }
 
 // Hijack takes the connection with nothing written to it. What followed the request comes first from Read. The socket
 // is the program's: it lives on when the handler returns, until it is closed. Errors: as Respond.
 func (r *Request) Hijack() (*Socket, error) {
-	return into(r, r.newSocket(), "hijack", nil, func(out *C.uint64_t, _ *C.char, _ C.size_t) C.int {
+	return into(r, r.newSocket(), "hijack", nil, func(out *C.uint64_t, _ string) C.int {
 		return C.hj_go_request_hijack(out, r.handle.c())
 	})
 }
@@ -167,8 +166,8 @@ func (r *Request) HijackPartial(status int, header map[string][]string) (*Socket
 		return nil, r.badStatus("hijack", status, 100)
 	}
 	head := r.over(header, false)
-	return into(r, r.newSocket(), "hijack", head, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
-		return C.hj_go_request_hijack_partial(out, r.handle.c(), C.uint32_t(status), h, hLen)
+	return into(r, r.newSocket(), "hijack", head, func(out *C.uint64_t, lines string) C.int {
+		return C.hj_go_request_hijack_partial(out, r.handle.c(), C.uint32_t(status), lines)
 	})
 }
 
@@ -196,8 +195,8 @@ func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]
 	if kind != HoldRaw { // which has no head
 		all = r.over(header, kind == HoldSSE)
 	}
-	err := r.become("hold", all, func(h *C.char, hLen C.size_t) C.int {
-		return C.hj_go_request_hold(r.handle.c(), broadcaster.handle.c(), C.uint32_t(kind), 0, h, hLen, nil, 0, nil, 0)
+	err := r.become("hold", all, func(lines string) C.int {
+		return C.hj_go_request_hold(r.handle.c(), broadcaster.handle.c(), C.uint32_t(kind), 0, lines, "", "")
 	})
 	if errors.Is(err, ErrInvalid) && broadcaster.server != r.server {
 		return &OpError{"hold", r.String(), because(ErrInvalid, "the broadcaster belongs to another server")}
@@ -207,9 +206,9 @@ func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]
 
 // into makes it, a stream, socket or WebSocket, of r by call.
 func into[T successor](r *Request, it T, op string, header map[string][]string,
-	call func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int) (T, error) {
-	err := r.become(op, header, func(h *C.char, hLen C.size_t) C.int {
-		result := r.server.make(it, func(out *C.uint64_t) C.int { return call(out, h, hLen) })
+	call func(out *C.uint64_t, lines string) C.int) (T, error) {
+	err := r.become(op, header, func(lines string) C.int {
+		result := r.server.make(it, func(out *C.uint64_t) C.int { return call(out, lines) })
 		if result >= 0 {
 			r.became = it
 		}
@@ -223,7 +222,7 @@ func into[T successor](r *Request, it T, op string, header map[string][]string,
 }
 
 // become runs the call that answers the request, once, and lets the request go when that succeeded.
-func (r *Request) become(op string, header map[string][]string, call func(h *C.char, hLen C.size_t) C.int) error {
+func (r *Request) become(op string, header map[string][]string, call func(lines string) C.int) error {
 	lines, err := block(header)
 	if err != nil {
 		return err
@@ -235,7 +234,7 @@ func (r *Request) become(op string, header map[string][]string, call func(h *C.c
 	} else if r.gone != nil {
 		return &OpError{op, r.String(), r.gone}
 	}
-	if result := call(cText(lines)); result < 0 {
+	if result := call(lines); result < 0 {
 		if Error(result) == ErrClosed {
 			r.lose(ErrClosed)
 		} else if Error(result) == ErrProtocol { // the library has refused the handshake of a WebSocket

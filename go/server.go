@@ -87,16 +87,13 @@ func (s *Server) set(name, value string) C.int {
 	if ofQueue(name) {
 		return 0 // set before the server took the queue
 	}
-	n, nLen := cText(name)
-	v, vLen := cText(value)
-	return C.hj_go_server_set(s.handle.c(), n, nLen, v, vLen)
+	return C.hj_go_server_set(s.handle.c(), name, value)
 }
 
 // Option gives the value of one of the server's options; sizes are in bytes. Errors: ErrOption.
 func (s *Server) Option(name string) (string, error) {
 	var out [256]C.char
-	n, nLen := cText(name)
-	result := C.hj_go_server_get(&out[0], C.size_t(len(out)), s.handle.c(), n, nLen)
+	result := C.hj_go_server_get(&out[0], C.size_t(len(out)), s.handle.c(), name)
 	if result < 0 {
 		return "", explainOption(s.fail("option", name, result), "server", name)
 	}
@@ -115,8 +112,7 @@ func (s *Server) Listen(address string) (net.Addr, error) {
 	if strings.HasPrefix(rest, ":") && !strings.HasPrefix(rest, "::") {
 		full += "*"
 	}
-	p, n := cText(full + rest)
-	if result := C.hj_go_server_listen(s.handle.c(), p, n); Error(result) == ErrOutOfRange {
+	if result := C.hj_go_server_listen(s.handle.c(), full+rest); Error(result) == ErrOutOfRange {
 		return nil, &OpError{"listen", address, because(ErrOutOfRange, "a port is from 0 (a free one) to 65535")}
 	} else if Error(result) == ErrNotSocket {
 		return nil, &OpError{"listen", address, because(ErrNotSocket, "the descriptor is not a listening TCP or unix socket")}
@@ -183,9 +179,7 @@ func (s *Server) Hold(path string, broadcaster *Broadcaster, kind Kind, header m
 	} else if err = checkPath("hold", path); err != nil {
 		return err
 	}
-	p, pLen := cText(path)
-	h, hLen := cText(lines)
-	result := C.hj_go_server_hold(s.handle.c(), p, pLen, C.uint32_t(kind), h, hLen, broadcaster.handle.c())
+	result := C.hj_go_server_hold(s.handle.c(), path, C.uint32_t(kind), lines, broadcaster.handle.c())
 	if Error(result) == ErrState && s.stateNow() == made {
 		return &OpError{"hold", path, because(ErrState, "this path is held already")}
 	} else if Error(result) == ErrInvalid && broadcaster.server != s {
@@ -209,11 +203,8 @@ func (s *Server) SetRoute(path string, options Options) error {
 	if err := checkPath("route", path); err != nil {
 		return err
 	}
-	p, pLen := cText(path)
 	return options.setFor("route", path+": option ", "route", func(name, value string) C.int {
-		n, nLen := cText(name)
-		v, vLen := cText(value)
-		return C.hj_go_server_route_set(s.handle.c(), p, pLen, n, nLen, v, vLen)
+		return C.hj_go_server_route_set(s.handle.c(), path, name, value)
 	})
 }
 
@@ -403,7 +394,7 @@ func (s *Server) run(r *Request, handler Handler) {
 		}
 	}()
 	if handler == nil {
-		r.Respond(404, Header{"Content-Type": {"text/plain; charset=utf-8"}}, view(notFound))
+		r.Respond(404, Header{"Content-Type": {"text/plain; charset=utf-8"}}, []byte(notFound))
 		return
 	}
 	handler(r)

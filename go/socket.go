@@ -29,10 +29,7 @@ var _ net.Conn = (*Socket)(nil)
 
 type socketCalls struct{}
 
-func (socketCalls) send(h handle, data []byte) C.int {
-	p, n := cBytes(data)
-	return C.hj_go_socket_send(h.c(), p, n)
-}
+func (socketCalls) send(h handle, data string) C.int { return C.hj_go_socket_send(h.c(), data) }
 
 func (socketCalls) close(h handle) C.int { return C.hj_go_socket_close(h.c()) }
 func (socketCalls) abort(h handle) C.int { return C.hj_go_socket_abort(h.c()) }

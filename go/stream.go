@@ -29,12 +29,9 @@ type Event struct {
 
 type streamCalls struct{}
 
-func (streamCalls) send(h handle, data []byte) C.int {
-	p, n := cBytes(data)
-	return C.hj_go_stream_send(h.c(), p, n)
-}
+func (streamCalls) send(h handle, data string) C.int { return C.hj_go_stream_send(h.c(), data) }
 
-func (streamCalls) close(h handle) C.int { return C.hj_go_stream_finish(h.c(), nil, 0) }
+func (streamCalls) close(h handle) C.int { return C.hj_go_stream_finish(h.c(), "") }
 func (streamCalls) abort(h handle) C.int { return C.hj_go_stream_abort(h.c()) }
 func (streamCalls) free(h handle)        { C.hj_go_stream_free(h.c()) }
 
@@ -50,10 +47,7 @@ func (s *Stream) CloseWithTrailer(trailer map[string][]string) error {
 	if err != nil {
 		return err
 	}
-	return s.finish("close", func(h handle) C.int {
-		p, n := cText(lines)
-		return C.hj_go_stream_finish(h.c(), p, n)
-	})
+	return s.finish("close", func(h handle) C.int { return C.hj_go_stream_finish(h.c(), lines) })
 }
 
 // SendEvent sends one event, and waits as Write does. Errors: ErrInvalid (a line end in Name or ID, a negative Retry, or
@@ -73,11 +67,8 @@ func (s *Stream) SendEventContext(ctx context.Context, e Event) error {
 	if e.Retry > 0 {
 		retry = C.int64_t(milliseconds(e.Retry))
 	}
-	name, nameLen := cText(e.Name)
-	id, idLen := e.id()
-	data, dataLen := e.data()
 	return e.explain("write", s.send(ctx, func() C.int {
-		return C.hj_go_stream_send_sse(s.handle.c(), name, nameLen, id, idLen, data, dataLen, retry)
+		return C.hj_go_stream_send_sse(s.handle.c(), given(e.Name), e.id(), e.data(), retry)
 	}))
 }
 
@@ -88,8 +79,7 @@ func (s *Stream) Comment(comment string) error {
 
 // CommentContext is Comment, given up when ctx ends.
 func (s *Stream) CommentContext(ctx context.Context, comment string) error {
-	p, n := cText(comment)
-	return s.send(ctx, func() C.int { return C.hj_go_stream_send_comment(s.handle.c(), p, n) })
+	return s.send(ctx, func() C.int { return C.hj_go_stream_send_comment(s.handle.c(), comment) })
 }
 
 func (s *Stream) send(ctx context.Context, call func() C.int) error {
@@ -109,22 +99,21 @@ func (e *Event) explain(op string, err error) error {
 	return &OpError{op, "event", because(ErrInvalid, "Data must be UTF-8")}
 }
 
-var noText = []byte{0}
+// noText is a text without bytes, which is not none.
+var noText = "-"[:0]
 
-// id is ID for C, where NULL means no id line at all.
-func (e *Event) id() (*C.char, C.size_t) {
+// id is ID for C, where none means no id line at all.
+func (e *Event) id() string {
 	if e.ID == "" && e.ResetID {
-		p, _ := cBytes(noText)
-		return p, 0
+		return noText
 	}
-	return cText(e.ID)
+	return given(e.ID)
 }
 
-// data is Data for C, where NULL means no data line at all.
-func (e *Event) data() (*C.char, C.size_t) {
+// data is Data for C, where none means no data line at all.
+func (e *Event) data() string {
 	if e.Data == "" && (e.Name != "" || e.Retry == 0) {
-		p, _ := cBytes(noText)
-		return p, 0
+		return noText
 	}
-	return cText(e.Data)
+	return given(e.Data)
 }

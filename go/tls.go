@@ -62,10 +62,7 @@ func (s *Server) Certificate(chain, key, staple []byte) error {
 	if len(chain) == 0 || len(key) == 0 {
 		return &OpError{"certificate", what, because(ErrInvalid, "a certificate needs a chain and a key")}
 	}
-	c, cLen := cBytes(chain)
-	k, kLen := cBytes(key)
-	o, oLen := cBytes(staple)
-	return s.fail("certificate", what, C.hj_go_server_certificate(s.handle.c(), c, cLen, k, kLen, o, oLen))
+	return s.fail("certificate", what, C.hj_go_server_certificate(s.handle.c(), text(chain), text(key), text(staple)))
 }
 
 // certificateName is how an error names it: a key must not get into a log.
@@ -88,8 +85,7 @@ func tlsOf(h handle, payload []byte) *TLS {
 	for i, field := range []*string{&t.Version, &t.CipherSuite, &t.ServerName, &t.Subject, &t.Certificate} {
 		var out *C.char
 		var size C.size_t
-		n, nLen := cText(tlsFacts[i])
-		if C.hj_go_request_info(&out, &size, h.c(), n, nLen) > 0 {
+		if C.hj_go_request_info(&out, &size, h.c(), tlsFacts[i]) > 0 {
 			*field = C.GoStringN(out, C.int(size))
 		}
 	}

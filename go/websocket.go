@@ -80,9 +80,8 @@ func (r *Request) WebSocket(protocol string, header map[string][]string) (*WebSo
 	it := &WebSocket{connection: newConnection(socketCalls{}, r.Peer, &r.ending), subprotocol: protocol,
 		local: local, remote: remote}
 	head := r.over(header, false)
-	it, err := into(r, it, "websocket", head, func(out *C.uint64_t, h *C.char, hLen C.size_t) C.int {
-		p, n := cText(protocol)
-		return C.hj_go_request_websocket(out, r.handle.c(), p, n, h, hLen)
+	it, err := into(r, it, "websocket", head, func(out *C.uint64_t, lines string) C.int {
+		return C.hj_go_request_websocket(out, r.handle.c(), protocol, lines)
 	})
 	if err != nil {
 		return nil, err
@@ -170,8 +169,7 @@ func (w *WebSocket) checkKind(kind MessageType) error {
 // send sends a message or a piece.
 func (w *WebSocket) send(ctx context.Context, kind C.uint32_t, p []byte) error {
 	err := w.push(ctx, "write", func() C.int {
-		data, n := cBytes(p)
-		return C.hj_go_socket_send_message(w.handle.c(), kind, data, n)
+		return C.hj_go_socket_send_message(w.handle.c(), kind, text(p))
 	})
 	if kind&^messageMore == messageText && errors.Is(err, ErrInvalid) {
 		return &OpError{"write", w.name, because(ErrInvalid, "a text must be UTF-8; use MessageBinary for other bytes")}
@@ -186,7 +184,7 @@ func (w *WebSocket) Ping(ctx context.Context) error {
 		return err
 	}
 	return w.push(ctx, "ping", func() C.int {
-		return C.hj_go_socket_send_message(w.handle.c(), messagePing, nil, 0)
+		return C.hj_go_socket_send_message(w.handle.c(), messagePing, "")
 	})
 }
 
@@ -196,8 +194,7 @@ func (w *WebSocket) Ping(ctx context.Context) error {
 // ErrInvalid.
 func (w *WebSocket) Close(code StatusCode, reason string) error {
 	err := w.finish("close", func(h handle) C.int {
-		p, n := cText(reason)
-		return C.hj_go_socket_close_message(h.c(), C.uint32_t(code), p, n)
+		return C.hj_go_socket_close_message(h.c(), C.uint32_t(code), reason)
 	})
 	if errors.Is(err, ErrInvalid) {
 		return &OpError{"close", w.name, because(ErrInvalid, "expected a code from 1000 to 1014 (not 1004 to 1006) or from "+
@@ -291,8 +288,7 @@ func (w *WebSocket) refuse(code StatusCode, reason string, why Error) {
 	if w.closed || w.over || w.err != nil {
 		return
 	}
-	p, n := cText(reason)
-	C.hj_go_socket_close_message(w.handle.c(), C.uint32_t(code), p, n)
+	C.hj_go_socket_close_message(w.handle.c(), C.uint32_t(code), reason)
 	w.shut = true
 	w.err = CloseError{Code: code, Reason: reason, why: why}
 }

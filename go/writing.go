@@ -15,7 +15,7 @@ const longestPiece = 64 << 10
 // byteCalls is what differs in C between a stream and a socket that carries bytes.
 type byteCalls interface {
 	calls
-	send(h handle, data []byte) C.int
+	send(h handle, data string) C.int
 }
 
 // byteConnection is a connection to which bytes are written: a stream, or a socket that is no WebSocket.
@@ -31,7 +31,7 @@ func newByteConnection(calls byteCalls, name string, request *ending) byteConnec
 	return byteConnection{connection: newConnection(calls, name, request)}
 }
 
-func (c *byteConnection) sendBytes(data []byte) C.int {
+func (c *byteConnection) sendBytes(data string) C.int {
 	return c.calls.(byteCalls).send(c.handle, data)
 }
 
@@ -44,11 +44,15 @@ func (c *byteConnection) Write(p []byte) (int, error) {
 
 // WriteString is Write for a string, without copying it.
 func (c *byteConnection) WriteString(s string) (int, error) {
-	return c.Write(view(s))
+	return c.write(context.Background(), s)
 }
 
 // WriteContext is Write, given up when ctx ends. It returns how much of p was sent by then.
-func (c *byteConnection) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+func (c *byteConnection) WriteContext(ctx context.Context, p []byte) (int, error) {
+	return c.write(ctx, text(p))
+}
+
+func (c *byteConnection) write(ctx context.Context, p string) (n int, err error) {
 	err = c.exclusive(ctx, func() error {
 		defer c.completed()
 		for n < len(p) {
@@ -67,7 +71,7 @@ func (c *byteConnection) WriteContext(ctx context.Context, p []byte) (n int, err
 }
 
 // sendSome sends the rest of a write, or a piece of it while no broadcaster may write in between.
-func (c *byteConnection) sendSome(rest []byte) (int, C.int) {
+func (c *byteConnection) sendSome(rest string) (int, C.int) {
 	c.mu.Lock()
 	if len(rest) > longestPiece && !c.shared {
 		defer c.mu.Unlock() // held, so that a broadcaster comes before the first piece or after the last
@@ -120,7 +124,7 @@ func (c *byteConnection) TryWrite(p []byte) error {
 	default:
 		return &OpError{"write", c.name, ErrWouldBlock}
 	}
-	return c.problem("write", c.sendBytes(p))
+	return c.problem("write", c.sendBytes(text(p)))
 }
 
 // SetWriteDeadline sets when waiting writes fail with os.ErrDeadlineExceeded; the zero time is never.

@@ -90,7 +90,7 @@ def shims(header):
     lines = [
         "/* SPDX-License-Identifier: MIT",
         f" * Code {NOTE}. Do not edit.",
-        " * The library's functions with handles as uint64_t. */",
+        " * The library's functions with handles as uint64_t, and strings of Go as texts. */",
         "#ifndef HJ_GO_GENERATED_H",
         "#define HJ_GO_GENERATED_H",
         "",
@@ -111,7 +111,7 @@ def shims(header):
 
 def shim(function):
     parameters, arguments, before, after = [], [], [], []
-    for it in function.parameters:
+    for it, following in zip(function.parameters, [*function.parameters[1:], None]):
         made = re.fullmatch(r"(hijack_\w+) \*\*", it.type)
         if it.type == "hijack_event *":
             parameters.append(f"hj_go_event *{it.name}")
@@ -121,6 +121,11 @@ def shim(function):
             before.append(f"    {made[1]} *made = NULL;")
             arguments.append("&made")
             after.append(f"    if (result >= 0)\n        *{it.name} = (uint64_t)(uintptr_t)made;")
+        elif it.type == "const char *" and following is not None and following.type == "size_t":
+            parameters.append(f"_GoString_ {it.name}")
+            arguments.append(f"_GoStringPtr({it.name}), _GoStringLen({it.name})")
+        elif arguments and arguments[-1].startswith("_GoStringPtr(") and it.type == "size_t":
+            pass  # the length of the text before it
         elif it.type == "void *" or re.fullmatch(r"hijack_\w+ \*", it.type):
             parameters.append(f"uint64_t {it.name}")
             arguments.append(f"({it.type})(uintptr_t){it.name}")
