@@ -85,6 +85,7 @@ func (c *connection) Done() <-chan struct{} {
 // Context ends together with Done, and has the values of Serve's context. With Go 1.20 or later context.Cause is the
 // reason: ErrClosed if the peer left, Err if there is one, context.Canceled if the program ended the connection.
 func (c *connection) Context() context.Context {
+	c.server.keep(&c.object)
 	return c.ending.under(valuesOf{context.Background(), c.server.context})
 }
 

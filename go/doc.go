@@ -17,8 +17,10 @@
 // Writing has back-pressure and deadlines, as with package net. Errors are an OpError around an Error, made for
 // errors.Is. Everything may be called from any goroutine.
 //
-// A Server that was started runs until it is stopped, a Stream, Socket or WebSocket until it is closed or its peer
-// goes, also if nobody refers to them.
+// A Server that was started runs until it is stopped, also if nobody refers to it. Call Close on a Stream, Socket or
+// WebSocket, as on every connection in Go. If a program forgets one, its peer sees a broken connection once the garbage
+// collector has found it (Go 1.24 or later), unless it is a member of a Broadcaster: then it stays one, without an object.
+// One whose Context or Done was asked for is kept until its end.
 //
 // The package links libhijack through pkg-config; with the build tag hijack_static, the static library.
 package hijack

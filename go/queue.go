@@ -33,6 +33,11 @@ type event struct {
 type receiver interface {
 	// receive takes an event, on the poller's goroutine; it must not wait for anything.
 	receive(e *event)
+}
+
+// registered is the object itself, for which a stand-in may be in the table.
+type registered interface {
+	receiver
 	entry() *object
 }
 
@@ -121,20 +126,23 @@ func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 	if !isKnownEvent(to.kind) {
 		return // it has no receiver
 	}
+	id := uint64(from.user_data)
 	switch {
 	case to.kind == eventRequest:
 		r := &Request{inPieces: to.status != 0}
 		s.register(r, to.handle)
 		to.to = r
-	case from.user_data == 0:
-		to.to = sameHandle(before, to.handle)
+	case id == 0:
+		if r := sameHandle(before, to.handle); r != nil {
+			to.to, id = r, r.id
+		}
 	default:
-		to.to = s.objects[uint64(from.user_data)]
+		to.to = s.objects[id]
 	}
 	if to.to != nil {
 		to.data = C.GoBytes(unsafe.Pointer(from.data), C.int(from.len))
 		if isLastEvent(to.kind) {
-			delete(s.objects, to.to.entry().id)
+			delete(s.objects, id)
 		}
 	}
 	if to.kind == eventStopped {
@@ -143,26 +151,26 @@ func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 }
 
 // sameHandle finds the request that came and went within one batch: its CLOSED was taken before it got its user_data.
-func sameHandle(before []event, h handle) receiver {
+func sameHandle(before []event, h handle) *Request {
 	for i := range before {
 		if before[i].handle == h && before[i].kind == eventRequest {
-			return before[i].to
+			return before[i].to.(*Request)
 		}
 	}
 	return nil
 }
 
 // register puts an object into the table. The server's lock is held.
-func (s *Server) register(to receiver, h handle) {
+func (s *Server) register(to registered, h handle) {
 	s.lastID++
 	o := to.entry()
 	o.server, o.handle, o.id = s, h, s.lastID
-	s.objects[o.id] = to
+	s.objects[o.id] = inTable(to)
 	C.hj_go_handle_set_user_data(h.c(), C.uint64_t(o.id))
 }
 
 // make runs call, which makes a handle, and registers its object before any event of it can be taken.
-func (s *Server) make(to receiver, call func(out *C.uint64_t) C.int) C.int {
+func (s *Server) make(to registered, call func(out *C.uint64_t) C.int) C.int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var made C.uint64_t
@@ -171,6 +179,15 @@ func (s *Server) make(to receiver, call func(out *C.uint64_t) C.int) C.int {
 		s.register(to, handle(made))
 	}
 	return result
+}
+
+// keep makes the table refer to an object, so that somebody hears of its end who has only a context of it.
+func (s *Server) keep(o *object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if it, ok := s.objects[o.id].(interface{ kept() receiver }); ok {
+		s.objects[o.id] = it.kept()
+	}
 }
 
 // forget takes an object out of the table; no event reaches it from the next batch on.

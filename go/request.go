@@ -49,7 +49,7 @@ type Request struct {
 
 // successor is what a request became: a stream, socket or WebSocket.
 type successor interface {
-	receiver
+	registered
 	Abort() error
 	leave(cause error)
 }
@@ -100,7 +100,13 @@ func (r *Request) Query() url.Values {
 // sending side has left too, and may still read an answer. With Go 1.20 or later context.Cause is the reason: ErrClosed
 // if the client left, ErrReset or ErrTimedOut for example, and context.Canceled if your program ended it.
 func (r *Request) Context() context.Context {
-	return r.ending.under(r.server.context)
+	ctx := r.ending.under(r.server.context)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.became != nil {
+		r.server.keep(r.became.entry())
+	}
+	return ctx
 }
 
 // Done is closed when Context ends.
@@ -211,6 +217,9 @@ func into[T successor](r *Request, it T, op string, header map[string][]string,
 		result := r.server.make(it, func(out *C.uint64_t) C.int { return call(out, lines) })
 		if result >= 0 {
 			r.became = it
+			if r.ending.isAsked() {
+				r.server.keep(it.entry())
+			}
 		}
 		return result
 	})

@@ -13,7 +13,7 @@ import (
 )
 
 // Socket is a hijacked connection, a net.Conn: after Request.Hijack from the first byte, after HijackPartial from the
-// end of the head. Its methods may be called from any goroutine. It ends with Close; forgetting it does not end it.
+// end of the head. Its methods may be called from any goroutine. End it with Close.
 // Nothing is read before the first Read, and then no more than 64 KiB ahead.
 type Socket struct {
 	byteConnection

@@ -11,7 +11,7 @@ import (
 )
 
 // Stream is a response body in pieces: an io.Writer with back-pressure, and Server-Sent Events. Its methods may be
-// called from any goroutine. It ends with Close, or when the client goes; forgetting it does not end it.
+// called from any goroutine. End it with Close.
 type Stream struct {
 	byteConnection
 }

@@ -23,8 +23,7 @@ const (
 )
 
 // WebSocket is a connection that carries messages both ways (RFC 6455): see Request.WebSocket. Its methods may be
-// called from any goroutine, and several may read or write: each gets or sends whole messages. It ends with Close;
-// forgetting it does not end it.
+// called from any goroutine, and several may read or write: each gets or sends whole messages. End it with Close.
 //
 // One message is read ahead, and no more while it waits for a Read: so the peer waits for a slow program. Its pings and
 // its closing behind that message wait too; a program that only writes calls CloseRead. A peer that is silent is sent
