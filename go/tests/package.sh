@@ -1,6 +1,6 @@
 #!/bin/sh
 # The package as somebody else uses it: a module in a folder of its own, with the shared and with the static library;
-# and the program of docs/go.md.
+# what its user sees where cgo is missing; and the program of docs/go.md.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/environment.sh
@@ -52,6 +52,15 @@ if ! ldd shared | grep -q libhijack || ldd static | grep -q libhijack; then
     echo "the tag hijack_static does not choose between the shared and the static library" >&2
     exit 1
 fi
+
+# Where there is no cgo, the compiler says so in one line. GOOS=windows stands for all systems without libhijack.
+for without in CGO_ENABLED=0 "GOOS=windows CGO_ENABLED=0"; do
+    if said=$(env $without go build . 2>&1) || [ "$(echo "$said" | grep -vc '^#')" != 1 ] ||
+        ! echo "$said" | grep -q "needs Linux, a C compiler and CGO_ENABLED=1"; then
+        echo "go build with $without said: $said" >&2
+        exit 1
+    fi
+done
 
 sed -n '/^```go$/,/^```$/p' "$package/../docs/go.md" | sed '1d; /^```$/,$d' >main.go
 go vet .
