@@ -225,7 +225,11 @@ func (s *Server) dispatch(turn []event) {
 		case e.kind == eventRequest:
 			r := e.to.(*Request)
 			r.TLS = tlsOf(r.handle, e.data)
-			go s.serve(r, e.data)
+			select {
+			case s.spare <- job{r, e.data}:
+			default:
+				go s.work(job{r, e.data})
+			}
 		case e.to != nil:
 			e.to.receive(e)
 		case e.kind == eventDetached:

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -41,7 +42,9 @@ type Server struct {
 	context context.Context // of all requests
 	cancel  context.CancelFunc
 	done    chan struct{}
-	err     error // why it ended unasked; read it after done
+	spare   chan job // who waits for one is a goroutine that has served another
+	spares  int32    // how many wait
+	err     error    // why it ended unasked; read it after done
 
 	mu           sync.Mutex // held for moments only, and nothing else is locked meanwhile
 	state        int
@@ -73,7 +76,7 @@ func NewServer(options Options) (*Server, error) {
 		queue.free()
 		return nil, err
 	}
-	s := &Server{handle: handle(out), queue: queue, done: make(chan struct{}),
+	s := &Server{handle: handle(out), queue: queue, done: make(chan struct{}), spare: make(chan job),
 		objects: make(map[uint64]receiver), broadcasters: make(map[handle]struct{})}
 	if err := options.set("server", s.set); err != nil {
 		s.free()
@@ -372,11 +375,36 @@ func (s *Server) logf(format string, values ...any) {
 	}
 }
 
-// serve runs the handler, on the request's goroutine.
-func (s *Server) serve(r *Request, payload []byte) {
-	defer r.end()
-	r.parse(payload)
-	s.run(r, s.handler)
+// job is a request with what it came with.
+type job struct {
+	r       *Request
+	payload []byte
+}
+
+// spareWorkers is how many goroutines without a request wait for one: their stacks have grown to what a handler needs.
+const spareWorkers = 256
+
+// work runs the handler, and then that of further requests.
+func (s *Server) work(it job) {
+	for {
+		s.serve(it)
+		if atomic.AddInt32(&s.spares, 1) > spareWorkers {
+			atomic.AddInt32(&s.spares, -1)
+			return
+		}
+		select {
+		case it = <-s.spare:
+			atomic.AddInt32(&s.spares, -1)
+		case <-s.done:
+			return
+		}
+	}
+}
+
+func (s *Server) serve(it job) {
+	defer it.r.end()
+	it.r.parse(it.payload)
+	s.run(it.r, s.handler)
 }
 
 // run is a call of a handler.

@@ -378,6 +378,41 @@ func TestAbortHandler(t *testing.T) {
 	until(t, "no connection is left", func() bool { return server.Stats()["connections"] == 0 })
 }
 
+// Goroutines serve one request after the other; a crowd does not leave all of its goroutines behind.
+func TestSpareGoroutines(t *testing.T) {
+	const crowd, spare = 600, 256
+	server := newServer(t, nil)
+	inside, leave := make(chan struct{}, crowd), make(chan struct{})
+	addr := serve(t, server, func(r *hijack.Request) {
+		inside <- struct{}{}
+		if r.Path == "/crowd" {
+			<-leave
+		}
+		r.Respond(200, nil, nil)
+	})
+	before := runtime.NumGoroutine()
+	clients := make([]*client, crowd)
+	for i := range clients {
+		clients[i] = dial(t, addr).get("/crowd")
+	}
+	for range clients {
+		within(t, "a request", inside)
+	}
+	close(leave)
+	for _, c := range clients {
+		c.head()
+	}
+	until(t, "most goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+spare })
+	for i := 0; i < 10; i++ {
+		clients[0].get("/").head()
+	}
+	if more := runtime.NumGoroutine() - before; more < spare-10 || more > spare {
+		t.Errorf("%d goroutines wait for requests", more)
+	}
+	must(t, server.Stop())
+	until(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
+}
+
 func TestNobodyToAsk(t *testing.T) {
 	c := dial(t, serve(t, newServer(t, nil), nil)).get("/")
 	first, lines := c.head()
