@@ -53,7 +53,7 @@ func (b *Broadcaster) Adopt(conn net.Conn, kind Kind, header map[string][]string
 	if err == nil {
 		err = b.server.adopt(conn, func(fd C.int) C.int { return b.adopt(fd, kind, lines) })
 	}
-	return b.explain("adopt", kind, header, err)
+	return b.explain("adopt", b.server, kind, header, err)
 }
 
 // adopt takes a descriptor. -1 is refused as ErrNotSocket, once nothing else is wrong.
@@ -78,16 +78,9 @@ func (b *Broadcaster) Hijack(w http.ResponseWriter, r *http.Request, kind Kind, 
 		err = b.server.refusal("hijack", r.RemoteAddr, b.adopt(-1, checked, lines))
 	}
 	if err != nil {
-		return notHijacked{b.explain("hijack", kind, header, err)}
+		return notHijacked{b.explain("hijack", b.server, kind, header, err)}
 	}
-	var failed error
-	err = b.server.AdoptRequest(w, r, func(it *Request) {
-		failed = it.orAnswered(it.Hold(b, kind, header))
-	})
-	if err == nil {
-		err = failed
-	}
-	return err
+	return b.server.adoptRequest(w, r, func(it *Request) error { return it.Hold(b, kind, header) })
 }
 
 // Hijack takes the connection of a request that net/http serves as a Socket, with the bytes that net/http had read
@@ -105,22 +98,23 @@ func (s *Server) Hijack(w http.ResponseWriter, r *http.Request) (socket *Socket,
 // handshake is refused has got its answer.
 func (s *Server) AdoptWebSocket(w http.ResponseWriter, r *http.Request, protocol string,
 	header map[string][]string) (ws *WebSocket, err error) {
-	var failed error
-	err = s.AdoptRequest(w, r, func(it *Request) {
-		ws, failed = it.WebSocket(protocol, header)
-		failed = it.orAnswered(failed)
+	err = s.adoptRequest(w, r, func(it *Request) (err error) {
+		ws, err = it.WebSocket(protocol, header)
+		return err
 	})
-	if err == nil {
-		err = failed
-	}
 	return ws, err
 }
 
-// orAnswered answers a request with 500 if there is an error, which it returns.
-func (r *Request) orAnswered(err error) error {
-	if err != nil {
-		r.below = nil
-		r.Respond(500, nil, nil)
+// adoptRequest is AdoptRequest for what may fail, and is answered with 500 then.
+func (s *Server) adoptRequest(w http.ResponseWriter, r *http.Request, answer func(*Request) error) (err error) {
+	failed := s.AdoptRequest(w, r, func(it *Request) {
+		if err = answer(it); err != nil {
+			it.below = nil
+			it.Respond(500, nil, nil)
+		}
+	})
+	if failed != nil {
+		return failed
 	}
 	return err
 }
@@ -239,11 +233,11 @@ var errTLS = because(ErrNotSocket, "a TLS connection cannot be taken over: its d
 // adopt gives a copy of conn's descriptor to call, and closes conn when the library has taken it.
 func (s *Server) adopt(conn net.Conn, call func(fd C.int) C.int) error {
 	name := addrText(conn.RemoteAddr())
-	raw, err := rawConn(conn)
+	plain, err := plainConn(conn)
 	if err != nil {
 		return &OpError{"adopt", name, err}
 	}
-	fd, err := copyOf(raw)
+	fd, err := copyOf(plain)
 	if err != nil {
 		return &OpError{"adopt", name, err}
 	}
@@ -259,15 +253,15 @@ func (s *Server) adopt(conn net.Conn, call func(fd C.int) C.int) error {
 	return nil
 }
 
-// rawConn gives access to the descriptor of conn, or of the connection that it wraps.
-func rawConn(conn net.Conn) (syscall.RawConn, error) {
+// plainConn is conn, or the connection that it wraps, which has a descriptor.
+func plainConn(conn net.Conn) (syscall.Conn, error) {
 	for {
 		if _, ok := conn.(interface{ Handshake() error }); ok {
 			return nil, errTLS
 		}
 		switch it := conn.(type) {
 		case syscall.Conn:
-			return it.SyscallConn()
+			return it, nil
 		case interface{ NetConn() net.Conn }:
 			conn = it.NetConn()
 		case interface{ UnsafeConn() net.Conn }:

@@ -172,6 +172,7 @@ func TestRefusedHijacksAreAnswered(t *testing.T) {
 		must(t, err)
 	}
 	pair(t, full, false)
+	until(t, "the server is full", func() bool { return full.Stats()["connections"] == 1 })
 	freed, err := server.NewBroadcaster(nil)
 	must(t, err)
 	freed.Free()

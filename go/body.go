@@ -40,10 +40,7 @@ func (b pieces) Read(p []byte) (int, error) {
 		if result := r.input.ask(r.giveCredit); result < 0 && Error(result) != ErrClosed {
 			return 0, check("read body", r.String(), result)
 		}
-		changed := r.changed.wait()
-		r.mu.Unlock()
-		pause(context.Background(), changed, time.Time{}, nil)
-		r.mu.Lock()
+		r.changed.await(&r.mu, context.Background(), time.Time{})
 	}
 }
 

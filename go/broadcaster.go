@@ -96,11 +96,7 @@ func (b *Broadcaster) PublishString(text string) (int, error) {
 }
 
 func (b *Broadcaster) publish(kind C.uint32_t, data string) (int, error) {
-	members, err := b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), kind, data))
-	if errors.Is(err, ErrInvalid) {
-		err = &OpError{"publish", "", because(ErrInvalid, "a text must be UTF-8; use Publish for other bytes")}
-	}
-	return members, err
+	return b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), kind, data))
 }
 
 // PublishEvent is PublishString with the fields of an event, but for Retry. Other members get its Data alone. With the
@@ -136,29 +132,24 @@ func (b *Broadcaster) WriteString(s string) (int, error) {
 // no message comes into the middle. Errors: ErrState (it is a member already, or a message of a WebSocket's Writer is
 // under way), ErrInvalid (of another server, or with a Content-Length), ErrClosed, ErrFreed.
 func (b *Broadcaster) Add(member Member) error {
-	return b.change("add", member, C.hj_go_broadcaster_add(b.handle.c(), member.member().c(), 0, ""),
-		"it is a member already, or the message of a Writer is under way")
+	return b.change("add", member, C.hj_go_broadcaster_add(b.handle.c(), member.member().c(), 0, ""))
 }
 
 // Remove ends a membership; the connection goes on. Errors: ErrState (not a member), ErrInvalid (of another server),
 // ErrClosed, ErrFreed.
 func (b *Broadcaster) Remove(member Member) error {
-	return b.change("remove", member, C.hj_go_broadcaster_remove(b.handle.c(), member.member().c()),
-		"it is not a member")
+	return b.change("remove", member, C.hj_go_broadcaster_remove(b.handle.c(), member.member().c()))
 }
 
-// change follows a change of memberships; state is what ErrState means here.
-func (b *Broadcaster) change(op string, member Member, result C.int, state string) error {
-	var err error
-	switch {
-	case Error(result) == ErrState:
-		err = because(ErrState, "%s", state)
-	case Error(result) == ErrInvalid && member.entry().server != b.server:
-		err = because(ErrInvalid, "it belongs to another server than the broadcaster")
-	case Error(result) == ErrInvalid:
-		err = because(ErrInvalid, "a Stream with a Content-Length cannot be a member")
-	default:
+// change follows a change of memberships.
+func (b *Broadcaster) change(op string, member Member, result C.int) error {
+	err := because(ErrInvalid, "a Stream with a Content-Length cannot be a member")
+	if Error(result) == ErrState {
+		return check(op, member.String(), result)
+	} else if Error(result) != ErrInvalid {
 		return b.fail(op, member.String(), result)
+	} else if member.entry().server != b.server {
+		err = because(ErrInvalid, "it belongs to another server than the broadcaster")
 	}
 	return &OpError{op, member.String(), err}
 }
@@ -224,14 +215,17 @@ func (b *Broadcaster) orFreed(op string, err error) error {
 	return err
 }
 
-// explain says what is wrong with a kind or its header.
-func (b *Broadcaster) explain(op string, kind Kind, header map[string][]string, err error) error {
+// explain says what is wrong with making members of connections of a server.
+func (b *Broadcaster) explain(op string, s *Server, kind Kind, header map[string][]string, err error) error {
 	switch {
 	case !errors.Is(err, ErrInvalid):
 		return b.orFreed(op, err)
+	case b.server != s:
+		err = because(ErrInvalid, "the broadcaster belongs to another server")
 	case len(header) > 0 && kind > 0 && kind <= HoldWebSocketOpen:
-		return &OpError{op, "", because(ErrInvalid, "%v writes no head, so it cannot have header lines (got %d)", kind,
-			len(header))}
+		err = because(ErrInvalid, "%v writes no head, so it cannot have header lines (got %d)", kind, len(header))
+	default:
+		err = because(ErrInvalid, "%v is not a kind; use a Hold constant such as HoldSSE", kind)
 	}
-	return &OpError{op, "", because(ErrInvalid, "%v is not a kind; use a Hold constant such as HoldSSE", kind)}
+	return &OpError{op, "", err}
 }

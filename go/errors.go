@@ -33,6 +33,22 @@ var texts = map[Error]string{
 	ErrNotSocket:  "not a connection whose descriptor the library can take over",
 }
 
+// meanings are what a code means after one operation.
+var meanings = map[string]map[Error]string{
+	"listen": {
+		ErrOutOfRange: "a port is from 0 (a free one) to 65535",
+		ErrNotSocket:  "the descriptor is not a listening TCP or unix socket",
+		ErrTooBig:     "the path of a unix socket has at most 107 bytes",
+	},
+	"add":       {ErrState: "it is a member already, or the message of a Writer is under way"},
+	"remove":    {ErrState: "it is not a member"},
+	"publish":   {ErrInvalid: "a text must be UTF-8; use Publish for other bytes"},
+	"write":     {ErrInvalid: "a text must be UTF-8; use MessageBinary for other bytes"},
+	"hijack":    {ErrState: "the body has not been read to its end"},
+	"websocket": {ErrState: "the body has not been read to its end", ErrInvalid: "the client has not offered this protocol"},
+	"detach":    {ErrState: "it has been detached already"},
+}
+
 // Error says what was wrong, and often what to do.
 func (e Error) Error() string {
 	if text, ok := texts[e]; ok {
@@ -119,6 +135,9 @@ func check(op, value string, result C.int) error {
 		return nil
 	} else if Error(result) == ErrHandle {
 		result = C.int(ErrClosed)
+	}
+	if text, ok := meanings[op][Error(result)]; ok {
+		return &OpError{op, value, because(Error(result), "%s", text)}
 	}
 	return &OpError{op, value, Error(result)}
 }

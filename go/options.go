@@ -4,8 +4,8 @@ package hijack
 import "C"
 
 import (
-	"errors"
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -38,70 +38,44 @@ func (o Options) setFor(op, before, scope string, call func(name, value string) 
 
 // milliseconds is d in whole milliseconds, away from 0: a short time must not become 0, which often means never.
 func milliseconds(d time.Duration) int64 {
-	ms := int64(d / time.Millisecond)
 	if rest := d % time.Millisecond; rest > 0 {
-		ms++
+		d += time.Millisecond
 	} else if rest < 0 {
-		ms--
+		d -= time.Millisecond
 	}
-	return ms
+	return d.Milliseconds()
 }
 
-// option is a line of the library's own table: scope, name, type, minimum, maximum, default, help.
-type option []string
-
-const optionFields = 7
-
-func allOptions() (all []option) {
-	for _, line := range strings.Split(C.GoString(C.hj_go_options()), "\n") {
-		if it := option(strings.SplitN(line, "\t", optionFields)); len(it) == optionFields {
-			all = append(all, it)
-		}
-	}
-	return all
-}
-
-// ofQueue is whether there is such an option of queues.
+// ofQueue is whether the library's own table has this option for queues.
 func ofQueue(name string) bool {
-	for _, it := range allOptions() {
-		if it[0] == "queue" && it[1] == name {
-			return true
-		}
-	}
-	return false
+	return strings.Contains("\n"+C.GoString(C.hj_go_options()), "\nqueue\t"+name+"\t")
 }
 
-// expects is what values the option takes.
-func (o option) expects() string {
-	switch o[2] {
-	case "int":
-		return fmt.Sprintf("a number from %s to %s (%s)", o[3], o[4], o[6])
-	case "size":
-		return fmt.Sprintf("bytes from %s to %s, or with k or m at the end (%s)", o[3], o[4], o[6])
-	case "string":
-		return fmt.Sprintf("a text of %s to %s bytes (%s)", o[3], o[4], o[6])
-	}
-	return o[6] // of a choice, it names them
-}
-
-// explainOption says what was expected. A server's options include those of its queue.
+// explainOption says what values an option takes, or which name was meant. The library's table has lines of scope, name,
+// type, minimum, maximum, default and help; a server takes the options of its queue as well.
 func explainOption(err error, scope, name string) error {
-	var failed *OpError
-	errors.As(err, &failed)
-	nearest, least := "", 4 // mistakes, from which on a name is another one
-	for _, it := range allOptions() {
-		fits := it[0] == scope || (it[0] == "queue" && scope == "server")
-		if fits && it[1] == name && errors.Is(err, ErrOutOfRange) {
-			return &OpError{failed.Op, failed.Value, because(ErrOutOfRange, "expected %s", it.expects())}
-		} else if d := distance(it[1], name); fits && d < least {
+	const fields, alike = 7, 4 // as many mistakes make another name
+	failed := err.(*OpError)
+	nearest, least := "", alike
+	for _, line := range strings.Split(C.GoString(C.hj_go_options()), "\n") {
+		it := strings.SplitN(line, "\t", fields)
+		if len(it) < fields || it[0] != scope && (it[0] != "queue" || scope != "server") {
+			continue
+		} else if d := distance(it[1], name); d < least {
 			nearest, least = it[1], d
 		}
+		if it[1] != name || failed.Err != ErrOutOfRange {
+			continue
+		} else if it[3] == "-" { // a choice, whose help names them
+			failed.Err = because(ErrOutOfRange, "expected %s", it[6])
+		} else {
+			failed.Err = because(ErrOutOfRange, "expected %s from %s to %s: %s", it[2], it[3], it[4], it[6])
+		}
 	}
-	if errors.Is(err, ErrOption) && nearest != "" {
-		return &OpError{failed.Op, failed.Value, because(ErrOption, "no option has this name; did you mean %s?", nearest)}
-	} else if errors.Is(err, ErrOption) {
-		return &OpError{failed.Op, failed.Value, because(ErrOption, "no %s option has this name; docs/options.md lists them",
-			scope)}
+	if failed.Err == ErrOption && nearest != "" {
+		failed.Err = because(ErrOption, "no option has this name; did you mean %s?", nearest)
+	} else if failed.Err == ErrOption {
+		failed.Err = because(ErrOption, "no %s option has this name; docs/options.md lists them", scope)
 	}
 	return err
 }
@@ -113,21 +87,15 @@ func distance(a, b string) int {
 		row[j] = j
 	}
 	for i := range a {
-		diagonal := row[0]
+		before := row[0]
 		row[0]++
 		for j := range b {
-			best := diagonal
-			if a[i] != b[j] {
-				best++
+			steps := []int{before, row[j], row[j+1]}
+			before = row[j+1]
+			if row[j+1] = steps[0]; a[i] != b[j] {
+				sort.Ints(steps)
+				row[j+1] = 1 + steps[0]
 			}
-			diagonal = row[j+1]
-			if row[j]+1 < best {
-				best = row[j] + 1
-			}
-			if diagonal+1 < best {
-				best = diagonal + 1
-			}
-			row[j+1] = best
 		}
 	}
 	return row[len(b)]

@@ -98,7 +98,11 @@ func duplicate(fd uintptr) (uintptr, error) {
 }
 
 // copyOf is a duplicate of somebody else's descriptor.
-func copyOf(raw syscall.RawConn) (fd uintptr, err error) {
+func copyOf(it syscall.Conn) (fd uintptr, err error) {
+	raw, err := it.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
 	if failed := raw.Control(func(theirs uintptr) { fd, err = duplicate(theirs) }); failed != nil {
 		return 0, failed
 	}

@@ -204,10 +204,7 @@ func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]
 	err := r.become("hold", all, func(lines string) C.int {
 		return C.hj_go_request_hold(r.handle.c(), broadcaster.handle.c(), C.uint32_t(kind), 0, lines, "", "")
 	})
-	if errors.Is(err, ErrInvalid) && broadcaster.server != r.server {
-		return &OpError{"hold", r.String(), because(ErrInvalid, "the broadcaster belongs to another server")}
-	}
-	return broadcaster.explain("hold", kind, header, err)
+	return broadcaster.explain("hold", r.server, kind, header, err)
 }
 
 // into makes it, a stream, socket or WebSocket, of r by call.
@@ -251,7 +248,7 @@ func (r *Request) become(op string, header map[string][]string, call func(lines 
 			r.free()
 			return &OpError{op, r.String(), because(ErrProtocol, "the client's handshake was wrong, and was refused")}
 		} else if Error(result) == ErrState { // see Body
-			return &OpError{op, r.String(), because(ErrState, "the body has not been read to its end")}
+			return check(op, r.String(), result)
 		}
 		return r.server.fail(op, r.String(), result)
 	}

@@ -115,13 +115,7 @@ func (s *Server) Listen(address string) (net.Addr, error) {
 	if strings.HasPrefix(rest, ":") && !strings.HasPrefix(rest, "::") {
 		full += "*"
 	}
-	if result := C.hj_go_server_listen(s.handle.c(), full+rest); Error(result) == ErrOutOfRange {
-		return nil, &OpError{"listen", address, because(ErrOutOfRange, "a port is from 0 (a free one) to 65535")}
-	} else if Error(result) == ErrNotSocket {
-		return nil, &OpError{"listen", address, because(ErrNotSocket, "the descriptor is not a listening TCP or unix socket")}
-	} else if Error(result) == ErrTooBig {
-		return nil, &OpError{"listen", address, because(ErrTooBig, "the path of a unix socket has at most 107 bytes")}
-	} else if result < 0 {
+	if result := C.hj_go_server_listen(s.handle.c(), full+rest); result < 0 {
 		return nil, s.fail("listen", address, result)
 	}
 	if addrs := s.Addrs(); len(addrs) > 0 {
@@ -137,13 +131,10 @@ func (s *Server) ListenOn(listener net.Listener) (net.Addr, error) {
 	name := addrText(listener.Addr())
 	it, ok := listener.(syscall.Conn)
 	if !ok {
-		return nil, &OpError{"listen", name, because(ErrNotSocket, "a %T has no descriptor; give the listener inside", it)}
+		return nil, &OpError{"listen", name, because(ErrNotSocket, "a %T has no descriptor; give the listener inside",
+			listener)}
 	}
-	raw, err := it.SyscallConn()
-	if err != nil {
-		return nil, &OpError{"listen", name, err}
-	}
-	fd, err := copyOf(raw)
+	fd, err := copyOf(it)
 	if err != nil {
 		return nil, &OpError{"listen", name, err}
 	}
@@ -185,10 +176,8 @@ func (s *Server) Hold(path string, broadcaster *Broadcaster, kind Kind, header m
 	result := C.hj_go_server_hold(s.handle.c(), path, C.uint32_t(kind), lines, broadcaster.handle.c())
 	if Error(result) == ErrState && s.stateNow() == made {
 		return &OpError{"hold", path, because(ErrState, "this path is held already")}
-	} else if Error(result) == ErrInvalid && broadcaster.server != s {
-		return &OpError{"hold", path, because(ErrInvalid, "the broadcaster belongs to another server")}
 	}
-	return broadcaster.explain("hold", kind, header, s.fail("hold", path, result))
+	return broadcaster.explain("hold", s, kind, header, s.fail("hold", path, result))
 }
 
 // checkPath is what the library demands of a path.

@@ -65,10 +65,7 @@ func (s *Socket) Read(p []byte) (int, error) {
 		if result := s.input.ask(s.giveCredit); result < 0 && Error(result) != ErrClosed {
 			return 0, check("read", s.name, result)
 		}
-		changed, limit := s.changed.wait(), s.readLimit
-		s.mu.Unlock()
-		pause(context.Background(), changed, limit, nil)
-		s.mu.Lock()
+		s.changed.await(&s.mu, context.Background(), s.readLimit)
 	}
 }
 
@@ -107,10 +104,7 @@ func (s *Socket) Detach(ctx context.Context) (net.Conn, []byte, error) {
 	}
 	s.mu.Lock()
 	for !s.over && ctx.Err() == nil {
-		changed := s.changed.wait()
-		s.mu.Unlock()
-		pause(ctx, changed, time.Time{}, nil)
-		s.mu.Lock()
+		s.changed.await(&s.mu, ctx, time.Time{})
 	}
 	over := s.over
 	s.mu.Unlock()

@@ -86,6 +86,36 @@ func (s *Stream) send(ctx context.Context, call func() C.int) error {
 	return s.exclusive(ctx, func() error { return s.push(ctx, "write", call) })
 }
 
+// EventWriter collects what is written to it, by a template or io.Copy for example, as the Data of one event.
+type EventWriter struct {
+	strings.Builder
+	event Event
+	send  func(Event) error
+}
+
+// EventWriter makes a writer for the Data of e, which SendEvent sends at Close.
+func (s *Stream) EventWriter(e Event) *EventWriter {
+	return &EventWriter{event: e, send: s.SendEvent}
+}
+
+// EventWriter makes a writer for the Data of e, which PublishEvent sends at Close.
+func (b *Broadcaster) EventWriter(e Event) *EventWriter {
+	return &EventWriter{event: e, send: func(e Event) error {
+		_, err := b.PublishEvent(e)
+		return err
+	}}
+}
+
+// Close sends the event. Closing again does nothing.
+func (w *EventWriter) Close() error {
+	send := w.send
+	if w.send = nil; send == nil {
+		return nil
+	}
+	w.event.Data += w.String()
+	return send(w.event)
+}
+
 // explain says what is wrong with an event.
 func (e *Event) explain(op string, err error) error {
 	if !errors.Is(err, ErrInvalid) {

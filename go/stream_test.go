@@ -3,6 +3,7 @@ package hijack_test
 import (
 	"context"
 	"fmt"
+	"html/template"
 	"io"
 	"os"
 	"runtime"
@@ -129,6 +130,46 @@ func TestServerSentEvents(t *testing.T) {
 	wantError(t, stream.SendEvent(hijack.Event{Retry: -1}), hijack.ErrInvalid, "write ")
 	must(t, stream.SendEvent(hijack.Event{Retry: time.Microsecond}))
 	c.upTo("retry: 1\n\n")
+}
+
+// One event of any number of writes.
+func TestEventWriter(t *testing.T) {
+	addr, streams, server := streaming(t, nil, nil)
+	room, err := server.NewBroadcaster(nil)
+	must(t, err)
+	c := dial(t, addr).get("/sse")
+	c.head()
+	stream := within(t, "the stream", streams)
+	page := template.Must(template.New("page").Parse("<ul>\n{{range .}}<li>{{.}}\n{{end}}</ul>"))
+	w := stream.EventWriter(hijack.Event{Name: "page", ID: "7"})
+	must(t, page.Execute(w, []string{"a", "b"}))
+	must(t, w.Close())
+	must(t, w.Close())
+	c.upTo("event: page\nid: 7\ndata: <ul>\ndata: <li>a\ndata: <li>b\ndata: </ul>\n\n")
+	must(t, room.Add(stream))
+	w = room.EventWriter(hijack.Event{})
+	_, err = io.Copy(w, strings.NewReader(strings.Repeat("x", 100000)))
+	must(t, err)
+	must(t, w.Close())
+	c.upTo("data: " + strings.Repeat("x", 100000) + "\n\n")
+	wantError(t, stream.EventWriter(hijack.Event{Name: "a\nb"}).Close(), hijack.ErrInvalid, "write event: ")
+}
+
+// SendEventContext and CommentContext give up with their context.
+func TestEventsWithAContext(t *testing.T) {
+	addr, streams, _ := streaming(t, nil, nil)
+	dial(t, addr).get("/sse").head()
+	stream := within(t, "the stream", streams)
+	fill(t, stream)
+	ctx, cancel := context.WithCancel(context.Background())
+	results := make(chan error, 2)
+	go func() { results <- stream.SendEventContext(ctx, hijack.Event{Data: "x"}) }()
+	go func() { results <- stream.CommentContext(ctx, "x") }()
+	parked(t, 2)
+	cancel()
+	for i := 0; i < 2; i++ {
+		wantError(t, within(t, "an error", results), context.Canceled, "write 127.0.0.1:")
+	}
 }
 
 // A peer that reads nothing: a write waits, gives up at its deadline or context, or fails at once where asked to.

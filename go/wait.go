@@ -2,6 +2,7 @@ package hijack
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -13,6 +14,14 @@ func (s *signal) wait() <-chan struct{} {
 		s.waiters = make(chan struct{})
 	}
 	return s.waiters
+}
+
+// await is pause for the next change, with the owner's lock, which is free meanwhile.
+func (s *signal) await(lock *sync.Mutex, ctx context.Context, limit time.Time) {
+	changed := s.wait()
+	lock.Unlock()
+	pause(ctx, changed, limit, nil)
+	lock.Lock()
 }
 
 func (s *signal) fire() {

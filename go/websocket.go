@@ -167,13 +167,9 @@ func (w *WebSocket) checkKind(kind MessageType) error {
 
 // send sends a message or a piece.
 func (w *WebSocket) send(ctx context.Context, kind C.uint32_t, p []byte) error {
-	err := w.push(ctx, "write", func() C.int {
+	return w.push(ctx, "write", func() C.int {
 		return C.hj_go_socket_send_message(w.handle.c(), kind, text(p))
 	})
-	if kind&^messageMore == messageText && errors.Is(err, ErrInvalid) {
-		return &OpError{"write", w.name, because(ErrInvalid, "a text must be UTF-8; use MessageBinary for other bytes")}
-	}
-	return err
 }
 
 // Ping sends a ping, and waits as Write does. It does not wait for the answer: the library ends the connection of a
@@ -240,10 +236,7 @@ func (w *WebSocket) await(ctx context.Context, reader *messageReader) error {
 		if result := w.input.ask(w.giveCredit); result < 0 && Error(result) != ErrClosed {
 			return check("read", w.name, result)
 		}
-		changed, limit := w.changed.wait(), w.readLimit
-		w.mu.Unlock()
-		pause(ctx, changed, limit, nil)
-		w.mu.Lock()
+		w.changed.await(&w.mu, ctx, w.readLimit)
 	}
 }
 

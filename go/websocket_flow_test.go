@@ -282,7 +282,7 @@ func TestWebSocketRooms(t *testing.T) {
 	n, err = room.PublishEvent(hijack.Event{Name: "n", Data: "event"})
 	want(t, "PublishEvent", fmt.Sprint(n, err), "4 <nil>")
 	_, err = room.PublishString("\xff")
-	wantError(t, err, hijack.ErrInvalid, "publish: a text must be UTF-8")
+	wantError(t, err, hijack.ErrInvalid, "publish broadcaster: a text must be UTF-8")
 	for _, c := range []*peer{route, request, own} {
 		c.expect(opText, "text").expect(opBinary, "binary").expect(opText, "event")
 		c.send(opPing, "ping").send(opText, "said")

@@ -107,10 +107,7 @@ func (c *byteConnection) member() handle {
 	defer c.mu.Unlock()
 	c.shared = true
 	for c.torn {
-		changed := c.changed.wait()
-		c.mu.Unlock()
-		pause(context.Background(), changed, time.Time{}, nil)
-		c.mu.Lock()
+		c.changed.await(&c.mu, context.Background(), time.Time{})
 	}
 	return c.handle
 }
