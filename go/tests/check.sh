@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tests of the Go package: check.sh [name...]; without a name, all of them.
+# Tests of the Go package: check.sh [name...]; without a name, all of them but the last.
 #
 #     style    gofmt, and go vet with each build tag
 #     test     the tests, with cgo's own checks
@@ -7,6 +7,8 @@
 #     collect  with a collection at each use of a handle (build tag hijack_gc)
 #     static   linked with the static library (build tag hijack_static)
 #     package  in a module outside the checkout, see package.sh
+#     modules  beside other people's modules, which go downloads: frameworks, WebSocket clients, ssh and the tests of
+#              golang.org/x/net for a net.Conn; only if it is asked for
 #
 # With --build first, the test programs are only compiled: that takes all processors, running them must not. They are
 # put into HIJACK_GO_TESTS, a new folder without it. HIJACK_LONG=1 repeats more often what needs it.
@@ -59,8 +61,9 @@ for name in ${*:-style test race collect static package}; do
     collect) tests collect -tags hijack_gc ;;
     static) tests static -tags hijack_static ;;
     package) tests/package.sh ;;
+    modules) (cd tests/modules && go vet . && go test -race -count=1 .) ;;
     *)
-        sed -n '2,13s/^# \{0,1\}//p' tests/check.sh >&2
+        sed -n '2,15s/^# \{0,1\}//p' tests/check.sh >&2
         exit 2
         ;;
     esac
