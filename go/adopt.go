@@ -33,7 +33,7 @@ func (e notHijacked) Unwrap() error { return e.error }
 // TCP or unix connection, TLS for example), ErrReset (the peer has left already), ErrState (the server does not run),
 // ErrShutdown, ErrLimit.
 func (s *Server) Adopt(conn net.Conn, unread []byte) (*Socket, error) {
-	socket := newSocket(addrText(conn.RemoteAddr()), nil, conn.LocalAddr(), conn.RemoteAddr())
+	socket := newSocket(addrText(conn.RemoteAddr()), nil, endpoints{conn.LocalAddr(), conn.RemoteAddr()})
 	err := s.adopt(conn, func(fd C.int) C.int {
 		return s.make(socket, func(out *C.uint64_t) C.int {
 			return C.hj_go_server_adopt(out, s.handle.c(), fd, text(unread))

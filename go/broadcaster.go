@@ -20,19 +20,10 @@ const (
 	HoldSSEBody Kind = holdSSEBody // for Adopt: the other server has written the head; each message as one event
 
 	// The answer to the handshake of a WebSocket; each message as one message. Pings and closing are answered.
-	HoldWebSocket Kind = holdWebsocket
+	HoldWebSocket Kind = holdWebSocket
 	// For Adopt: the other server has answered the handshake, without an extension.
-	HoldWebSocketOpen Kind = holdWebsocketOpen
+	HoldWebSocketOpen Kind = holdWebSocketOpen
 )
-
-// String is the constant's name, "HoldSSE".
-func (k Kind) String() string {
-	names := [...]string{"", "HoldRaw", "HoldStream", "HoldSSE", "HoldSSEBody", "HoldWebSocket", "HoldWebSocketOpen"}
-	if k == 0 || int(k) >= len(names) {
-		return fmt.Sprintf("Kind(%d)", uint32(k))
-	}
-	return names[k]
-}
 
 // Broadcaster sends one message to any number of connections, and never waits for any of them. It is an io.Writer.
 // Its methods may be called from any goroutine. Make one for each room, and Free it when the room is no more; one that

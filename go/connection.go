@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -36,6 +37,15 @@ type connection struct {
 	limit   time.Time // for writing
 	changed signal    // any of these, or what readers and writers wait for
 }
+
+// endpoints are the addresses of a connection.
+type endpoints struct{ local, remote net.Addr }
+
+// LocalAddr is the server's first address; of an adopted connection its own.
+func (e endpoints) LocalAddr() net.Addr { return e.local }
+
+// RemoteAddr is the peer's address.
+func (e endpoints) RemoteAddr() net.Addr { return e.remote }
 
 func newConnection(calls calls, name string, request *ending) connection {
 	return connection{calls: calls, name: name, request: request, writer: make(chan struct{}, 1)}

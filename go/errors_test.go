@@ -72,9 +72,11 @@ func TestErrorsAreNetErrors(t *testing.T) {
 	err = &hijack.OpError{Op: "read", Err: hijack.ErrTimedOut}
 	want(t, "a silent peer's Timeout", err.Timeout(), true)
 	err = &hijack.OpError{Op: "write", Err: hijack.ErrWouldBlock}
+	//lint:ignore SA1019 a net.Error must have it
 	want(t, "Temporary", err.Temporary(), true)
 	want(t, "Timeout", err.Timeout(), false)
 	err = &hijack.OpError{Op: "read", Err: errors.New("else")}
+	//lint:ignore SA1019 a net.Error must have it
 	want(t, "else", err.Timeout() || err.Temporary(), false)
 }
 

@@ -5,6 +5,7 @@
 package hijack
 
 import (
+	"fmt"
 	"io/fs"
 	"net"
 	"syscall"
@@ -110,8 +111,8 @@ const (
 	holdStream        = 2
 	holdSSE           = 3
 	holdSSEBody       = 4
-	holdWebsocket     = 5
-	holdWebsocketOpen = 6
+	holdWebSocket     = 5
+	holdWebSocketOpen = 6
 	holdLongPoll      = 7
 )
 
@@ -159,6 +160,27 @@ const (
 	broadcasterStatClosed    = 4
 	broadcasterStatCount     = 5
 )
+
+// String is the constant's name, "HoldSSE".
+func (k Kind) String() string {
+	switch k {
+	case holdRaw:
+		return "HoldRaw"
+	case holdStream:
+		return "HoldStream"
+	case holdSSE:
+		return "HoldSSE"
+	case holdSSEBody:
+		return "HoldSSEBody"
+	case holdWebSocket:
+		return "HoldWebSocket"
+	case holdWebSocketOpen:
+		return "HoldWebSocketOpen"
+	case holdLongPoll:
+		return "HoldLongPoll"
+	}
+	return fmt.Sprintf("Kind(%d)", uint32(k))
+}
 
 // isKnownEvent is whether this package knows the type; other types are of a later version, and skipped.
 func isKnownEvent(kind uint32) bool {

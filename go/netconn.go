@@ -65,12 +65,6 @@ func (c *netConn) Close() error {
 	return c.WebSocket.Close(StatusNormalClosure, "")
 }
 
-// LocalAddr is the server's first address; of an adopted connection its own.
-func (c *netConn) LocalAddr() net.Addr { return c.local }
-
-// RemoteAddr is the peer's address.
-func (c *netConn) RemoteAddr() net.Addr { return c.remote }
-
 // SetDeadline sets the deadline of reading and of writing.
 func (c *netConn) SetDeadline(t time.Time) error {
 	return c.setLimits(t, &c.readLimit, &c.limit)

@@ -181,17 +181,13 @@ func (r *Request) badStatus(op string, status, least int) error {
 	return &OpError{op, r.String(), because(ErrInvalid, "a status is from %d to 999 (got %d)", least, status)}
 }
 
-func (r *Request) newSocket() *Socket {
-	local, remote := r.addresses()
-	return newSocket(r.Peer, &r.ending, local, remote)
-}
+func (r *Request) newSocket() *Socket { return newSocket(r.Peer, &r.ending, r.endpoints()) }
 
-// addresses are those of the connection.
-func (r *Request) addresses() (local, remote net.Addr) {
-	if local = r.local; local == nil {
-		local = r.server.local
+func (r *Request) endpoints() endpoints {
+	if r.local != nil {
+		return endpoints{r.local, parseAddr(r.Peer)}
 	}
-	return local, parseAddr(r.Peer)
+	return endpoints{r.server.local, parseAddr(r.Peer)}
 }
 
 // Hold makes the connection a member of broadcaster, with no object of its own; see Server.Hold. Errors: as Respond,

@@ -17,7 +17,7 @@ import (
 // Nothing is read before the first Read, and then no more than 64 KiB ahead.
 type Socket struct {
 	byteConnection
-	local, remote net.Addr
+	endpoints
 
 	// Guarded by the connection's lock.
 	readLimit time.Time
@@ -35,9 +35,8 @@ func (socketCalls) close(h handle) C.int { return C.hj_go_socket_close(h.c()) }
 func (socketCalls) abort(h handle) C.int { return C.hj_go_socket_abort(h.c()) }
 func (socketCalls) free(h handle)        { C.hj_go_socket_free(h.c()) }
 
-func newSocket(name string, request *ending, local, remote net.Addr) *Socket {
-	return &Socket{byteConnection: newByteConnection(socketCalls{}, name, request), local: local, remote: remote,
-		fd: -1}
+func newSocket(name string, request *ending, ends endpoints) *Socket {
+	return &Socket{byteConnection: newByteConnection(socketCalls{}, name, request), endpoints: ends, fd: -1}
 }
 
 // Read reads what the peer sent; io.EOF once it sends no more. Errors: os.ErrDeadlineExceeded, ErrClosed, ErrReset,
@@ -148,16 +147,6 @@ func (s *Socket) askDetach() C.int {
 		s.changed.fire()
 	}
 	return result
-}
-
-// LocalAddr is the server's first address; of an adopted connection its own.
-func (s *Socket) LocalAddr() net.Addr {
-	return s.local
-}
-
-// RemoteAddr is the peer's address.
-func (s *Socket) RemoteAddr() net.Addr {
-	return s.remote
 }
 
 // SetDeadline sets the deadline of reading and of writing.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -30,8 +29,8 @@ const (
 // pings (option websocket_ping_ms).
 type WebSocket struct {
 	connection
-	subprotocol   string
-	local, remote net.Addr
+	endpoints
+	subprotocol string
 
 	// Guarded by the connection's lock.
 	input     messages
@@ -75,9 +74,8 @@ func listed(values []string) (elements []string) {
 // from the library: 400, 403, 405 or 426. The error is ErrProtocol then, and the request is over. The other errors
 // leave it open: ErrNotSupported (over HTTP/2), ErrInvalid (protocol was not offered), ErrHeader, and as Respond.
 func (r *Request) WebSocket(protocol string, header map[string][]string) (*WebSocket, error) {
-	local, remote := r.addresses()
-	it := &WebSocket{connection: newConnection(socketCalls{}, r.Peer, &r.ending), subprotocol: protocol,
-		local: local, remote: remote}
+	it := &WebSocket{connection: newConnection(socketCalls{}, r.Peer, &r.ending), endpoints: r.endpoints(),
+		subprotocol: protocol}
 	head := r.over(header, false)
 	it, err := into(r, it, "websocket", head, func(out *C.uint64_t, lines string) C.int {
 		return C.hj_go_request_websocket(out, r.handle.c(), protocol, lines)

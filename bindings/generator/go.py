@@ -6,7 +6,7 @@ import textwrap
 from . import errors
 
 NOTE = "made by bindings/generate from include/hijack/hijack.h"
-ACRONYMS = {"Sse": "SSE", "Http": "HTTP", "Ok": "OK", "Eof": "EOF"}
+ACRONYMS = {"Sse": "SSE", "Http": "HTTP", "Ok": "OK", "Eof": "EOF", "Websocket": "WebSocket"}
 
 
 def files(header):
@@ -32,6 +32,7 @@ def code(header):
         "package hijack",
         "",
         "import (",
+        '\t"fmt"',
         '\t"io/fs"',
         '\t"net"',
         '\t"syscall"',
@@ -52,11 +53,20 @@ def code(header):
             width = max(map(len, names))
             lines += ["", "const ("]
             lines += [f"\t{name.ljust(width)} = {it.value}" for name, it in zip(names, enum)] + [")"]
+    lines += kind_names(header)
     known = "is whether this package knows the type; other types are of a later version, and skipped"
     lines += predicate("isKnownEvent", known, header.events())
     last = "is whether no event of its handle follows one of this type"
     lines += predicate("isLastEvent", last, header.last_events())
     return "\n".join(lines + equivalents(header)) + "\n"
+
+
+def kind_names(header):
+    kinds = [it.name for enum in header.enums for it in enum if it.name.startswith("HIJACK_HOLD_")]
+    lines = ["", '// String is the constant\'s name, "HoldSSE".', "func (k Kind) String() string {", "\tswitch k {"]
+    for kind in (camel(it.removeprefix("HIJACK_")) for it in kinds):
+        lines += [f"\tcase {lower(kind)}:", f'\t\treturn "{kind}"']
+    return lines + ["\t}", '\treturn fmt.Sprintf("Kind(%d)", uint32(k))', "}"]
 
 
 def predicate(name, comment, constants):
