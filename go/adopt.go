@@ -98,6 +98,16 @@ func (s *Server) Hijack(w http.ResponseWriter, r *http.Request) (socket *Socket,
 // handshake is refused has got its answer.
 func (s *Server) AdoptWebSocket(w http.ResponseWriter, r *http.Request, protocol string,
 	header map[string][]string) (ws *WebSocket, err error) {
+	offered := protocol == ""
+	for _, it := range listed(r.Header["Sec-Websocket-Protocol"]) {
+		offered = offered || it == protocol
+	}
+	if _, err = block(header); err == nil && !offered {
+		err = check("websocket", r.RemoteAddr, C.int(ErrInvalid))
+	}
+	if err != nil {
+		return nil, notHijacked{err}
+	}
 	err = s.adoptRequest(w, r, func(it *Request) (err error) {
 		ws, err = it.WebSocket(protocol, header)
 		return err

@@ -414,6 +414,9 @@ func TestAdoptWebSocket(t *testing.T) {
 		} else {
 			want(t, "no WebSocket", ws == nil, true)
 		}
+		if errors.Is(err, hijack.ErrNotHijacked) {
+			http.Error(w, err.Error(), http.StatusNotImplemented)
+		}
 		results <- err
 	})
 	mux.HandleFunc("/held", func(w http.ResponseWriter, r *http.Request) {
@@ -470,7 +473,7 @@ func TestAdoptWebSocket(t *testing.T) {
 		{"GET / HTTP/1.1\nHost: me\n", "426 Upgrade Required", hijack.ErrProtocol},
 		{"GET /held HTTP/1.1\nHost: me\n", "426 Upgrade Required", hijack.ErrProtocol},
 		{"GET / HTTP/1.1\n" + lines + "Origin: http://you\n", "403 Forbidden", hijack.ErrProtocol},
-		{"GET /?protocol=c HTTP/1.1\n" + lines, "500 Internal Server Error", hijack.ErrInvalid},
+		{"GET /?protocol=c HTTP/1.1\n" + lines, "501 Not Implemented", hijack.ErrInvalid},
 	} {
 		first, _ := refused(t, addr, it.head)
 		want(t, "status", first, "HTTP/1.1 "+it.status)

@@ -106,15 +106,12 @@ func newPlant(sockets int) *plant {
 	p := &plant{objects: make(map[uint64]*int), events: (*[batch]C.hj_go_event)(C.malloc(batch * C.sizeof_hj_go_event))}
 	check(C.hj_go_queue_new(&p.queue))
 	check(C.hj_go_server_new(&p.server, p.queue))
-	name, one := C.CString("threads"), C.CString("1")
-	check(C.hj_go_server_set(p.server, name, 7, one, 1))
-	C.free(unsafe.Pointer(name))
-	C.free(unsafe.Pointer(one))
+	check(C.hj_go_server_set(p.server, "threads", "1"))
 	check(C.hj_go_server_start(p.server))
 	for i := 1; i <= sockets; i++ {
 		pair := socketPair()
 		var socket C.uint64_t
-		check(C.hj_go_server_adopt(&socket, p.server, C.int(pair[0]), nil, 0))
+		check(C.hj_go_server_adopt(&socket, p.server, C.int(pair[0]), ""))
 		check(C.hj_go_handle_set_user_data(socket, C.uint64_t(i)))
 		check(C.hj_go_socket_read(socket, unlimited))
 		p.objects[uint64(i)] = new(int)

@@ -29,13 +29,13 @@ func main() {
 	demo.Check(server.Start(nil))
 
 	http.HandleFunc("/sse", func(w http.ResponseWriter, r *http.Request) {
-		if err := clients.Hijack(w, r, hijack.HoldSSE, nil); err != nil {
+		if err := clients.Hijack(w, r, hijack.HoldSSE, nil); errors.Is(err, hijack.ErrNotHijacked) {
 			http.Error(w, err.Error(), http.StatusNotImplemented)
 		}
 	})
 	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
 		ws, err := server.AdoptWebSocket(w, r, "", nil)
-		if errors.Is(err, hijack.ErrNotSocket) {
+		if errors.Is(err, hijack.ErrNotHijacked) {
 			http.Error(w, err.Error(), http.StatusNotImplemented)
 		} else if err == nil {
 			go echo(ws)
