@@ -65,15 +65,14 @@ func (b *Broadcaster) adopt(fd C.int, kind Kind, lines string) C.int {
 // of the request stays in Go. kind and header are those of Request.Hold; what happens to w, and the errors, are those
 // of AdoptRequest and Request.Hold.
 func (b *Broadcaster) Hijack(w http.ResponseWriter, r *http.Request, kind Kind, header map[string][]string) error {
-	if kind == HoldSSEBody || kind == HoldWebSocketOpen {
-		return notHijacked{&OpError{"hijack", r.RemoteAddr,
-			because(ErrInvalid, "%v is for Adopt, after a head that your program has written; use HoldSSE", kind)}}
-	}
 	lines, err := block(header)
 	if err == nil {
 		checked := kind
-		if kind == HoldWebSocket {
+		switch kind {
+		case HoldWebSocket:
 			checked = HoldStream // which has the same rules for its header
+		case HoldSSEBody, HoldWebSocketOpen:
+			checked = 0
 		}
 		err = b.server.refusal("hijack", r.RemoteAddr, b.adopt(-1, checked, lines))
 	}

@@ -192,11 +192,11 @@ func TestRefusedHijacksAreAnswered(t *testing.T) {
 		{"a server with no room", to(rooms[full], hijack.HoldSSE, nil), hijack.ErrLimit, "max_connections", false},
 		{"a freed broadcaster", to(freed, hijack.HoldSSE, nil), hijack.ErrFreed, "has been freed", false},
 		{"an unknown kind", to(rooms[server], 99, nil), hijack.ErrInvalid, "Kind(99) is not a kind", false},
-		{"a kind for Adopt", to(rooms[server], hijack.HoldSSEBody, nil), hijack.ErrInvalid, "use HoldSSE", false},
+		{"a kind for Adopt", to(rooms[server], hijack.HoldSSEBody, nil), hijack.ErrInvalid, "HoldSSEBody is for Adopt", false},
 		{"a header where there is no head", to(rooms[server], hijack.HoldRaw, http.Header{"A": {"b"}}),
 			hijack.ErrInvalid, "HoldRaw writes no head", false},
 		{"a header of the library's own", to(rooms[server], hijack.HoldSSE, http.Header{"Content-Length": {"5"}}),
-			hijack.ErrHeader, "the library sets this line itself", false},
+			hijack.ErrHeader, "the library sets the line itself", false},
 		{"of a WebSocket too", to(rooms[server], hijack.HoldWebSocket, http.Header{"A B": {"5"}}),
 			hijack.ErrHeader, "", false},
 		{"a connection without a descriptor", func(w http.ResponseWriter, r *http.Request) error {

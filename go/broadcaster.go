@@ -213,6 +213,8 @@ func (b *Broadcaster) explain(op string, s *Server, kind Kind, header map[string
 		return b.orFreed(op, err)
 	case b.server != s:
 		err = because(ErrInvalid, "the broadcaster belongs to another server")
+	case op != "adopt" && (kind == HoldSSEBody || kind == HoldWebSocketOpen):
+		err = because(ErrInvalid, "%v is for Adopt, after a head that your program has written", kind)
 	case len(header) > 0 && kind > 0 && kind <= HoldWebSocketOpen:
 		err = because(ErrInvalid, "%v writes no head, so it cannot have header lines (got %d)", kind, len(header))
 	default:

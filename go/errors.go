@@ -24,8 +24,10 @@ var texts = map[Error]string{
 	ErrWouldBlock: "nothing was sent, because too much data is waiting already",
 	ErrState:      "not possible in this state",
 	ErrFork:       "it belongs to the parent process",
+	ErrAddress: `the address cannot be understood; write ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ` +
+		`"unix:/path" or "fd:3" (names other than localhost are not resolved)`,
 	ErrBusy:       "another goroutine is using it",
-	ErrHeader:     "the name or value of a header line is invalid, or the library sets this line itself",
+	ErrHeader:     "a value of the header is invalid, or the library sets the line itself (Content-Length, for example)",
 	ErrOption:     "no option has this name",
 	ErrOutOfRange: "the value is out of range",
 	ErrTooBig:     "longer than the limit",
@@ -36,6 +38,7 @@ var texts = map[Error]string{
 // meanings are what a code means after one operation.
 var meanings = map[string]map[Error]string{
 	"listen": {
+		ErrInvalid:    "the address is empty",
 		ErrOutOfRange: "a port is from 0 (a free one) to 65535",
 		ErrNotSocket:  "the descriptor is not a listening TCP or unix socket",
 		ErrTooBig:     "the path of a unix socket has at most 107 bytes",
@@ -46,6 +49,7 @@ var meanings = map[string]map[Error]string{
 	"write":     {ErrInvalid: "a text must be UTF-8; use MessageBinary for other bytes"},
 	"hijack":    {ErrState: "the body has not been read to its end"},
 	"websocket": {ErrState: "the body has not been read to its end", ErrInvalid: "the client has not offered this protocol"},
+	"start":     {ErrTLS: "a listener for TLS needs a certificate; see LoadCertificate"},
 	"detach":    {ErrState: "it has been detached already"},
 }
 

@@ -17,8 +17,8 @@ type Header = textproto.MIMEHeader
 func block(header map[string][]string) (string, error) {
 	var b strings.Builder
 	for _, name := range sortedNames(header) {
-		if strings.ContainsAny(name, ":\r\n\x00") {
-			return "", &OpError{"header", strings.TrimSpace(name), because(ErrHeader, "a name is one word")}
+		if !isToken(name) {
+			return "", &OpError{"header", name, because(ErrHeader, "a name is one word of ASCII letters, digits and -")}
 		}
 		for _, value := range header[name] {
 			if strings.ContainsAny(value, "\r\n\x00") {

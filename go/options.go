@@ -26,7 +26,7 @@ func (o Options) set(scope string, call func(name, value string) C.int) error {
 func (o Options) setFor(op, before, scope string, call func(name, value string) C.int) error {
 	for _, name := range sortedNames(o) {
 		value := fmt.Sprint(o[name])
-		if d, ok := o[name].(time.Duration); ok {
+		if d, ok := o[name].(time.Duration); ok && strings.HasSuffix(name, "_ms") { // "1s" fits no other option
 			value = strconv.FormatInt(milliseconds(d), 10)
 		}
 		if err := check(op, before+name+"="+value, call(name, value)); err != nil {
@@ -56,26 +56,28 @@ func ofQueue(name string) bool {
 func explainOption(err error, scope, name string) error {
 	const fields, alike = 7, 4 // as many mistakes make another name
 	failed := err.(*OpError)
-	nearest, least := "", alike
+	hint, least := "docs/options.md lists them", alike
 	for _, line := range strings.Split(C.GoString(C.hj_go_options()), "\n") {
 		it := strings.SplitN(line, "\t", fields)
-		if len(it) < fields || it[0] != scope && (it[0] != "queue" || scope != "server") {
+		if len(it) < fields {
 			continue
-		} else if d := distance(it[1], name); d < least {
-			nearest, least = it[1], d
 		}
-		if it[1] != name || failed.Err != ErrOutOfRange {
-			continue
-		} else if it[3] == "-" { // a choice, whose help names them
-			failed.Err = because(ErrOutOfRange, "expected %s", it[6])
-		} else {
+		ours := it[0] == scope || it[0] == "queue" && scope == "server"
+		switch d := distance(it[1], name); {
+		case failed.Err == ErrOutOfRange && ours && d == 0 && it[3] == "-": // a choice, whose help names most of them
+			failed.Err = because(ErrOutOfRange, "expected %s (default: %s)", it[6], it[5])
+		case failed.Err == ErrOutOfRange && ours && d == 0:
 			failed.Err = because(ErrOutOfRange, "expected %s from %s to %s: %s", it[2], it[3], it[4], it[6])
+		case d == 0 && !ours && least > 0:
+			hint, least = "it is a "+it[0]+" option", 0
+		case ours && d < least:
+			hint, least = "did you mean "+it[1]+"?", d
+		case ours && least == alike && strings.HasPrefix(it[1], name):
+			hint = "did you mean " + it[1] + "?"
 		}
 	}
-	if failed.Err == ErrOption && nearest != "" {
-		failed.Err = because(ErrOption, "no option has this name; did you mean %s?", nearest)
-	} else if failed.Err == ErrOption {
-		failed.Err = because(ErrOption, "no %s option has this name; docs/options.md lists them", scope)
+	if failed.Err == ErrOption {
+		failed.Err = because(ErrOption, "no %s option has this name; %s", scope, hint)
 	}
 	return err
 }
