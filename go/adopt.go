@@ -145,13 +145,13 @@ func (s *Server) AdoptRequest(w http.ResponseWriter, r *http.Request, handler Ha
 	if r.Host != "" || r.ProtoAtLeast(1, 1) {
 		it.Header.Set("Host", r.Host)
 	}
-	err := s.hijack(w, r, func(conn net.Conn, unread []byte) error {
+	lines, err := block(it.Header)
+	if err != nil {
+		return notHijacked{err}
+	}
+	head := it.Method + " " + target + " " + it.Version + "\r\n" + lines + "\r\n"
+	err = s.hijack(w, r, func(conn net.Conn, unread []byte) error {
 		it.local = conn.LocalAddr()
-		lines, err := block(it.Header)
-		if err != nil {
-			return err
-		}
-		head := it.Method + " " + target + " " + it.Version + "\r\n" + lines + "\r\n"
 		return s.adopt(conn, func(fd C.int) C.int {
 			return s.make(it, func(out *C.uint64_t) C.int {
 				return C.hj_go_server_adopt_request(out, s.handle.c(), fd, head, text(unread))
@@ -262,9 +262,12 @@ func (s *Server) adopt(conn net.Conn, call func(fd C.int) C.int) error {
 	return nil
 }
 
+// tooMany connections that wrap each other are one that wraps itself.
+const tooMany = 100
+
 // plainConn is conn, or the connection that it wraps, which has a descriptor.
 func plainConn(conn net.Conn) (syscall.Conn, error) {
-	for {
+	for wrappers := 0; ; wrappers++ {
 		if _, ok := conn.(interface{ Handshake() error }); ok {
 			return nil, errTLS
 		}
@@ -276,6 +279,9 @@ func plainConn(conn net.Conn) (syscall.Conn, error) {
 		case interface{ UnsafeConn() net.Conn }:
 			conn = it.UnsafeConn()
 		default:
+			wrappers = tooMany
+		}
+		if wrappers >= tooMany {
 			return nil, because(ErrNotSocket, "a %T has no descriptor; give it a method NetConn() net.Conn that returns "+
 				"the connection inside", conn)
 		}

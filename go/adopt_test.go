@@ -307,6 +307,20 @@ func TestAdoptOfWrappers(t *testing.T) {
 	}
 }
 
+// ring wraps itself.
+type ring struct{ wrapped }
+
+func (r ring) NetConn() net.Conn { return r }
+
+func TestAdoptOfARing(t *testing.T) {
+	server := newServer(t, nil)
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	_, err := server.Adopt(ring{wrapped{near}}, nil)
+	wantError(t, err, hijack.ErrNotSocket, "adopt pipe: a hijack_test.ring has no descriptor")
+}
+
 type withNetConn struct {
 	wrapped
 	inner net.Conn
