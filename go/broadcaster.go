@@ -56,7 +56,7 @@ func (s *Server) NewBroadcaster(options Options) (*Broadcaster, error) {
 	}
 	b := &Broadcaster{s, handle(out)}
 	runtime.SetFinalizer(b, (*Broadcaster).Free)
-	if err := options.set("broadcaster", b.set); err != nil {
+	if err := options.set("option", "", "broadcaster", b.set); err != nil {
 		b.Free()
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (b *Broadcaster) set(name, value string) C.int {
 
 // Set changes options, for messages from here on.
 func (b *Broadcaster) Set(options Options) error {
-	return b.orFreed("option", options.set("broadcaster", b.set))
+	return b.orFreed("option", options.set("option", "", "broadcaster", b.set))
 }
 
 // Publish sends data to every member: as it is to raw and stream members, as one event to SSE members, as one binary

@@ -16,25 +16,6 @@ type Error int32
 // ErrFreed is the error of a broadcaster on which Free was called.
 var ErrFreed = errors.New("this broadcaster has been freed")
 
-// texts replace what the library's own texts say about C.
-var texts = map[Error]string{
-	ErrInvalid:    "an argument is invalid",
-	ErrHandle:     "it has been freed",
-	ErrClosed:     "the connection is closed",
-	ErrWouldBlock: "nothing was sent, because too much data is waiting already",
-	ErrState:      "not possible in this state",
-	ErrFork:       "it belongs to the parent process",
-	ErrAddress: `the address cannot be understood; write ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ` +
-		`"unix:/path" or "fd:3" (names other than localhost are not resolved)`,
-	ErrBusy:       "another goroutine is using it",
-	ErrHeader:     "a value of the header is invalid, or the library sets the line itself (Content-Length, for example)",
-	ErrOption:     "no option has this name",
-	ErrOutOfRange: "the value is out of range",
-	ErrTooBig:     "longer than the limit",
-	ErrVersion:    "the installed library does not fit this package; install the same version of both, then go build -a",
-	ErrNotSocket:  "not a connection whose descriptor the library can take over",
-}
-
 // meanings are what a code means after one operation.
 var meanings = map[string]map[Error]string{
 	"listen": {

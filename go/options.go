@@ -17,13 +17,9 @@ import (
 // ErrOption, a value out of bounds ErrOutOfRange; the error's text has the bounds.
 type Options map[string]any
 
-// set gives each option of this scope to call, in the order of their names.
-func (o Options) set(scope string, call func(name, value string) C.int) error {
-	return o.setFor("option", "", scope, call)
-}
-
-// setFor is set with what an error says was tried, and what comes before the option's name there.
-func (o Options) setFor(op, before, scope string, call func(name, value string) C.int) error {
+// set gives each option of this scope to call, in the order of their names. op is what errors say was tried, and before
+// what comes before the option's name there.
+func (o Options) set(op, before, scope string, call func(name, value string) C.int) error {
 	for _, name := range sortedNames(o) {
 		value := fmt.Sprint(o[name])
 		if d, ok := o[name].(time.Duration); ok && strings.HasSuffix(name, "_ms") { // "1s" fits no other option

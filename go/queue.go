@@ -56,7 +56,7 @@ func newQueue(options Options) (q queue, err error) {
 		return q, err
 	}
 	q = queue{handle(made), (*[batch]C.hj_go_event)(C.malloc(batch * C.sizeof_hj_go_event))}
-	if err = options.set("server", q.set); err != nil {
+	if err = options.set("option", "", "server", q.set); err != nil {
 		q.free()
 	}
 	return q, err
@@ -229,10 +229,11 @@ func (s *Server) dispatch(turn []event) {
 		case e.kind == eventRequest:
 			r := e.to.(*Request)
 			r.TLS = tlsOf(r.handle, e.data)
+			r.payload = e.data
 			select {
-			case s.spare <- job{r, e.data}:
+			case s.spare <- r:
 			default:
-				go s.work(job{r, e.data})
+				go s.work(r)
 			}
 		case e.to != nil:
 			e.to.receive(e)

@@ -32,6 +32,7 @@ type Request struct {
 
 	object
 	ending   ending
+	payload  []byte   // of the event, until it is parsed
 	inPieces bool     // nothing of the body came with the head
 	local    net.Addr // of an adopted connection
 	below    Header   // of a response: what the server that it was adopted from would have sent
@@ -55,8 +56,9 @@ type successor interface {
 }
 
 // parse fills the fields from the payload of the REQUEST event, on the request's own goroutine.
-func (r *Request) parse(payload []byte) {
-	head, body, _ := bytes.Cut(payload, []byte("\r\n\r\n"))
+func (r *Request) parse() {
+	head, body, _ := bytes.Cut(r.payload, []byte("\r\n\r\n"))
+	r.payload = nil
 	switch {
 	case r.inPieces:
 		r.Body = pieces{r}

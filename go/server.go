@@ -42,9 +42,9 @@ type Server struct {
 	context context.Context // of all requests
 	cancel  context.CancelFunc
 	done    chan struct{}
-	spare   chan job // who waits for one is a goroutine that has served another
-	spares  int32    // how many wait
-	err     error    // why it ended unasked; read it after done
+	spare   chan *Request // who waits for one is a goroutine that has served another
+	spares  int32         // how many wait
+	err     error         // why it ended unasked; read it after done
 
 	mu           sync.Mutex // held for moments only, and nothing else is locked meanwhile
 	state        int
@@ -76,9 +76,9 @@ func NewServer(options Options) (*Server, error) {
 		queue.free()
 		return nil, err
 	}
-	s := &Server{handle: handle(out), queue: queue, done: make(chan struct{}), spare: make(chan job),
+	s := &Server{handle: handle(out), queue: queue, done: make(chan struct{}), spare: make(chan *Request),
 		objects: make(map[uint64]receiver), broadcasters: make(map[handle]struct{})}
-	if err := options.set("server", s.set); err != nil {
+	if err := options.set("option", "", "server", s.set); err != nil {
 		s.free()
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (s *Server) SetRoute(path string, options Options) error {
 	if err := checkPath("route", path); err != nil {
 		return err
 	}
-	return options.setFor("route", path+": option ", "route", func(name, value string) C.int {
+	return options.set("route", path+": option ", "route", func(name, value string) C.int {
 		return C.hj_go_server_route_set(s.handle.c(), path, name, value)
 	})
 }
@@ -364,25 +364,19 @@ func (s *Server) logf(format string, values ...any) {
 	}
 }
 
-// job is a request with what it came with.
-type job struct {
-	r       *Request
-	payload []byte
-}
-
 // spareWorkers is how many goroutines without a request wait for one: their stacks have grown to what a handler needs.
 const spareWorkers = 256
 
 // work runs the handler, and then that of further requests.
-func (s *Server) work(it job) {
+func (s *Server) work(r *Request) {
 	for {
-		s.serve(it)
+		s.serve(r)
 		if atomic.AddInt32(&s.spares, 1) > spareWorkers {
 			atomic.AddInt32(&s.spares, -1)
 			return
 		}
 		select {
-		case it = <-s.spare:
+		case r = <-s.spare:
 			atomic.AddInt32(&s.spares, -1)
 		case <-s.done:
 			return
@@ -390,10 +384,10 @@ func (s *Server) work(it job) {
 	}
 }
 
-func (s *Server) serve(it job) {
-	defer it.r.end()
-	it.r.parse(it.payload)
-	s.run(it.r, s.handler)
+func (s *Server) serve(r *Request) {
+	defer r.end()
+	r.parse()
+	s.run(r, s.handler)
 }
 
 // run is a call of a handler.

@@ -8,6 +8,25 @@ from . import errors
 NOTE = "made by bindings/generate from include/hijack/hijack.h"
 ACRONYMS = {"Sse": "SSE", "Http": "HTTP", "Ok": "OK", "Eof": "EOF", "Websocket": "WebSocket"}
 
+# What a code means to a program in Go, where the library's own text speaks of C.
+TEXTS = {
+    "EINVAL": "an argument is invalid",
+    "EHANDLE": "it has been freed",
+    "ECLOSED": "the connection is closed",
+    "EAGAIN": "nothing was sent, because too much data is waiting already",
+    "EFORK": "it belongs to the parent process",
+    "ESTATE": "not possible in this state",
+    "EADDR": 'the address cannot be understood; write ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", '
+             '"unix:/path" or "fd:3" (names other than localhost are not resolved)',
+    "EBUSY": "another goroutine is using it",
+    "EHEADER": "a value of the header is invalid, or the library sets the line itself (Content-Length, for example)",
+    "EOPTION": "no option has this name",
+    "ERANGE": "the value is out of range",
+    "ETOOBIG": "longer than the limit",
+    "EVERSION": "the installed library does not fit this package; install the same version of both, then go build -a",
+    "ENOTSOCK": "not a connection whose descriptor the library can take over",
+}
+
 
 def files(header):
     yield "go/generated.go", code(header)
@@ -58,7 +77,7 @@ def code(header):
     lines += predicate("isKnownEvent", known, header.events())
     last = "is whether no event of its handle follows one of this type"
     lines += predicate("isLastEvent", last, header.last_events())
-    return "\n".join(lines + equivalents(header)) + "\n"
+    return "\n".join(lines + equivalents(header) + texts(header)) + "\n"
 
 
 def kind_names(header):
@@ -96,6 +115,13 @@ def equivalents(header):
     width = max(len(name) for name, _ in pairs)
     lines = ["", "// What errors.Is also takes each of them for.", "var equivalents = map[Error]error{"]
     return lines + [f"\t{name.ljust(width)} {other}," for name, other in pairs] + ["}"]
+
+
+def texts(header):
+    codes = {it.name.removeprefix("HIJACK_"): f"Err{entry[0]}:" for it, entry in errors.named(header)}
+    width = max(len(codes[code]) for code in TEXTS)
+    lines = ["", "// texts replace what the library's own texts say about C.", "var texts = map[Error]string{"]
+    return lines + [f"\t{codes[code].ljust(width)} `{text}`," for code, text in TEXTS.items()] + ["}"]
 
 
 def shims(header):
