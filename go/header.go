@@ -100,14 +100,20 @@ func sortedNames[V any](of map[string]V) []string {
 	return names
 }
 
-// parseHeader reads such a block; names get their usual form, "Content-Type".
+// parseHeader reads such a block; names get their usual form, "Content-Type". All values share one array.
 func parseHeader(block string) Header {
-	header := make(Header)
-	for block != "" {
+	lines := strings.Count(block, "\r\n") + 1 // the last one may have no line end
+	header, values := make(Header, lines), make([]string, lines)
+	for i := 0; block != ""; i++ {
 		line, rest, _ := strings.Cut(block, "\r\n")
 		name, value, _ := strings.Cut(line, ":")
 		key := textproto.CanonicalMIMEHeaderKey(name)
-		header[key] = append(header[key], strings.TrimPrefix(value, " "))
+		values[i] = strings.TrimPrefix(value, " ")
+		if before := header[key]; before != nil {
+			header[key] = append(before, values[i])
+		} else {
+			header[key] = values[i : i+1 : i+1]
+		}
 		block = rest
 	}
 	return header

@@ -68,11 +68,8 @@ func (r *Request) parse() {
 		r.Body = http.NoBody
 	}
 	first, lines, _ := strings.Cut(string(head), "\r\n")
-	fields := strings.SplitN(first, " ", 6) // later versions of the library may append some
-	for i, field := range []*string{&r.Method, &r.Target, &r.Version, &r.Peer, &r.Scheme} {
-		if i < len(fields) {
-			*field = fields[i]
-		}
+	for _, field := range []*string{&r.Method, &r.Target, &r.Version, &r.Peer, &r.Scheme} {
+		*field, first, _ = strings.Cut(first, " ") // later versions of the library may append some
 	}
 	r.Path = pathOf(r.Target)
 	r.Header = parseHeader(lines)
