@@ -60,13 +60,6 @@ func (e *ending) tell(cause error) {
 	}
 }
 
-// isAsked is whether somebody has the context.
-func (e *ending) isAsked() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.ctx != nil
-}
-
 func (e *ending) isOver() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

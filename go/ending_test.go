@@ -243,14 +243,7 @@ func TestRequestEndsWithItsHandler(t *testing.T) {
 	must(t, r.Err())
 }
 
-func isDone(it watched) bool {
-	select {
-	case <-it.Done():
-		return true
-	default:
-		return false
-	}
-}
+func isDone(it watched) bool { return isClosed(it.Done()) }
 
 // The context of a request that became a stream lives as long as the stream, also after the handler.
 func TestContextOutlivesItsHandler(t *testing.T) {

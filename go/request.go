@@ -41,6 +41,7 @@ type Request struct {
 	answered bool
 	freed    bool
 	left     bool  // the client has ended its side
+	watched  bool  // somebody has the context
 	gone     error // why the client is no longer there
 	became   successor
 	input    input // of a body in pieces
@@ -102,6 +103,7 @@ func (r *Request) Context() context.Context {
 	ctx := r.ending.under(r.server.context)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.watched = true
 	if r.became != nil {
 		r.server.keep(r.became.entry())
 	}
@@ -209,7 +211,7 @@ func into[T successor](r *Request, it T, op string, header map[string][]string,
 		result := r.server.make(it, func(out *C.uint64_t) C.int { return call(out, lines) })
 		if result >= 0 {
 			r.became = it
-			if r.ending.isAsked() {
+			if r.watched {
 				r.server.keep(it.entry())
 			}
 		}

@@ -341,7 +341,7 @@ func (s *Server) Stats() map[string]uint64 {
 func (s *Server) fail(op, value string, result C.int) error {
 	state := s.stateNow()
 	if Error(result) == ErrState && state == made {
-		return &OpError{op, value, because(ErrState, "the server has not been started")}
+		return &OpError{op, value, because(ErrState, "the server has not been started; call Start or Serve")}
 	} else if Error(result) == ErrState {
 		return &OpError{op, value, because(ErrState, "the server has been started already")}
 	} else if Error(result) == ErrHandle && state == stopped {

@@ -204,6 +204,15 @@ func within[T any](t testing.TB, what string, c <-chan T) (it T) {
 	return it
 }
 
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
 // client is a plain connection that reads with a deadline.
 type client struct {
 	*net.TCPConn

@@ -194,8 +194,8 @@ func TestWebSocketCloseWithoutAnswer(t *testing.T) {
 
 // What a peer does that is no closing of its own.
 func TestWebSocketEnds(t *testing.T) {
-	addr, webSockets, _ := upgrading(t, hijack.Options{"websocket_message_bytes": "1k", "websocket_ping_ms": 200,
-		"websocket_pong_ms": 100})
+	addr, webSockets, _ := upgrading(t, hijack.Options{"websocket_message_bytes": "1k", "websocket_ping_ms": 500,
+		"websocket_pong_ms": 1000}) // a slow machine must not be taken for a silent peer
 	for _, it := range []struct {
 		name  string
 		act   func(c *peer)
