@@ -27,7 +27,7 @@ const (
 
 // Broadcaster sends one message to any number of connections, and never waits for any of them. It is an io.Writer.
 // Its methods may be called from any goroutine. Make one for each room, and Free it when the room is no more; one that
-// nobody refers to is freed by the garbage collector, and all of them with the server.
+// nobody refers to is freed by the garbage collector, unless it has OnMessage, and all of them with the server.
 type Broadcaster struct {
 	server *Server
 	handle handle
@@ -48,7 +48,7 @@ func (s *Server) NewBroadcaster(options Options) (*Broadcaster, error) {
 	var out C.uint64_t
 	result := C.hj_go_broadcaster_new(&out, s.handle.c())
 	if result >= 0 {
-		s.broadcasters[handle(out)] = struct{}{}
+		s.broadcasters[handle(out)] = nil
 	}
 	s.mu.Unlock()
 	if result < 0 {
@@ -144,6 +144,39 @@ func (b *Broadcaster) change(op string, member Member, result C.int) error {
 	}
 	return &OpError{op, member.String(), err}
 }
+
+// OnMessage has call get each message of a WebSocket member that has no WebSocket of Go: held, or released. It is called on
+// the goroutine that takes events, one message after the other, and must not wait. A panic in it goes to ErrorLog. A
+// second call replaces the first; without one, or with nil, what such members send is thrown away. Errors: ErrFreed, ErrShutdown.
+func (b *Broadcaster) OnMessage(call func(kind MessageType, data []byte)) error {
+	take := func(e *event) {
+		defer func() {
+			if reason := recover(); reason != nil {
+				b.server.logPanic("in OnMessage", reason)
+			}
+		}()
+		call(MessageType(e.status), e.data[userDataBytes:])
+	}
+	choice := "deliver"
+	if call == nil {
+		take, choice = nil, "drop"
+	}
+	b.server.mu.Lock()
+	if _, there := b.server.broadcasters[b.handle]; there {
+		b.server.broadcasters[b.handle] = take
+	}
+	b.server.mu.Unlock()
+	options := Options{"member_messages": choice}
+	return b.orFreed("on message", options.set("option", "", "broadcaster", b.set))
+}
+
+// userDataBytes is how much of the member comes before its message.
+const userDataBytes = 8
+
+// memberMessages takes what members send.
+type memberMessages func(e *event)
+
+func (m memberMessages) receive(e *event) { m(e) }
 
 // Close ends every member in order, each after what was published before. The broadcaster can be used on.
 func (b *Broadcaster) Close() error {

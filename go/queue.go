@@ -136,6 +136,10 @@ func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 		r := &Request{inPieces: to.status != 0}
 		s.register(r, to.handle)
 		to.to = r
+	case to.kind == eventMemberMessage:
+		if call := s.broadcasters[to.handle]; call != nil {
+			to.to = call
+		}
 	case id == 0:
 		if r := sameHandle(before, to.handle); r != nil {
 			to.to, id = r, r.id

@@ -46,12 +46,13 @@ type Server struct {
 	spares  int32         // how many wait
 	err     error         // why it ended unasked; read it after done
 
-	mu           sync.Mutex // held for moments only, and nothing else is locked meanwhile
-	state        int
-	objects      map[uint64]receiver
-	lastID       uint64
-	broadcasters map[handle]struct{} // to free; handles, so that a forgotten server is no ring
-	stopping     bool                // STOPPED has come; the poller's alone
+	mu      sync.Mutex // held for moments only, and nothing else is locked meanwhile
+	state   int
+	objects map[uint64]receiver
+	lastID  uint64
+	// To free, with what OnMessage was given, or nil. Handles, so that a forgotten server is no ring.
+	broadcasters map[handle]memberMessages
+	stopping     bool // STOPPED has come; the poller's alone
 }
 
 // States of a server.
@@ -77,7 +78,7 @@ func NewServer(options Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{handle: handle(out), queue: queue, done: make(chan struct{}), spare: make(chan *Request),
-		objects: make(map[uint64]receiver), broadcasters: make(map[handle]struct{})}
+		objects: make(map[uint64]receiver), broadcasters: make(map[handle]memberMessages)}
 	if err := options.set("option", "", "server", s.set); err != nil {
 		s.free()
 		return nil, err
@@ -390,6 +391,13 @@ func (s *Server) serve(r *Request) {
 	s.run(r, s.handler)
 }
 
+// logPanic is called where it was recovered from.
+func (s *Server) logPanic(where string, reason any) {
+	stack := make([]byte, 64<<10)
+	stack = stack[:runtime.Stack(stack, false)]
+	s.logf("hijack: panic %s: %v\n%s", where, reason, stack)
+}
+
 // run is a call of a handler.
 func (s *Server) run(r *Request, handler Handler) {
 	defer func() {
@@ -398,9 +406,7 @@ func (s *Server) run(r *Request, handler Handler) {
 		case http.ErrAbortHandler: // as with net/http: the client sees a broken connection, and nobody logs it
 			r.cut()
 		default:
-			stack := make([]byte, 64<<10)
-			stack = stack[:runtime.Stack(stack, false)]
-			s.logf("hijack: panic serving %v: %v\n%s", r, reason, stack)
+			s.logPanic("serving "+r.String(), reason)
 			r.abandon()
 		}
 	}()

@@ -248,6 +248,39 @@ func TestWebSocketWriter(t *testing.T) {
 	wantError(t, err, hijack.ErrInvalid, "write ")
 }
 
+// What members without an object send.
+func TestOnMessage(t *testing.T) {
+	server := newServer(t, nil)
+	var logged lockedBuffer
+	server.ErrorLog = log.New(&logged, "", 0)
+	room, err := server.NewBroadcaster(nil)
+	must(t, err)
+	must(t, server.Hold("/held", room, hijack.HoldWebSocket, nil))
+	addr := serve(t, server, nil)
+	first, second := connect(t, addr, "/held"), connect(t, addr, "/held")
+	until(t, "two members", func() bool { return room.Len() == 2 })
+	first.send(opText, "thrown away").send(opPing, "in order").expect(opPong, "in order")
+	must(t, room.OnMessage(func(kind hijack.MessageType, data []byte) {
+		if string(data) == "panic" {
+			panic("of the test")
+		} else if kind == hijack.MessageText {
+			room.PublishString(string(data))
+		} else {
+			room.Publish(data)
+		}
+	}))
+	first.send(opText, "panic").send(opText, "text").send(opText, "").send(opBinary, "\xff")
+	for _, c := range []*peer{first, second} {
+		c.expect(opText, "text").expect(opText, "").expect(opBinary, "\xff")
+	}
+	want(t, "the panic is logged", strings.Contains(logged.String(), "panic in OnMessage: of the test"), true)
+	must(t, room.OnMessage(nil))
+	first.send(opText, "thrown away").send(opPing, "in order").expect(opPong, "in order")
+	room.Free()
+	first.send(opText, "nobody is there").send(opPing, "it lives").expect(opPong, "it lives")
+	wantError(t, room.OnMessage(nil), hijack.ErrFreed, "on message: ")
+}
+
 // Rooms: each member gets a message in its own form.
 func TestWebSocketRooms(t *testing.T) {
 	server := newServer(t, nil)
