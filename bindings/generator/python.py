@@ -128,6 +128,7 @@ def exceptions(header):
         "",
         "    code: ClassVar[int] = 0  #: the HIJACK_E* number",
         '    symbol: ClassVar[str] = ""  #: its name in C, "HIJACK_ECLOSED"',
+        "    _about = 0  # the number of the request, stream, socket or WebSocket whose end it reports",
         "",
         "    def __str__(self) -> str:",
         "        return str(self.args[0]) if self.args else self.symbol",

@@ -361,11 +361,3 @@ def test_a_log_that_fails_ends_no_worker(
         return "".join(said).count("Traceback") == 2
 
     wait_until(both_said, "both failures are on stderr")
-
-
-def test_a_freed_broadcaster_is_the_programs_error(server: hijack.Server, caplog: pytest.LogCaptureFixture) -> None:
-    room = server.broadcaster()
-    room.free()
-    server.start(lambda request: request.hold(room))
-    assert get(port_of(server)).status == 500
-    assert "the broadcaster was freed" in caplog.text and caplog.records[0].levelname == "ERROR"

@@ -8,6 +8,7 @@ from ._adopt import Adoptable, hand_over
 from ._channel import Channel
 from ._constants import BROADCASTER_STAT_COUNT, MESSAGE_BINARY, MESSAGE_TEXT
 from ._core import logger
+from ._errors import ClosedError
 from ._library import Headers, Kind, Text, check, ffi, header_block, kind_number, lib, octets, optional, value_text
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Broadcaster:
         self.free()
 
     def __len__(self) -> int:
-        return check(lib.hijack_broadcaster_count(self._handle), "count members")
+        return check(lib.hijack_broadcaster_count(self._alive("len")), "len")
 
     def __bool__(self) -> bool:
         return True  # also without a member
@@ -52,7 +53,7 @@ class Broadcaster:
         (see on_message). They hold for what is published from here on."""
         for name, value in options.items():
             key, text = name.encode(), value_text(value).encode()
-            check(lib.hijack_broadcaster_set(self._handle, key, len(key), text, len(text)), f"option {name}={value}")
+            check(lib.hijack_broadcaster_set(self._alive("set"), key, len(key), text, len(text)), f"option {name}={value}")
 
     def publish(
         self, data: Text, event: Optional[str] = None, id: Optional[str] = None, key: Optional[str] = None
@@ -64,17 +65,21 @@ class Broadcaster:
         raw = octets(data)
         if event is None and id is None and key is None:
             kind = MESSAGE_TEXT if isinstance(data, str) else MESSAGE_BINARY
-            return check(lib.hijack_broadcaster_publish(self._handle, kind, raw, len(raw)), "publish")
+            return check(lib.hijack_broadcaster_publish(self._alive("publish"), kind, raw, len(raw)), "publish")
         fields = (*optional(event), *optional(id), raw, len(raw), *optional(key))
-        return check(lib.hijack_broadcaster_publish_sse(self._handle, *fields), "publish")
+        return check(lib.hijack_broadcaster_publish_sse(self._alive("publish"), *fields), "publish")
 
     def add(self, channel: Channel) -> None:
         """Makes a stream, socket or WebSocket of the same server a member; it may be a member of many broadcasters."""
-        check(lib.hijack_broadcaster_add(self._handle, channel._handle, 0, ffi.NULL, 0), f"add {channel!r}")
+        result = lib.hijack_broadcaster_add(self._alive("add"), channel._handle, 0, ffi.NULL, 0)
+        if result < 0:
+            raise channel._refused(result, f"add {channel!r}")
 
     def remove(self, channel: Channel) -> None:
         """Ends a membership; the connection stays."""
-        check(lib.hijack_broadcaster_remove(self._handle, channel._handle), f"remove {channel!r}")
+        result = lib.hijack_broadcaster_remove(self._alive("remove"), channel._handle)
+        if result < 0:
+            raise channel._refused(result, f"remove {channel!r}")
 
     def adopt(self, connection: Adoptable, kind: Kind = "sse", headers: Headers = None) -> None:
         """Takes a connection of another server as a member, without any Python object. kind: "sse" or "stream" (the
@@ -85,7 +90,7 @@ class Broadcaster:
         results: List[int] = []
 
         def take(descriptor: int) -> None:
-            fields = (self._handle, descriptor, number, 0, block, len(block), ffi.NULL, 0, ffi.NULL, 0)
+            fields = (self._alive("adopt"), descriptor, number, 0, block, len(block), ffi.NULL, 0, ffi.NULL, 0)
             # Call and record in one step, into which no signal's exception can break.
             results.extend(starmap(lib.hijack_broadcaster_adopt, (fields,)))
             check(results[0], f"adopt descriptor {descriptor}")
@@ -99,7 +104,7 @@ class Broadcaster:
         Without it, what such members send is thrown away. Those with an object have recv."""
         self._core.check_process()
         self._listener = call
-        self._core.rooms[int(ffi.cast("uintptr_t", self._handle))] = self
+        self._core.rooms[int(ffi.cast("uintptr_t", self._alive("on_message")))] = self
         self.set(member_messages="deliver")
 
     def _on_member_message(self, data: bytes, status: int) -> None:
@@ -112,13 +117,21 @@ class Broadcaster:
 
     def close(self) -> None:
         """Ends every member in order, each after what was published before. The broadcaster can be used on."""
-        check(lib.hijack_broadcaster_close(self._handle), "close a broadcaster")
+        check(lib.hijack_broadcaster_close(self._alive("close")), "close")
 
     def stats(self) -> Dict[str, int]:
         """The counters: members now; messages published; copies delivered and dropped; members closed as too slow."""
         values = ffi.new("uint64_t[]", BROADCASTER_STAT_COUNT)
-        check(lib.hijack_broadcaster_stats(values, BROADCASTER_STAT_COUNT, self._handle), "stats")
+        check(lib.hijack_broadcaster_stats(values, BROADCASTER_STAT_COUNT, self._alive("stats")), "stats")
         return dict(zip(STATS, values))
+
+    def _alive(self, what: str) -> Any:
+        """The handle, which must not have been freed."""
+        if self._handle == ffi.NULL:
+            why = "the broadcaster was freed, by free() or at the end of its with block"
+            closed = "the broadcaster's server was closed, by close() or at the end of its with block"
+            raise ClosedError(f"{what}: {closed if self._core.server == ffi.NULL else why}")
+        return self._handle
 
     def free(self) -> None:
         """Frees it; nothing happens the second time. Its held members stay connected until they leave or the server

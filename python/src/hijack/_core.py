@@ -219,9 +219,9 @@ class Core:
 
 
 def report(request: "RequestCore[Any, Any, Any]", error: Optional[BaseException]) -> None:
-    """Logs how a handler failed, if it did; that a peer has gone is everyday life. An open request gets its 500."""
+    """Logs how a handler failed, if it did. That its own client has left is normal. An open request gets its 500."""
     try:
-        if isinstance(error, HijackError) and isinstance(error, ConnectionError):
+        if error is not None and request.has_ended_by(error):
             logger.debug("%r: %s", request, error)
         elif error is not None:
             logger.error("%r: the handler failed", request, exc_info=error)

@@ -1,7 +1,7 @@
 """What a request, a stream and a socket share in both faces: a peer that may leave, an end, and bytes that come by
 credit. A face adds the waiting."""
 
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, TypeVar
 
 from ._constants import ECLOSED, ESHUTDOWN, EVENT_CLOSED, EVENT_DATA, EVENT_EOF, EVENT_HANGUP, LAST_EVENTS
 from ._core import Core, logger
@@ -10,6 +10,7 @@ from ._library import GONE, check, error_of, ffi, name_of, sentence
 
 WINDOW = 65536  #: bytes that a peer may send ahead of the program's reading
 Watcher = Callable[[Optional[HijackError]], object]
+ErrorT = TypeVar("ErrorT", bound=HijackError)
 
 
 class Peer:
@@ -18,6 +19,7 @@ class Peer:
     _noun: str
     _core: Core
     _handle: Any
+    _number: int  # no other one has it
     _free: Callable[[Any], None]
     _notice: Any = None
     _watchers: Optional[List[Watcher]] = None
@@ -117,9 +119,15 @@ class Peer:
         why = self.reason
         if why is None:
             ours = self._status != ECLOSED and (self._ended or self._status == 0)
-            return ClosedError(f"{what}: the {self._noun} was closed" if ours else f"{what}: the peer has gone")
-        error = ClosedError(f"{what}: {sentence(why.code)}")
+            text = f"{what}: the {self._noun} was closed" if ours else f"{what}: the client has disconnected"
+            return self._mine(ClosedError(text))
+        error = self._mine(ClosedError(f"{what}: {sentence(why.code)}"))
         error.__cause__ = why
+        return error
+
+    def _mine(self, error: ErrorT) -> ErrorT:
+        """Marks an error that is about this connection: a handler whose own client has left has not failed."""
+        error._about = self._number
         return error
 
     def __repr__(self) -> str:

@@ -100,6 +100,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
     headers: RequestHeaders
     trailers = RequestHeaders(b"")  #: what came behind a chunked body, once that was read to its end in pieces
     _answered = _in_pieces = False
+    _became = -1  # the number of its stream, socket or WebSocket
     _defaults: Tuple[Tuple[str, str], ...] = ()  # headers of each answer, unless it has its own of that name
     _protocol: Optional[str] = None  # of a WebSocket, unless another one is given
 
@@ -182,10 +183,8 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         self._open("hold")
         number = kind_number(kind)
         block = header_block(headers) if kind == "raw" else self._block(headers, kind)
-        if broadcaster._handle == ffi.NULL and self._handle != ffi.NULL:
-            raise StateError(f"hold {self.method} {self.target}: the broadcaster was freed before")
         fields = (number, 0, block, len(block), ffi.NULL, 0, ffi.NULL, 0)
-        result = lib.hijack_request_hold(self._handle, broadcaster._handle, *fields)
+        result = lib.hijack_request_hold(self._handle, broadcaster._alive("hold"), *fields)
         if result == EPROTOCOL:
             raise self._handshake_refused("hold")
         if result < 0:
@@ -262,7 +261,8 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
     def _handshake_refused(self, what: str) -> ProtocolError:
         self._answered = True
         self.close()
-        return ProtocolError(f"{what} of {self.method} {self.target}: the handshake was wrong; the answer was a 4xx")
+        text = f"{what} of {self.method} {self.target}: the handshake was wrong; the client got a 4xx"
+        return self._mine(ProtocolError(text))
 
     def _block(self, headers: Headers, kind: str = "") -> bytes:
         """The header block of an answer."""
@@ -277,16 +277,24 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         self._open(what)
         text = f"{what} of {self.method} {self.target}"
         try:
-            channel = self._core.own(kind, pointer, text, call, self._handle, *args)
+            channel: Any = self._core.own(kind, pointer, text, call, self._handle, *args)
         except ClosedError:
             refused = self._refused(ECLOSED, text)
             raise refused from refused.__cause__
         except ProtocolError:
             raise self._handshake_refused(what) from None
-        self._answered = True
+        self._answered, self._became = True, channel._number
         if not self._in_pieces or self._eof or self._status is not None:
             self.close()  # else when its body has come
-        return channel
+        return cast(ChannelT, channel)
+
+    def has_ended_by(self, error: BaseException) -> bool:
+        """Whether error only says that the client of this request has left, or that its handshake was refused; also of
+        an ExceptionGroup whose every member does."""
+        group: Tuple[BaseException, ...] = getattr(error, "exceptions", ())
+        if group:
+            return all(map(self.has_ended_by, group))
+        return isinstance(error, (ClosedError, ProtocolError)) and error._about in (self._number, self._became)
 
     def _not_found(self) -> None:
         """As a server of the library's answers that has no queue."""

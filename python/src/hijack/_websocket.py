@@ -187,7 +187,7 @@ class WebSocketCore(Channel):
         """The exception that says how it has ended."""
         status, code, reason = self._status, self.close_code, self.close_reason
         if status is None or code is None or reason is None:
-            return ConnectionClosed(f"{what}: the WebSocket was closed")
+            return self._mine(ConnectionClosed(f"{what}: the WebSocket was closed"))
         kind: Type[ConnectionClosed] = ConnectionClosedError
         if code in ORDERLY and status in (0, ECLOSED, ESHUTDOWN):
             kind = ConnectionClosedOK
@@ -201,7 +201,7 @@ class WebSocketCore(Channel):
         elif self._closer == "us":
             error.sent = Close(code, reason)
         error.__cause__ = self.reason
-        return error
+        return self._mine(error)
 
 
 class Decoder:

@@ -1,0 +1,132 @@
+"""What becomes of a handler's exceptions: only that its own client has left is silent."""
+
+import asyncio
+import logging
+import sys
+from typing import Any, Callable
+
+import pytest
+
+import hijack
+import hijack.aio
+from support import Client, get, port_of, wait_until
+from test_aio import Run
+
+
+@pytest.mark.parametrize("what", ["send", "add"])
+def test_the_end_of_another_client_is_a_failure(
+    server: hijack.Server, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client of the request gets a 500, and the log has the exception."""
+    room, others = server.broadcaster(), list[hijack.Stream]()
+
+    def answer(request: hijack.Request) -> None:
+        if request.path == "/other":
+            others.append(request.stream())
+        else:
+            others[0].send("x") if what == "send" else room.add(others[0])
+
+    server.start(answer)
+    with Client(port_of(server)) as client:
+        client.ask("/other").until(b"\r\n\r\n")
+        client.reset()
+    wait_until(lambda: others and others[0].closed)
+    with caplog.at_level(logging.INFO, "hijack"):
+        assert get(port_of(server)).status == 500
+        wait_until(lambda: caplog.records)
+    assert len(caplog.records) == 1 and caplog.records[0].levelname == "ERROR"
+    assert f"ClosedError: {what}" in caplog.text and ": the peer reset the connection" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda room, request: room.publish("x"),
+        lambda room, request: room.publish("x", event="y"),
+        lambda room, request: request.hold(room),
+        lambda room, request: room.add(request.stream()),
+        lambda room, request: len(room),
+        lambda room, request: room.set(backlog_bytes="1k"),
+        lambda room, request: room.close(),
+        lambda room, request: room.stats(),
+        lambda room, request: room.on_message(print),
+    ],
+)
+def test_a_freed_broadcaster_is_named(
+    server: hijack.Server, call: Callable[[hijack.Broadcaster, hijack.Request], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.broadcaster() as room:
+        pass
+    server.start(lambda request: call(room, request))
+    with Client(port_of(server)) as client, caplog.at_level(logging.INFO, "hijack"):
+        client.ask()
+        wait_until(lambda: caplog.records)
+    assert "ClosedError" in caplog.text and "the broadcaster was freed, by free()" in caplog.text
+    assert not server._core.rooms
+
+
+def test_its_own_client_is_silent(server: hijack.Server, caplog: pytest.LogCaptureFixture) -> None:
+    calls = []
+
+    def handler(request: hijack.Request) -> None:
+        thing: Any = request if request.path == "/" else getattr(request, request.path[1:])()
+        calls.append("begun")
+        assert thing.wait_closed(20)
+        calls.append("left")
+        while True:
+            thing.respond(200) if thing is request else thing.send(b"x")
+
+    server.start(handler)
+    with caplog.at_level(logging.INFO, "hijack"):
+        for path in ("/", "/stream", "/hijack"):
+            with Client(port_of(server)) as client:
+                client.ask(path)
+                wait_until(lambda: calls[-1:] == ["begun"])
+                client.reset()
+            wait_until(lambda: calls[-1:] == ["left"])
+        server.stop()
+    assert not caplog.records
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup is of Python 3.11")
+@pytest.mark.parametrize("other_failure", [False, True])
+def test_a_group_of_errors(run: Run, caplog: pytest.LogCaptureFixture, other_failure: bool) -> None:
+    """A TaskGroup puts what its tasks raise into a group, also if it is only that the client has left."""
+    ended = []
+
+    async def handler(request: hijack.aio.Request) -> None:
+        stream = request.stream()
+
+        async def write() -> None:
+            while True:
+                await stream.send("x" * 10000)
+                await asyncio.sleep(0)
+
+        async def fail() -> None:
+            try:
+                await stream.wait_closed()
+            finally:
+                if other_failure:
+                    raise LookupError("another failure")
+
+        try:
+            async with asyncio.TaskGroup() as group:  # type: ignore[attr-defined, unused-ignore]
+                group.create_task(write())
+                group.create_task(fail())
+        finally:
+            ended.append(1)
+
+    async def main() -> None:
+        async with hijack.aio.Server(threads=1) as server:
+            port = server.listen("127.0.0.1:0")
+            server.start(handler)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            writer.transport.abort()
+            while not ended:
+                await asyncio.sleep(0.001)
+
+    with caplog.at_level(logging.INFO, "hijack"):
+        run(main())
+    assert ("another failure" in caplog.text) == other_failure == bool(caplog.records)
