@@ -215,6 +215,42 @@ def test_a_request_that_is_refused_leaves_the_socket(pair: Tuple[socket.socket, 
     assert theirs.recv(100) == b"still mine"
 
 
+@pytest.mark.parametrize("form", ["socket", "descriptor"])
+def test_a_client_that_has_reset(running: hijack.Server, form: str) -> None:
+    """That is normal: nothing stays open, and only a call that would give an object fails."""
+    clients = running.broadcaster()
+    head = hijack.request_head("GET", "/", {"Host": "x"})
+
+    def adopt(call: Callable[[Any], object]) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        ours, theirs = pair_over_tcp()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        theirs.close()
+        wait_until(lambda: not is_connected(ours))
+        call(ours if form == "socket" else ours.detach())
+        assert ours.fileno() == -1 and len(os.listdir("/proc/self/fd")) == before
+
+    def refused(call: Callable[[Any], object]) -> Callable[[Any], None]:
+        def check(connection: Any) -> None:
+            with pytest.raises(hijack.ClosedError, match="adopt: the client has disconnected"):
+                call(connection)
+
+        return check
+
+    adopt(clients.adopt)
+    adopt(refused(running.adopt))
+    adopt(refused(lambda connection: running.adopt_request(connection, head)))
+    assert len(clients) == 0 and not running._core.table and not running._core.requests
+
+
+def is_connected(connection: socket.socket) -> bool:
+    try:
+        connection.getpeername()
+    except OSError:
+        return False
+    return True
+
+
 def test_a_failure_leaves_the_socket_as_it_was(pair: Tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
     with hijack.Server() as server:
@@ -386,8 +422,6 @@ def test_the_helper_for_asgi_says_where_it_cannot_help() -> None:
     cycle.response_started = True
     with pytest.raises(hijack.StateError, match="begun"):
         hijack.asgi.transport(cycle.receive)
-
-
     scope: "dict[str, Any]" = {"type": "http"}
     with hijack.Server() as server, pytest.raises(hijack.StateError, match="hijack.asgi.Middleware"):
         hijack.asgi.hold(scope, server.broadcaster())
@@ -458,6 +492,8 @@ def test_what_middleware_has_set_is_in_the_head() -> None:
 
 class Web:
     """A demo in a process of its own."""
+
+    path = "/"
 
     def __init__(self, *command: str) -> None:
         self.process = subprocess.Popen(

@@ -5,6 +5,7 @@
     curl -N http://127.0.0.1:8000/sse
 """
 
+import contextlib
 import sys
 import threading
 import time
@@ -20,7 +21,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/sse":
             head = hijack.request_head(self.command, self.path, self.headers.items(), self.request_version)
-            with server.adopt_request(self.connection, head) as request:
+            # a client may leave at any moment
+            with contextlib.suppress(ConnectionError), server.adopt_request(self.connection, head) as request:
                 request.hold(clients, kind="sse")
             self.close_connection = True  # for those who set protocol_version to HTTP/1.1
         else:

@@ -6,7 +6,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Tuple, TypeVar, Union
 
-from ._errors import ClosedError, InvalidError, StateError
+from ._errors import ClosedError, InvalidError, NotSocketError, StateError
 from ._library import Data, Headers, check, ffi, header_block, lib, octets
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Adoptable = Union[socket.socket, asyncio.BaseTransport, asyncio.StreamWriter, int]
 
 TLS = "adopt: the connection is encrypted (TLS); only plain ones can be adopted. Let a proxy do the TLS"
+LEFT = "adopt: the client has disconnected; its connection was closed"
 # What belongs to the other server's connection, or to the body that it would have sent.
 NOT_TAKEN = frozenset(
     "connection content-digest content-encoding content-length content-md5 content-range date etag keep-alive "
@@ -25,18 +26,38 @@ NOT_TAKEN = frozenset(
 T = TypeVar("T")
 
 
+class HasLeft(ClosedError):
+    """The client has disconnected before its connection was adopted."""
+
+
 def hand_over(connection: Adoptable, call: Callable[[int], T], taken: Callable[[], bool]) -> T:
     """The result of call, which is given the descriptor to hand over. When it succeeds the connection's object is let
     go, so that it neither reads, nor shuts down, nor closes the connection any more; when it fails the object is as
-    before. taken says whether the library has the descriptor: an exception from a signal may come just after that."""
-    if isinstance(connection, int):
-        return call(connection)
-    if isinstance(connection, socket.socket):
-        return _socket(connection, call, taken)
-    transport = _transport_of(connection)
-    if transport is None:
-        raise TypeError(f"adopt: cannot take a connection out of {type(connection).__name__}")
-    return _transport(transport, call, taken)
+    before. taken says whether the library has the descriptor: an exception from a signal may come just after that.
+    HasLeft if the client has disconnected; the connection is closed then."""
+    if isinstance(connection, bool) or not isinstance(connection, (int, socket.socket)):
+        transport = connection.transport if isinstance(connection, asyncio.StreamWriter) else connection
+        if not hasattr(transport, "get_extra_info"):
+            raise TypeError(
+                "adopt: expected a socket, a transport, a StreamWriter or a descriptor "
+                f"(got {type(connection).__name__})"
+            )
+        return _transport(transport, call, taken)
+    number = connection if isinstance(connection, int) else _number_of(connection)
+    try:
+        result = call(number)
+        _let_go(connection)
+        return result
+    except NotSocketError:
+        if not _was_connected(number):
+            raise
+        _let_go(connection)
+        os.close(number)
+        raise HasLeft(LEFT) from None
+    except BaseException:
+        if taken():
+            _let_go(connection)
+        raise
 
 
 def adopt_request(core: "Core", connection: Adoptable, head: Data, unread: Data = b"", headers: Headers = None) -> Any:
@@ -80,26 +101,32 @@ def unread_by(connection: Adoptable) -> bytes:
     return bytes(getattr(reader, "_buffer", b""))
 
 
-def _socket(connection: socket.socket, call: Callable[[int], T], taken: Callable[[], bool]) -> T:
+def _number_of(connection: socket.socket) -> int:
     ssl = sys.modules.get("ssl")
     if ssl is not None and isinstance(connection, ssl.SSLSocket):
         raise InvalidError(TLS)
     if connection.fileno() < 0:
-        raise ClosedError("adopt: the socket is closed")
-    try:
-        result = call(connection.fileno())
+        raise ClosedError("adopt: this socket was closed, detached or adopted before")
+    return connection.fileno()
+
+
+def _let_go(connection: Union[int, socket.socket]) -> None:
+    if isinstance(connection, socket.socket):
         connection.detach()
-        return result
-    except BaseException:
-        if taken():
-            connection.detach()
-        raise
 
 
-def _transport_of(connection: Any) -> Any:
-    if isinstance(connection, asyncio.StreamWriter):
-        return connection.transport
-    return connection if hasattr(connection, "get_extra_info") else None
+def _was_connected(descriptor: int) -> bool:
+    """Of what is not a connected socket: whether it once was one, and its peer has reset it."""
+    try:
+        it = socket.socket(fileno=descriptor)
+    except OSError:
+        return False
+    try:
+        bound = it.family in (socket.AF_INET, socket.AF_INET6) and it.getsockname()[1] > 0
+        listens = it.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        return bool(bound and it.type == socket.SOCK_STREAM and not listens)
+    finally:
+        it.detach()
 
 
 def _transport(transport: Any, call: Callable[[int], T], taken: Callable[[], bool]) -> T:
@@ -108,11 +135,11 @@ def _transport(transport: Any, call: Callable[[int], T], taken: Callable[[], boo
     try:
         if reading:
             transport.pause_reading()
-        result = call(descriptor)
+        result = hand_over(descriptor, call, taken)
         transport.abort()  # closes its own descriptor, without a shutdown
         return result
-    except BaseException:
-        if taken():
+    except BaseException as error:
+        if taken() or isinstance(error, HasLeft):
             transport.abort()
         else:
             os.close(descriptor)
@@ -128,7 +155,7 @@ def _socket_in(transport: Any) -> Any:
     if inner is None or not hasattr(transport, "pause_reading"):
         raise InvalidError(f"adopt: {transport!r} has no socket of its own")
     if transport.is_closing():
-        raise ClosedError("adopt: the transport is closed")
+        raise HasLeft(LEFT)
     waiting = transport.get_write_buffer_size()
     if waiting:
         raise StateError(f"adopt: {waiting} bytes still wait in the transport to be sent; let it send them first")

@@ -1,10 +1,11 @@
 """Broadcasters: the same in both faces, since nothing here waits."""
 
+from contextlib import suppress
 from itertools import starmap
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Type, Union
 
-from ._adopt import Adoptable, hand_over
+from ._adopt import Adoptable, HasLeft, hand_over
 from ._channel import Channel
 from ._constants import BROADCASTER_STAT_COUNT, MESSAGE_BINARY, MESSAGE_TEXT
 from ._core import logger
@@ -84,8 +85,9 @@ class Broadcaster:
     def adopt(self, connection: Adoptable, kind: Kind = "sse", headers: Headers = None) -> None:
         """Takes a connection of another server as a member, without any Python object. kind: "sse" or "stream" (the
         library writes the head), "sse_body" (the other server has written it), "websocket_open" (the other server has
-        done the handshake, without an extension), "raw" (any other protocol). For connection see Server.adopt. A
-        WebSocket whose handshake is still to be done needs its request: Server.adopt_request."""
+        done the handshake, without an extension), "raw" (any other protocol). For connection see Server.adopt. A client
+        that has disconnected meanwhile is no error: its connection is closed. A WebSocket whose handshake is still to
+        be done needs its request: Server.adopt_request."""
         number, block = kind_number(kind), header_block(headers)
         results: List[int] = []
 
@@ -95,7 +97,8 @@ class Broadcaster:
             results.extend(starmap(lib.hijack_broadcaster_adopt, (fields,)))
             check(results[0], f"adopt descriptor {descriptor}")
 
-        hand_over(connection, take, lambda: results[:1] == [0])
+        with suppress(HasLeft):
+            hand_over(connection, take, lambda: results[:1] == [0])
 
     def on_message(self, call: Listener) -> None:
         """Calls call(message) for each message of a WebSocket member that has no Python object (held, or released): str

@@ -149,7 +149,8 @@ class ServerCore(Generic[SocketT, RequestT]):
 
         connection: a socket.socket, an asyncio (or uvloop) transport or StreamWriter (on their loop's thread), or a
         descriptor. On success its object is let go: a socket is detached, a transport is closed without shutting the
-        connection down, a descriptor is the library's. On failure all is as before. TLS connections are refused."""
+        connection down, a descriptor is the library's. ClosedError if the client has disconnected; the connection is
+        closed then. On any other failure all is as before. TLS connections are refused."""
         data, core = octets(unread) + unread_by(connection), self._core
 
         def adopt(out: Any) -> int:

@@ -23,7 +23,7 @@ from urllib.parse import quote
 from . import _adopt
 from ._broadcaster import Broadcaster
 from ._core import report
-from ._errors import ProtocolError, StateError
+from ._errors import StateError
 from ._library import Headers, Kind, request_head
 from ._server import ServerCore
 
@@ -70,26 +70,23 @@ def head(scope: Scope) -> bytes:
 
 
 async def adopt(receive: Receive, clients: Broadcaster, kind: Kind = "sse", headers: Headers = None) -> None:
-    """Makes the connection of this request, also of one for a WebSocket (kind "websocket"), a member of clients, and
-    returns when uvicorn has released it. The program then returns without having sent anything."""
+    """Makes the connection of this request, also of one for a WebSocket (kind "websocket"), a member of clients. The
+    program then returns without having sent anything. A client that has left meanwhile is no error."""
     found = transport(receive)
     scope: Optional[Scope] = getattr(getattr(receive, "__self__", None), "scope", None)
     if scope is None or kind == "sse_body":
         clients.adopt(found, kind, headers)
     else:
-        request = _adopt.adopt_request(clients._core, found, head(scope))
-        _give(clients._core, request, lambda request: request.hold(clients, kind, headers))
+        _take(clients._core, found, head(scope), lambda request: request.hold(clients, kind, headers))
     await _released(receive)
 
 
 async def adopt_request(receive: Receive, server: "ServerCore[Any, Any]", then: Then) -> None:
-    """Takes this request, also one for a WebSocket, as Server.adopt_request does, passes it to then, and returns when
-    uvicorn has released the connection. The program then returns without having sent anything. then(request) answers
-    it, immediately or later, and must not wait; with hijack.aio it may be a coroutine function, which goes on as a task
-    of server, as the handler of its own requests would."""
-    found = transport(receive)
-    request = _adopt.adopt_request(server._core, found, head(getattr(receive, "__self__").scope))
-    _give(server._core, request, then)
+    """Takes this request, also one for a WebSocket, as Server.adopt_request does, and passes it to then. The program
+    then returns without having sent anything. then(request) answers it, immediately or later, and must not wait; with
+    hijack.aio it may be a coroutine function, which goes on as a task of server, as the handler of its own requests
+    would. For a client that has left meanwhile it is not called."""
+    _take(server._core, transport(receive), head(getattr(receive, "__self__").scope), then)
     await _released(receive)
 
 
@@ -139,11 +136,9 @@ class _Taking:
     async def send(self, message: Message) -> None:
         if self._plan is not None and message["type"] in ANSWERS:
             (core, then), self._plan = self._plan, None
-            headers = _text(message.get("headers", ()))
-            request = _adopt.adopt_request(core, transport(self._receive), self.head, headers=headers)
-            request._protocol = message.get("subprotocol")
+            headers, protocol = _text(message.get("headers", ())), message.get("subprotocol")
+            _take(core, transport(self._receive), self.head, then, headers, protocol)
             self.taken = True
-            _give(core, request, then)
         elif not self.taken:
             await self._send(message)
 
@@ -159,15 +154,22 @@ def _text(headers: Any) -> List[Tuple[str, str]]:
     return [(bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in headers]
 
 
-def _give(core: Any, request: Any, then: Then) -> None:
-    """Lets then answer a request whose connection was taken."""
+def _take(
+    core: Any, connection: Any, head: bytes, then: Then, headers: Headers = None, protocol: Optional[str] = None
+) -> None:
+    """Takes a connection with its request, and lets then answer it, unless the client has left."""
+    try:
+        request = _adopt.adopt_request(core, connection, head, headers=headers)
+    except _adopt.HasLeft:
+        return
+    request._protocol = protocol
     try:
         result = then(request)
-    except ProtocolError as error:
-        report(request, error)  # a client whose handshake was refused has its answer
-    except BaseException:
-        request.close()
-        raise
+    except BaseException as error:
+        if not request.has_ended_by(error):
+            request.close()
+            raise
+        report(request, error)
     else:
         if inspect.isawaitable(result):
             core.run(request, lambda _: result)
@@ -175,10 +177,16 @@ def _give(core: Any, request: Any, then: Then) -> None:
 
 async def _released(receive: Receive) -> None:
     """Returns when uvicorn knows that it has the connection no more."""
+    protocol: Any = getattr(receive, "__self__", None)
+    event = getattr(protocol, "message_event", None)
+    if event is not None and hasattr(protocol, "disconnected"):
+        # Of several requests that came in one piece, it only tells the last one that the connection has ended.
+        protocol.disconnected = True
+        event.set()
+        return
     while not (await receive())["type"].endswith(".disconnect"):
         pass
     # Its older protocol for WebSockets ("--ws websockets") would still do the handshake, and complain that it cannot.
-    protocol = getattr(receive, "__self__", None)
     handshake, task = getattr(protocol, "handshake_started_event", None), getattr(protocol, "handler_task", None)
     if handshake is not None and task is not None and not handshake.is_set():
         task.cancel()
