@@ -1,9 +1,11 @@
 """What becomes of a handler's exceptions: only that its own client has left is silent."""
 
 import asyncio
+import contextvars
+import functools
 import logging
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 import pytest
 
@@ -130,3 +132,66 @@ def test_a_group_of_errors(run: Run, caplog: pytest.LogCaptureFixture, other_fai
     with caplog.at_level(logging.INFO, "hijack"):
         run(main())
     assert ("another failure" in caplog.text) == other_failure == bool(caplog.records)
+
+
+async def awaited(request: hijack.aio.Request) -> None:
+    request.respond(200)
+
+
+class Awaited:
+    async def __call__(self, request: hijack.aio.Request) -> None:
+        request.respond(200)
+
+
+def plain(request: Any) -> None:
+    request.respond(200)
+
+
+@functools.wraps(awaited)
+def decorated(request: hijack.aio.Request) -> Any:
+    return awaited(request)
+
+
+KINDS: List[Any] = [awaited, Awaited(), functools.partial(awaited), decorated]
+
+
+@pytest.mark.parametrize("handler", [*KINDS, 5])
+def test_handlers_for_the_other_server(server: hijack.Server, handler: Any) -> None:
+    match = "an async def.; use hijack.aio.Server" if callable(handler) else "a function that takes a request .got 5"
+    for call in (server.start, server.serve):
+        with pytest.raises(TypeError, match=match):
+            call(handler)
+    server.start(plain)
+    assert get(port_of(server)).status == 200
+
+
+def test_handlers_for_the_other_server_of_asyncio(run: Run) -> None:
+    async def main() -> None:
+        wrong: Any = plain
+        async with hijack.aio.Server(threads=1) as server:
+            with pytest.raises(TypeError, match="expected an async def .* use hijack.Server"):
+                server.start(wrong)
+            with pytest.raises(TypeError, match="expected an async def .* use hijack.Server"):
+                await server.serve(functools.partial(wrong))
+        for handler in (*KINDS, lambda request: awaited(request)):
+            async with hijack.aio.Server(threads=1) as server:
+                port = server.listen("127.0.0.1:0")
+                server.start(handler)
+                assert (await asyncio.to_thread(get, port)).status == 200
+
+    run(main())
+
+
+def test_context_variables(server: hijack.Server) -> None:
+    """Each handler has a copy of the context in which the server was started."""
+    user = contextvars.ContextVar("user", default="nobody")
+
+    def handler(request: hijack.Request) -> None:
+        before = user.get()
+        user.set(request.path)
+        request.respond(200, before)
+
+    user.set("starter")
+    server.start(handler, workers=1)
+    assert [get(port_of(server), "/a").body, get(port_of(server), "/b").body] == [b"starter", b"starter"]
+    assert user.get() == "starter"

@@ -1,5 +1,6 @@
 """Who frees what: every order, the garbage collector, the end of the interpreter."""
 
+import copy
 import gc
 import itertools
 import os
@@ -125,10 +126,14 @@ def test_one_that_never_started_goes_quietly() -> None:
         server = hijack.Server()
         room = server.broadcaster()
         server.listen("127.0.0.1:0")
+        gone = weakref.ref(server)
         del server
         gc.collect()
-    with pytest.raises(hijack.ClosedError):
-        room.publish("x")
+        with pytest.raises(hijack.StateError):
+            room.publish("x")  # it keeps its server
+        del room
+        gc.collect()
+        assert gone() is None
 
 
 def test_no_object_is_left(server: hijack.Server) -> None:
@@ -152,6 +157,120 @@ def test_no_object_is_left(server: hijack.Server) -> None:
         gc.enable()
 
 
+def dropped(make: Callable[[], object], match: str) -> None:
+    """What make gives is dropped, with a warning."""
+    with pytest.warns(ResourceWarning, match=match):
+        thing = make()
+        del thing
+        gc.collect()
+
+
+def test_a_dropped_stream_or_request_ends(server: hijack.Server) -> None:
+    kinds: Dict[str, Callable[[hijack.Request], object]] = {
+        "Stream": lambda request: request.sse(),
+        "Socket": lambda request: request.hijack(),
+        "GET": lambda request: request,
+    }
+    for name, become in kinds.items():
+        with Client(port_of(server)) as client:
+            client.ask()
+            request = [server.accept(20)]
+            dropped(lambda: become(request.pop()), rf"<(hijack\.)?{name} .*> was dropped w")
+            try:
+                answer = client.rest()
+            except ConnectionResetError:
+                answer = b"reset"
+            assert b" 500 " in answer if name == "GET" else b" 500 " not in answer
+        assert not server._core.table and not server._core.requests
+
+
+def test_a_dropped_member_lives_on(server: hijack.Server) -> None:
+    room = server.broadcaster()
+    server.start(lambda request: room.add(request.sse()))
+    with Client(port_of(server)) as client:
+        client.ask().until(b"\r\n\r\n")
+        wait_until(lambda: len(room) == 1 and not server._core.table, "the stream was dropped")
+        assert room.publish("news") == 1
+        client.until(b"data: news\n\n")
+
+
+def test_what_on_close_was_given_is_called(server: hijack.Server) -> None:
+    """Although the program has no reference to the stream."""
+    reasons: List[object] = []
+    server.start(lambda request: request.sse().on_close(reasons.append))
+    with Client(port_of(server)) as client:
+        client.ask().until(b"\r\n\r\n")
+        gc.collect()
+        assert not reasons
+        client.reset()
+    wait_until(lambda: reasons)
+    assert isinstance(reasons[0], hijack.ResetError)
+    wait_until(lambda: not server._core.kept and not server._core.table)
+
+
+def test_a_task_that_nobody_keeps(run: Callable[[Any], Any]) -> None:
+    """It waits at a socket that only it has; neither is collected meanwhile."""
+    import asyncio
+
+    async def main() -> None:
+        heard: List[bytes] = []
+
+        async def echo(socket: hijack.aio.Socket) -> None:
+            heard.append(await socket.readexactly(5))
+
+        async def handler(request: hijack.aio.Request) -> None:
+            asyncio.create_task(echo(request.hijack()))
+
+        async with hijack.aio.Server(threads=1) as server:
+            port = server.listen("127.0.0.1:0")
+            server.start(handler)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            while not server._core.kept:
+                await asyncio.sleep(0.001)
+            gc.collect()
+            writer.write(b"hello")
+            with pytest.warns(ResourceWarning):
+                while not heard:
+                    await asyncio.sleep(0.001)
+                gc.collect()
+            writer.close()
+            assert heard == [b"hello"] and not server._core.kept
+
+    run(main())
+
+
+def test_broadcasters_that_are_dropped(server: hijack.Server) -> None:
+    heard: List[object] = []
+    for i in range(1000):
+        room = server.broadcaster()
+        if i == 0:
+            room.on_message(heard.append)
+    assert len(server._core.broadcasters) == 2, "the first one hears its members, the last one is in use"
+    with pytest.raises(TypeError, match=r"a hijack\S+Broadcaster can be neither copied nor pickled"):
+        copy.copy(room)
+
+
+def test_daemon_threads_that_publish_at_the_end() -> None:
+    """Neither traceback nor warning, however the interpreter ends."""
+    run_clean("""
+import sys, threading, time
+import hijack
+
+server = hijack.Server(threads=1)
+room = server.broadcaster()
+server.start()
+
+def publish():
+    while True:
+        room.publish("x")
+
+for _ in range(3):
+    threading.Thread(target=publish, daemon=True).start()
+time.sleep(0.1)
+""")
+
+
 @pytest.mark.parametrize("kept", ["server", "stream", "room", "everything"])
 def test_the_end_of_the_interpreter(kept: str) -> None:
     keep = {"everything": "server, stream, room, request, socket"}.get(kept, kept)
@@ -172,8 +291,10 @@ def main():
         request = server.accept(20)
         room = server.broadcaster()
         room.add(stream)
-    if "{kept}" not in ("server", "everything"):
-        server.stop()
+        if "{kept}" == "server":
+            stream.close(), socket.close(), request.close()
+        if "{kept}" not in ("server", "everything"):
+            server.stop()
     return {keep}
 
 kept = main()

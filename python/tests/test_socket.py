@@ -265,3 +265,4 @@ def test_sizes_of_a_receive(server: hijack.Server, client: Client) -> None:
     buffer = bytearray(4)
     assert socket.recv_into(buffer, timeout=10) == 4 and buffer == b"hell"
     assert socket.recv_into(buffer, 2, timeout=10) == 2 and buffer == b"o ll"
+    socket.close()

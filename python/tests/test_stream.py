@@ -161,6 +161,7 @@ def test_keep_alive_goes_on_after_a_stream(server: hijack.Server, client: Client
 def test_waiting_for_the_end_has_a_limit(server: hijack.Server, client: Client) -> None:
     stream = stream_of(server, client)
     assert stream.wait_closed(0.02) is False
+    stream.close()
 
 
 def test_drained_may_come_before_the_refusal(server: hijack.Server) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+import weakref
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Tuple, TypeVar, Union
 
 from ._errors import ClosedError, InvalidError, NotSocketError, StateError
@@ -79,7 +80,7 @@ def adopt_request(core: "Core", connection: Adoptable, head: Data, unread: Data 
             number = int(ffi.cast("uintptr_t", out[0]))
             request = core.request_type(core, out[0], number, _flat_head(out[0]))
             request._defaults = defaults
-            core.requests[number] = request
+            core.requests[number] = weakref.ref(request)
         return request
     except BaseException:
         lib.hijack_request_free(out[0])

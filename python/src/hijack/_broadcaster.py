@@ -8,9 +8,22 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Type, Uni
 from ._adopt import Adoptable, HasLeft, hand_over
 from ._channel import Channel
 from ._constants import BROADCASTER_STAT_COUNT, MESSAGE_BINARY, MESSAGE_TEXT
-from ._core import logger
+from ._core import is_exiting, logger
 from ._errors import ClosedError
-from ._library import Headers, Kind, Text, check, ffi, header_block, kind_number, lib, octets, optional, value_text
+from ._library import (
+    Handle,
+    Headers,
+    Kind,
+    Text,
+    check,
+    ffi,
+    header_block,
+    kind_number,
+    lib,
+    octets,
+    optional,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from ._core import Core
@@ -20,11 +33,14 @@ NUMBER = 8  #: bytes of a member's number before its message
 STATS = ("members", "published", "delivered", "dropped", "closed")
 
 
-class Broadcaster:
+class Broadcaster(Handle):
     """Sends one message to any number of connections of its server. Cheap: make one for each user or room, and free it
-    (or use it in a with block) when the room goes. Any thread may call anything; nothing waits."""
+    (or use it in a with block) when the room goes; one that is dropped is freed as well, unless it has on_message. Any
+    thread may call anything; nothing waits."""
 
     _listener: Optional[Listener] = None
+    _server: object = None  # lives as long as its broadcasters
+    _handle: Any = ffi.NULL
 
     def __init__(self, core: "Core", options: Dict[str, Union[int, str]]) -> None:
         out = ffi.new("hijack_broadcaster **")
@@ -66,21 +82,31 @@ class Broadcaster:
         raw = octets(data)
         if event is None and id is None and key is None:
             kind = MESSAGE_TEXT if isinstance(data, str) else MESSAGE_BINARY
-            return check(lib.hijack_broadcaster_publish(self._alive("publish"), kind, raw, len(raw)), "publish")
+            return self._publish(lib.hijack_broadcaster_publish, kind, raw, len(raw))
         fields = (*optional(event), *optional(id), raw, len(raw), *optional(key))
-        return check(lib.hijack_broadcaster_publish_sse(self._alive("publish"), *fields), "publish")
+        return self._publish(lib.hijack_broadcaster_publish_sse, *fields)
+
+    def _publish(self, call: Callable[..., int], *args: Any) -> int:
+        try:
+            return check(call(self._alive("publish"), *args), "publish")
+        except ConnectionError:
+            if is_exiting():
+                return 0  # on a daemon thread, which ends with the interpreter
+            raise
 
     def add(self, channel: Channel) -> None:
         """Makes a stream, socket or WebSocket of the same server a member; it may be a member of many broadcasters."""
         result = lib.hijack_broadcaster_add(self._alive("add"), channel._handle, 0, ffi.NULL, 0)
         if result < 0:
             raise channel._refused(result, f"add {channel!r}")
+        channel._memberships += 1
 
     def remove(self, channel: Channel) -> None:
         """Ends a membership; the connection stays."""
         result = lib.hijack_broadcaster_remove(self._alive("remove"), channel._handle)
         if result < 0:
             raise channel._refused(result, f"remove {channel!r}")
+        channel._memberships -= 1
 
     def adopt(self, connection: Adoptable, kind: Kind = "sse", headers: Headers = None) -> None:
         """Takes a connection of another server as a member, without any Python object. kind: "sse" or "stream" (the
@@ -142,4 +168,7 @@ class Broadcaster:
         handle, self._handle = self._handle, ffi.NULL
         self._core.rooms.pop(int(ffi.cast("uintptr_t", handle)), None)
         lib.hijack_broadcaster_free(handle)
-        self._core.broadcasters.discard(self)
+
+    def __del__(self) -> None:
+        if self._handle != ffi.NULL:
+            lib.hijack_broadcaster_free(self._handle)

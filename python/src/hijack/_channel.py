@@ -36,8 +36,9 @@ class Channel(Peer):
         """Lets this object go. A broadcaster's member lives on as such, without any Python object; one that is closing
         finishes that; any other is aborted."""
         self._core.check_process()
-        self._core.table.pop(self._number, None)
+        self._forget()
         with self._changed.lock:
+            self._watchers = None
             self._let_go()
             self._ended = True
             self._changed.notify_all()

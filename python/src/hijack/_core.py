@@ -3,11 +3,13 @@ out of the queue, start and end. The faces (hijack for threads, hijack.aio) say 
 
 import atexit
 import contextlib
+import inspect
 import itertools
 import logging
 import os
 import struct
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple, Type, TypeVar, Union, cast
 
 from ._constants import (
@@ -37,6 +39,7 @@ ChannelT = TypeVar("ChannelT")
 
 _running: "Set[Core]" = set()
 _process = os.getpid()
+_exiting = False
 
 
 def _in_child() -> None:
@@ -46,9 +49,16 @@ def _in_child() -> None:
 
 
 def _at_exit() -> None:
+    global _exiting
+    _exiting = True
     for core in list(_running):
         with contextlib.suppress(HijackError):  # a loop that still runs on another thread
-            core.close()
+            core.stop()
+
+
+def is_exiting() -> bool:
+    """Whether the interpreter ends, and with it the daemon threads, which go on for a moment."""
+    return _exiting
 
 
 os.register_at_fork(after_in_child=_in_child)
@@ -75,6 +85,10 @@ class Core:
         """The server's last event has gone by, and every stream, socket and request has ended. On the same thread."""
         raise NotImplementedError
 
+    def stop(self) -> None:
+        """Ends everything, if it runs."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Stops the server if it runs, and frees all handles."""
         raise NotImplementedError
@@ -87,9 +101,11 @@ class Core:
         self.process = _process
         # Makes [a new handle, its user_data, its place in the table] one step, seen from the turn.
         self.lock = threading.Lock()
-        self.table: "Dict[int, Channel]" = {}
-        self.requests: "Dict[int, RequestCore[Any, Any, Any]]" = {}  # by handle: those not answered and read yet
-        self.broadcasters: "Set[Broadcaster]" = set()
+        self.table: "Dict[int, weakref.ref[Channel]]" = {}
+        # By handle: those not answered and read yet.
+        self.requests: "Dict[int, weakref.ref[RequestCore[Any, Any, Any]]]" = {}
+        self.kept: "Set[object]" = set()  # what is needed although the program may have no reference to it
+        self.broadcasters: "weakref.WeakSet[Broadcaster]" = weakref.WeakSet()
         self.rooms: "Dict[int, Broadcaster]" = {}  # by handle: those that want to hear what their members send
         self.handled = False  # whether requests go to the program; else they are answered with 404
         self.started = self.over = self._stopped = False
@@ -135,15 +151,19 @@ class Core:
         self.check_process()
         out, number = ffi.new(pointer), next(self._ids)
         make: Any = kind
+        channel: Any = None
         try:
             with self.lock:
                 check(call(out, *args), what)
                 lib.hijack_handle_set_user_data(out[0], number)
-                self.table[number] = channel = make(self, out[0], number)
+                channel = make(self, out[0], number)
+                self.table[number] = weakref.ref(channel)
             return cast(ChannelT, channel)
-        except BaseException:
-            if out[0] != ffi.NULL:  # an exception from a signal: nobody will have the object
-                self.table.pop(number, None)
+        except BaseException:  # one from a signal, perhaps: nobody will have the object
+            self.table.pop(number, None)
+            if channel is not None:
+                channel._let_go()
+            elif out[0] != ffi.NULL:
                 make._free(out[0])
             raise
 
@@ -174,7 +194,8 @@ class Core:
             if kind == EVENT_REQUEST:
                 self._deliver(self.request_type(self, ffi.cast("hijack_request *", handle), handle, data, status))
                 continue
-            peer: "Optional[Peer]" = self.table.get(number) if number else self.requests.get(handle)
+            known: Any = self.table.get(number) if number else self.requests.get(handle)
+            peer: "Optional[Peer]" = known and known()
             if peer is not None:
                 peer._on_event(kind, data, status)
             elif kind == EVENT_MEMBER_MESSAGE:
@@ -191,17 +212,18 @@ class Core:
 
     def _deliver(self, request: "RequestCore[Any, Any, Any]") -> None:
         if self.handled:
-            self.requests[request._number] = request
+            self.requests[request._number] = weakref.ref(request)
             self.deliver(request)
         else:
             request._not_found()
 
     def end(self) -> None:
         """After the last event, or where no further one can come."""
-        for channel in list(self.table.values()):
-            channel._on_server_end()
-        for request in list(self.requests.values()):
-            request._on_server_end()
+        known: "List[weakref.ref[Any]]" = [*self.table.values(), *self.requests.values()]
+        for it in known:
+            peer: "Optional[Peer]" = it()
+            if peer is not None:
+                peer._on_server_end()
         self.over = True
         _running.discard(self)
         self.ended()
@@ -218,10 +240,25 @@ class Core:
         lib.hijack_queue_free(queue)
 
 
+def check_handler(handler: object, awaited: bool) -> None:
+    """Raises TypeError unless it is of the kind that this face calls: an async def, or a plain function. A lambda may
+    be both."""
+    if handler is None:
+        return
+    if not callable(handler):
+        raise TypeError(f"start: expected a function that takes a request (got {handler!r})")
+    function: Any = inspect.unwrap(handler)
+    is_async = any(map(inspect.iscoroutinefunction, (handler, function, getattr(handler, "__call__", None))))
+    if is_async and not awaited:
+        raise TypeError(f"start: expected a plain function (got {handler!r}, an async def); use hijack.aio.Server for it")
+    if awaited and not is_async and getattr(handler, "__name__", "") != "<lambda>":
+        raise TypeError(f"start: expected an async def (got {handler!r}); use hijack.Server for plain functions")
+
+
 def report(request: "RequestCore[Any, Any, Any]", error: Optional[BaseException]) -> None:
     """Logs how a handler failed, if it did. That its own client has left is normal. An open request gets its 500."""
     try:
-        if error is not None and request.has_ended_by(error):
+        if error is not None and request._has_ended_by(error):
             logger.debug("%r: %s", request, error)
         elif error is not None:
             logger.error("%r: the handler failed", request, exc_info=error)

@@ -139,6 +139,13 @@ def value_text(value: Union[int, str]) -> str:
     return str(int(value)) if isinstance(value, int) else str(value)
 
 
+class Handle:
+    """What has a handle of the library, and so can neither be copied nor sent to another process."""
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        raise TypeError(f"a {name_of(self)} can be neither copied nor pickled: it belongs to the server of this process")
+
+
 GONE = (ECLOSED, EHANDLE)  #: results of a call on a connection that has gone, or that the program let go
 
 

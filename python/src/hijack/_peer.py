@@ -1,29 +1,33 @@
 """What a request, a stream and a socket share in both faces: a peer that may leave, an end, and bytes that come by
 credit. A face adds the waiting."""
 
+import warnings
 from typing import Any, Callable, List, Optional, TypeVar
 
 from ._constants import ECLOSED, ESHUTDOWN, EVENT_CLOSED, EVENT_DATA, EVENT_EOF, EVENT_HANGUP, LAST_EVENTS
 from ._core import Core, logger
 from ._errors import ClosedError, HijackError
-from ._library import GONE, check, error_of, ffi, name_of, sentence
+from ._library import GONE, Handle, check, error_of, ffi, name_of, sentence
 
 WINDOW = 65536  #: bytes that a peer may send ahead of the program's reading
 Watcher = Callable[[Optional[HijackError]], object]
 ErrorT = TypeVar("ErrorT", bound=HijackError)
 
 
-class Peer:
-    """The handle, and what its events have told."""
+class Peer(Handle):
+    """The handle, and what its events have told. Whoever drops it while it is open loses the connection, unless it is a
+    broadcaster's member."""
 
     _noun: str
+    _advice = "while it was open, and cut off: close it, or use a with block"
     _core: Core
-    _handle: Any
+    _handle: Any = ffi.NULL
     _number: int  # no other one has it
     _free: Callable[[Any], None]
     _notice: Any = None
     _watchers: Optional[List[Watcher]] = None
     _hung_up = False  # the peer ended its sending side while nobody read
+    _memberships = 0  # of broadcasters
     _ended = False  # the program has ended it, or released it
     _receiving = 0  # calls that wait for a message, and will hear of the end by that
     _status: Optional[int] = None  # of the last event
@@ -48,6 +52,7 @@ class Peer:
         with self._changed.lock:
             if self._status is None and not self._has_left():
                 self._watchers = [*(self._watchers or ()), call]
+                self._core.kept.add(self)
                 return
         self._call(call)
 
@@ -103,6 +108,7 @@ class Peer:
             return
         with self._changed.lock:
             calls, self._watchers = self._watchers, None
+            self._core.kept.discard(self)
         for call in calls or ():
             self._call(call)
 
@@ -129,6 +135,21 @@ class Peer:
         """Marks an error that is about this connection: a handler whose own client has left has not failed."""
         error._about = self._number
         return error
+
+    def _forget(self) -> None:
+        """Leaves the table of the core."""
+        self._core.table.pop(self._number, None)
+        self._core.kept.discard(self)
+
+    def __del__(self) -> None:
+        """Anywhere, with any lock held."""
+        handle, self._handle = self._handle, ffi.NULL
+        if handle == ffi.NULL:
+            return
+        self._forget()
+        type(self)._free(handle)
+        if not self.closed and not self._memberships and self._core.is_ours():
+            warnings.warn(f"{self!r} was dropped {self._advice}", ResourceWarning, source=self)
 
     def __repr__(self) -> str:
         return f"<{name_of(self)} {'closed' if self.closed else 'open'}>"

@@ -88,6 +88,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
     a second answer is a StateError. One that is closed unanswered is answered with 500."""
 
     _noun = "request"
+    _advice = "without an answer, and its client got a 500: answer it, or close it"
     _free = lib.hijack_request_free
     _read = lib.hijack_request_read
 
@@ -245,6 +246,11 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
             self.trailers = RequestHeaders.of_trailers(data)
         return super()._on_news(kind, data, status)
 
+    def _forget(self) -> None:
+        self._core.requests.pop(self._number, None)
+        self._core.kept.discard(self)
+        self._ended |= self._answered  # what is left of its body is thrown away
+
     def _on_last(self, kind: int, data: bytes, status: int) -> None:
         self._core.requests.pop(self._number, None)
         super()._on_last(kind, data, status)
@@ -288,12 +294,12 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
             self.close()  # else when its body has come
         return cast(ChannelT, channel)
 
-    def has_ended_by(self, error: BaseException) -> bool:
+    def _has_ended_by(self, error: BaseException) -> bool:
         """Whether error only says that the client of this request has left, or that its handshake was refused; also of
         an ExceptionGroup whose every member does."""
         group: Tuple[BaseException, ...] = getattr(error, "exceptions", ())
         if group:
-            return all(map(self.has_ended_by, group))
+            return all(map(self._has_ended_by, group))
         return isinstance(error, (ClosedError, ProtocolError)) and error._about in (self._number, self._became)
 
     def _not_found(self) -> None:

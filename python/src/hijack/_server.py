@@ -12,6 +12,7 @@ from ._core import Core
 from ._errors import InvalidError
 from ._library import (
     Data,
+    Handle,
     Headers,
     Kind,
     Option,
@@ -44,7 +45,7 @@ def _abandoned(core: Core) -> None:
         warnings.warn("a hijack Server was dropped while it ran; stop it, or use a with block", ResourceWarning)
 
 
-class ServerCore(Generic[SocketT, RequestT]):
+class ServerCore(Handle, Generic[SocketT, RequestT]):
     """Listens, accepts, and owns the threads that serve. Options are keywords, such as threads=2, heartbeat_ms=5000 or
     max_connections=100000: all those of scope "server" or "queue" in the library's table (docs/options.md)."""
 
@@ -141,7 +142,9 @@ class ServerCore(Generic[SocketT, RequestT]):
     def broadcaster(self, **options: Union[int, str]) -> Broadcaster:
         """A new broadcaster for connections of this server; options as Broadcaster.set takes them."""
         self._core.check_process()
-        return Broadcaster(self._core, options)
+        made = Broadcaster(self._core, options)
+        made._server = self
+        return made
 
     def adopt(self, connection: Adoptable, unread: Data = b"") -> SocketT:
         """Takes a connection of another server, as a Socket. unread: what was read from it already and not used; what

@@ -1,5 +1,6 @@
 """The face for plain threads: import hijack. One thread of each server takes the events; all others may wait."""
 
+import contextvars
 import io
 import os
 import queue
@@ -13,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, T
 
 from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
 from ._constants import EAGAIN, ESHUTDOWN, ESTATE, MESSAGE_MORE
-from ._core import Core, logger, report
+from ._core import Core, check_handler, logger, report
 from ._errors import ForkError, InvalidError, ShutdownError, TimedOutError
 from ._library import GONE, Data, Text, check, error_of, lib
 from ._peer import WINDOW, Input, Peer
@@ -372,6 +373,7 @@ class ThreadCore(Core):
 
     stream_type, socket_type, websocket_type, request_type = Stream, Socket, WebSocket, Request
     abandoned = stopping = False
+    context: contextvars.Context  # in which start was called; each handler gets a copy
 
     def __init__(self, options: Dict[str, Union[int, str]]) -> None:
         super().__init__(options)
@@ -397,8 +399,9 @@ class ThreadCore(Core):
 
     def begin(self, handler: Optional[Handler], workers: int) -> None:
         if handler and workers < 1:
-            raise InvalidError(f"workers={workers}: at least one thread must answer requests")
+            raise InvalidError(f"start: expected at least one worker (got workers={workers})")
         self.start()
+        self.context = contextvars.copy_context()
         try:
             self._thread("hijack-events", _take_events, self)
             for i in range(workers if handler else 0):
@@ -480,7 +483,7 @@ def _work(core: ThreadCore, handler: Handler) -> None:
             continue
         error: Optional[BaseException] = None
         try:
-            handler(request)
+            core.context.copy().run(handler, request)
         except BaseException as raised:
             error = raised
         try:
@@ -512,6 +515,7 @@ class Server(ServerCore[Socket, Request]):
         it leaves unanswered, or whose handler raises, gets a 500, and the logger "hijack" says why. Without a handler,
         requests are answered with 404 (but for held routes)."""
         self._core.check_process()
+        check_handler(handler, False)
         with self._core.starting:
             if not self._core.started:
                 self._core.handled = handler is not None

@@ -33,7 +33,7 @@ from typing import (
 from ._broadcaster import Broadcaster
 from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
 from ._constants import ESHUTDOWN, ESTATE, MESSAGE_MORE
-from ._core import Core, report
+from ._core import Core, check_handler, report
 from ._errors import ForkError, HijackError, InvalidError, ShutdownError
 from ._library import GONE, Data, Text, check, error_of, ffi, lib
 from ._peer import WINDOW, Input, Peer
@@ -81,8 +81,8 @@ class _Notice:
 
     lock = nullcontext()
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, core: "LoopCore") -> None:
+        self._core, self._loop = core, core.loop
         self._waiting: "Deque[asyncio.Future[None]]" = deque()
 
     def notify_all(self) -> None:
@@ -94,10 +94,13 @@ class _Notice:
         while not ready():
             future = self._loop.create_future()
             self._waiting.append(future)
+            self._core.kept.add(self)  # and so the task, and the object that it has
             try:
                 await future
             finally:
                 self._waiting.remove(future)
+                if not self._waiting:
+                    self._core.kept.discard(self)
 
 
 class Waiting(Peer):
@@ -373,7 +376,7 @@ class LoopCore(Core):
         self.descriptor = -1
 
     def notice(self) -> _Notice:
-        return _Notice(self.loop)
+        return _Notice(self)
 
     def begin(self) -> None:
         if self.started:
@@ -481,6 +484,7 @@ class Server(ServerCore[Socket, Request]):
         cancel_on_disconnect: the task is cancelled when the client leaves, also one of the stream or socket that the
         request became. A client that has only ended its sending side looks the same, except to a socket that is read:
         there it ends the reading."""
+        check_handler(handler, True)
         if not self._core.started:
             self._core.handled, self._core.handler = handler is not None, handler
             self._core.cancels = cancel_on_disconnect

@@ -166,7 +166,7 @@ def _take(
     try:
         result = then(request)
     except BaseException as error:
-        if not request.has_ended_by(error):
+        if not request._has_ended_by(error):
             request.close()
             raise
         report(request, error)
