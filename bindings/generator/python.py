@@ -28,10 +28,10 @@ NOTE = "Made by bindings/generate from include/hijack/hijack.h. Do not edit."
 
 
 def files(header):
-    yield "python/src/hijack/_cdef.h", cdef(header)
-    yield "python/src/hijack/_native.pyi", stub(header)
-    yield "python/src/hijack/_constants.py", constants(header)
-    yield "python/src/hijack/_errors.py", exceptions(header)
+    yield "python/src/hijack_ffi/_cdef.h", cdef(header)
+    yield "python/src/hijack_ffi/_native.pyi", stub(header)
+    yield "python/src/hijack_ffi/_constants.py", constants(header)
+    yield "python/src/hijack_ffi/_errors.py", exceptions(header)
 
 
 def cdef(header):

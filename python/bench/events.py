@@ -15,8 +15,8 @@ import time
 from typing import Callable, List, Tuple
 
 import hijack
-from hijack import _core
-from hijack._native import lib
+from hijack_ffi import _core
+from hijack_ffi._native import lib
 
 DATA = b"thirty-two bytes of one message."
 BATCH = _core.BATCH

@@ -68,7 +68,14 @@ def check_wheel(folder: Path) -> None:
     run(folder, python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", "wheels", PACKAGE)
     (wheel,) = (folder / "wheels").iterdir()
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("hijack/libhijack.so.", "hijack/_native.abi3.so", "hijack/py.typed", "hijack/aio.py"):
+    for wanted in (
+        "hijack.py",
+        "hijack-stubs/aio.pyi",
+        "hijack_ffi/libhijack.so.",
+        "hijack_ffi/_native.abi3.so",
+        "hijack_ffi/py.typed",
+        "hijack_ffi/aio.py",
+    ):
         if not [name for name in names if name.startswith(wanted)]:
             raise Failed(f"{wheel.name} has no {wanted}, only {names}")
     spare = [name for name in names if name.endswith((".h", ".c", ".a")) or name.startswith(("include", "lib"))]

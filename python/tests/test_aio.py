@@ -11,8 +11,8 @@ import pytest
 
 import hijack
 import hijack.aio
-from hijack import _core
-from hijack._peer import WINDOW
+from hijack_ffi import _core
+from hijack_ffi._peer import WINDOW
 from support import PATIENCE, Client, fill, port_of
 from test_stream import PIECE
 

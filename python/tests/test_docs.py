@@ -15,24 +15,32 @@ import websockets.sync.client
 import hijack
 import hijack.aio
 import hijack.asgi
+import hijack.testing
+import hijack.wsgi
 from support import CHECKOUT, wait_until
 
-MODULES = (hijack, hijack.aio, hijack.asgi)
+MODULES = {
+    "hijack": hijack,
+    "hijack.aio": hijack.aio,
+    "hijack.asgi": hijack.asgi,
+    "hijack.testing": hijack.testing,
+    "hijack.wsgi": hijack.wsgi,
+}
 GUIDES = (CHECKOUT / "docs" / "python.md", CHECKOUT / "python" / "README.md")
 
 
 def public() -> Iterator[Tuple[str, Any]]:
-    for module in MODULES:
-        yield module.__name__, module
+    for where, module in MODULES.items():
+        yield where, module
         for name in module.__all__:
             thing = getattr(module, name)
             if inspect.isclass(thing) or inspect.isfunction(thing):
-                yield f"{module.__name__}.{name}", thing
+                yield f"{where}.{name}", thing
             if inspect.isclass(thing):
                 for member, value in inspect.getmembers(thing):
                     if not member.startswith("_") and getattr(value, "__module__", "hijack").startswith("hijack"):
                         if inspect.isfunction(value) or isinstance(value, property):
-                            yield f"{module.__name__}.{name}.{member}", value
+                            yield f"{where}.{name}.{member}", value
 
 
 def test_everything_has_a_docstring() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 import hijack
 import hijack.aio
-from hijack import _core
-from hijack._constants import EVENT_CLOSED, EVENT_DETACHED, EVENT_STOPPED, EVENT_WAKE, KNOWN_EVENTS, LAST_EVENTS
-from hijack._library import ffi, lib
+from hijack_ffi import _core
+from hijack_ffi._constants import EVENT_CLOSED, EVENT_DETACHED, EVENT_STOPPED, EVENT_WAKE, KNOWN_EVENTS, LAST_EVENTS
+from hijack_ffi._library import ffi, lib
 from support import Client, port_of, wait_until
 from test_aio import Run, eventually
 

@@ -8,7 +8,8 @@ from typing import List
 import pytest
 
 import hijack
-from hijack._constants import STAT_COUNT
+import hijack_ffi
+from hijack_ffi._constants import STAT_COUNT
 from support import Client, Serving, get, in_thread, port_of, wait_until
 
 
@@ -333,14 +334,14 @@ def test_stats_have_names(server: hijack.Server) -> None:
 
 
 def test_error_classes() -> None:
-    from hijack import _constants, _errors
+    from hijack_ffi import _constants, _errors
 
     codes = {name: value for name, value in vars(_constants).items() if name.startswith("E") and "_" not in name}
     assert len(codes) == len(_errors.ERRORS) == 30
     for name, code in codes.items():
         kind = _errors.ERRORS[code]
         assert issubclass(kind, hijack.HijackError) and kind.symbol == f"HIJACK_{name}" and kind.code == code
-        assert kind.__name__ in hijack.__all__
+        assert kind.__name__ in hijack_ffi.__all__
     assert str(hijack.ClosedError()) == "HIJACK_ECLOSED"
     assert issubclass(hijack.ClosedError, ConnectionError) and issubclass(hijack.TimedOutError, TimeoutError)
 

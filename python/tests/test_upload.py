@@ -10,7 +10,7 @@ import pytest
 
 import hijack
 import hijack.aio
-from hijack._peer import WINDOW
+from hijack_ffi._peer import WINDOW
 from support import Client, Serving, in_thread, port_of, wait_until
 from test_aio import Run, eventually, waiting
 

@@ -11,8 +11,8 @@ import pytest
 
 import hijack
 import hijack.aio
-from hijack import _core
-from hijack._constants import EVENT_MEMBER_MESSAGE
+from hijack_ffi import _core
+from hijack_ffi._constants import EVENT_MEMBER_MESSAGE
 from support import (
     BINARY,
     HANDSHAKE,

@@ -20,13 +20,13 @@ try:
     from ._native import ffi as ffi, lib as lib
 except ImportError as error:
     raise ImportError(
-        f"hijack: its compiled part cannot be loaded ({error}). Install the package (pip install ./python in a "
+        f"hijack_ffi: its compiled part cannot be loaded ({error}). Install the package (pip install ./python in a "
         "checkout of libhijack), and the libraries it runs on (Debian: libh2o-evloop0.13, libssl3, zlib1g)."
     ) from error
 
 if lib.hijack_check_version(VERSION_NUMBER) < 0:
     raise VersionError(
-        f"hijack: this package is made for libhijack {VERSION}, but {ffi.string(lib.hijack_version_string()).decode()} "
+        f"hijack_ffi: this package is made for libhijack {VERSION}, but {ffi.string(lib.hijack_version_string()).decode()} "
         "was loaded. Install the package again, or the library that fits."
     )
 
@@ -151,4 +151,4 @@ GONE = (ECLOSED, EHANDLE)  #: results of a call on a connection that has gone, o
 
 def name_of(thing: object) -> str:
     """The public name of its class: "hijack.Server", "hijack.aio.Stream"."""
-    return f"{type(thing).__module__}.{type(thing).__name__}".replace("._threads", "")
+    return f"{type(thing).__module__}.{type(thing).__name__}"

@@ -16,13 +16,11 @@ async def sse(request: Request) -> Response:
     return Response()                       # its headers, and those of all middleware, go into the head"""
 
 import asyncio
-import inspect
 from typing import Any, Awaitable, Callable, List, MutableMapping, Optional, Tuple, Union
 from urllib.parse import quote
 
 from . import _adopt
 from ._broadcaster import Broadcaster
-from ._core import report
 from ._errors import StateError
 from ._library import Headers, Kind, request_head
 from ._server import ServerCore
@@ -77,7 +75,7 @@ async def adopt(receive: Receive, clients: Broadcaster, kind: Kind = "sse", head
     if scope is None or kind == "sse_body":
         clients.adopt(found, kind, headers)
     else:
-        _take(clients._core, found, head(scope), lambda request: request.hold(clients, kind, headers))
+        _adopt.take(clients._core, found, head(scope), lambda request: request.hold(clients, kind, headers))
     await _released(receive)
 
 
@@ -86,15 +84,16 @@ async def adopt_request(receive: Receive, server: "ServerCore[Any, Any]", then: 
     then returns without having sent anything. then(request) answers it, immediately or later, and must not wait; with
     hijack.aio it may be a coroutine function, which goes on as a task of server, as the handler of its own requests
     would. For a client that has left meanwhile it is not called."""
-    _take(server._core, transport(receive), head(getattr(receive, "__self__").scope), then)
+    _adopt.take(server._core, transport(receive), head(getattr(receive, "__self__").scope), then)
     await _released(receive)
 
 
 def take(scope: Scope, server: "ServerCore[Any, Any]", then: Then) -> None:
     """Behind Middleware: hands the request over to server when the program begins to answer it, or accepts the
     WebSocket. then(request) answers it instead, as with adopt_request; the headers of the program's answer and those
-    that its middleware has set are part of the head, except those about the body, which is thrown away. The subprotocol
-    that the program accepts is the one that request.websocket agrees upon, unless it is given another."""
+    that its middleware has set are part of the head, except those about the body, which is thrown away. An answer that
+    is not a success (2xx) is sent as it is, and nothing is handed over. The subprotocol that the program accepts is the
+    one that request.websocket agrees upon, unless it is given another."""
     _taking(scope).plan(server._core, then)
 
 
@@ -134,12 +133,13 @@ class _Taking:
         self._plan = core, then
 
     async def send(self, message: Message) -> None:
-        if self._plan is not None and message["type"] in ANSWERS:
+        if self._plan is not None and message["type"] in ANSWERS and 200 <= message.get("status", 200) < 300:
             (core, then), self._plan = self._plan, None
             headers, protocol = _text(message.get("headers", ())), message.get("subprotocol")
-            _take(core, transport(self._receive), self.head, then, headers, protocol)
+            _adopt.take(core, transport(self._receive), self.head, then, headers, protocol)
             self.taken = True
         elif not self.taken:
+            self._plan = None
             await self._send(message)
 
 
@@ -152,27 +152,6 @@ def _taking(scope: Scope) -> _Taking:
 
 def _text(headers: Any) -> List[Tuple[str, str]]:
     return [(bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in headers]
-
-
-def _take(
-    core: Any, connection: Any, head: bytes, then: Then, headers: Headers = None, protocol: Optional[str] = None
-) -> None:
-    """Takes a connection with its request, and lets then answer it, unless the client has left."""
-    try:
-        request = _adopt.adopt_request(core, connection, head, headers=headers)
-    except _adopt.HasLeft:
-        return
-    request._protocol = protocol
-    try:
-        result = then(request)
-    except BaseException as error:
-        if not request._has_ended_by(error):
-            request.close()
-            raise
-        report(request, error)
-    else:
-        if inspect.isawaitable(result):
-            core.run(request, lambda _: result)
 
 
 async def _released(receive: Receive) -> None:

@@ -1,11 +1,12 @@
 """Connections of other servers: how their descriptor is taken out, and their Python object is let go."""
 
 import asyncio
+import inspect
 import os
 import socket
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Tuple, TypeVar, Union
 
 from ._errors import ClosedError, InvalidError, NotSocketError, StateError
 from ._library import Data, Headers, check, ffi, header_block, lib, octets
@@ -85,6 +86,32 @@ def adopt_request(core: "Core", connection: Adoptable, head: Data, unread: Data 
     except BaseException:
         lib.hijack_request_free(out[0])
         raise
+
+
+def take(
+    core: Any,
+    connection: Adoptable,
+    head: bytes,
+    then: Callable[[Any], Any],
+    headers: Headers = None,
+    protocol: Optional[str] = None,
+) -> None:
+    """Takes a connection with its request, and lets then answer it, unless the client has left."""
+    try:
+        request = adopt_request(core, connection, head, headers=headers)
+    except HasLeft:
+        return
+    request._protocol = protocol
+    try:
+        result = then(request)
+    except BaseException as error:
+        if not request._has_ended_by(error):
+            request.close()
+            raise
+        request.close()
+    else:
+        if inspect.isawaitable(result):
+            core.run(request, lambda _: result)
 
 
 def _flat_head(request: Any) -> bytes:

@@ -1,4 +1,11 @@
-"""Very many live HTTP connections in one process, on libhijack's own threads.
+"""Libhijack holds thousands of live HTTP connections on its own threads. This module is for plain threads:
+
+    Server        accepts connections, and takes those of other servers
+    Request       is answered once, or becomes one of these:
+    Stream        a response body in pieces, such as Server-Sent Events
+    Socket        the connection itself
+    WebSocket     messages in both directions
+    Broadcaster   one message to any number of streams, sockets and WebSockets
 
     with hijack.Server() as server:
         clients = server.broadcaster()
@@ -6,7 +13,9 @@
         server.listen("127.0.0.1:8080")
         server.serve(lambda request: request.respond(404))
 
-This module is for plain threads; hijack.aio has the same for asyncio. The guide is docs/python.md of libhijack."""
+hijack.aio has the same for asyncio, hijack.asgi and hijack.wsgi take requests of uvicorn and gunicorn, hijack.testing
+helps in tests. Errors are subclasses of HijackError, of which ClosedError is normal: the client has left. The guide is
+docs/python.md of libhijack."""
 
 from . import _errors
 from ._adopt import Adoptable
@@ -14,6 +23,7 @@ from ._broadcaster import Broadcaster
 from ._constants import VERSION as __version__
 from ._errors import *
 from ._library import Data, Headers, Kind, Text, request_head
+from ._local import local
 from ._request import RequestHeaders
 from ._threads import Handler, Request, Server, Socket, Stream, WebSocket
 from ._tls import TLS, Certificate
@@ -41,6 +51,12 @@ __all__ = [
     "Text",
     "WebSocket",
     "__version__",
+    "local",
     "request_head",
 ]
 __all__ += _errors.__all__
+
+for _name in __all__:  # tracebacks and help show the public names
+    _thing = globals()[_name]
+    if getattr(_thing, "__module__", "").startswith(__name__):
+        _thing.__module__ = __name__

@@ -1,0 +1,2 @@
+from hijack_ffi import *
+from hijack_ffi._errors import *

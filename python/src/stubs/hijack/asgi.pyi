@@ -1,0 +1,1 @@
+from hijack_ffi.asgi import *
