@@ -2,12 +2,21 @@
 piece."""
 
 import json
-from typing import Iterator, List
+import runpy
+from typing import Any, Iterator, List
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
+import hijack
+import hijack.asgi
+import hijack.testing
 from support import CHECKOUT, Client, get, wait_until
-from test_adopt import Web
+from test_adopt import DEMOS, Web
 from test_adopt_websocket import without_complaint
 
 APP = ["-X", "dev", "-m", "uvicorn", "--port", "0", "--app-dir", str(CHECKOUT / "python" / "tests")]
@@ -58,3 +67,39 @@ def test_clients_that_close_before(web: Web) -> None:
         with Client(web.port) as client:
             client.ask(web.path)
     wait_until(lambda: state(web) == before, "nothing of them is left")
+
+
+def test_a_program_in_test_client() -> None:
+    """Its middleware's headers, what is published, and a second start of the same program."""
+    app: Any = runpy.run_path(str(DEMOS / "starlette_app.py"))["app"]
+    for _ in range(2):
+        with hijack.testing.Uvicorn(app) as uvicorn, TestClient(uvicorn) as client:
+            answer = client.get("/sse", headers={"Origin": "http://a.example"})
+            assert (answer.status_code, answer.text) == (200, "")
+            assert answer.headers["content-type"] == "text/event-stream"
+            assert answer.headers["access-control-allow-origin"] == "*" and "server-timing" in answer.headers
+            assert client.get("/").text == "ok: 1 clients at /sse\n"
+            (connection,) = uvicorn.connections
+            assert connection.recv(6) == b"data: "
+            connection.close()
+            wait_until(lambda: client.get("/").text == "ok: 0 clients at /sse\n")
+            assert len(uvicorn.connections) == 1
+
+
+def test_answers_of_any_kind_in_test_client() -> None:
+    async def endpoint(request: Request) -> Response:
+        if request.url.path == "/taken":
+            hijack.asgi.take(request.scope, server, lambda taken: taken.respond(201, "from libhijack"))
+        elif request.url.path == "/fails":
+            hijack.asgi.hold(request.scope, server.broadcaster())
+            raise LookupError("after hold")
+        return PlainTextResponse(await request.body(), headers={"x-set": "here"})
+
+    app = Starlette(routes=[Route(f"/{name}", endpoint, methods=["POST"]) for name in ("taken", "fails", "plain")])
+    with hijack.Server(threads=1) as server, hijack.testing.Uvicorn(hijack.asgi.Middleware(app)) as uvicorn:
+        server.start()
+        with TestClient(uvicorn, raise_server_exceptions=False) as client:
+            taken, fails, plain = (client.post(f"/{name}", content=b"sent") for name in ("taken", "fails", "plain"))
+        assert (taken.status_code, taken.text, taken.headers["x-set"]) == (201, "from libhijack", "here")
+        assert fails.status_code == 500 and fails.text == "Internal Server Error"
+        assert (plain.status_code, plain.text) == (200, "sent") and len(uvicorn.connections) == 1

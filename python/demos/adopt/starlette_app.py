@@ -10,7 +10,7 @@ the head that clients get.
 import asyncio
 import contextlib
 import time
-from typing import AsyncIterator
+from typing import AsyncIterator, Dict
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,22 +25,18 @@ from starlette.websockets import WebSocket
 import hijack
 import hijack.asgi
 
-server = hijack.Server()  # listens nowhere: it serves what it is given
-clients = server.broadcaster()
-
-
 async def sse(request: Request) -> Response:
-    hijack.asgi.hold(request.scope, clients, kind="sse")
+    hijack.asgi.hold(request.scope, request.state.clients, kind="sse")
     return Response()  # its headers go into the head, its body does not
 
 
 async def websocket(socket: WebSocket) -> None:
-    hijack.asgi.hold(socket.scope, clients, kind="websocket")
+    hijack.asgi.hold(socket.scope, socket.state.clients, kind="websocket")
     await socket.accept()  # its headers too go into the head
 
 
 async def home(request: Request) -> Response:
-    return PlainTextResponse(f"ok: {len(clients)} clients at /sse\n")
+    return PlainTextResponse(f"ok: {len(request.state.clients)} clients at /sse\n")
 
 
 async def timing(request: Request, call_next: RequestResponseEndpoint) -> Response:
@@ -51,16 +47,19 @@ async def timing(request: Request, call_next: RequestResponseEndpoint) -> Respon
 
 
 @contextlib.asynccontextmanager
-async def lifespan(app: Starlette) -> AsyncIterator[None]:
+async def lifespan(app: Starlette) -> AsyncIterator[Dict[str, hijack.Broadcaster]]:
+    """A new server for each start of the program, of which tests make several."""
+
     async def publish_time() -> None:
         while True:
             clients.publish(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
             await asyncio.sleep(1)
 
-    with server:
+    with hijack.Server() as server:  # listens nowhere: it serves what it is given
+        clients = server.broadcaster()
         server.start()
         publishing = asyncio.create_task(publish_time())
-        yield
+        yield {"clients": clients}  # request.state.clients
         publishing.cancel()
 
 

@@ -84,7 +84,12 @@ class Middleware:
         finally:
             getattr(body, "close", lambda: None)()
         core, then = taking.planned
-        _adopt.take(core, connection(environ), head(environ), then, taking.headers)
+        found = connection(environ)
+        _adopt.take(core, found, head(environ), then, taking.headers)
+        if "werkzeug.socket" in environ:  # it reads on, and must find an end instead of a closed descriptor
+            end, other = socket.socketpair()
+            other.close()
+            found.__init__(fileno=end.detach())  # type: ignore[misc]
         raise HandedOver(errno.EPIPE, "the connection was handed over to libhijack")
 
 
