@@ -22,7 +22,8 @@ from ._adopt import Adoptable
 from ._broadcaster import Broadcaster
 from ._constants import VERSION as __version__
 from ._errors import *
-from ._library import Data, Headers, Kind, Text, request_head
+from ._headers import Headers, request_head
+from ._library import Data, Kind, Text
 from ._local import local
 from ._request import RequestHeaders
 from ._threads import Handler, Request, Server, Socket, Stream, WebSocket

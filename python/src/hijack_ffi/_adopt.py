@@ -6,10 +6,12 @@ import os
 import socket
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, TypeVar, Union
 
+from ._constants import EHEADER
 from ._errors import ClosedError, InvalidError, NotSocketError, StateError
-from ._library import Data, Headers, check, ffi, header_block, lib, octets
+from ._headers import Headers, header_block, without
+from ._library import Data, check, ffi, lib, octets
 
 if TYPE_CHECKING:
     from ._core import Core
@@ -25,6 +27,7 @@ NOT_TAKEN = frozenset(
     "last-modified proxy-authenticate proxy-connection repr-digest sec-websocket-accept sec-websocket-extensions "
     "sec-websocket-protocol te trailer transfer-encoding upgrade".split()
 )
+HEAD = {EHEADER: "head: expected one whole head of a request, as hijack.request_head makes it"}
 T = TypeVar("T")
 
 
@@ -66,14 +69,13 @@ def adopt_request(core: "Core", connection: Adoptable, head: Data, unread: Data 
     """See Server.adopt_request."""
     data = octets(unread) + unread_by(connection)
     out, head = ffi.new("hijack_request **"), octets(head)
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-    defaults = tuple(it for it in pairs if it[0].lower() not in NOT_TAKEN)
+    defaults = without(headers, NOT_TAKEN)
     header_block(defaults)  # raises now what would make each answer fail
     core.check_process()
 
     def take(descriptor: int) -> None:
         fields = (core.server, descriptor, head, len(head), data, len(data))
-        check(lib.hijack_server_adopt_request(out, *fields), f"adopt descriptor {descriptor}")
+        core.check(lib.hijack_server_adopt_request(out, *fields), f"adopt descriptor {descriptor}", HEAD)
 
     try:
         with core.lock:  # so that no event meets a request that is not known
@@ -147,7 +149,7 @@ def _was_connected(descriptor: int) -> bool:
     """Of what is not a connected socket: whether it once was one, and its peer has reset it."""
     try:
         it = socket.socket(fileno=descriptor)
-    except OSError:
+    except (OSError, ValueError):
         return False
     try:
         bound = it.family in (socket.AF_INET, socket.AF_INET6) and it.getsockname()[1] > 0

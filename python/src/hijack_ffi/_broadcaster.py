@@ -7,29 +7,26 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Type, Uni
 
 from ._adopt import Adoptable, HasLeft, hand_over
 from ._channel import Channel
-from ._constants import BROADCASTER_STAT_COUNT, MESSAGE_BINARY, MESSAGE_TEXT
+from ._constants import BROADCASTER_STAT_COUNT, EAGAIN, EINVAL, ESTATE, ETOOBIG, MESSAGE_BINARY, MESSAGE_TEXT
 from ._core import is_exiting, logger
 from ._errors import ClosedError
-from ._library import (
-    Handle,
-    Headers,
-    Kind,
-    Text,
-    check,
-    ffi,
-    header_block,
-    kind_number,
-    lib,
-    octets,
-    optional,
-    value_text,
-)
+from ._headers import Headers, header_block
+from ._library import Handle, Kind, Text, check, ffi, kind_number, lib, octets, optional
+from ._options import Option
 
 if TYPE_CHECKING:
     from ._core import Core
 
 Listener = Callable[[Union[str, bytes]], object]
 NUMBER = 8  #: bytes of a member's number before its message
+#: What is said of the codes of publish.
+PUBLISH = {
+    EAGAIN: "256 MiB of messages wait for the server's threads; publish less",
+    EINVAL: "an event must not hold a line break, an id neither that nor NUL, and a text must be UTF-8",
+    ETOOBIG: "expected at most 16 MiB",
+}
+MEMBER = {EINVAL: "it belongs to another server, or its Content-Length is known", ESTATE: "it is a member already"}
+NO_MEMBER = {EINVAL: "it belongs to another server", ESTATE: "it is not a member"}
 STATS = ("members", "published", "delivered", "dropped", "closed")
 
 
@@ -44,7 +41,7 @@ class Broadcaster(Handle):
 
     def __init__(self, core: "Core", options: Dict[str, Union[int, str]]) -> None:
         out = ffi.new("hijack_broadcaster **")
-        check(lib.hijack_broadcaster_new(out, core.server), "a new broadcaster")
+        core.check(lib.hijack_broadcaster_new(out, core.server), "broadcaster")
         self._core, self._handle = core, out[0]
         core.broadcasters.add(self)
         try:
@@ -69,8 +66,8 @@ class Broadcaster(Handle):
         """Sets options: backlog_bytes, overflow ("close", "drop_newest", "drop_oldest" or "latest"), member_messages
         (see on_message). They hold for what is published from here on."""
         for name, value in options.items():
-            key, text = name.encode(), value_text(value).encode()
-            check(lib.hijack_broadcaster_set(self._alive("set"), key, len(key), text, len(text)), f"option {name}={value}")
+            option = Option.find(name, "broadcaster", where="broadcaster: option ")
+            option.set(value, lib.hijack_broadcaster_set, self._alive("set"), where="broadcaster: option ")
 
     def publish(
         self, data: Text, event: Optional[str] = None, id: Optional[str] = None, key: Optional[str] = None
@@ -79,7 +76,7 @@ class Broadcaster(Handle):
         binary), and returns how many it was addressed to. An empty id makes the client forget its Last-Event-ID. key is
         for overflow="latest": a newer message of the same key replaces one that still waits. WouldBlockError where 256
         MiB of messages wait for the server's threads: publish less."""
-        raw = octets(data)
+        raw = octets(data, "publish")
         if event is None and id is None and key is None:
             kind = MESSAGE_TEXT if isinstance(data, str) else MESSAGE_BINARY
             return self._publish(lib.hijack_broadcaster_publish, kind, raw, len(raw))
@@ -88,7 +85,7 @@ class Broadcaster(Handle):
 
     def _publish(self, call: Callable[..., int], *args: Any) -> int:
         try:
-            return check(call(self._alive("publish"), *args), "publish")
+            return self._core.check(call(self._alive("publish"), *args), "publish", PUBLISH)
         except ConnectionError:
             if is_exiting():
                 return 0  # on a daemon thread, which ends with the interpreter
@@ -98,14 +95,14 @@ class Broadcaster(Handle):
         """Makes a stream, socket or WebSocket of the same server a member; it may be a member of many broadcasters."""
         result = lib.hijack_broadcaster_add(self._alive("add"), channel._handle, 0, ffi.NULL, 0)
         if result < 0:
-            raise channel._refused(result, f"add {channel!r}")
+            raise channel._refused(result, f"add {channel!r}", MEMBER)
         channel._memberships += 1
 
     def remove(self, channel: Channel) -> None:
         """Ends a membership; the connection stays."""
         result = lib.hijack_broadcaster_remove(self._alive("remove"), channel._handle)
         if result < 0:
-            raise channel._refused(result, f"remove {channel!r}")
+            raise channel._refused(result, f"remove {channel!r}", NO_MEMBER)
         channel._memberships -= 1
 
     def adopt(self, connection: Adoptable, kind: Kind = "sse", headers: Headers = None) -> None:
@@ -121,7 +118,7 @@ class Broadcaster(Handle):
             fields = (self._alive("adopt"), descriptor, number, 0, block, len(block), ffi.NULL, 0, ffi.NULL, 0)
             # Call and record in one step, into which no signal's exception can break.
             results.extend(starmap(lib.hijack_broadcaster_adopt, (fields,)))
-            check(results[0], f"adopt descriptor {descriptor}")
+            self._core.check(results[0], f"adopt descriptor {descriptor}")
 
         with suppress(HasLeft):
             hand_over(connection, take, lambda: results[:1] == [0])

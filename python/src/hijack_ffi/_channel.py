@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
 from ._constants import EAGAIN, ECLOSED, EFORK, EVENT_DETACHED, EVENT_DRAINED
 from ._errors import HijackError, InvalidError
-from ._library import GONE, Data, Headers, Text, check, error_of, ffi, header_block, lib, octets, optional
+from ._headers import Headers, header_block
+from ._library import GONE, Data, Text, check, error_of, ffi, lib, octets, optional
 from ._peer import Input, Peer
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class StreamCore(ByteChannel):
         self._now(self._piece(data))
 
     def _piece(self, data: Text) -> Call:
-        raw = octets(data)
+        raw = octets(data, "send")
         return partial(lib.hijack_stream_send, self._handle, raw, len(raw))
 
     def _event(self, data: Optional[Text], event: Optional[str], id: Optional[str], retry: Optional[int]) -> Call:
@@ -165,7 +166,7 @@ class SocketCore(Input, ByteChannel):
     def _bytes(self, data: Data) -> Call:
         if isinstance(data, str):
             raise TypeError("a socket takes bytes, not str")
-        raw = octets(data)
+        raw = octets(data, "send")
         return partial(lib.hijack_socket_send, self._handle, raw, len(raw))
 
     def _has_left(self) -> bool:

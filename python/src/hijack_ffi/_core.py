@@ -10,10 +10,12 @@ import os
 import struct
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple, Type, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Set, Tuple, Type, TypeVar, Union, cast
 
 from ._constants import (
     EFORK,
+    EHANDLE,
+    ESTATE,
     EVENT_DETACHED,
     EVENT_FORMAT,
     EVENT_MEMBER_MESSAGE,
@@ -22,7 +24,8 @@ from ._constants import (
     KNOWN_EVENTS,
 )
 from ._errors import HijackError
-from ._library import Option, check, error_of, ffi, lib, value_text
+from ._library import check, error_of, ffi, lib
+from ._options import Option
 
 if TYPE_CHECKING:
     from ._broadcaster import Broadcaster
@@ -119,23 +122,30 @@ class Core:
             raise
 
     def _make(self, options: Dict[str, Union[int, str]]) -> None:
-        scopes = {name: Option.find(name, "server", "queue").scope for name in options}
+        found = {name: Option.find(name, "server", "queue") for name in options}
         queue, server = ffi.new("hijack_queue **"), ffi.new("hijack_server **")
         check(lib.hijack_queue_new(queue), "a new queue")
         self.queue = queue[0]
         for name, value in options.items():
-            if scopes[name] == "queue":
-                self._set(lib.hijack_queue_set, self.queue, name, value)
+            if found[name].scope == "queue":
+                found[name].set(value, lib.hijack_queue_set, self.queue)
         check(lib.hijack_server_new(server, self.queue), "a new server")
         self.server = server[0]
         for name, value in options.items():
-            if scopes[name] == "server":
-                self._set(lib.hijack_server_set, self.server, name, value)
+            if found[name].scope == "server":
+                found[name].set(value, lib.hijack_server_set, self.server)
 
-    @staticmethod
-    def _set(call: Callable[..., int], handle: Any, name: str, value: Union[int, str]) -> None:
-        key, text = name.encode(), value_text(value).encode()
-        check(call(handle, key, len(key), text, len(text)), f"option {name}={value}")
+    def check(self, result: int, what: str, words: Optional[Mapping[int, str]] = None, before: bool = False) -> int:
+        """The same for a call on the server, whose state the error names. before: it belongs before the start."""
+        if result == EHANDLE:
+            words = {EHANDLE: "the server was closed, by close() or at the end of its with block; make a new one"}
+        elif result == ESTATE and self.over:
+            words = {ESTATE: "the server has ended; make a new one"}
+        elif result == ESTATE and self.started:
+            words = {ESTATE: f"the server is running already{'; do that before start' if before else ''}"}
+        elif result == ESTATE:
+            words = {ESTATE: "the server is not running yet; start it first", **(words or {})}
+        return check(result, what, words)
 
     def check_process(self) -> None:
         """Raises ForkError in a forked child, before any lock that was perhaps held at the fork."""
@@ -169,7 +179,7 @@ class Core:
 
     def start(self) -> None:
         """Starts the loop threads."""
-        check(lib.hijack_server_start(self.server), "start")
+        self.check(lib.hijack_server_start(self.server), "start")
         self.started = True
         _running.add(self)
 

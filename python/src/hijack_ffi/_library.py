@@ -1,10 +1,20 @@
 """The compiled extension, checked at import, and what every call into it needs: errors, bytes, headers, options."""
 
-from typing import Any, Dict, Iterable, List, Literal, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Literal, Mapping, Optional, Tuple, Union
 
 from ._constants import (
+    EADDR,
+    EAGAIN,
     ECLOSED,
+    EFORK,
     EHANDLE,
+    EHEADER,
+    EINVAL,
+    ENOTSOCK,
+    EOPTION,
+    ERANGE,
+    ESTATE,
+    ETOOBIG,
     HOLD_RAW,
     HOLD_SSE,
     HOLD_SSE_BODY,
@@ -14,7 +24,7 @@ from ._constants import (
     VERSION,
     VERSION_NUMBER,
 )
-from ._errors import ERRORS, ClosedError, HeaderError, HijackError, InvalidError, OptionError, VersionError
+from ._errors import ERRORS, ClosedError, HijackError, InvalidError, VersionError
 
 try:
     from ._native import ffi as ffi, lib as lib
@@ -32,7 +42,6 @@ if lib.hijack_check_version(VERSION_NUMBER) < 0:
 
 Data = Union[bytes, bytearray, memoryview]
 Text = Union[str, bytes, bytearray, memoryview]  #: where str stands for its UTF-8
-Headers = Union[Mapping[str, str], Iterable[Tuple[str, str]], None]
 Kind = Literal["raw", "stream", "sse", "sse_body", "websocket", "websocket_open"]
 KINDS: Dict[str, int] = {
     "raw": HOLD_RAW,
@@ -44,33 +53,53 @@ KINDS: Dict[str, int] = {
 }
 
 
-def error_of(code: int, what: str) -> HijackError:
-    """The exception for a code of the library. A freed handle can only be a thing that the program has closed."""
+#: Instead of the library's own sentences, where those are for programs in C.
+SENTENCES: Dict[int, str] = {
+    EINVAL: "an argument is not one of those that are allowed",
+    EAGAIN: "too much waits unsent already",
+    EFORK: "it belongs to the parent process; make a new one after the fork",
+    ESTATE: "not possible in this state",
+    EHEADER: "a name or value is not valid in a header, or the library sets this header itself",
+    EOPTION: "no option has this name",
+    ERANGE: "a value is out of its range",
+    ETOOBIG: "more bytes than the limit",
+    EADDR: "expected 127.0.0.1:8080, [::1]:8080, *:8080, localhost:8080, unix:/path or fd:3; names other than localhost "
+    "are not resolved",
+    ENOTSOCK: "expected a connected stream socket, TCP or unix",
+}
+
+
+def error_of(code: int, what: str, words: Optional[Mapping[int, str]] = None) -> HijackError:
+    """The exception for a code of the library; words: what is said of a code here. A freed handle can only be a thing
+    that the program has closed."""
     if code == EHANDLE:
-        return ClosedError(f"{what}: it was closed before")
-    return ERRORS.get(code, HijackError)(f"{what}: {sentence(code)}")
+        return ClosedError(f"{what}: {(words or {}).get(code, 'it was closed before')}")
+    return ERRORS.get(code, HijackError)(f"{what}: {(words or {}).get(code) or sentence(code)}")
 
 
 def sentence(code: int) -> str:
-    """The library's words for a code."""
-    text: str = ffi.string(lib.hijack_strerror(code)).decode()
+    """The words for a code."""
+    text: str = SENTENCES.get(code) or ffi.string(lib.hijack_strerror(code)).decode()
     return text
 
 
-def check(result: int, what: str) -> int:
+def check(result: int, what: str, words: Optional[Mapping[int, str]] = None) -> int:
     """result, or the exception that it stands for."""
     if result < 0:
-        raise error_of(result, what)
+        raise error_of(result, what, words)
     return result
 
 
-def octets(data: Text) -> bytes:
+def octets(data: Text, what: str = "data") -> bytes:
     """What the library takes: bytes as they are, str as UTF-8, other buffers copied."""
     if isinstance(data, bytes):
         return data
     if isinstance(data, str):
         return data.encode()
-    return memoryview(data).tobytes()
+    try:
+        return memoryview(data).tobytes()
+    except TypeError:
+        raise TypeError(f"{what}: expected str, bytes, bytearray or memoryview (got {data!r:.80})") from None
 
 
 def optional(text: Optional[Text]) -> Tuple[Any, int]:
@@ -87,56 +116,6 @@ def kind_number(kind: str) -> int:
         return KINDS[kind]
     except KeyError:
         raise InvalidError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}") from None
-
-
-def header_block(headers: Headers) -> bytes:
-    """The flat text that the library takes. What could begin another header line is refused here, everything else about
-    names and values is the library's to judge."""
-    if headers is None:
-        return b""
-    lines: List[str] = []
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
-        if any(char in name + value for char in "\r\n\0") or ":" in name:
-            raise HeaderError(f"header {name!r}: {value!r}: neither may hold CR, LF or NUL, nor the name a colon")
-        lines.append(f"{name}: {value}\r\n")
-    try:
-        return "".join(lines).encode("latin-1")
-    except UnicodeEncodeError as error:
-        raise HeaderError(f"headers: {error.object[error.start]!r} is not in ISO-8859-1") from None
-
-
-def request_head(method: str, target: str, headers: Headers, version: str = "HTTP/1.1") -> bytes:
-    """The head of a request as it goes over the wire, for Server.adopt_request."""
-    first = f"{method} {target} {version}"
-    if len(first.split()) != 3:
-        raise InvalidError(f"request_head: {first!r} is not a request line; expected one word each")
-    return first.encode("latin-1") + b"\r\n" + header_block(headers) + b"\r\n"
-
-
-class Option:
-    """One line of the library's table of options."""
-
-    table: Dict[Tuple[str, str], "Option"] = {}  #: by scope and name
-
-    def __init__(self, line: str) -> None:
-        self.scope, self.name, self.type, self.minimum, self.maximum, self.default, self.help = line.split("\t")
-
-    @classmethod
-    def find(cls, name: str, *scopes: str) -> "Option":
-        """The option of that name, which must belong to one of the scopes."""
-        if not cls.table:
-            lines = ffi.string(lib.hijack_options()).decode().splitlines()
-            cls.table = {(option.scope, option.name): option for option in map(Option, lines)}
-        for scope in scopes:
-            if (scope, name) in cls.table:
-                return cls.table[scope, name]
-        known = ", ".join(sorted(it.name for it in cls.table.values() if it.scope in scopes))
-        raise OptionError(f"option {name}: unknown here; expected one of {known}")
-
-
-def value_text(value: Union[int, str]) -> str:
-    """An option's value as the library reads it."""
-    return str(int(value)) if isinstance(value, int) else str(value)
 
 
 class Handle:

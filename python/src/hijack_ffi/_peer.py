@@ -2,7 +2,7 @@
 credit. A face adds the waiting."""
 
 import warnings
-from typing import Any, Callable, List, Optional, TypeVar
+from typing import Any, Callable, List, Mapping, Optional, TypeVar
 
 from ._constants import ECLOSED, ESHUTDOWN, EVENT_CLOSED, EVENT_DATA, EVENT_EOF, EVENT_HANGUP, LAST_EVENTS
 from ._core import Core, logger
@@ -118,10 +118,10 @@ class Peer(Handle):
         except Exception:
             logger.exception("%r: what on_close was given has failed", self)
 
-    def _refused(self, code: int, what: str) -> HijackError:
+    def _refused(self, code: int, what: str, words: Optional[Mapping[int, str]] = None) -> HijackError:
         """The exception for a call that failed; one on a connection that has gone names the reason as its cause."""
         if code not in GONE:
-            return error_of(code, what)
+            return error_of(code, what, words)
         why = self.reason
         if why is None:
             ours = self._status != ECLOSED and (self._ended or self._status == 0)

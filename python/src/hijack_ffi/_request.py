@@ -18,9 +18,10 @@ from typing import (
     cast,
 )
 
-from ._constants import ECLOSED, EPROTOCOL, ESTATE, EVENT_EOF
+from ._constants import ECLOSED, EHEADER, EINVAL, EPROTOCOL, ESTATE, EVENT_EOF
 from ._errors import ClosedError, HijackError, ProtocolError, StateError
-from ._library import Headers, Kind, Text, error_of, ffi, header_block, kind_number, lib, octets, optional
+from ._headers import Headers, HeaderValue, header_block, header_pairs
+from ._library import Kind, Text, ffi, kind_number, lib, octets, optional
 from ._peer import Input
 from ._tls import TLS, facts
 
@@ -33,6 +34,10 @@ ChannelT = TypeVar("ChannelT")
 StreamT = TypeVar("StreamT")
 SocketT = TypeVar("SocketT")
 WebSocketT = TypeVar("WebSocketT")
+BODY = "its body comes in pieces: read all of it first"
+#: What is said of the codes of hold and respond.
+HOLD = {EINVAL: "kind 'raw' takes no headers; expected kind sse, stream, websocket or raw", ESTATE: BODY}
+RESPOND = {EINVAL: "expected a status from 200 to 999"}
 # Headers of an answer that the library writes itself.
 OWN: Dict[str, Tuple[str, ...]] = {"sse": ("content-type", "cache-control"), "websocket": ("content-type",)}
 
@@ -102,7 +107,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
     trailers = RequestHeaders(b"")  #: what came behind a chunked body, once that was read to its end in pieces
     _answered = _in_pieces = False
     _became = -1  # the number of its stream, socket or WebSocket
-    _defaults: Tuple[Tuple[str, str], ...] = ()  # headers of each answer, unless it has its own of that name
+    _defaults: Tuple[Tuple[str, HeaderValue], ...] = ()  # headers of each answer, unless it has its own of that name
     _protocol: Optional[str] = None  # of a WebSocket, unless another one is given
 
     def __init__(self, core: "Core", handle: Any, number: int, data: bytes, in_pieces: int = 0) -> None:
@@ -170,10 +175,10 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         """Answers. Date, Content-Length and Connection are the library's. Any thread; before the handler
         returns, or at any later time for a request that accept gave. What was not read of the body is thrown away."""
         self._open("respond")
-        block, data = self._block(headers), octets(body)
+        block, data = self._block(headers), octets(body, "respond")
         result = lib.hijack_request_respond(self._handle, status, block, len(block), data, len(data))
         if result < 0:
-            raise self._refused(result, f"respond {status} to {self.method} {self.target}")
+            raise self._refused(result, f"respond {status} to {self.method} {self.target}", RESPOND)
         self._answered = True
         self.close()
 
@@ -189,7 +194,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         if result == EPROTOCOL:
             raise self._handshake_refused("hold")
         if result < 0:
-            raise self._refused(result, f"hold {self.method} {self.target}")
+            raise self._refused(result, f"hold {self.method} {self.target}", HOLD)
         self._answered = True
         self.close()
 
@@ -262,7 +267,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
 
     def _open(self, what: str) -> None:
         if self._answered:
-            raise error_of(ESTATE, f"{what}: the request was answered before")
+            raise StateError(f"{what}: this request was answered before, or has become something else")
 
     def _handshake_refused(self, what: str) -> ProtocolError:
         self._answered = True
@@ -274,7 +279,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         """The header block of an answer."""
         if not self._defaults:
             return header_block(headers)
-        own = list(headers.items() if isinstance(headers, Mapping) else headers or ())
+        own = header_pairs(headers)
         names = {name.lower() for name, _ in own} - {"set-cookie"}
         names.update(OWN.get(kind, ()))
         return header_block([it for it in self._defaults if it[0].lower() not in names] + own)

@@ -1,30 +1,19 @@
 """What a Server is in both faces."""
 
 import os
+import socket
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Dict, Generic, List, Optional, TypeVar, Union
 
 from ._adopt import Adoptable, adopt_request, hand_over, unread_by
 from ._broadcaster import Broadcaster
-from ._constants import ERANGE, STAT_COUNT
+from ._constants import EINVAL, ENOTSOCK, ERANGE, ESTATE, ETOOBIG, STAT_COUNT
 from ._core import Core
-from ._errors import InvalidError
-from ._library import (
-    Data,
-    Handle,
-    Headers,
-    Kind,
-    Option,
-    check,
-    ffi,
-    header_block,
-    kind_number,
-    lib,
-    name_of,
-    octets,
-    value_text,
-)
+from ._errors import InvalidError, OutOfRangeError
+from ._headers import Headers, header_block
+from ._library import Data, Handle, Kind, ffi, kind_number, lib, name_of, octets
+from ._options import Option
 from ._tls import Certificate, Staple, name, pem, response
 
 if TYPE_CHECKING:
@@ -34,6 +23,16 @@ SocketT = TypeVar("SocketT")
 RequestT = TypeVar("RequestT", bound="RequestCore[Any, Any, Any]")
 TEXT_SIZE = 4096
 LONGEST_MS = 2**31 - 1
+#: What is said of the codes of listen and hold.
+LISTEN = {
+    ENOTSOCK: "expected a listening socket",
+    ERANGE: "expected a port from 0 to 65535",
+    ETOOBIG: "expected at most 107 bytes as the path of a unix socket",
+}
+HOLD = {
+    EINVAL: "expected kind sse, stream, websocket or raw (without headers)",
+    ESTATE: "this path is held already",
+}
 
 
 def _abandoned(core: Core) -> None:
@@ -62,7 +61,7 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
     def get(self, option: str) -> Union[int, str]:
         """The value of an option: an int, for sizes in bytes; text for those that are text."""
         found, key, out = Option.find(option, "server"), option.encode(), ffi.new("char[]", TEXT_SIZE)
-        check(lib.hijack_server_get(out, TEXT_SIZE, self._core.server, key, len(key)), f"option {option}")
+        self._core.check(lib.hijack_server_get(out, TEXT_SIZE, self._core.server, key, len(key)), f"option {option}")
         text: str = ffi.string(out).decode()
         return int(text) if found.type in ("int", "size") else text
 
@@ -70,11 +69,14 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
         return self.get(option)
 
     def listen(
-        self, address: str, certfile: Optional[Certificate] = None, keyfile: Optional[Certificate] = None
+        self,
+        address: Union[str, socket.socket],
+        certfile: Optional[Certificate] = None,
+        keyfile: Optional[Certificate] = None,
     ) -> int:
         """Adds an address to listen on, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080",
-        "*:8080", "localhost:0" (any free port), "unix:/path" (its file has the rights of option unix_mode) or "fd:3".
-        Returns the port, or 0 where there is none.
+        "*:8080", "localhost:0" (any free port), "unix:/path" (its file has the rights of option unix_mode) or "fd:3",
+        or a socket that listens already, of which it takes a copy. Returns the port, or 0 where there is none.
 
         With certfile the listener speaks TLS; the two are given to certificate. "tls:" before an address is TLS with
         the certificates that the server has, or gets before the start.
@@ -82,13 +84,23 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
         Raises AddressError (cannot be understood), OutOfRangeError (port), TooBigError (unix path over 107 bytes),
         NotFoundError (folder of a unix path), AddressNotAvailableError (not an address of this machine),
         AddressInUseError, AccessDeniedError or NotSocketError ("fd:" is not a listening socket)."""
+        if isinstance(address, socket.socket):
+            copy = os.dup(address.fileno())
+            try:
+                return self.listen(f"fd:{copy}", certfile, keyfile)
+            except BaseException:
+                os.close(copy)
+                raise
+        if not isinstance(address, str):
+            raise TypeError(f"listen: expected text such as '127.0.0.1:8080', or a listening socket (got {address!r})")
         if certfile is not None:
             self.certificate(certfile, keyfile)
             address = address if address.startswith("tls:") else f"tls:{address}"
         elif keyfile is not None:
             raise InvalidError("listen: keyfile belongs to a certfile, and there is none")
         raw = address.encode()
-        return check(lib.hijack_server_listen(self._core.server, raw, len(raw)), f"listen {address}")
+        result = lib.hijack_server_listen(self._core.server, raw, len(raw))
+        return self._core.check(result, f"listen {address}", LISTEN, before=True)
 
     def certificate(
         self, certfile: Certificate, keyfile: Optional[Certificate] = None, staple: Optional[Staple] = None
@@ -107,7 +119,7 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
         chain, key = pem(certfile), pem(keyfile)
         result = lib.hijack_server_certificate(self._core.server, chain, len(chain), key, len(key), *response(staple))
         more = "" if staple is None else ", and its OCSP response"
-        check(result, f"certificate {name(certfile)} with key {name(keyfile)}{more}")
+        self._core.check(result, f"certificate {name(certfile)} with key {name(keyfile)}{more}")
 
     @property
     def addresses(self) -> List[str]:
@@ -118,26 +130,28 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
             result = lib.hijack_server_address(out, TEXT_SIZE, self._core.server, len(found))
             if result == ERANGE:
                 return found
-            check(result, "addresses")
+            self._core.check(result, "addresses")
             found.append(ffi.string(out).decode())
 
     def hold(self, path: str, broadcaster: Broadcaster, kind: Kind = "sse", headers: Headers = None) -> None:
         """Makes each GET of path a member of broadcaster, on the library's own threads: no Python code runs and no
         Python object is made for it. Before the start. kind: see Request.hold."""
-        raw, block = path.encode(), header_block(headers)
-        result = lib.hijack_server_hold(
-            self._core.server, raw, len(raw), kind_number(kind), block, len(block), broadcaster._handle
-        )
-        check(result, f"hold {path}")
+        raw, block = _path(path, "hold"), header_block(headers)
+        if not isinstance(broadcaster, Broadcaster):
+            raise TypeError(f"hold {path}: expected a Broadcaster (got {broadcaster!r})")
+        fields = (kind_number(kind), block, len(block), broadcaster._alive(f"hold {path}"))
+        result = lib.hijack_server_hold(self._core.server, raw, len(raw), *fields)
+        self._core.check(result, f"hold {path}", HOLD, before=True)
 
     def route_set(self, path: str, **options: Union[int, str]) -> None:
         """Sets options for the requests of path, before the start: those of scope "route" in docs/options.md, such as
         request_body="pieces" or max_body_bytes="100m". A "*" at the end of path means all paths that begin so."""
-        raw = path.encode()
+        raw, where = _path(path, "route"), f"route {path}: option "
         for name, value in options.items():
-            key, text = name.encode(), value_text(value).encode()
-            result = lib.hijack_server_route_set(self._core.server, raw, len(raw), key, len(key), text, len(text))
-            check(result, f"route {path}: option {name}={value}")
+            option = Option.find(name, "route", where=where)
+            if self._core.started:
+                self._core.check(ESTATE, f"{where}{name}={value}", before=True)
+            option.set(value, lib.hijack_server_route_set, self._core.server, raw, len(raw), where=where)
 
     def broadcaster(self, **options: Union[int, str]) -> Broadcaster:
         """A new broadcaster for connections of this server; options as Broadcaster.set takes them."""
@@ -159,7 +173,7 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
         def adopt(out: Any) -> int:
             def take(descriptor: int) -> int:
                 result = lib.hijack_server_adopt(out, core.server, descriptor, data, len(data))
-                return check(result, f"adopt descriptor {descriptor}")
+                return core.check(result, f"adopt descriptor {descriptor}")
 
             return hand_over(connection, take, lambda: bool(out[0] != ffi.NULL))
 
@@ -183,8 +197,18 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
     def stats(self) -> Dict[str, int]:
         """The server's counters and gauges by name: connections, held, accepted, delivered, dropped, ..."""
         values = ffi.new("uint64_t[]", STAT_COUNT)
-        check(lib.hijack_server_stats(values, STAT_COUNT, self._core.server), "stats")
+        self._core.check(lib.hijack_server_stats(values, STAT_COUNT, self._core.server), "stats")
         return {ffi.string(lib.hijack_server_stat_name(i)).decode(): values[i] for i in range(STAT_COUNT)}
 
     def _drain(self, seconds: float) -> None:
-        check(lib.hijack_server_drain(self._core.server, int(min(max(0, seconds * 1000), LONGEST_MS))), "drain")
+        if not isinstance(seconds, (int, float)):
+            raise TypeError(f"drain: expected a number of seconds (got {seconds!r})")
+        if not seconds >= 0:
+            raise OutOfRangeError(f"drain: seconds must not be negative (got {seconds})")
+        self._core.check(lib.hijack_server_drain(self._core.server, int(min(seconds * 1000, LONGEST_MS))), "drain")
+
+
+def _path(path: str, what: str) -> bytes:
+    if not path.startswith("/") or "?" in path or not path.isascii():
+        raise InvalidError(f'{what} {path}: expected a path as it is in a URL, which begins with "/" and has no "?"')
+    return path.encode()

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, TypeVar, Union
 
 from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
-from ._constants import EAGAIN, ESHUTDOWN, ESTATE, MESSAGE_MORE
+from ._constants import EAGAIN, ESHUTDOWN, MESSAGE_MORE
 from ._core import Core, check_handler, logger, report
-from ._errors import ForkError, InvalidError, ShutdownError, TimedOutError
-from ._library import GONE, Data, Text, check, error_of, lib
+from ._errors import ForkError, InvalidError, ShutdownError, StateError, TimedOutError
+from ._library import GONE, Data, Text, check, error_of, ffi, lib
 from ._peer import WINDOW, Input, Peer
 from ._request import RequestCore
 from ._server import ServerCore
@@ -525,7 +525,7 @@ class Server(ServerCore[Socket, Request]):
         """Starts serving, if start has not been called, and returns when the server has ended: by stop or drain on
         another thread, or by an exception such as KeyboardInterrupt on this one, which also stops it."""
         self._core.check_process()
-        if handler is not None or not self._core.started:
+        if handler is not None or not self._core.started or self._core.server == ffi.NULL:
             self.start(handler, workers)
         try:
             self._core.join()
@@ -542,7 +542,7 @@ class Server(ServerCore[Socket, Request]):
                 core.handled = True
                 core.begin(None, 0)
         if not core.handled:
-            raise error_of(ESTATE, "accept: start() without a handler answers all requests; leave it out")
+            raise StateError("accept: start() without a handler answers all requests; leave it out")
         try:
             request = core.waiting.get(timeout=timeout)
         except queue.Empty:

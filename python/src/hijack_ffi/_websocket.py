@@ -4,7 +4,7 @@ from codecs import getincrementaldecoder
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Deque, Optional, Tuple, Type, Union
+from typing import TYPE_CHECKING, Any, Deque, Mapping, Optional, Tuple, Type, Union
 
 from ._channel import Call, Channel
 from ._constants import (
@@ -94,7 +94,7 @@ class WebSocketCore(Channel):
         self._listen()
 
     def _message(self, message: Text) -> Call:
-        raw, kind = octets(message), MESSAGE_TEXT if isinstance(message, str) else MESSAGE_BINARY
+        raw, kind = octets(message, "send"), MESSAGE_TEXT if isinstance(message, str) else MESSAGE_BINARY
         return partial(lib.hijack_socket_send_message, self._handle, kind, raw, len(raw))
 
     def _ping(self, data: Text) -> Call:
@@ -180,8 +180,8 @@ class WebSocketCore(Channel):
             parts.append(self._take_piece())
         return parts[0] if len(parts) == 1 else (b"".join(data for data, _ in parts), parts[-1][1])
 
-    def _refused(self, code: int, what: str) -> HijackError:
-        return self._closed(what) if code in GONE else error_of(code, what)
+    def _refused(self, code: int, what: str, words: Optional[Mapping[int, str]] = None) -> HijackError:
+        return self._closed(what) if code in GONE else error_of(code, what, words)
 
     def _closed(self, what: str) -> ConnectionClosed:
         """The exception that says how it has ended."""

@@ -32,9 +32,9 @@ from typing import (
 
 from ._broadcaster import Broadcaster
 from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
-from ._constants import ESHUTDOWN, ESTATE, MESSAGE_MORE
+from ._constants import ESHUTDOWN, MESSAGE_MORE
 from ._core import Core, check_handler, report
-from ._errors import ForkError, HijackError, InvalidError, ShutdownError
+from ._errors import ForkError, HijackError, InvalidError, ShutdownError, StateError
 from ._library import GONE, Data, Text, check, error_of, ffi, lib
 from ._peer import WINDOW, Input, Peer
 from ._request import ChannelT, RequestCore, RequestHeaders
@@ -512,7 +512,7 @@ class Server(ServerCore[Socket, Request]):
             core.handled = True
             core.begin()
         elif not core.over and (not core.handled or core.handler is not None):
-            raise error_of(ESTATE, "accept: start() answers all requests; leave it out")
+            raise StateError("accept: start() answers all requests; leave it out")
         await core.changed.wait_for(lambda: bool(core.waiting) or core.over)
         if core.over:
             raise error_of(ESHUTDOWN, "accept")

@@ -22,7 +22,8 @@ from urllib.parse import quote
 from . import _adopt
 from ._broadcaster import Broadcaster
 from ._errors import StateError
-from ._library import Headers, Kind, request_head
+from ._headers import Headers, request_head
+from ._library import Kind
 from ._server import ServerCore
 
 __all__ = ["Middleware", "adopt", "adopt_request", "head", "hold", "take", "transport"]

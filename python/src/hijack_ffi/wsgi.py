@@ -17,7 +17,8 @@ from urllib.parse import quote
 from . import _adopt
 from ._broadcaster import Broadcaster
 from ._errors import StateError
-from ._library import Kind, request_head
+from ._headers import request_head
+from ._library import Kind
 from ._server import ServerCore
 
 __all__ = ["HandedOver", "Middleware", "connection", "head", "hold", "take"]
