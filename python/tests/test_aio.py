@@ -239,11 +239,28 @@ def test_reading_to_the_end(run: Run) -> None:
     run(serving(test))
 
 
+def test_what_a_stream_writer_and_a_stream_reader_tell(run: Run) -> None:
+    async def test(server: hijack.aio.Server, peer: Peer) -> None:
+        await peer.ask(follows=b"last")
+        peer.writer.write_eof()
+        async with (await server.accept()).hijack() as socket:
+            assert socket.get_extra_info("peername") == peer.writer.get_extra_info("sockname") == socket.getpeername()
+            assert socket.get_extra_info("sslcontext", "none") == "none"
+            assert not socket.at_eof() and not socket.is_closing()
+            assert await socket.read() == b"last" and socket.at_eof() and not socket.is_closing()
+            socket.close()
+            assert socket.is_closing()
+
+    run(serving(test))
+
+
 def test_a_line_without_an_end(run: Run) -> None:
     async def test(server: hijack.aio.Server, peer: Peer) -> None:
         await peer.ask(follows=b"x" * 200000)
         socket = (await server.accept()).hijack()
         with pytest.raises(asyncio.LimitOverrunError):
+            await socket.readuntil(b"\n")
+        with pytest.raises(ValueError, match="^readline: no separator"):
             await socket.readline()
         assert await socket.read(3) == b"xxx"
         socket.abort()

@@ -266,3 +266,14 @@ def test_sizes_of_a_receive(server: hijack.Server, client: Client) -> None:
     assert socket.recv_into(buffer, timeout=10) == 4 and buffer == b"hell"
     assert socket.recv_into(buffer, 2, timeout=10) == 2 and buffer == b"o ll"
     socket.close()
+
+
+def test_the_address_of_the_peer(server: hijack.Server, client: Client) -> None:
+    with socket_of(server, client) as socket:
+        assert socket.getpeername() == client.socket.getsockname()
+    with sockets.create_server(("127.0.0.1", 0)) as listener, sockets.create_connection(listener.getsockname()) as theirs:
+        with server.adopt(listener.accept()[0]) as socket:
+            assert socket.getpeername() == theirs.getsockname()
+    ours, theirs = sockets.socketpair()
+    with theirs, server.adopt(ours) as socket:
+        assert socket.getpeername() == ""

@@ -145,18 +145,40 @@ def _let_go(connection: Union[int, socket.socket]) -> None:
         connection.detach()
 
 
-def _was_connected(descriptor: int) -> bool:
-    """Of what is not a connected socket: whether it once was one, and its peer has reset it."""
+def _look(descriptor: int, at: Callable[[socket.socket], T], otherwise: T) -> T:
+    """What at finds out about a descriptor, if it is a socket."""
     try:
         it = socket.socket(fileno=descriptor)
     except (OSError, ValueError):
-        return False
+        return otherwise
     try:
+        return at(it)
+    except OSError:
+        return otherwise
+    finally:
+        it.detach()
+
+
+def _was_connected(descriptor: int) -> bool:
+    """Of what is not a connected socket: whether it once was one, and its peer has reset it."""
+
+    def look(it: socket.socket) -> bool:
         bound = it.family in (socket.AF_INET, socket.AF_INET6) and it.getsockname()[1] > 0
         listens = it.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         return bool(bound and it.type == socket.SOCK_STREAM and not listens)
-    finally:
-        it.detach()
+
+    return _look(descriptor, look, False)
+
+
+def peer_of(descriptor: int) -> str:
+    """The peer's address, in the form of Request.peer."""
+
+    def look(it: socket.socket) -> str:
+        name = it.getpeername()
+        v6 = it.family == socket.AF_INET6
+        return "unix:" if it.family == socket.AF_UNIX else f"[{name[0]}]:{name[1]}" if v6 else f"{name[0]}:{name[1]}"
+
+    return _look(descriptor, look, "unix:")
 
 
 def _transport(transport: Any, call: Callable[[int], T], taken: Callable[[], bool]) -> T:

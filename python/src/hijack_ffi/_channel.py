@@ -150,6 +150,14 @@ class SocketCore(Input, ByteChannel):
         self._buffer = bytearray()
         self._wants_descriptor = False
         self._descriptor = -1
+        self._address = ""  # of the client, as Request.peer has it
+
+    def getpeername(self) -> Any:
+        """The client's address, as socket.getpeername gives it: ("127.0.0.1", 50312); "" of a unix socket."""
+        host, _, port = self._address.rpartition(":")
+        if host.startswith("["):
+            return (host[1:-1], int(port), 0, 0)
+        return (host, int(port)) if port else ""
 
     def try_send(self, data: Data) -> None:
         """Sends bytes without waiting: WouldBlockError if too much waits for the peer already."""

@@ -294,7 +294,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
             raise refused from refused.__cause__
         except ProtocolError:
             raise self._handshake_refused(what) from None
-        self._answered, self._became = True, channel._number
+        self._answered, self._became, channel._address = True, channel._number, self.peer
         if not self._in_pieces or self._eof or self._status is not None:
             self.close()  # else when its body has come
         return cast(ChannelT, channel)

@@ -4,9 +4,9 @@ import os
 import socket
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any, Dict, Generic, List, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Dict, Generic, List, Optional, TypeVar, Union, cast
 
-from ._adopt import Adoptable, adopt_request, hand_over, unread_by
+from ._adopt import Adoptable, adopt_request, hand_over, peer_of, unread_by
 from ._broadcaster import Broadcaster
 from ._constants import EINVAL, ENOTSOCK, ERANGE, ESTATE, ETOOBIG, STAT_COUNT
 from ._core import Core
@@ -172,13 +172,16 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
 
         def adopt(out: Any) -> int:
             def take(descriptor: int) -> int:
+                peer.append(peer_of(descriptor))
                 result = lib.hijack_server_adopt(out, core.server, descriptor, data, len(data))
                 return core.check(result, f"adopt descriptor {descriptor}")
 
             return hand_over(connection, take, lambda: bool(out[0] != ffi.NULL))
 
-        made: SocketT = core.own(core.socket_type, "hijack_socket **", "adopt", adopt)
-        return made
+        peer: List[str] = []
+        made: Any = core.own(core.socket_type, "hijack_socket **", "adopt", adopt)
+        made._address = peer[0]
+        return cast(SocketT, made)
 
     def adopt_request(
         self, connection: Adoptable, head: bytes, unread: Data = b"", headers: Headers = None

@@ -232,11 +232,27 @@ class Socket(SocketCore, Reading, Block):
         raise asyncio.LimitOverrunError("no separator in as much as may wait", len(self._buffer))
 
     async def readline(self) -> bytes:
-        """Reads a line with its end; what is left if the peer ends before, b"" at last."""
+        """Reads a line with its end; what is left if the peer ends before, b"" at last. ValueError says that 64 KiB came
+        without one, and throws them away, as asyncio.StreamReader does."""
         try:
             return await self.readuntil()
         except asyncio.IncompleteReadError as error:
             return error.partial or await self.read(1)
+        except asyncio.LimitOverrunError as error:
+            self._take(WINDOW)
+            raise ValueError(f"readline: {error}") from None
+
+    def at_eof(self) -> bool:
+        """Whether the peer sends no more, and all was read."""
+        return not self._buffer and (self._eof or self._gone())
+
+    def is_closing(self) -> bool:
+        """Whether it was closed, or the connection has ended."""
+        return self._ended or self._gone()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What asyncio.StreamWriter gives for "peername", and default for any other name."""
+        return self.getpeername() if name == "peername" else default
 
     async def detach(self) -> Tuple[sockets.socket, bytes]:
         """Gives the connection back, after what was sent is written: a non-blocking socket.socket, and the bytes that
@@ -381,7 +397,13 @@ class LoopCore(Core):
     def begin(self) -> None:
         if self.started:
             self.start()  # raises what the library says
-        self.loop = asyncio.get_running_loop()
+        try:
+            self.loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(
+                "start: hijack.aio needs a running loop of asyncio (with anyio, its asyncio backend). Under trio, use "
+                "hijack.Server, and trio.to_thread for what waits"
+            ) from None
         self.changed = self.notice()
         self.descriptor = os.dup(check(lib.hijack_queue_fd(self.queue), "start"))
         try:
