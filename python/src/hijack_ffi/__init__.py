@@ -31,29 +31,9 @@ from ._tls import TLS, Certificate
 from ._websocket import Close, ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, Message
 
 __all__ = [
-    "Adoptable",
-    "Broadcaster",
-    "Certificate",
-    "Close",
-    "ConnectionClosed",
-    "ConnectionClosedError",
-    "ConnectionClosedOK",
-    "Data",
-    "Handler",
-    "Headers",
-    "Kind",
-    "Message",
-    "Request",
-    "RequestHeaders",
-    "Server",
-    "Socket",
-    "Stream",
-    "TLS",
-    "Text",
-    "WebSocket",
-    "__version__",
-    "local",
-    "request_head",
+    "Adoptable", "Broadcaster", "Certificate", "Close", "ConnectionClosed", "ConnectionClosedError",
+    "ConnectionClosedOK", "Data", "Handler", "Headers", "Kind", "Message", "Request", "RequestHeaders", "Server",
+    "Socket", "Stream", "TLS", "Text", "WebSocket", "__version__", "local", "request_head",
 ]
 __all__ += _errors.__all__
 

@@ -1,5 +1,6 @@
 """Headers on their way to the library."""
 
+from collections import abc
 from typing import Any, Iterable, List, Mapping, Sequence, Tuple, Union
 
 from ._errors import HeaderError, InvalidError
@@ -12,7 +13,7 @@ EXPECTED = "expected a str, an int, None, or a list or tuple of str and int"
 
 def header_pairs(headers: Headers) -> List[Tuple[str, HeaderValue]]:
     """Name and value of each."""
-    if isinstance(headers, Mapping):
+    if isinstance(headers, (dict, abc.Mapping)):  # that of typing takes ten times as long
         return list(headers.items())
     try:
         pairs = [] if headers is None else [(name, value) for name, value in headers]
@@ -21,16 +22,21 @@ def header_pairs(headers: Headers) -> List[Tuple[str, HeaderValue]]:
     return pairs
 
 
-def _lines(name: Any, value: Any) -> Iterable[str]:
+def _lines(name: Any, value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "".join([_line(name, each) for each in value])
+    return "" if value is None else _line(name, value)
+
+
+def _line(name: Any, value: Any) -> str:
     if not isinstance(name, str):
         raise TypeError(f"header {name!r}: expected a str as its name")
-    for each in value if isinstance(value, (list, tuple)) else () if value is None else (value,):
-        if not isinstance(each, (str, int)) or isinstance(each, bool):
-            raise TypeError(f"header {name!r}: {EXPECTED} (got {each!r})")
-        line = f"{name}: {each}\r\n"
-        if "\0" in line or line.count("\r") + line.count("\n") != 2 or ":" in name:
-            raise HeaderError(f"header {name!r}: {each!r}: neither may hold CR, LF or NUL, nor the name a colon")
-        yield line
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        raise TypeError(f"header {name!r}: {EXPECTED} (got {value!r})")
+    line = f"{name}: {value}\r\n"
+    if "\0" in line or line.count("\r") + line.count("\n") != 2 or ":" in name:
+        raise HeaderError(f"header {name!r}: {value!r}: neither may hold CR, LF or NUL, nor the name a colon")
+    return line
 
 
 def header_block(headers: Headers) -> bytes:
@@ -39,7 +45,7 @@ def header_block(headers: Headers) -> bytes:
     if not headers:
         return b""
     try:
-        return "".join(line for name, value in header_pairs(headers) for line in _lines(name, value)).encode("latin-1")
+        return "".join([_lines(name, value) for name, value in header_pairs(headers)]).encode("latin-1")
     except UnicodeEncodeError as error:
         raise HeaderError(f"headers: {error.object[error.start]!r} is not in ISO-8859-1") from None
 

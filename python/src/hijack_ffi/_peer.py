@@ -100,7 +100,8 @@ class Peer(Handle):
 
     def _let_go(self) -> None:
         handle, self._handle = self._handle, ffi.NULL
-        type(self)._free(handle)
+        if handle != ffi.NULL:  # each call into the library gives the interpreter's lock away
+            type(self)._free(handle)
 
     def _tell(self) -> None:
         """Calls those that on_close was given, if it is time. Without a lock."""

@@ -3,19 +3,7 @@
 from functools import cached_property
 from types import TracebackType
 from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Dict,
-    Generic,
-    Iterator,
-    List,
-    Mapping,
-    Optional,
-    Tuple,
-    Type,
-    TypeVar,
-    cast,
+    TYPE_CHECKING, Any, Callable, Dict, Generic, Iterator, List, Mapping, Optional, Tuple, Type, TypeVar, cast,
 )
 
 from ._constants import ECLOSED, EHEADER, EINVAL, EPROTOCOL, ESTATE, EVENT_EOF

@@ -21,15 +21,7 @@ from ._peer import WINDOW, Input, Peer
 from ._request import RequestCore
 from ._server import ServerCore
 from ._websocket import (
-    INTERNAL_ERROR,
-    NORMAL,
-    ConnectionClosed,
-    ConnectionClosedOK,
-    Decoder,
-    Message,
-    Piece,
-    WebSocketCore,
-    decoded,
+    INTERNAL_ERROR, NORMAL, ConnectionClosed, ConnectionClosedOK, Decoder, Message, Piece, WebSocketCore, decoded,
 )
 
 Trace = Optional[TracebackType]

@@ -15,19 +15,7 @@ from contextlib import nullcontext
 from functools import partial
 from types import TracebackType
 from typing import (
-    Any,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Deque,
-    Dict,
-    Optional,
-    Set,
-    Tuple,
-    Type,
-    TypeVar,
-    Union,
-    cast,
+    Any, AsyncIterator, Awaitable, Callable, Deque, Dict, Optional, Set, Tuple, Type, TypeVar, Union, cast,
 )
 
 from ._broadcaster import Broadcaster
@@ -40,32 +28,13 @@ from ._peer import WINDOW, Input, Peer
 from ._request import ChannelT, RequestCore, RequestHeaders
 from ._server import ServerCore
 from ._websocket import (
-    INTERNAL_ERROR,
-    NORMAL,
-    Close,
-    ConnectionClosed,
-    ConnectionClosedError,
-    ConnectionClosedOK,
-    Decoder,
-    Message,
-    WebSocketCore,
-    decoded,
+    INTERNAL_ERROR, NORMAL, Close, ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, Decoder, Message,
+    WebSocketCore, decoded,
 )
 
 __all__ = [
-    "Broadcaster",
-    "Close",
-    "ConnectionClosed",
-    "ConnectionClosedError",
-    "ConnectionClosedOK",
-    "Handler",
-    "Message",
-    "Request",
-    "RequestHeaders",
-    "Server",
-    "Socket",
-    "Stream",
-    "WebSocket",
+    "Broadcaster", "Close", "ConnectionClosed", "ConnectionClosedError", "ConnectionClosedOK", "Handler", "Message",
+    "Request", "RequestHeaders", "Server", "Socket", "Stream", "WebSocket",
 ]
 
 Handler = Callable[["Request"], Awaitable[object]]
@@ -424,11 +393,14 @@ class LoopCore(Core):
         """Lets handler answer request, in a task."""
         task = self.loop.create_task(_answer(request, handler))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        task.add_done_callback(lambda _: request.close())  # one cancelled before its first step has not done so
+        task.add_done_callback(partial(self._done, request))
         if self.cancels:
             request._task = task
             request.on_close(partial(_cancel, task, request))
+
+    def _done(self, request: Request, task: "asyncio.Task[None]") -> None:
+        self.tasks.discard(task)
+        request.close()  # one cancelled before its first step has not done so
 
     def ended(self) -> None:
         self._leave_loop()
