@@ -35,6 +35,9 @@ def web(request: pytest.FixtureRequest) -> Iterator[Web]:
     assert web.process.returncode == 0
 
 
+NAMES = ("taken", "fails", "refused", "plain")
+
+
 def state(web: Web) -> List[int]:
     found: List[int] = json.loads(get(web.port, "/state").body)
     return found
@@ -87,19 +90,36 @@ def test_a_program_in_test_client() -> None:
 
 
 def test_answers_of_any_kind_in_test_client() -> None:
+    async def hold(request: Request, *arguments: Any) -> None:
+        hijack.asgi.hold(request.scope, *arguments)
+
+    async def adopt(request: Request, *arguments: Any) -> None:
+        await hijack.asgi.adopt(request.receive, *arguments)
+
     async def endpoint(request: Request) -> Response:
         if request.url.path == "/taken":
             hijack.asgi.take(request.scope, server, lambda taken: taken.respond(201, "from libhijack"))
         elif request.url.path == "/fails":
             hijack.asgi.hold(request.scope, server.broadcaster())
             raise LookupError("after hold")
+        elif request.url.path == "/refused":
+            room, freed = server.broadcaster(), server.broadcaster()
+            freed.free()
+            for call in (hold, adopt):
+                with pytest.raises(hijack.InvalidError, match="kind 'x' is unknown"):
+                    await call(request, room, "x")
+                with pytest.raises(TypeError, match="headers: expected"):
+                    await call(request, room, "sse", 5)
+                with pytest.raises(hijack.ClosedError, match="the broadcaster was freed"):
+                    await call(request, freed)
         return PlainTextResponse(await request.body(), headers={"x-set": "here"})
 
-    app = Starlette(routes=[Route(f"/{name}", endpoint, methods=["POST"]) for name in ("taken", "fails", "plain")])
+    app = Starlette(routes=[Route(f"/{name}", endpoint, methods=["POST"]) for name in NAMES])
     with hijack.Server(threads=1) as server, hijack.testing.Uvicorn(hijack.asgi.Middleware(app)) as uvicorn:
         server.start()
         with TestClient(uvicorn, raise_server_exceptions=False) as client:
-            taken, fails, plain = (client.post(f"/{name}", content=b"sent") for name in ("taken", "fails", "plain"))
+            taken, fails, refused, plain = (client.post(f"/{name}", content=b"sent") for name in NAMES)
         assert (taken.status_code, taken.text, taken.headers["x-set"]) == (201, "from libhijack", "here")
         assert fails.status_code == 500 and fails.text == "Internal Server Error"
+        assert (refused.status_code, refused.text) == (200, "sent"), "and is still uvicorn's to answer"
         assert (plain.status_code, plain.text) == (200, "sent") and len(uvicorn.connections) == 1

@@ -145,40 +145,44 @@ def _let_go(connection: Union[int, socket.socket]) -> None:
         connection.detach()
 
 
-def _look(descriptor: int, at: Callable[[socket.socket], T], otherwise: T) -> T:
-    """What at finds out about a descriptor, if it is a socket."""
+def _copy(descriptor: int) -> Optional[socket.socket]:
+    """A socket object of its own: one of the descriptor itself would close it, if a signal's exception came now."""
     try:
-        it = socket.socket(fileno=descriptor)
-    except (OSError, ValueError):
-        return otherwise
-    try:
-        return at(it)
+        copy = os.dup(descriptor)
     except OSError:
-        return otherwise
-    finally:
-        it.detach()
+        return None
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        return None
 
 
 def _was_connected(descriptor: int) -> bool:
     """Of what is not a connected socket: whether it once was one, and its peer has reset it."""
-
-    def look(it: socket.socket) -> bool:
+    it = _copy(descriptor)
+    if it is None:
+        return False
+    with it:
         bound = it.family in (socket.AF_INET, socket.AF_INET6) and it.getsockname()[1] > 0
         listens = it.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         return bool(bound and it.type == socket.SOCK_STREAM and not listens)
 
-    return _look(descriptor, look, False)
 
-
-def peer_of(descriptor: int) -> str:
-    """The peer's address, in the form of Request.peer."""
-
-    def look(it: socket.socket) -> str:
-        name = it.getpeername()
-        v6 = it.family == socket.AF_INET6
-        return "unix:" if it.family == socket.AF_UNIX else f"[{name[0]}]:{name[1]}" if v6 else f"{name[0]}:{name[1]}"
-
-    return _look(descriptor, look, "unix:")
+def peername(connection: Adoptable) -> Any:
+    """The address of the client, as socket.getpeername gives it."""
+    if isinstance(connection, int):
+        it = _copy(connection)
+        if it is None:
+            return ""
+        with it:
+            return peername(it)
+    if not isinstance(connection, socket.socket):
+        return getattr(connection, "get_extra_info", lambda _: "")("peername") or ""
+    try:
+        return connection.getpeername()
+    except OSError:
+        return ""
 
 
 def _transport(transport: Any, call: Callable[[int], T], taken: Callable[[], bool]) -> T:

@@ -9,7 +9,7 @@ from ._adopt import Adoptable, HasLeft, hand_over
 from ._channel import Channel
 from ._constants import BROADCASTER_STAT_COUNT, EAGAIN, EINVAL, ESTATE, ETOOBIG, MESSAGE_BINARY, MESSAGE_TEXT
 from ._core import is_exiting, logger
-from ._errors import ClosedError
+from ._errors import ClosedError, InvalidError
 from ._headers import Headers, header_block
 from ._library import Handle, Kind, Text, check, ffi, kind_number, lib, octets, optional
 from ._options import Option
@@ -150,6 +150,15 @@ class Broadcaster(Handle):
         values = ffi.new("uint64_t[]", BROADCASTER_STAT_COUNT)
         check(lib.hijack_broadcaster_stats(values, BROADCASTER_STAT_COUNT, self._alive("stats")), "stats")
         return dict(zip(STATS, values))
+
+    def _holder(self, kind: Kind, headers: Headers = None) -> Callable[[Any], None]:
+        """What makes a request a member; raises now what can be known before its connection is taken."""
+        self._alive("hold")
+        kind_number(kind)
+        block = header_block(headers)
+        if kind == "raw" and block:
+            raise InvalidError("hold: kind 'raw' takes no headers")
+        return lambda request: request.hold(self, kind, headers)
 
     def _alive(self, what: str) -> Any:
         """The handle, which must not have been freed."""

@@ -150,10 +150,12 @@ class SocketCore(Input, ByteChannel):
         self._buffer = bytearray()
         self._wants_descriptor = False
         self._descriptor = -1
-        self._address = ""  # of the client, as Request.peer has it
+        self._address: Any = ""  # of the client, as Request.peer or a socket has it
 
     def getpeername(self) -> Any:
         """The client's address, as socket.getpeername gives it: ("127.0.0.1", 50312); "" of a unix socket."""
+        if not isinstance(self._address, str):
+            return self._address
         host, _, port = self._address.rpartition(":")
         if host.startswith("["):
             return (host[1:-1], int(port), 0, 0)

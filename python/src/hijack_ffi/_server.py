@@ -6,7 +6,7 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Dict, Generic, List, Optional, TypeVar, Union, cast
 
-from ._adopt import Adoptable, adopt_request, hand_over, peer_of, unread_by
+from ._adopt import Adoptable, adopt_request, hand_over, peername, unread_by
 from ._broadcaster import Broadcaster
 from ._constants import EINVAL, ENOTSOCK, ERANGE, ESTATE, ETOOBIG, STAT_COUNT
 from ._core import Core
@@ -172,15 +172,14 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
 
         def adopt(out: Any) -> int:
             def take(descriptor: int) -> int:
-                peer.append(peer_of(descriptor))
                 result = lib.hijack_server_adopt(out, core.server, descriptor, data, len(data))
                 return core.check(result, f"adopt descriptor {descriptor}")
 
             return hand_over(connection, take, lambda: bool(out[0] != ffi.NULL))
 
-        peer: List[str] = []
+        address = peername(connection)
         made: Any = core.own(core.socket_type, "hijack_socket **", "adopt", adopt)
-        made._address = peer[0]
+        made._address = address
         return cast(SocketT, made)
 
     def adopt_request(

@@ -76,7 +76,7 @@ async def adopt(receive: Receive, clients: Broadcaster, kind: Kind = "sse", head
     if scope is None or kind == "sse_body":
         clients.adopt(found, kind, headers)
     else:
-        _adopt.take(clients._core, found, head(scope), lambda request: request.hold(clients, kind, headers))
+        _adopt.take(clients._core, found, head(scope), clients._holder(kind, headers))
     await _released(receive)
 
 
@@ -100,7 +100,7 @@ def take(scope: Scope, server: "ServerCore[Any, Any]", then: Then) -> None:
 
 def hold(scope: Scope, clients: Broadcaster, kind: Kind = "sse", headers: Headers = None) -> None:
     """The same, making the connection a member of clients."""
-    _taking(scope).plan(clients._core, lambda request: request.hold(clients, kind, headers))
+    _taking(scope).plan(clients._core, clients._holder(kind, headers))
 
 
 class Middleware:

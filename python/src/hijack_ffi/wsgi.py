@@ -55,7 +55,7 @@ def head(environ: Environ) -> bytes:
 
 def hold(environ: Environ, clients: Broadcaster, kind: Kind = "sse") -> None:
     """Makes the connection a member of clients when the program has answered; see take."""
-    _taking(environ).plan(clients._core, lambda request: request.hold(clients, kind))
+    _taking(environ).plan(clients._core, clients._holder(kind))
 
 
 def take(environ: Environ, server: "ServerCore[Any, Any]", then: Callable[[Any], object]) -> None:
