@@ -11,6 +11,7 @@ import pytest
 
 import hijack
 import hijack.aio
+from hijack_ffi._library import ffi
 from support import Client, get, port_of, wait_until
 from test_aio import Run
 
@@ -86,6 +87,24 @@ def test_its_own_client_is_silent(server: hijack.Server, caplog: pytest.LogCaptu
                 wait_until(lambda: calls[-1:] == ["begun"])
                 client.reset()
             wait_until(lambda: calls[-1:] == ["left"])
+        server.stop()
+    assert not caplog.records
+
+
+def test_a_client_that_left_needs_no_answer(server: hijack.Server, caplog: pytest.LogCaptureFixture) -> None:
+    ended = []
+
+    def handler(request: hijack.Request) -> None:
+        assert request.wait_closed(20)
+        wait_until(lambda: request.reason)
+        ended.append(request)
+
+    server.start(handler)
+    with Client(port_of(server)) as client, caplog.at_level(logging.INFO, "hijack"):
+        client.ask()
+        wait_until(lambda: server._core.requests)
+        client.reset()
+        wait_until(lambda: ended and ended[0]._handle == ffi.NULL)
         server.stop()
     assert not caplog.records
 

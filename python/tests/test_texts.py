@@ -55,6 +55,8 @@ CALLS = [
     ("s.close(), s.serve()", "ClosedError: start: the server was closed, by close() or"),
     ("s.close(), s.broadcaster()", "ClosedError: broadcaster: the server was closed, by close() or"),
     ("s.close(), room.publish('x')", "ClosedError: publish: the broadcaster's server was closed"),
+    ("room.add(None)", "TypeError: add: expected a Stream, Socket or WebSocket (got None)"),
+    ("room.remove(5)", "TypeError: remove: expected a Stream, Socket or WebSocket (got 5)"),
     ("room.free(), len(room)", "ClosedError: len: the broadcaster was freed, by free() or"),
 ]
 

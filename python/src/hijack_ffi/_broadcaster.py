@@ -93,6 +93,8 @@ class Broadcaster(Handle):
 
     def add(self, channel: Channel) -> None:
         """Makes a stream, socket or WebSocket of the same server a member; it may be a member of many broadcasters."""
+        if not isinstance(channel, Channel):
+            raise TypeError(f"add: expected a Stream, Socket or WebSocket (got {channel!r})")
         result = lib.hijack_broadcaster_add(self._alive("add"), channel._handle, 0, ffi.NULL, 0)
         if result < 0:
             raise channel._refused(result, f"add {channel!r}", MEMBER)
@@ -100,6 +102,8 @@ class Broadcaster(Handle):
 
     def remove(self, channel: Channel) -> None:
         """Ends a membership; the connection stays."""
+        if not isinstance(channel, Channel):
+            raise TypeError(f"remove: expected a Stream, Socket or WebSocket (got {channel!r})")
         result = lib.hijack_broadcaster_remove(self._alive("remove"), channel._handle)
         if result < 0:
             raise channel._refused(result, f"remove {channel!r}", NO_MEMBER)

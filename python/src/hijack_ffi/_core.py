@@ -272,7 +272,7 @@ def report(request: "RequestCore[Any, Any, Any]", error: Optional[BaseException]
             logger.debug("%r: %s", request, error)
         elif error is not None:
             logger.error("%r: the handler failed", request, exc_info=error)
-        elif not request.answered:
+        elif not request.answered and request._status is None:  # else its client has left
             logger.error("%r: the handler returned without an answer", request)
     finally:  # also if the program's logging fails
         request.close()

@@ -177,6 +177,8 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         self._open("hold")
         number = kind_number(kind)
         block = header_block(headers) if kind == "raw" else self._block(headers, kind)
+        if not hasattr(broadcaster, "_alive"):
+            raise TypeError(f"hold: expected a Broadcaster (got {broadcaster!r})")
         fields = (number, 0, block, len(block), ffi.NULL, 0, ffi.NULL, 0)
         result = lib.hijack_request_hold(self._handle, broadcaster._alive("hold"), *fields)
         if result == EPROTOCOL:
