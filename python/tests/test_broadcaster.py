@@ -58,6 +58,7 @@ def test_streams_and_sockets_join_and_leave(server: hijack.Server) -> None:
             room.remove(socket)
         assert room.publish("one") == 1
         one.until(b"data: one\n\n")
+        socket.abort()
         with hijack.Server() as other, pytest.raises(hijack.InvalidError):
             other.broadcaster().add(stream)
         one.reset()
