@@ -332,8 +332,8 @@ class Request(RequestCore[Stream, Socket, WebSocket], Reading):
 
     _task: "Optional[asyncio.Task[None]]" = None  # to be cancelled when the client leaves
 
-    def _become(self, what: str, kind: Type[ChannelT], *args: Any) -> ChannelT:
-        channel: Any = super()._become(what, kind, *args)
+    def _become(self, what: str, kind: Type[ChannelT], pointer: str, call: Callable[..., int], *args: Any) -> ChannelT:
+        channel: Any = super()._become(what, kind, pointer, call, *args)
         if self._task is not None:
             channel.on_close(partial(_cancel, self._task, channel))
         return cast(ChannelT, channel)
