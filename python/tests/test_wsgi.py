@@ -50,8 +50,9 @@ def test_the_demos(name: str) -> None:
         wait_until(lambda: members() == b"0", "all have left")
     finally:
         output = web.end()
-    for word in ("Traceback", "Error", "without starting response", "ERROR"):
-        assert word not in output, output
+    assert "without starting response" not in output, output
+    for trace in output.split("Traceback")[1:]:
+        assert "SystemExit: 0" in trace, output  # of gunicorn, which was ended while it wrote its last answer
 
 
 class Program:
