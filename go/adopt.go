@@ -282,8 +282,8 @@ func plainConn(conn net.Conn) (syscall.Conn, error) {
 			wrappers = tooMany
 		}
 		if wrappers >= tooMany {
-			return nil, because(ErrNotSocket, "a %T has no descriptor; give it a method NetConn() net.Conn that returns "+
-				"the connection inside", conn)
+			return nil, because(ErrNotSocket, "a %T has no descriptor; give it a method NetConn() net.Conn that "+
+				"returns the connection inside", conn)
 		}
 	}
 }

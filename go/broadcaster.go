@@ -145,9 +145,10 @@ func (b *Broadcaster) change(op string, member Member, result C.int) error {
 	return &OpError{op, member.String(), err}
 }
 
-// OnMessage has call get each message of a WebSocket member that has no WebSocket of Go: held, or released. It is called on
-// the goroutine that takes events, one message after the other, and must not wait. A panic in it goes to ErrorLog. A
-// second call replaces the first; without one, or with nil, what such members send is thrown away. Errors: ErrFreed, ErrShutdown.
+// OnMessage has call get each message of a WebSocket member that has no WebSocket of Go: held, or released. It runs on
+// the goroutine that takes events, for one message after the other, so it must not wait. A panic in it goes to
+// ErrorLog. A second call replaces the first; without one, or with nil, what such members send is thrown away. Errors:
+// ErrFreed, ErrShutdown.
 func (b *Broadcaster) OnMessage(call func(kind MessageType, data []byte)) error {
 	take := func(e *event) {
 		defer func() {

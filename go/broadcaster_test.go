@@ -20,8 +20,10 @@ func TestBroadcaster(t *testing.T) {
 	must(t, server.Hold("/sse", clients, hijack.HoldSSE, hijack.Header{"X-A": {"b"}}))
 	must(t, server.Hold("/stream", clients, hijack.HoldStream, nil))
 	must(t, server.Hold("/raw", clients, hijack.HoldRaw, nil))
-	wantError(t, server.Hold("/raw", clients, hijack.HoldRaw, nil), hijack.ErrState, "hold /raw: this path is held already")
-	wantError(t, server.Hold("raw", clients, hijack.HoldRaw, nil), hijack.ErrInvalid, "hold raw: a path begins with a slash")
+	wantError(t, server.Hold("/raw", clients, hijack.HoldRaw, nil), hijack.ErrState,
+		"hold /raw: this path is held already")
+	wantError(t, server.Hold("raw", clients, hijack.HoldRaw, nil), hijack.ErrInvalid,
+		"hold raw: a path begins with a slash")
 	addr := serve(t, server, func(r *hijack.Request) { must(t, r.Hold(clients, hijack.HoldSSE, nil)) })
 
 	sse := dial(t, addr).get("/sse")

@@ -19,8 +19,8 @@
 //
 // A Server that was started runs until it is stopped, also if nobody refers to it. Call Close on a Stream, Socket or
 // WebSocket, as on every connection in Go. If a program forgets one, its peer sees a broken connection once the garbage
-// collector has found it (Go 1.24 or later), unless it is a member of a Broadcaster: then it stays one, without an object.
-// One whose Context or Done was asked for is kept until its end.
+// collector has found it (Go 1.24 or later), unless it is a member of a Broadcaster: then it stays one, without an
+// object. One whose Context or Done was asked for is kept until its end.
 //
 // The package links libhijack through pkg-config; with the build tag hijack_static, the static library.
 package hijack

@@ -8,8 +8,8 @@ import (
 	"weak"
 )
 
-// forgettable is a stream, socket or WebSocket in the server's table. The table does not keep it alive: once the program
-// has no reference left, its handle is freed as by Release.
+// forgettable is a stream, socket or WebSocket in the server's table. The table does not keep it alive: once the
+// program has no reference left, its handle is freed as by Release.
 type forgettable[T any, P interface {
 	*T
 	receiver

@@ -22,7 +22,8 @@ func block(header map[string][]string) (string, error) {
 		}
 		for _, value := range header[name] {
 			if strings.ContainsAny(value, "\r\n\x00") {
-				return "", &OpError{"header", name, because(ErrHeader, "a value is one line without NUL (got %q)", value)}
+				return "", &OpError{"header", name, because(ErrHeader,
+					"a value is one line without NUL (got %q)", value)}
 			}
 			b.WriteString(name)
 			b.WriteString(": ")

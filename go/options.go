@@ -47,8 +47,8 @@ func ofQueue(name string) bool {
 	return strings.Contains("\n"+C.GoString(C.hj_go_options()), "\nqueue\t"+name+"\t")
 }
 
-// explainOption says what values an option takes, or which name was meant. The library's table has lines of scope, name,
-// type, minimum, maximum, default and help; a server takes the options of its queue as well.
+// explainOption says what values an option takes, or which name was meant. The library's table has lines of scope,
+// name, type, minimum, maximum, default and help; a server takes the options of its queue as well.
 func explainOption(err error, scope, name string) error {
 	const fields, alike = 7, 4 // as many mistakes make another name
 	failed := err.(*OpError)

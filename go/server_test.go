@@ -35,11 +35,14 @@ func TestOptions(t *testing.T) {
 	_, err = hijack.NewServer(hijack.Options{"thread": 1})
 	wantError(t, err, hijack.ErrOption, "option thread=1: no server option has this name; did you mean threads?")
 	_, err = hijack.NewServer(hijack.Options{"hartbeat_ms": 1})
-	wantError(t, err, hijack.ErrOption, "option hartbeat_ms=1: no server option has this name; did you mean heartbeat_ms?")
+	wantError(t, err, hijack.ErrOption,
+		"option hartbeat_ms=1: no server option has this name; did you mean heartbeat_ms?")
 	_, err = hijack.NewServer(hijack.Options{"max_body": 1})
-	wantError(t, err, hijack.ErrOption, "option max_body=1: no server option has this name; did you mean max_body_bytes?")
+	wantError(t, err, hijack.ErrOption,
+		"option max_body=1: no server option has this name; did you mean max_body_bytes?")
 	_, err = hijack.NewServer(hijack.Options{"overflow": "close"})
-	wantError(t, err, hijack.ErrOption, "option overflow=close: no server option has this name; it is a broadcaster option")
+	wantError(t, err, hijack.ErrOption,
+		"option overflow=close: no server option has this name; it is a broadcaster option")
 	_, err = hijack.NewServer(hijack.Options{"max_body_bytes": time.Second})
 	wantError(t, err, hijack.ErrOutOfRange, "option max_body_bytes=1s: expected size from 0 to ")
 	_, err = hijack.NewServer(hijack.Options{"threads": 65})
@@ -50,9 +53,11 @@ func TestOptions(t *testing.T) {
 	_, err = hijack.NewServer(hijack.Options{"heartbeat_ms": -time.Nanosecond})
 	wantError(t, err, hijack.ErrOutOfRange, "option heartbeat_ms=-1: expected int from 0 to ")
 	_, err = server.NewBroadcaster(hijack.Options{"overflow": "explode"})
-	wantError(t, err, hijack.ErrOutOfRange, "option overflow=explode: expected what happens to a member over its backlog: ")
+	wantError(t, err, hijack.ErrOutOfRange,
+		"option overflow=explode: expected what happens to a member over its backlog: ")
 	_, err = server.NewBroadcaster(hijack.Options{"back_log_bytes": 1})
-	wantError(t, err, hijack.ErrOption, "option back_log_bytes=1: no broadcaster option has this name; did you mean backlog_bytes?")
+	wantError(t, err, hijack.ErrOption,
+		"option back_log_bytes=1: no broadcaster option has this name; did you mean backlog_bytes?")
 }
 
 // A short time never becomes 0, which is "never".
@@ -181,10 +186,12 @@ func TestStates(t *testing.T) {
 	must(t, err)
 	_, err = clients.Publish([]byte("x"))
 	wantError(t, err, hijack.ErrState, "publish broadcaster: the server has not been started")
-	wantError(t, server.Drain(context.Background(), time.Second), hijack.ErrState, "drain 1s: the server has not been started")
+	wantError(t, server.Drain(context.Background(), time.Second), hijack.ErrState,
+		"drain 1s: the server has not been started")
 	serve(t, server, nil)
 	wantError(t, server.Start(nil), hijack.ErrState, "start: the server has been started already")
-	wantError(t, server.Hold("/x", clients, hijack.HoldSSE, nil), hijack.ErrState, "hold /x: the server has been started already")
+	wantError(t, server.Hold("/x", clients, hijack.HoldSSE, nil), hijack.ErrState,
+		"hold /x: the server has been started already")
 	must(t, server.Stop())
 	must(t, server.Stop())
 	within(t, "Done", server.Done())

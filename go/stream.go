@@ -50,8 +50,8 @@ func (s *Stream) CloseWithTrailer(trailer map[string][]string) error {
 	return s.finish("close", func(h handle) C.int { return C.hj_go_stream_finish(h.c(), lines) })
 }
 
-// SendEvent sends one event, and waits as Write does. Errors: ErrInvalid (a line end in Name or ID, a negative Retry, or
-// a Key), and as Write.
+// SendEvent sends one event, and waits as Write does. Errors: ErrInvalid (a line end in Name or ID, a negative Retry,
+// or a Key), and as Write.
 func (s *Stream) SendEvent(e Event) error {
 	return s.SendEventContext(context.Background(), e)
 }
@@ -59,7 +59,8 @@ func (s *Stream) SendEvent(e Event) error {
 // SendEventContext is SendEvent, given up when ctx ends. Nothing of the event was sent then.
 func (s *Stream) SendEventContext(ctx context.Context, e Event) error {
 	if e.Key != "" {
-		return &OpError{"write", s.name, because(ErrInvalid, "Key is only for Broadcaster.PublishEvent (got %q)", e.Key)}
+		return &OpError{"write", s.name, because(ErrInvalid, "Key is only for Broadcaster.PublishEvent (got %q)",
+			e.Key)}
 	} else if e.Retry < 0 {
 		return &OpError{"write", s.name, because(ErrInvalid, "Retry must not be negative (got %v)", e.Retry)}
 	}
@@ -123,7 +124,8 @@ func (e *Event) explain(op string, err error) error {
 	}
 	for _, field := range [][2]string{{"Name", e.Name}, {"ID", e.ID}} {
 		if strings.ContainsAny(field[1], "\r\n\x00") {
-			return &OpError{op, "event", because(ErrInvalid, "%s must be one line without NUL (got %q)", field[0], field[1])}
+			return &OpError{op, "event", because(ErrInvalid, "%s must be one line without NUL (got %q)",
+				field[0], field[1])}
 		}
 	}
 	return &OpError{op, "event", because(ErrInvalid, "Data must be UTF-8")}

@@ -190,8 +190,8 @@ func (w *WebSocket) Close(code StatusCode, reason string) error {
 		return C.hj_go_socket_close_message(h.c(), C.uint32_t(code), reason)
 	})
 	if errors.Is(err, ErrInvalid) {
-		return &OpError{"close", w.name, because(ErrInvalid, "expected a code from 1000 to 1014 (not 1004 to 1006) or from "+
-			"3000 to 4999 and a reason of at most 123 bytes of UTF-8 (got %d and %q)", code, reason)}
+		return &OpError{"close", w.name, because(ErrInvalid, "expected a code from 1000 to 1014 (not 1004 to 1006) or "+
+			"from 3000 to 4999 and a reason of at most 123 bytes of UTF-8 (got %d and %q)", code, reason)}
 	}
 	return err
 }

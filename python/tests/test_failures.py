@@ -56,7 +56,9 @@ def test_the_end_of_another_client_is_a_failure(
     ],
 )
 def test_a_freed_broadcaster_is_named(
-    server: hijack.Server, call: Callable[[hijack.Broadcaster, hijack.Request], object], caplog: pytest.LogCaptureFixture
+    server: hijack.Server,
+    call: Callable[[hijack.Broadcaster, hijack.Request], object],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with server.broadcaster() as room:
         pass

@@ -31,8 +31,8 @@ def test_both_names_are_the_same_module(name: str) -> None:
 
 
 @pytest.mark.parametrize("statement", [
-    "import hijack", "import hijack.aio", "from hijack import aio", "import hijack.asgi", "from hijack.wsgi import hold",
-    "import hijack_ffi, hijack", "from hijack_ffi import aio; import hijack.aio",
+    "import hijack", "import hijack.aio", "from hijack import aio", "import hijack.asgi",
+    "from hijack.wsgi import hold", "import hijack_ffi, hijack", "from hijack_ffi import aio; import hijack.aio",
 ])
 def test_every_order_of_imports(statement: str) -> None:
     run_clean(f"""

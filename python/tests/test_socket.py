@@ -271,9 +271,10 @@ def test_sizes_of_a_receive(server: hijack.Server, client: Client) -> None:
 def test_the_address_of_the_peer(server: hijack.Server, client: Client) -> None:
     with socket_of(server, client) as socket:
         assert socket.getpeername() == client.socket.getsockname()
-    with sockets.create_server(("127.0.0.1", 0)) as listener, sockets.create_connection(listener.getsockname()) as theirs:
-        with server.adopt(listener.accept()[0]) as socket:
-            assert socket.getpeername() == theirs.getsockname()
+    with sockets.create_server(("127.0.0.1", 0)) as listener:
+        with sockets.create_connection(listener.getsockname()) as theirs:
+            with server.adopt(listener.accept()[0]) as socket:
+                assert socket.getpeername() == theirs.getsockname()
     ours, theirs = sockets.socketpair()
     with theirs, server.adopt(ours) as socket:
         assert socket.getpeername() == ""

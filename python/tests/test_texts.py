@@ -80,7 +80,8 @@ def test_no_sentence_is_for_programs_in_c() -> None:
 
 
 HEADERS: Any = {
-    "x-text": "a", "x-number": 5, "x-none": None, "x-list": ["b", 6], "x-tuple": ("c",), "x-empty": [], "Set-Cookie": ["d", "e"]
+    "x-text": "a", "x-number": 5, "x-none": None, "x-list": ["b", 6], "x-tuple": ("c",), "x-empty": [],
+    "Set-Cookie": ["d", "e"],
 }
 LINES = ["x-text: a", "x-number: 5", "x-list: b", "x-list: 6", "x-tuple: c", "Set-Cookie: d", "Set-Cookie: e"]
 

@@ -31,9 +31,11 @@ func TestConn(t *testing.T) {
 			return b, a, err
 		},
 		"socket and socket": func() (net.Conn, net.Conn, error) { return adopted(server, "tcp", "127.0.0.1:0", true) },
-		"unix":              func() (net.Conn, net.Conn, error) { return adopted(server, "unix", t.TempDir()+"/s", true) },
-		"over TLS":          overTLS(t),
-		"WebSocket":         overWebSocket(t),
+		"unix": func() (net.Conn, net.Conn, error) {
+			return adopted(server, "unix", t.TempDir()+"/s", true)
+		},
+		"over TLS":  overTLS(t),
+		"WebSocket": overWebSocket(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
@@ -157,7 +159,8 @@ func TestSSH(t *testing.T) {
 			}()
 		}
 	}()
-	conn, channels, requests, err := ssh.NewClientConn(b, "me", &ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+	conn, channels, requests, err := ssh.NewClientConn(b, "me",
+		&ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()})
 	must(t, err)
 	client := ssh.NewClient(conn, channels, requests)
 	defer client.Close()

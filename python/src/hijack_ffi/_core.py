@@ -260,7 +260,9 @@ def check_handler(handler: object, awaited: bool) -> None:
     function: Any = inspect.unwrap(handler)
     is_async = any(map(inspect.iscoroutinefunction, (handler, function, getattr(handler, "__call__", None))))
     if is_async and not awaited:
-        raise TypeError(f"start: expected a plain function (got {handler!r}, an async def); use hijack.aio.Server for it")
+        raise TypeError(
+            f"start: expected a plain function (got {handler!r}, an async def); use hijack.aio.Server for it"
+        )
     if awaited and not is_async and getattr(handler, "__name__", "") != "<lambda>":
         raise TypeError(f"start: expected an async def (got {handler!r}); use hijack.Server for plain functions")
 

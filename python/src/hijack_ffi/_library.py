@@ -35,9 +35,10 @@ except ImportError as error:
     ) from error
 
 if lib.hijack_check_version(VERSION_NUMBER) < 0:
+    loaded = ffi.string(lib.hijack_version_string()).decode()
     raise VersionError(
-        f"hijack_ffi: this package is made for libhijack {VERSION}, but {ffi.string(lib.hijack_version_string()).decode()} "
-        "was loaded. Install the package again, or the library that fits."
+        f"hijack_ffi: this package is made for libhijack {VERSION}, but {loaded} was loaded. Install the package "
+        "again, or the library that fits."
     )
 
 Data = Union[bytes, bytearray, memoryview]
@@ -63,8 +64,8 @@ SENTENCES: Dict[int, str] = {
     EOPTION: "no option has this name",
     ERANGE: "a value is out of its range",
     ETOOBIG: "more bytes than the limit",
-    EADDR: "expected 127.0.0.1:8080, [::1]:8080, *:8080, localhost:8080, unix:/path or fd:3; names other than localhost "
-    "are not resolved",
+    EADDR: "expected 127.0.0.1:8080, [::1]:8080, *:8080, localhost:8080, unix:/path or fd:3; names other than "
+    "localhost are not resolved",
     ENOTSOCK: "expected a connected stream socket, TCP or unix",
 }
 
@@ -122,7 +123,9 @@ class Handle:
     """What has a handle of the library, and so can neither be copied nor sent to another process."""
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        raise TypeError(f"a {name_of(self)} can be neither copied nor pickled: it belongs to the server of this process")
+        raise TypeError(
+            f"a {name_of(self)} can be neither copied nor pickled: it belongs to the server of this process"
+        )
 
 
 GONE = (ECLOSED, EHANDLE)  #: results of a call on a connection that has gone, or that the program let go

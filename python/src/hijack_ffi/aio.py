@@ -201,8 +201,8 @@ class Socket(SocketCore, Reading, Block):
         raise asyncio.LimitOverrunError("no separator in as much as may wait", len(self._buffer))
 
     async def readline(self) -> bytes:
-        """Reads a line with its end; what is left if the peer ends before, b"" at last. ValueError says that 64 KiB came
-        without one, and throws them away, as asyncio.StreamReader does."""
+        """Reads a line with its end; what is left if the peer ends before, b"" at last. ValueError says that 64 KiB
+        came without one, and throws them away, as asyncio.StreamReader does."""
         try:
             return await self.readuntil()
         except asyncio.IncompleteReadError as error:

@@ -135,9 +135,10 @@ module Hijack
       nil
     end
 
-    # Calls the block with each message of a WebSocket member that has no object of Ruby: held, or released. It is called
-    # in the thread that takes events, one message after the other, and must not wait; when it fails, {Server#on_error}
-    # gets the error. A second block replaces the first. Without one, what such members send is thrown away.
+    # Calls the block with each message of a WebSocket member that has no object of Ruby: held, or released. The thread
+    # that takes events calls it, with one message after the other, so it must not wait; when it fails,
+    # {Server#on_error} gets the error. A second block replaces the first. Without one, what such members send is
+    # thrown away.
     #
     #   room.on_message { |message| room << message } # a chat
     # @yieldparam message [String] UTF-8 or binary
