@@ -71,6 +71,7 @@ class DroppedTest < HijackTest
   def test_those_with_callbacks_stay_until_their_end
     ends = Thread::Queue.new
     clients = crowd { |request| request.stream.on_close { ends << true } }
+    eventually('streams') { @server.stats[:streams] == COUNT }
     3.times { GC.start }
     assert_equal COUNT, @server.stats[:streams]
     clients.each(&:close)
