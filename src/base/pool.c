@@ -32,7 +32,14 @@ void hj_pool_dispose(struct hj_pool *pool)
     pthread_mutex_destroy(&pool->lock);
 }
 
-#if defined(__SANITIZE_ADDRESS__) /* which then sees the use of a block that was given back */
+/* Sanitizers see the use of a block that was given back only if it goes back to malloc. */
+#if defined(__has_feature)
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || HAS_FEATURE(address_sanitizer) ||                 \
+    HAS_FEATURE(thread_sanitizer)
 
 void *hj_pool_take(struct hj_pool *pool)
 {

@@ -95,6 +95,8 @@ static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
     int rc = hj_subscriptions_join(&channel->subscriptions, broadcaster, channel->worker, command);
     if (rc != 0)
         hj_command_free(command);
+    else
+        hj_channel_forget_window(channel); /* no use for it while others send to the connection */
     return rc;
 }
 

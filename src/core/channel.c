@@ -173,9 +173,19 @@ bool hj_channel_release(struct hj_channel *channel, uint64_t len)
     return true;
 }
 
+void hj_channel_forget_window(struct hj_channel *channel)
+{
+    if (!channel->own_window)
+        return;
+    hj_subscriptions_lock(&channel->subscriptions);
+    hj_compressor_forget(channel->deflater);
+    hj_subscriptions_unlock(&channel->subscriptions);
+}
+
 void hj_channel_end(struct hj_channel *channel, int status, struct hj_buf *data)
 {
     atomic_store(&channel->state, HJ_CHANNEL_GONE);
+    hj_channel_forget_window(channel); /* the program may keep the handle for long */
     if (channel->ended) {
         hj_buf_unref(data);
         return;

@@ -100,6 +100,9 @@ bool hj_channel_release(struct hj_channel *channel, uint64_t len);
 /* Closes the descriptor of a DETACHED event that nobody will poll. */
 void hj_channel_drop_descriptor(struct hj_channel *channel);
 
+/* Nothing that is sent later refers to anything before (own_window): gives that memory back. */
+void hj_channel_forget_window(struct hj_channel *channel);
+
 /* Loop: pushes the last event, once, with data (taken over; may be NULL); or, with the descriptor and the unread bytes
  * (taken over), as DETACHED. */
 void hj_channel_end(struct hj_channel *channel, int status, struct hj_buf *data);

@@ -9,6 +9,8 @@
 #include "codec/websocket.h"
 #include "core/worker.h"
 
+#define IN_ORDER_MAX (64u << 10) /* bytes; a longer message refers to none before it, and none after it to it */
+
 /* Whether the piece, which may begin or end within a character, goes on with the text. */
 static bool goes_on_as_text(struct hj_utf8 *utf8, struct hj_slice piece, bool is_last)
 {
@@ -69,11 +71,13 @@ static int send_in_order(struct hj_channel *channel, enum hj_ws_opcode opcode, s
     return rc;
 }
 
-/* A message that is sent at once: its frame is made before the lock is taken, which others wait for, if it can be. */
+/* A message that is sent at once. Its frame is made before the lock is taken, which loops and others wait for; of a
+ * message that may refer to earlier ones under it, which takes 0.3 ms at most. */
 static int send_whole(struct hj_channel *channel, uint32_t kind, struct hj_slice data)
 {
     const bool is_valid = kind != HIJACK_MESSAGE_TEXT || hj_utf8_check(data.base, data.len);
-    struct hj_buf *frame = channel->own_window ? NULL : make_frame(channel, (enum hj_ws_opcode)kind, data);
+    const bool in_order = channel->own_window && data.len <= IN_ORDER_MAX;
+    struct hj_buf *frame = in_order ? NULL : make_frame(channel, (enum hj_ws_opcode)kind, data);
     int rc;
     hj_subscriptions_lock(&channel->subscriptions);
     if (channel->pieces.kind != 0) {
@@ -82,9 +86,11 @@ static int send_whole(struct hj_channel *channel, uint32_t kind, struct hj_slice
     } else if (!is_valid) {
         hj_buf_unref(frame);
         rc = HIJACK_EINVAL;
-    } else if (channel->own_window) {
+    } else if (in_order) {
         rc = send_in_order(channel, (enum hj_ws_opcode)kind, data);
     } else {
+        if (channel->own_window)
+            hj_compressor_forget(channel->deflater); /* the peer's window will have what ours has not */
         rc = hj_channel_send(channel, frame);
     }
     hj_subscriptions_unlock(&channel->subscriptions);

@@ -4,6 +4,7 @@
  */
 #include "support/websocket_client.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #define OFFER "Sec-WebSocket-Extensions: permessage-deflate"
@@ -93,19 +94,30 @@ static void say_hello(hijack_socket *socket)
     OK(hijack_socket_send_message(socket, HIJACK_MESSAGE_TEXT, LIT("Hello")));
 }
 
+/* Takes a compressed text of at most 65,535 bytes; returns their number. */
+static size_t skip_compressed(struct client *c)
+{
+    client_want(c, 4);
+    const unsigned char *head = (const unsigned char *)c->buf;
+    const bool is_short = head[1] < 126;
+    const size_t head_len = is_short ? 2 : 4, len = is_short ? head[1] : (size_t)head[2] << 8 | head[3];
+    CHECK(head[0] == WS_COMPRESSED_TEXT && len > 1 && len <= 65535);
+    client_want(c, head_len + len);
+    client_consume(c, head_len + len);
+    return len;
+}
+
 /* The next message is a compressed "Hello" that refers to the one before it, which makes it shorter than one that does
  * not; what it says is for the clients of tests/websocket/interop.py to see. */
 static void hears_hello_again(struct client *c)
 {
-    client_want(c, 2);
-    CHECK((unsigned char)c->buf[0] == WS_COMPRESSED_TEXT && c->buf[1] > 0 && c->buf[1] < (int)sizeof(HELLO) - 1);
-    client_want(c, 2 + (size_t)c->buf[1]);
-    client_consume(c, 2 + (size_t)c->buf[1]);
+    CHECK(skip_compressed(c) < sizeof(HELLO) - 1);
 }
 
 /* Ours too, as long as nothing else is sent to the client: what a broadcaster sends is the same for all. */
 static void test_takeover_sending(void **state)
 {
+    static char text[100000];
     struct fixture *f = *state;
     struct client *c;
 
@@ -136,6 +148,11 @@ static void test_takeover_sending(void **state)
     OK(hijack_broadcaster_add(room, socket, 0, NULL, 0));
     OK(hijack_broadcaster_remove(room, socket));
     say_hello(socket);
+    ws_expect(c, WS_COMPRESSED_TEXT, HELLO);
+    memset(text, 'a', sizeof(text));
+    OK(hijack_socket_send_message(socket, HIJACK_MESSAGE_TEXT, text, sizeof(text)));
+    skip_compressed(c);
+    say_hello(socket); /* a long message is compressed by itself */
     ws_expect(c, WS_COMPRESSED_TEXT, HELLO);
 }
 

@@ -277,7 +277,8 @@ def bad_options(s: Surroundings) -> None:
     pathlib.Path(short).write_bytes(b"x" * 31)
     for option in ("tls_min_version=1.1", "tls_client_verify=maybe", f"tls_ticket_key={short}",
                    f"tls_ticket_key={s.path('missing', 'key')}", f"tls_client_ca={s.path('missing', 'pem')}",
-                   f"tls_client_ca={short}", "tls_client_ca="):
+                   f"tls_client_ca={short}", "tls_client_ca=", "tls_client_ca=/", "tls_ticket_key=/",
+                   "tls_keylog_file=/missing/file"):
         verify = ["tls_client_verify=require"] if "client_ca" in option else []
         done = subprocess.run([s.program, f"certificate={s.path('ec', 'pem')},{s.path('ec', 'key')}", *verify, option],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,

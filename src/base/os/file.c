@@ -2,6 +2,8 @@
 #include "base/os/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <hijack/hijack.h>
 
@@ -13,6 +15,7 @@ int hj_file_error(int error)
         return HIJACK_ENOENT;
     case EACCES:
     case EPERM:
+    case EROFS:
         return HIJACK_EACCES;
     case ENOMEM:
         return HIJACK_ENOMEM;
@@ -22,4 +25,15 @@ int hj_file_error(int error)
     default:
         return HIJACK_EIO;
     }
+}
+
+int hj_file_check(const char *path)
+{
+    char byte;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return hj_file_error(errno);
+    int rc = read(fd, &byte, 1) == -1 ? HIJACK_EIO : 0; /* a folder can be opened, but not read */
+    close(fd);
+    return rc;
 }

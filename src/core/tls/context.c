@@ -174,8 +174,9 @@ static int set_client_ca(SSL_CTX *ctx, const struct hj_server_options *options)
     SSL_CTX_set_verify(ctx, modes[options->tls_client_verify], NULL);
     if (options->tls_client_ca[0] == '\0')
         return HIJACK_ETLS; /* nobody could be verified */
-    if (access(options->tls_client_ca, F_OK) != 0)
-        return HIJACK_ENOENT;
+    int rc = hj_file_check(options->tls_client_ca);
+    if (rc != 0)
+        return rc;
     STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(options->tls_client_ca);
     if (names == NULL || SSL_CTX_load_verify_file(ctx, options->tls_client_ca) != 1) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);

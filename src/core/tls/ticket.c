@@ -104,7 +104,10 @@ static int read_secret(struct hj_tickets *tickets, const char *path)
     if (file == NULL)
         return hj_file_error(errno);
     size_t n = fread(data, 1, sizeof(data), file);
+    const bool broken = ferror(file) != 0;
     fclose(file);
+    if (broken)
+        return HIJACK_EIO;
     bool done = n >= SECRET_MIN && EVP_Digest(data, n, tickets->secret, &len, EVP_sha512(), NULL) == 1;
     OPENSSL_cleanse(data, sizeof(data));
     return done ? 0 : HIJACK_ETLS;
