@@ -138,6 +138,22 @@ def test_a_request_of_another_server(running: hijack.Server, pair: Tuple[socket.
     assert not re.search("gzip|keep-alive|text/html|Date: now", answer)
 
 
+@pytest.mark.parametrize("become", ["sse", "hold"])
+def test_events_have_the_lines_of_the_library_once(
+    running: hijack.Server, pair: Tuple[socket.socket, socket.socket], become: str
+) -> None:
+    ours, theirs = pair
+    set_by_others = [("Cache-Control", "max-age=9"), ("X-ACCEL-Buffering", "yes"), ("Content-Type", "text/html")]
+    head = hijack.request_head("GET", "/", {"Host": "test"})
+    room = running.broadcaster()
+    with running.adopt_request(ours, head, headers=set_by_others) as request:
+        request.sse().close() if become == "sse" else request.hold(room)
+    room.close()
+    lines = [line.lower() for line in read_all(theirs).split("\r\n")]
+    for name, value in ("cache-control", "no-cache"), ("x-accel-buffering", "no"), ("content-type", "text/event-stream"):
+        assert [line for line in lines if line.startswith(name)] == [f"{name}: {value}"]
+
+
 def read_all(theirs: socket.socket) -> str:
     return b"".join(iter(lambda: theirs.recv(65536), b"")).decode()
 

@@ -27,7 +27,10 @@ BODY = "its body comes in pieces: read all of it first"
 HOLD = {EINVAL: "kind 'raw' takes no headers; expected kind sse, stream, websocket or raw", ESTATE: BODY}
 RESPOND = {EINVAL: "expected a status from 200 to 999"}
 # Headers of an answer that the library writes itself.
-OWN: Dict[str, Tuple[str, ...]] = {"sse": ("content-type", "cache-control"), "websocket": ("content-type",)}
+OWN: Dict[str, Tuple[str, ...]] = {
+    "sse": ("content-type", "cache-control", "x-accel-buffering"),
+    "websocket": ("content-type",),
+}
 
 
 class RequestHeaders(Mapping[str, str]):
