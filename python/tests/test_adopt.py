@@ -128,12 +128,12 @@ def test_a_request_of_another_server(running: hijack.Server, pair: Tuple[socket.
         assert ours.fileno() == -1
         assert (request.method, request.path, request.query, request.peer) == ("GET", "/a", "b=c", peer)
         assert request.headers.get_all("x-two") == ["1", "2"] and request.body == b"" == request.read()
-        request.respond(200, "hello", {"Content-Type": "text/plain", "Set-Cookie": "b=2"})
+        request.respond(200, "hello", {"Content-Type": "text/plain", "Set-Cookie": "b=2", "vary": "accept"})
     answer = read_all(theirs)
     assert answer.startswith("HTTP/1.1 200 OK\r\n") and answer.endswith("\r\n\r\nhello")
     lines = answer.split("\r\n")
-    for line in ("X-Middleware: yes", "Set-Cookie: a=1", "Set-Cookie: b=2", "Vary: origin", "Content-Type: text/plain",
-                 "Content-Length: 5", "Connection: close"):
+    for line in ("X-Middleware: yes", "Set-Cookie: a=1", "Set-Cookie: b=2", "Vary: origin", "vary: accept",
+                 "Content-Type: text/plain", "Content-Length: 5", "Connection: close"):
         assert lines.count(line) == 1, (line, lines)
     assert not re.search("gzip|keep-alive|text/html|Date: now", answer)
 

@@ -31,6 +31,7 @@ OWN: Dict[str, Tuple[str, ...]] = {
     "sse": ("content-type", "cache-control", "x-accel-buffering"),
     "websocket": ("content-type",),
 }
+ADDED = {"set-cookie", "vary"}  # one that an answer has itself does not replace those of the other server
 
 
 class RequestHeaders(Mapping[str, str]):
@@ -273,7 +274,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         if not self._defaults:
             return header_block(headers)
         own = header_pairs(headers)
-        names = {name.lower() for name, _ in own} - {"set-cookie"}
+        names = {name.lower() for name, _ in own} - ADDED
         names.update(OWN.get(kind, ()))
         return header_block([it for it in self._defaults if it[0].lower() not in names] + own)
 

@@ -191,8 +191,8 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
 
         head: as it was sent, with its empty line; request_head makes one. headers: what the other server or its
         middleware has set for the answer; they are part of each answer, except those about its connection and the body
-        that it would have sent, such as Content-Length, Content-Encoding and Connection. connection, unread and
-        failures: see adopt."""
+        that it would have sent, such as Content-Length, Content-Encoding and Connection. A header of the answer itself
+        replaces theirs of that name; both Set-Cookie and both Vary stay. connection, unread and failures: see adopt."""
         request: RequestT = adopt_request(self._core, connection, head, unread, headers)
         return request
 
