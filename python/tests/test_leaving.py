@@ -4,8 +4,9 @@ import asyncio
 import logging
 import queue
 import socket as sockets
+import sys
 import threading
-from typing import Any, Callable, List, Optional, Union
+from typing import Any, Callable, List, Optional, Type, Union
 
 import pytest
 
@@ -183,6 +184,61 @@ def test_a_failure_in_on_close_harms_nobody(server: hijack.Server, caplog: pytes
             client.ask().until(b"\r\n\r\n")
         assert done.wait(20)
     assert "from on_close" in caplog.text and "Stream" in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_an_exit_in_on_close_does_not_end_the_events(
+    server: hijack.Server, caplog: pytest.LogCaptureFixture, error: Type[BaseException]
+) -> None:
+    def leave(reason: object) -> None:
+        raise error("from on_close")
+
+    def handler(request: hijack.Request) -> None:
+        request.stream().on_close(leave) if request.path == "/stream" else request.respond(200)
+
+    with caplog.at_level(logging.ERROR, "hijack"), Serving(server, handler) as port:
+        with Client(port) as client:
+            client.ask("/stream").until(b"\r\n\r\n")
+        wait_until(lambda: caplog.records)
+        assert "from on_close" in caplog.text and get(port).status == 200
+
+
+def test_an_exit_of_the_program_itself_is_raised(server: hijack.Server) -> None:
+    with Client(port_of(server)) as client:
+        client.ask()
+        stream = server.accept(20).stream()
+        client.socket.close()
+        assert stream.wait_closed(20)
+        with pytest.raises(SystemExit):
+            stream.on_close(sys.exit)
+
+
+def test_a_server_that_takes_no_events_any_more_has_stopped(server: hijack.Server) -> None:
+    """As where the program's logging raises: nobody would answer its clients."""
+
+    class Failing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno == logging.ERROR:
+                raise LookupError("from logging")
+
+    failing, logger = Failing(), logging.getLogger("hijack")
+
+    def handler(request: hijack.Request) -> None:
+        request.stream().on_close(lambda reason: 1 // 0)
+
+    port = port_of(server)
+    server.start(handler)
+    logger.addHandler(failing)
+    try:
+        with Client(port) as other, Client(port) as client:
+            client.ask().until(b"\r\n\r\n")
+            client.reset()
+            assert other.rest() == b""
+        server.serve()
+        with pytest.raises(ConnectionRefusedError):
+            sockets.create_connection(("127.0.0.1", port), 20)
+    finally:
+        logger.removeHandler(failing)
 
 
 def test_a_refusal_names_the_reason(server: hijack.Server) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket as sockets
+import sys
 import threading
 from typing import Any, List
 
@@ -115,6 +116,22 @@ def test_a_room_hears_its_members(server: hijack.Server, caplog: pytest.LogCaptu
         room.free()
         other.free()
         assert not server._core.rooms and len(heard) == 2
+
+
+def test_an_exit_in_on_message_does_not_end_the_events(
+    server: hijack.Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = server.broadcaster()
+    server.hold("/room", room, kind="websocket")
+    room.on_message(sys.exit)
+    server.start()
+    with WebSocketClient(port_of(server)) as client, caplog.at_level(logging.ERROR, "hijack"):
+        client.shake("/room")
+        client.send(frame(TEXT, b"one"), frame(TEXT, b"two"))
+        wait_until(lambda: len(caplog.records) == 2)
+        assert "SystemExit: one" in caplog.text and "SystemExit: two" in caplog.text
+        client.send(frame(PING))
+        assert client.frame() == (PONG, b"")
 
 
 def test_a_member_whose_object_was_released(server: hijack.Server) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Type, Uni
 from ._adopt import Adoptable, HasLeft, hand_over
 from ._channel import Channel
 from ._constants import BROADCASTER_STAT_COUNT, EAGAIN, EINVAL, ESTATE, ETOOBIG, MESSAGE_BINARY, MESSAGE_TEXT
-from ._core import is_exiting, logger
+from ._core import is_exiting
 from ._errors import ClosedError, InvalidError
 from ._headers import Headers, header_block
 from ._library import Handle, Kind, Text, check, ffi, kind_number, lib, octets, optional
@@ -139,11 +139,9 @@ class Broadcaster(Handle):
 
     def _on_member_message(self, data: bytes, status: int) -> None:
         call = self._listener
-        try:
-            if call is not None:
-                call(data[NUMBER:].decode() if status == MESSAGE_TEXT else data[NUMBER:])
-        except Exception:
-            logger.exception("%r: what on_message was given has failed", self)
+        if call is not None:
+            message = data[NUMBER:].decode() if status == MESSAGE_TEXT else data[NUMBER:]
+            self._core.tell(call, message, self, "on_message")
 
     def close(self) -> None:
         """Ends every member in order, each after what was published before. The broadcaster can be used on."""

@@ -100,6 +100,10 @@ class Core:
         """The same from the garbage collector: anywhere, with any lock held."""
         raise NotImplementedError
 
+    def _takes_events(self) -> bool:
+        """Whether this is a thread of the package, which the program cannot end by an exception."""
+        return False
+
     def __init__(self, options: Dict[str, Union[int, str]]) -> None:
         self.process = _process
         # Makes [a new handle, its user_data, its place in the table] one step, seen from the turn.
@@ -226,6 +230,15 @@ class Core:
             self.deliver(request)
         else:
             request._not_found()
+
+    def tell(self, call: Callable[[Any], object], news: Any, whose: object, what: str) -> None:
+        """Calls what the program gave. What that raises is logged, but for an end of the program on a thread of it."""
+        try:
+            call(news)
+        except BaseException as error:
+            if isinstance(error, (SystemExit, KeyboardInterrupt)) and not self._takes_events():
+                raise
+            logger.exception("%r: what %s was given has failed", whose, what)
 
     def end(self) -> None:
         """After the last event, or where no further one can come."""

@@ -5,7 +5,7 @@ import warnings
 from typing import Any, Callable, List, Mapping, Optional, TypeVar
 
 from ._constants import ECLOSED, ESHUTDOWN, EVENT_CLOSED, EVENT_DATA, EVENT_EOF, EVENT_HANGUP, LAST_EVENTS
-from ._core import Core, logger
+from ._core import Core
 from ._errors import ClosedError, HijackError
 from ._library import GONE, Handle, check, error_of, ffi, name_of, sentence
 
@@ -114,10 +114,7 @@ class Peer(Handle):
             self._call(call)
 
     def _call(self, call: Watcher) -> None:
-        try:
-            call(self.reason)
-        except Exception:
-            logger.exception("%r: what on_close was given has failed", self)
+        self._core.tell(call, self.reason, self, "on_close")
 
     def _refused(self, code: int, what: str, words: Optional[Mapping[int, str]] = None) -> HijackError:
         """The exception for a call that failed; one on a connection that has gone names the reason as its cause."""

@@ -459,6 +459,7 @@ def _take_events(core: ThreadCore) -> None:
         try:
             logger.critical("the thread that takes events has failed", exc_info=True)
         finally:
+            lib.hijack_server_stop(core.server)  # nobody would answer its clients
             core.end()
     if core.abandoned:
         core.free()
