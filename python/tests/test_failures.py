@@ -186,6 +186,20 @@ def test_handlers_for_the_other_server(server: hijack.Server, handler: Any) -> N
     assert get(port_of(server)).status == 200
 
 
+@pytest.mark.parametrize("call", [*KINDS, 5, None])
+def test_calls_that_nobody_would_await(server: hijack.Server, call: Any) -> None:
+    match = "expected a plain function .*async def" if callable(call) else rf"expected a function .*got {call!r}"
+    room = server.broadcaster()
+    with pytest.raises(TypeError, match=f"on_message: {match}"):
+        room.on_message(call)
+    assert not server._core.rooms
+    with Client(port_of(server)) as client:
+        client.ask()
+        with server.accept(20) as request, pytest.raises(TypeError, match=f"on_close: {match}"):
+            request.on_close(call)
+        assert not server._core.kept
+
+
 def test_handlers_for_the_other_server_of_asyncio(run: Run) -> None:
     async def main() -> None:
         wrong: Any = plain

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Type, Uni
 from ._adopt import Adoptable, HasLeft, hand_over
 from ._channel import Channel
 from ._constants import BROADCASTER_STAT_COUNT, EAGAIN, EINVAL, ESTATE, ETOOBIG, MESSAGE_BINARY, MESSAGE_TEXT
-from ._core import is_exiting
+from ._core import check_listener, is_exiting
 from ._errors import ClosedError, InvalidError
 from ._headers import Headers, header_block
 from ._library import Handle, Kind, Text, check, ffi, kind_number, lib, octets, optional
@@ -132,6 +132,7 @@ class Broadcaster(Handle):
         for text, bytes for binary. room.on_message(room.publish) is a chat. It is called on the thread that takes
         events, and must not wait there; what it raises goes to the logger "hijack". A second call replaces the first.
         Without it, what such members send is thrown away. Those with an object have recv."""
+        check_listener(call, "on_message", "a message")
         self._core.check_process()
         self._listener = call
         self._core.rooms[int(ffi.cast("uintptr_t", self._alive("on_message")))] = self

@@ -268,16 +268,30 @@ def check_handler(handler: object, awaited: bool) -> None:
     be both."""
     if handler is None:
         return
-    if not callable(handler):
-        raise TypeError(f"start: expected a function that takes a request (got {handler!r})")
-    function: Any = inspect.unwrap(handler)
-    is_async = any(map(inspect.iscoroutinefunction, (handler, function, getattr(handler, "__call__", None))))
+    is_async = _is_async(handler, "start", "a request")
     if is_async and not awaited:
         raise TypeError(
             f"start: expected a plain function (got {handler!r}, an async def); use hijack.aio.Server for it"
         )
     if awaited and not is_async and getattr(handler, "__name__", "") != "<lambda>":
         raise TypeError(f"start: expected an async def (got {handler!r}); use hijack.Server for plain functions")
+
+
+def check_listener(call: object, what: str, takes: str) -> None:
+    """Raises TypeError unless it is a plain function: nobody would await what an async def gives."""
+    if _is_async(call, what, takes):
+        raise TypeError(
+            f"{what}: expected a plain function (got {call!r}, an async def, which nobody would await); with asyncio "
+            "let a plain function make a task of it"
+        )
+
+
+def _is_async(call: Any, what: str, takes: str) -> bool:
+    """Whether calling it gives something to await. TypeError if it cannot be called."""
+    if not callable(call):
+        raise TypeError(f"{what}: expected a function that takes {takes} (got {call!r})")
+    functions = (call, inspect.unwrap(call), getattr(call, "__call__", None))
+    return any(map(inspect.iscoroutinefunction, functions))
 
 
 def report(request: "RequestCore[Any, Any, Any]", error: Optional[BaseException]) -> None:

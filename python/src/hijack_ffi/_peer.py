@@ -5,7 +5,7 @@ import warnings
 from typing import Any, Callable, List, Mapping, Optional, TypeVar
 
 from ._constants import ECLOSED, ESHUTDOWN, EVENT_CLOSED, EVENT_DATA, EVENT_EOF, EVENT_HANGUP, LAST_EVENTS
-from ._core import Core
+from ._core import Core, check_listener
 from ._errors import ClosedError, HijackError
 from ._library import GONE, Handle, check, error_of, ffi, name_of, sentence
 
@@ -48,6 +48,7 @@ class Peer(Handle):
         """Calls call(reason) once, when the client has left or this has ended; immediately if that is so already. It is
         called on the thread that takes events, and must not wait there; what it raises goes to the logger "hijack".
         After release it is not called."""
+        check_listener(call, "on_close", "a reason")
         self._core.check_process()
         with self._changed.lock:
             if self._status is None and not self._has_left():
