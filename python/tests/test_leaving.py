@@ -1,6 +1,8 @@
 """Clients that leave: requests, streams and sockets learn of it at once, whoever waits, under threads and asyncio."""
 
 import asyncio
+import contextlib
+import gc
 import logging
 import queue
 import socket as sockets
@@ -322,6 +324,42 @@ def test_the_task_of_a_handler_is_cancelled_by_option(run: Run, kind: str, how: 
         assert ended == expected
 
     run(with_aio(test))
+
+
+def test_what_a_handler_drops_ends_also_with_the_option(run: Run) -> None:
+    """At the end of its task: until then that is to be cancelled."""
+
+    async def test(server: hijack.aio.Server, port: int) -> None:
+        go_on = asyncio.Event()
+
+        async def handler(request: hijack.aio.Request) -> None:
+            request.stream() if request.path == "/stream" else request.hijack()
+            await go_on.wait()
+
+        server.start(handler, cancel_on_disconnect=True)
+        loop = asyncio.get_running_loop()
+        gc.disable()
+        try:
+            for path in ("/stream", "/socket"):
+                go_on.clear()
+                with Client(port) as client, pytest.warns(ResourceWarning, match="was dropped while it was open"):
+                    client.ask(path)
+                    await eventually(lambda: server._core.table)
+                    ended = loop.run_in_executor(None, lambda: suppressed(client.rest))
+                    await asyncio.sleep(0)
+                    assert len(server._core.table) == 1
+                    go_on.set()
+                    await ended
+                assert not server._core.table and not server._core.kept
+        finally:
+            gc.enable()
+
+    run(with_aio(test))
+
+
+def suppressed(call: Callable[[], object]) -> None:
+    with contextlib.suppress(ConnectionResetError):
+        call()
 
 
 def test_a_task_is_not_cancelled_by_its_own_end(run: Run) -> None:

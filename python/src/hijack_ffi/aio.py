@@ -75,6 +75,8 @@ class _Notice:
 class Waiting(Peer):
     """How a task waits for a request, stream, socket or WebSocket. Time limits: asyncio.wait_for, asyncio.timeout."""
 
+    _task: "Optional[asyncio.Task[None]]" = None  # of a handler, to be cancelled when the client leaves
+
     async def wait_closed(self, timeout: Optional[float] = None) -> bool:
         """Waits until the client has left or the connection has ended, and returns True; False after timeout seconds.
         After close it waits until what was sent is written."""
@@ -83,6 +85,22 @@ class Waiting(Peer):
         except asyncio.TimeoutError:
             return False
         return True
+
+    def _belong_to(self, task: "asyncio.Task[None]") -> None:
+        """The task is cancelled when the client leaves, and has this object until it ends."""
+        self._task = task
+        task.add_done_callback(self._outlive)
+
+    def _outlive(self, task: "asyncio.Task[None]") -> None:
+        self._task = None
+
+    def _tell(self) -> None:
+        if self._task is not None and (self._status is not None or self._has_left()):
+            task, self._task = self._task, None
+            # Else the program has ended it, or hears of the end by reading or receiving.
+            if not (self._ended or self._receiving) and (self._hung_up or self._status is not None):
+                task.cancel()
+        super()._tell()
 
 
 class Reading(Waiting, Input):
@@ -330,19 +348,12 @@ class Request(RequestCore[Stream, Socket, WebSocket], Reading):
     The body is read by read, or by async for, which gives it in pieces. ClosedError says that the client has left
     before its end."""
 
-    _task: "Optional[asyncio.Task[None]]" = None  # to be cancelled when the client leaves
-
     def _become(self, what: str, kind: Type[ChannelT], pointer: str, call: Callable[..., int], *args: Any) -> ChannelT:
+        task = self._task
         channel: Any = super()._become(what, kind, pointer, call, *args)
-        if self._task is not None:
-            channel.on_close(partial(_cancel, self._task, channel))
+        if task is not None:
+            channel._belong_to(task)
         return cast(ChannelT, channel)
-
-
-def _cancel(task: "asyncio.Task[None]", peer: Peer, reason: Optional[HijackError]) -> None:
-    """The client has left; or else the program has ended it, or hears of the end by reading or receiving."""
-    if not (peer._ended or peer._receiving) and (peer._hung_up or peer._status is not None):
-        task.cancel()
 
 
 class LoopCore(Core):
@@ -395,8 +406,7 @@ class LoopCore(Core):
         self.tasks.add(task)
         task.add_done_callback(partial(self._done, request))
         if self.cancels:
-            request._task = task
-            request.on_close(partial(_cancel, task, request))
+            request._belong_to(task)
 
     def _done(self, request: Request, task: "asyncio.Task[None]") -> None:
         self.tasks.discard(task)
