@@ -465,7 +465,7 @@ def test_drain_while_close(run: Run) -> None:
     run(serving(test))
 
 
-def test_a_task_cancelled_before_its_first_step(run: Run) -> None:
+def test_a_task_cancelled_before_its_first_step(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def test(server: hijack.aio.Server, peer: Peer) -> None:
         server.start(lambda request: asyncio.sleep(0))
         deliver = server._core.deliver
@@ -478,8 +478,42 @@ def test_a_task_cancelled_before_its_first_step(run: Run) -> None:
         server._core.deliver = deliver_and_cancel  # type: ignore[method-assign]
         await peer.ask()
         assert b" 500 " in await asyncio.wait_for(peer.reader.readline(), 10)
+        await eventually(lambda: "CancelledError" in caplog.text)
 
     run(serving(test))
+
+
+def test_a_cancellation_from_elsewhere_is_a_failure(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """That of a future for which a handler waits. Those of tasks that the package has cancelled are silent."""
+
+    async def test(server: hijack.aio.Server, peer: Peer) -> None:
+        shared = asyncio.get_running_loop().create_future()
+
+        async def wait_for_others(request: hijack.aio.Request) -> None:
+            await (shared if request.path == "/shared" else asyncio.sleep(1000))
+
+        server.start(wait_for_others, cancel_on_disconnect=True)
+        await peer.ask("/shared")
+        await eventually(lambda: server._core.tasks)
+        shared.cancel()
+        assert b" 500 " in await asyncio.wait_for(peer.reader.readline(), 10)
+        await eventually(lambda: "the handler failed" in caplog.text)
+        assert "<GET /shared from " in caplog.text and "the handler failed" in caplog.text
+        assert "CancelledError" in caplog.text and "in wait_for_others" in caplog.text
+        caplog.clear()
+        async with Peer(int(server.addresses[0].rpartition(":")[2])) as leaving:
+            await leaving.ask("/leaves")
+            await eventually(lambda: server._core.tasks)
+        await eventually(lambda: not server._core.tasks)
+        async with Peer(leaving.port) as stopped:
+            await stopped.ask("/stopped")
+            await eventually(lambda: server._core.tasks)
+            server.stop()
+            await eventually(lambda: not server._core.tasks)
+        assert "hijack" not in [it.name for it in caplog.records] and not server._core.cancelled
+
+    with caplog.at_level(logging.INFO, "hijack"):
+        run(serving(test))
 
 
 def test_a_start_that_fails_can_be_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,7 @@ class _Notice:
 class Waiting(Peer):
     """How a task waits for a request, stream, socket or WebSocket. Time limits: asyncio.wait_for, asyncio.timeout."""
 
+    _core: "LoopCore"
     _task: "Optional[asyncio.Task[None]]" = None  # of a handler, to be cancelled when the client leaves
 
     async def wait_closed(self, timeout: Optional[float] = None) -> bool:
@@ -99,7 +100,7 @@ class Waiting(Peer):
             task, self._task = self._task, None
             # Else the program has ended it, or hears of the end by reading or receiving.
             if not (self._ended or self._receiving) and (self._hung_up or self._status is not None):
-                task.cancel()
+                self._core.cancel(task)
         super()._tell()
 
 
@@ -369,6 +370,7 @@ class LoopCore(Core):
         self.handler: Optional[Handler] = None
         self.cancels = False  # the task of a handler whose client has left
         self.tasks: "Set[asyncio.Task[None]]" = set()
+        self.cancelled: "Set[asyncio.Task[None]]" = set()  # those of them that the package has cancelled
         self.descriptor = -1
 
     def notice(self) -> _Notice:
@@ -409,8 +411,20 @@ class LoopCore(Core):
             request._belong_to(task)
 
     def _done(self, request: Request, task: "asyncio.Task[None]") -> None:
-        self.tasks.discard(task)
-        request.close()  # one cancelled before its first step has not done so
+        try:
+            if task.cancelled() and task not in self.cancelled:
+                task.result()
+        except asyncio.CancelledError as error:  # of what the handler waited for
+            report(request, error)
+        finally:
+            self.tasks.discard(task)
+            self.cancelled.discard(task)
+            request.close()  # one cancelled before its first step has not done so
+
+    def cancel(self, task: "asyncio.Task[None]") -> None:
+        if not task.done():
+            self.cancelled.add(task)
+            task.cancel()
 
     def ended(self) -> None:
         self._leave_loop()
@@ -434,7 +448,7 @@ class LoopCore(Core):
         if not self.loop.is_closed():
             current = asyncio.current_task(self.loop)
             for task in self.tasks - {current}:
-                task.cancel()
+                self.cancel(task)
 
     def close(self) -> None:
         self.stop()
@@ -558,4 +572,4 @@ class Server(ServerCore[Socket, Request]):
             if others:
                 _, others = await asyncio.wait(others, timeout=seconds)
             for task in others:
-                task.cancel()
+                self._core.cancel(task)
