@@ -1,7 +1,7 @@
 """Handing over under gunicorn with each of its workers, Flask's development server, and Django under both kinds of
 servers."""
 
-from typing import Any, Dict, Iterable, List
+from typing import Any, Dict, Iterable, Iterator, List
 
 import pytest
 
@@ -149,6 +149,35 @@ def test_an_answer_that_is_no_success_is_sent(server: hijack.Server, status: str
 
         assert program.run(app) == [b"no"] and program.answers == [(status, [])] and not program.taken
         assert program.ours.fileno() >= 0
+
+
+def test_a_late_answer_that_is_no_success_has_its_body_once(server: hijack.Server) -> None:
+    """Of an iterable whose every iterator begins anew."""
+    server.start()
+
+    class Body:
+        closed = 0
+
+        def __init__(self, start_response: Any) -> None:
+            self.start_response = start_response
+
+        def __iter__(self) -> Iterator[bytes]:
+            self.start_response("403 Forbidden", [])
+            yield from (b"one", b"two")
+
+        def close(self) -> None:
+            self.closed += 1
+
+    with Program(server) as program:
+        bodies: List[Body] = []
+
+        def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+            program.plan(environ)
+            bodies.append(Body(start_response))
+            return bodies[0]
+
+        assert program.run(app) == [b"one", b"two"] and bodies[0].closed == 1
+        assert program.answers == [("403 Forbidden", [])] and not program.taken
 
 
 def test_what_cannot_be_handed_over(server: hijack.Server) -> None:

@@ -79,9 +79,10 @@ class Middleware:
             return body
         try:
             if taking.headers is None:  # a generator begins to answer now
-                first = next(iter(body), b"")
+                pieces = iter(body)
+                first = next(pieces, b"")
                 if taking.started:
-                    return [first, *body]
+                    return [first, *pieces]
         finally:
             getattr(body, "close", lambda: None)()
         core, then = taking.planned
