@@ -131,7 +131,9 @@ class Broadcaster(Handle):
         """Calls call(message) for each message of a WebSocket member that has no Python object (held, or released): str
         for text, bytes for binary. room.on_message(room.publish) is a chat. It is called on the thread that takes
         events, and must not wait there; what it raises goes to the logger "hijack". A second call replaces the first.
-        Without it, what such members send is thrown away. Those with an object have recv."""
+        Without it, what such members send is thrown away. Those with an object have recv.
+
+        The broadcaster is kept until free, and its server with it: close a server that was never started."""
         check_listener(call, "on_message", "a message")
         self._core.check_process()
         self._listener = call
