@@ -1,14 +1,18 @@
 """Handing over under gunicorn with each of its workers, Flask's development server, and Django under both kinds of
 servers."""
 
+import gc
+import weakref
 from typing import Any, Dict, Iterable, Iterator, List
 
 import pytest
 
 import hijack
+import hijack.asgi
 import hijack.wsgi
 from support import Client, get, run_clean, wait_until
 from test_adopt import DEMOS, Web, pair_over_tcp, read_all
+from test_aio import Run
 
 GUNICORN = ["-m", "gunicorn", "--chdir", str(DEMOS), "--bind", "127.0.0.1:0", "--workers", "1", "--no-control-socket"]
 UVICORN = ["-X", "dev", "-m", "uvicorn", "--port", "0", "--app-dir", str(DEMOS)]
@@ -116,6 +120,44 @@ def test_what_a_request_becomes(server: hijack.Server) -> None:
         request.respond(201, "later")
         answer = read_all(program.theirs)
         assert "X-Set: by the program" in answer and "Content-Length: 5" in answer and answer.endswith("later")
+
+
+@pytest.mark.parametrize("path", [{"RAW_URI": "/\xe9 b?\x7f"}, {"PATH_INFO": "/\xe9 b", "QUERY_STRING": "\x7f"}])
+def test_a_target_with_raw_bytes(path: Dict[str, str]) -> None:
+    head = hijack.wsgi.head({"REQUEST_METHOD": "GET", **path})
+    assert head.startswith(b"GET /%E9%20b?%7F HTTP/1.1\r\n")
+    scope = {"raw_path": b"/\xe9 b", "query_string": b"\x7f", "headers": []}
+    assert hijack.asgi.head(scope).startswith(b"GET /%E9%20b?%7F HTTP/1.1\r\n")
+
+
+def test_a_request_is_no_reference_cycle(run: Run) -> None:
+    class Environ(Dict[str, Any]):
+        """One that can be referred to weakly."""
+
+    class Server:
+        """As uvicorn's, whose receive leads to the scope."""
+
+        def __init__(self, scope: Environ) -> None:
+            self.scope = scope
+
+        async def receive(self) -> Any: ...
+
+        async def send(self, message: Any) -> None: ...
+
+    async def app(scope: Any, receive: Any, send: Any) -> None: ...
+
+    gc.disable()
+    try:
+        environ = Environ()
+        hijack.wsgi.Middleware(lambda environ, start_response: [])(environ, print)
+        scope = Environ(type="http", path="/", headers=[])
+        server = Server(scope)
+        run(hijack.asgi.Middleware(app)(scope, server.receive, server.send))
+        gone = [weakref.ref(environ), weakref.ref(scope)]
+        del environ, scope, server
+        assert [it() for it in gone] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_generator_begins_to_answer_late(server: hijack.Server) -> None:

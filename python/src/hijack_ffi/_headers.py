@@ -1,5 +1,6 @@
 """Headers on their way to the library."""
 
+import re
 from collections import abc
 from typing import Any, Iterable, List, Mapping, Sequence, Tuple, Union, cast
 
@@ -56,6 +57,11 @@ def request_head(method: str, target: str, headers: Headers, version: str = "HTT
     if len(first.split()) != 3:
         raise InvalidError(f"request_head: {first!r} is not a request line; expected one word each")
     return first.encode("latin-1") + b"\r\n" + header_block(headers) + b"\r\n"
+
+
+def encoded(target: str) -> str:
+    """With all encoded that has no place in a request line, although another server has let it through."""
+    return re.sub("[^!-~]", lambda found: f"%{ord(found[0]):02X}", target)
 
 
 def without(headers: Headers, names: Iterable[str]) -> Tuple[Tuple[str, HeaderValue], ...]:

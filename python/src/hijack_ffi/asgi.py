@@ -22,7 +22,7 @@ from urllib.parse import quote
 from . import _adopt
 from ._broadcaster import Broadcaster
 from ._errors import StateError
-from ._headers import Headers, request_head
+from ._headers import Headers, encoded, request_head
 from ._library import Kind
 from ._server import ServerCore
 
@@ -35,6 +35,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Then = Callable[[Any], object]
 KEY = "hijack"
+OF_HEAD = ("raw_path", "path", "query_string", "http_version", "method", "headers")
 ANSWERS = ("http.response.start", "websocket.accept")  # with what a program begins to answer
 
 
@@ -65,7 +66,7 @@ def head(scope: Scope) -> bytes:
     version = scope.get("http_version", "1.1")
     version = "1.1" if version >= "2" else version
     method = scope.get("method", "GET")  # one for a WebSocket has none
-    return request_head(method, target.decode("latin-1"), _text(scope["headers"]), f"HTTP/{version}")
+    return request_head(method, encoded(target.decode("latin-1")), _text(scope["headers"]), f"HTTP/{version}")
 
 
 async def adopt(receive: Receive, clients: Broadcaster, kind: Kind = "sse", headers: Headers = None) -> None:
@@ -114,7 +115,10 @@ class Middleware:
             await self.app(scope, receive, send)
             return
         taking = scope[KEY] = _Taking(scope, receive, send)
-        await self.app(scope, receive, taking.send)
+        try:
+            await self.app(scope, receive, taking.send)
+        finally:
+            scope.pop(KEY, None)  # whose server has the scope itself, as taking has the server
         if taking.taken:
             await _released(receive)
 
@@ -123,9 +127,9 @@ class _Taking:
     """One request on its way through a program, and what is to become of it."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
+        self._receive, self._send = receive, send
         self.cycle = getattr(receive, "__self__", None)
-        self.head = head(scope)  # before frameworks change the scope
+        self._request = {name: scope[name] for name in OF_HEAD if name in scope}  # before frameworks change the scope
         self._plan: "Optional[Tuple[Any, Then]]" = None
         self.taken = False
 
@@ -137,7 +141,7 @@ class _Taking:
         if self._plan is not None and message["type"] in ANSWERS and 200 <= message.get("status", 200) < 300:
             (core, then), self._plan = self._plan, None
             headers, protocol = _text(message.get("headers", ())), message.get("subprotocol")
-            _adopt.take(core, transport(self._receive), self.head, then, headers, protocol)
+            _adopt.take(core, transport(self._receive), head(self._request), then, headers, protocol)
             self.taken = True
         elif not self.taken:
             self._plan = None

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from . import _adopt
 from ._broadcaster import Broadcaster
 from ._errors import StateError
-from ._headers import request_head
+from ._headers import encoded, request_head
 from ._library import Kind
 from ._server import ServerCore
 
@@ -50,7 +50,7 @@ def head(environ: Environ) -> bytes:
     names = [(key[5:] if key.startswith("HTTP_") else key, key) for key in environ]
     wanted = [(name, key) for name, key in names if name != key or key in ("CONTENT_TYPE", "CONTENT_LENGTH")]
     headers = [(name.replace("_", "-"), environ[key]) for name, key in wanted if environ[key] != ""]
-    return request_head(environ["REQUEST_METHOD"], target, headers, environ.get("SERVER_PROTOCOL", "HTTP/1.1"))
+    return request_head(environ["REQUEST_METHOD"], encoded(target), headers, environ.get("SERVER_PROTOCOL", "HTTP/1.1"))
 
 
 def hold(environ: Environ, clients: Broadcaster, kind: Kind = "sse") -> None:
@@ -99,7 +99,9 @@ class _Taking:
     """One request on its way through a program, and what is to become of it."""
 
     def __init__(self, environ: Environ, start_response: Any) -> None:
-        self._environ, self._start_response = environ, start_response
+        # Not the environment itself, which has this object.
+        self._sockets = {key: environ[key] for key in SOCKETS if key in environ}
+        self._start_response = start_response
         self.planned: Optional[Tuple[Any, Callable[[Any], object]]] = None
         self.headers: Optional[List[Tuple[str, str]]] = None
         self.started = self.returned = False
@@ -107,7 +109,7 @@ class _Taking:
     def plan(self, core: Any, then: Callable[[Any], object]) -> None:
         if self.started or self.returned:
             raise StateError("wsgi: the answer has begun already; hand the connection over before")
-        connection(self._environ)  # raises now if there is none
+        connection(self._sockets)  # raises now if there is none
         core.check_process()
         self.planned = core, then
 
