@@ -150,7 +150,8 @@ def test_events_have_the_lines_of_the_library_once(
         request.sse().close() if become == "sse" else request.hold(room)
     room.close()
     lines = [line.lower() for line in read_all(theirs).split("\r\n")]
-    for name, value in ("cache-control", "no-cache"), ("x-accel-buffering", "no"), ("content-type", "text/event-stream"):
+    ours_once = {"cache-control": "no-cache", "x-accel-buffering": "no", "content-type": "text/event-stream"}
+    for name, value in ours_once.items():
         assert [line for line in lines if line.startswith(name)] == [f"{name}: {value}"]
 
 

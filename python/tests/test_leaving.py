@@ -212,7 +212,7 @@ def test_an_exit_of_the_program_itself_is_raised(server: hijack.Server) -> None:
         client.socket.close()
         assert stream.wait_closed(20)
         with pytest.raises(SystemExit):
-            stream.on_close(sys.exit)
+            stream.on_close(lambda reason: sys.exit())
 
 
 def test_a_server_that_takes_no_events_any_more_has_stopped(server: hijack.Server) -> None:

@@ -123,7 +123,7 @@ def test_an_exit_in_on_message_does_not_end_the_events(
 ) -> None:
     room = server.broadcaster()
     server.hold("/room", room, kind="websocket")
-    room.on_message(sys.exit)
+    room.on_message(lambda message: sys.exit(str(message)))
     server.start()
     with WebSocketClient(port_of(server)) as client, caplog.at_level(logging.ERROR, "hijack"):
         client.shake("/room")
