@@ -179,6 +179,21 @@ class AdoptRequestTest < HijackTest
     end
   end
 
+  # The fields of a response that takes these headers from the application.
+  def fields(headers)
+    request, client = adopt(env, headers: headers)
+    request.respond 200, 'body'
+    within { client.read }[/\A.*?\r\n\r\n/m].lines(chomp: true).grep(/\A(?:set-cookie|x-)/)
+  end
+
+  def test_no_value_of_a_header_is_lost
+    cookies = ['set-cookie: a=1', 'set-cookie: b=2', 'set-cookie: c=3']
+    assert_equal cookies, fields([%w[Set-Cookie a=1], ['set-cookie', "b=2\nc=3"]])
+    assert_equal cookies, fields({ 'Set-Cookie' => 'a=1', 'set-cookie' => %w[b=2 c=3] })
+    assert_equal ['x-empty: ', 'x-number: 1'], fields({ 'x-empty' => '', 'x-number' => 1, 'x-nil' => nil })
+    assert_raises(Hijack::HeaderError) { fields({ 'x-hash' => { a: 1 } }) }
+  end
+
   def test_the_client_that_leaves_is_noticed
     request, client = adopt(env)
     refute request.closed?

@@ -49,15 +49,23 @@ module Hijack
     end
 
     # @param headers [#each, nil] as a Rack response has them; several values as an Array, or with line breaks between
-    # @return [Hash{String => Object}, nil] those that go into a response of this library
+    # @return [Hash{String => Array}, nil] those that go into a response of this library
     def self.preset(headers)
       headers&.each_with_object({}) do |(name, value), preset|
         name = name.to_s.downcase
         next if DROPPED.include?(name) || name.start_with?('rack.')
 
-        preset[name] = value.is_a?(String) ? value.split("\n") : value
+        (preset[name] ||= []).concat(values(value))
       end
     end
+
+    # @return [Array]
+    def self.values(value)
+      return Array(value) if value.is_a?(Array) || value.nil?
+
+      value.is_a?(String) && !value.empty? ? value.split("\n") : [value]
+    end
+    private_class_method :values
 
     # @return [String] as it was sent, where the server keeps that
     def self.target(env)
