@@ -194,6 +194,15 @@ class AdoptRequestTest < HijackTest
     assert_raises(Hijack::HeaderError) { fields({ 'x-hash' => { a: 1 } }) }
   end
 
+  # Cookies of a session and one of the answer are both wanted, and caches must heed every Vary.
+  def test_cookies_and_vary_of_the_answer_replace_none
+    request, client = adopt(env, headers: { 'set-cookie' => 'session=1', 'Vary' => 'origin', 'x-frame' => 'deny' })
+    request.respond 200, 'body', 'Set-Cookie' => 'seen=1', 'vary' => 'accept', 'x-frame' => 'sameorigin'
+    lines = within { client.read }.downcase.lines(chomp: true)
+    assert_equal ['set-cookie: session=1', 'vary: origin', 'set-cookie: seen=1', 'vary: accept', 'x-frame: sameorigin'],
+                 lines.grep(/\A(?:set-cookie|vary|x-)/)
+  end
+
   def test_the_client_that_leaves_is_noticed
     request, client = adopt(env)
     refute request.closed?

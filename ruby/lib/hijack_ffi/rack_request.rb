@@ -15,6 +15,8 @@ module Hijack
     OWN = { C::HOLD_STREAM => [], C::HOLD_SSE => %w[content-type cache-control x-accel-buffering],
             C::HOLD_WEBSOCKET => %w[content-type sec-websocket-accept sec-websocket-protocol
                                     sec-websocket-extensions] }.freeze
+    # Of these the values of both go into a head: what another server has set, and what the program sets.
+    ADDED = %w[set-cookie vary].freeze
     # What an application returns whose connection is hijacked: servers ignore it, Rack::Lint finds no fault.
     HIJACKED = [204, {}.freeze, [].freeze].freeze
 

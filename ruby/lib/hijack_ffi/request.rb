@@ -320,13 +320,15 @@ module Hijack
       nil
     end
 
-    # With what another server has set, where the program sets nothing of that name, and the kind of answer permits it.
+    # With what another server has set, where the program sets nothing of that name (or both go together), and the kind
+    # of answer permits it.
     def head_block(headers, more, kind = C::HOLD_STREAM)
       given = Headers.block(headers, more)
       own = RackRequest::OWN[kind]
       return given unless @preset && own
 
-      Headers.block(@preset.except(*given.downcase.scan(/^[^:]+/), *own)) << given
+      replaced = given.downcase.scan(/^[^:]+/) - RackRequest::ADDED
+      Headers.block(@preset.except(*replaced, *own)) << given
     end
 
     def websocket_url

@@ -193,8 +193,9 @@ module Hijack
     # @param io [IO, #to_io, nil] the connection, if the program has taken it already; else env['rack.hijack'] is
     #   called, and the connection is closed when this fails
     # @param headers [#each, nil] what the application and its middleware have set for the response; without them what a
-    #   controller of Rails has. They go into the head of the response, except those that the answer sets itself, and
-    #   those about another body or connection (Content-Length, Content-Encoding, Connection, ...)
+    #   controller of Rails has. They go into the head of the response, except those that the answer sets itself
+    #   (Set-Cookie and Vary are sent from both), and those about another body or connection (Content-Length,
+    #   Content-Encoding, Connection, ...)
     # @param unread [String] as {#adopt}
     # @return [Request]
     # @raise [InvalidError, HeaderError, NotSupportedError, NotSocketError, StateError, ShutdownError, LimitError]
