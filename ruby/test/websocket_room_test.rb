@@ -77,6 +77,62 @@ class WebSocketRoomTest < WebSocketTestCase
     assert_raises(Hijack::ClosedError) { @room.on_message(&:itself) }
   end
 
+  # The poller calls it; what waits behind it in the same batch is for the one that follows.
+  def test_a_block_that_ends_its_thread
+    port = serve_room
+    clients = Array.new(8) { open_socket(port, '/ws') }
+    members(8)
+    got = Thread::Queue.new
+    gate = Thread::Queue.new
+    @room.on_message do |message|
+      gate.pop if message == 'wait'
+      got << message
+      Thread.exit unless message == 'wait'
+    end
+    clients.first.text('wait')
+    clients.each_with_index { |client, index| client.text("end #{index}") }
+    gate << :go
+    assert_equal ['wait', *Array.new(8) { |index| "end #{index}" }].sort, Array.new(9) { within { got.pop } }.sort
+    assert @server.running?
+    @room << 'still there'
+    assert_equal 'still there', receive(clients.first)
+    clients.last.text('once more')
+    assert_equal 'once more', within { got.pop }
+  end
+
+  # From the thread that has replaced another one.
+  def test_stop_from_a_block_behind_one_that_has_ended_its_thread
+    port = serve_room
+    client = open_socket(port, '/ws')
+    members(1)
+    @room.on_message do |message|
+      @server.stop if message == 'stop'
+      Thread.exit
+    end
+    client.text('exit')
+    client.text('stop')
+    within { @server.wait }
+  end
+
+  def test_exit_in_a_block_ends_the_process
+    program = <<~RUBY
+      require 'hijack_ffi'
+      require 'socket'
+      server = Hijack::Server.new(threads: 1)
+      room = server.broadcaster
+      server.hold '/', room, as: :websocket
+      room.on_message { |_| exit 7 }
+      port = server.listen('127.0.0.1:0')
+      server.start
+      client = TCPSocket.new('127.0.0.1', port)
+      client.write "GET / HTTP/1.1\\r\\n", ARGV.first, "\\x81\\x80\\0\\0\\0\\0" # an empty text
+      sleep
+    RUBY
+    headers = WebSocketClient::HEADERS.map { |name, value| "#{name}: #{value}\r\n" }.join
+    _, _, status = ruby("ARGV << #{"#{headers}\r\n".dump}\n#{program}")
+    assert_equal 7, status.exitstatus
+  end
+
   def test_a_held_route_refuses_a_wrong_handshake
     port = serve_room
     assert_equal [426, 403], [open_socket(port, '/ws', { 'Upgrade' => nil }),

@@ -35,6 +35,7 @@ module Hijack
       @objects = {}
       @requests_lock = Mutex.new
       @last_number = 0
+      @at = @end = 0 # where the next event of the batch is, and the batch's end
       @stopped = false
     end
 
@@ -119,12 +120,13 @@ module Hijack
 
     # Waits for events.
     def wait
-      @io.wait_readable
+      @io.wait_readable if @at == @end
     end
 
-    # Hands over all events that are there.
+    # Hands over all events that are there, first those that are left where something has ended the last call.
     # @yieldparam request [Request] each new one
     def dispatch(&on_request)
+      hand_over(&on_request)
       nil while turn(&on_request) == @batch
     end
 
@@ -136,17 +138,23 @@ module Hijack
 
     private
 
-    def turn
-      count = @mutex.synchronize { C.queue_poll(@events, @handle, @batch, 0) }
-      return 0 if C.check(count, 'event queue').zero?
+    def turn(&on_request)
+      count = C.check(@mutex.synchronize { C.queue_poll(@events, @handle, @batch, 0) }, 'event queue')
+      @at = 0
+      @end = count * C::EVENT_SIZE
+      hand_over(&on_request)
+      count
+    end
 
-      # Field by field and without the handles, which are too large for a small Integer.
-      0.step(by: C::EVENT_SIZE, to: (count - 1) * C::EVENT_SIZE) do |at|
+    # Field by field and without the handles, which are too large for a small Integer.
+    def hand_over
+      while (at = @at) < @end
+        @at += C::EVENT_SIZE
         type = @events.get_uint32(at + C::EVENT_TYPE_AT)
         next unless C::KNOWN_EVENTS.include?(type)
 
         len = @events.get_uint64(at + C::EVENT_LEN_AT)
-        data = MEMORY.get_bytes(@events.get_uint64(at + C::EVENT_DATA_AT) - 1, len) unless len.zero?
+        data = len.zero? ? nil : MEMORY.get_bytes(@events.get_uint64(at + C::EVENT_DATA_AT) - 1, len)
         if type == C::EVENT_REQUEST
           handle = @events.get_uint64(at + C::EVENT_HANDLE_AT)
           yield @objects[handle] = Request.new(self, handle, data, !status(at).zero?)
@@ -154,7 +162,6 @@ module Hijack
           deliver(type, object_of(at, C::LAST_EVENTS.include?(type)), at, data)
         end
       end
-      count
     end
 
     # last: it gets no more events. A request has no number, so that one more call for each is spared.

@@ -455,8 +455,15 @@ module Hijack
     def serve_in_background
       return Fiber.schedule { serve } if @fibers
 
-      @poller = @thread = needing_threads { Thread.new { serve } }
+      needing_threads { start_poller }
+    end
+
+    # It is known as the poller before it calls any block, which may ask.
+    def start_poller
+      known = Thread::Queue.new
+      @poller = @thread = Thread.new { known.pop && serve(replaceable: true) }
       @thread.name = 'hijack poller'
+      known << true
     end
 
     # No interrupt comes in the block, but where it is {#exposed}. Under a Fiber scheduler other fibers run meanwhile,
@@ -469,10 +476,13 @@ module Hijack
       @fibers ? yield : Thread.handle_interrupt(Object => :immediate, &block)
     end
 
-    def serve
+    # replaceable: another thread goes on when a block that it calls has ended this one
+    def serve(replaceable: false)
       until @queue.stopped
         exposed { @queue.wait }
+        in_block = replaceable
         @queue.dispatch { |request| @pool << request }
+        in_block = false
       end
     rescue ForkError
       nil # the fiber goes on in a child, where there is nothing to serve
@@ -480,7 +490,15 @@ module Hijack
       @failure = e
       raise
     ensure
-      tear_down unless @queue.forked?
+      tear_down unless @queue.forked? || (in_block && !@failure && replaced?)
+    end
+
+    # Not while the whole process ends.
+    def replaced?
+      start_poller if Thread.main.alive?
+    rescue ThreadError => e
+      @failure = e
+      false
     end
 
     # By the poller, at the end; nobody else polls. Who waits for an event is told the end, then those who wait for it.
