@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative 'support'
+require_relative 'websocket_client'
 
 # Objects that the program drops without an end.
 class DroppedTest < HijackTest
@@ -76,6 +76,22 @@ class DroppedTest < HijackTest
     assert_equal COUNT, @server.stats[:streams]
     clients.each(&:close)
     COUNT.times { assert within { ends.pop } }
+  end
+
+  # The block's end has closed them, as a program should: they wait for the client's answer alone.
+  def test_closed_websockets_are_no_mistake
+    _, warnings = capture_io do
+      port = serve(workers: 1) { |request| request.websocket { |ws| ws << 'bye' } }
+      clients = Array.new(COUNT) { within { WebSocketClient.new(connect(port)) } }
+      collected('their objects') { @server.instance_variable_get(:@queue).size < FEW }
+      assert_equal COUNT, @server.stats[:connections], 'they wait still'
+      clients.each do |client|
+        assert_equal ['bye', [:close, 1000, '']], within { Array.new(2) { client.receive } }
+        client.close
+        assert_empty within { client.rest }
+      end
+    end
+    assert_empty warnings
   end
 
   def test_requests_that_nobody_will_answer

@@ -134,7 +134,7 @@ module Hijack
     # A broadcaster may write to it from now on, after a long write of which a part is on its way.
     # @api private
     def share
-      @queue.member(@number)
+      @queue.droppable(@number)
       @lock.synchronize do
         @shared = true
         wait_for('add') { !@torn || dead? }

@@ -85,10 +85,10 @@ module Hijack
       @objects[key] = object if @objects.key?(key)
     end
 
-    # A broadcaster's member lives on without its object.
-    def member(key)
+    # The connection needs its object no more: a broadcaster's member, or a WebSocket that closes.
+    def droppable(key)
       slot = @objects[key]
-      slot.member = true if slot.is_a?(Slot)
+      slot.droppable = true if slot.is_a?(Slot)
     end
 
     # The object wants no more events. Without the mutex: it is in the table before the program has it.

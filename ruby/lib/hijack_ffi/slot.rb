@@ -16,8 +16,9 @@ module Hijack
       end
     end
 
-    # @return [Boolean] whether it is a broadcaster's member, which lives on without its object
-    attr_writer :member
+    # @return [Boolean] whether the program may drop it: its connection is a broadcaster's member, or closing, and needs
+    #   no object for that
+    attr_writer :droppable
 
     def initialize(queue, key, handle, object)
       @queue = queue
@@ -43,7 +44,7 @@ module Hijack
     def call(_id)
       open = @queue.forget(@key)
       self.class.free(@kind, @handle)
-      return if !open || @member || !@place || @queue.forked?
+      return if !open || @droppable || !@place || @queue.forked?
 
       warn "#{@place}: warning: a #{@kind} was dropped before its end, which ends it"
     end

@@ -227,6 +227,7 @@ module Hijack
         result = C.socket_close_message(@handle, code, *reason)
         refuse_closing(result, code, *reason) unless result.zero? || result == C::ECLOSED # the client was first
         @closed = true
+        @queue.droppable(@number)
         wake
       end
       nil
