@@ -42,6 +42,65 @@ class LocalTest < HijackTest
     refute one.__send__(:equal?, Hijack.local(threads: 2))
   end
 
+  # What the program has made before the block failed is good afterwards.
+  def test_a_block_that_fails_runs_again
+    program = <<~RUBY
+      require 'hijack_ffi'
+      runs = []
+      SERVER = Hijack.local(threads: 1) do |server|
+        runs << server.running?
+        ROOM << 'nobody'
+        raise 'not yet' if runs.size < 3
+      end
+      ROOM = SERVER.broadcaster
+      2.times { begin; ROOM << 'x'; rescue RuntimeError => e; puts e.message; end }
+      2.times { p ROOM.publish('x') }
+      p runs
+      puts Thread.list.count { |thread| thread.name == 'hijack poller' }
+    RUBY
+    output, = ruby(program)
+    assert_equal ['not yet', 'not yet', '0', '0', '[true, true, true]', '1'], output.lines(chomp: true)
+  end
+
+  # They would publish to, say, a table that the block has not filled yet. Neither they nor the block may wait for ever.
+  def test_other_threads_wait_for_the_block
+    program = <<~RUBY
+      require 'hijack_ffi'
+      events = Thread::Queue.new
+      begun = Thread::Queue.new
+      SERVER = Hijack.local(threads: 1) do |server|
+        begun << true
+        1000.times { sleep 0.005 if Thread.list.count { |it| it.name == 'other' && it.stop? } < 2 }
+        ROOM << 'x'
+        events << 'block'
+      end
+      ROOM = SERVER.broadcaster
+      first = Thread.new { SERVER.stats && events << 'other' }
+      begun.pop
+      others = [-> { SERVER.stats }, -> { ROOM << 'y' }].map do |use|
+        Thread.new { Thread.current.name = 'other'; use.call && events << 'other' }
+      end
+      [first, *others].each(&:join)
+      puts Array.new(4) { events.pop }
+    RUBY
+    output, = ruby(program)
+    assert_equal %w[block other other other], output.lines(chomp: true)
+  end
+
+  def test_another_block_for_the_same_options_is_refused
+    make = -> { Hijack.local(threads: 3) { nil } }
+    server = make.call
+    assert server.__send__(:equal?, make.call), 'a file that is loaded again'
+    assert server.__send__(:equal?, Hijack.local(threads: 3))
+    error = assert_raises(Hijack::InvalidError) { Hijack.local(threads: 3) { nil } }
+    assert_match(/\Alocal: .* block of .*local_test.rb:\d+ .* \(got another one, of .*local_test.rb:\d+\)/,
+                 error.message)
+    Hijack.local(threads: 4)
+    error = assert_raises(Hijack::InvalidError) { Hijack.local(threads: 4) { nil } }
+    assert_match(/no block/, error.message)
+    assert_raises(Hijack::InvalidError) { Hijack.local(threads: 4, &:stats) }
+  end
+
   # In a process of its own, as nothing stops a local server but its end.
   def test_it_serves_as_any_other
     program = <<~RUBY
