@@ -137,9 +137,9 @@ module Hijack
 
     # Calls the block with each message of a WebSocket member that has no object of Ruby: held, or released. The thread
     # that takes events calls it, with one message after the other, so it must not wait; when it fails,
-    # {Server#on_error} gets the error. {Server#start} replaces a thread that the block ends; {Server#run} takes events in
-    # the calling thread, and the server stops when that is ended. A second block replaces the first. Without one, what such members send is
-    # thrown away.
+    # {Server#on_error} gets the error. {Server#start} replaces a thread that the block ends; {Server#run} takes events
+    # in the calling thread, and the server stops when that is ended. A second block replaces the first. Without one,
+    # what such members send is thrown away.
     #
     #   room.on_message { |message| room << message } # a chat
     # @yieldparam message [String] UTF-8 or binary
