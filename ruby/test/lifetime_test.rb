@@ -51,6 +51,52 @@ class LifetimeTest < HijackTest
     end
   end
 
+  # Runs the block while on_close has found the object in the queue's table, and has not yet put it there for good.
+  def within_on_close(object)
+    table = table_of(object)
+    found = table.method(:key?)
+    table.define_singleton_method(:key?) { |key| found.call(key).tap { yield } }
+    object.on_close { nil }
+    table.singleton_class.remove_method(:key?)
+  end
+
+  def table_of(object)
+    object.instance_variable_get(:@queue).instance_variable_get(:@objects)
+  end
+
+  def test_an_end_within_on_close_leaves_nothing_behind
+    each_kind do |object, client|
+      within_on_close(object) do
+        reset(client)
+        eventually('its last event') { object.close_reason }
+      end
+      refute_includes table_of(object).values, object
+    end
+    each_kind do |object, _|
+      within_on_close(object) { object.is_a?(Hijack::Request) ? object.free : object.abort }
+      refute_includes table_of(object).values, object
+    end
+  end
+
+  # It is out of the table by then, and not yet marked as ended.
+  def test_an_end_that_comes_half_within_on_close
+    each_kind do |object, client|
+      table = table_of(object)
+      delete = table.method(:delete)
+      out, kept = Array.new(2) { Thread::Queue.new }
+      table.define_singleton_method(:delete) { |key| delete.call(key).tap { (out << key) && kept.pop } }
+      within_on_close(object) do
+        reset(client)
+        within { out.pop }
+      end
+      assert_includes table.values, object
+      kept.close
+      eventually('gone') { !table.value?(object) }
+    ensure
+      table.singleton_class.remove_method(:delete)
+    end
+  end
+
   # After that one, no callback comes again.
   def test_callbacks_are_called_once
     count = 0

@@ -123,9 +123,12 @@ module Hijack
 
     private
 
-    # It stays until its end, though the program drops it.
+    # It stays until its end, though the program drops it. The end may come meanwhile: whoever ends it marks it first
+    # and forgets it then, so that either the mark is seen here, or it is forgotten there.
     def keep
-      @queue.keep(@number || @handle, self)
+      key = @number || @handle
+      @queue.keep(key, self)
+      @queue.forget(key) if @ended || @freed
     end
 
     # Under the lock, which callbacks run without.

@@ -296,7 +296,7 @@ module Hijack
     # @api private
     def on_closed(status)
       finish(status.zero? ? C::ECLOSED : status)
-      free if @answered
+      @answered ? free : @queue.forget(@handle) # where on_close has put it back
     end
 
     private
