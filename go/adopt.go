@@ -130,9 +130,10 @@ func (s *Server) adoptRequest(w http.ResponseWriter, r *http.Request, answer fun
 
 // AdoptRequest takes a request that net/http serves, with its connection, and gives it to handler, which answers it as
 // any other: AdoptRequest returns when handler does. The header of w, such as a middleware has set it, goes into the
-// head of the response, except what belongs to net/http's own response: Content-Encoding, Content-Length, Connection
-// and the like. A line that handler sets replaces one of w; both Set-Cookie and both Vary stay. The request has no
-// body: net/http reads it, before AdoptRequest. The connection closes after the response.
+// head of the response, except what belongs to net/http's own response: Content-Encoding, Content-Length, ETag,
+// Connection and the like; a head of Server-Sent Events has a Content-Type, Cache-Control and X-Accel-Buffering of its
+// own. A line that handler sets replaces one of w; both Set-Cookie and both Vary stay. The request has no body:
+// net/http reads it, before AdoptRequest. The connection closes after the response.
 //
 // Errors: ErrNotSocket (HTTP/2, TLS, or a middleware that hides the http.Hijacker), ErrState (the server does not run,
 // or the handler has written a head already), ErrShutdown, ErrLimit. These are ErrNotHijacked too: w can still answer.

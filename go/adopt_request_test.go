@@ -33,6 +33,10 @@ func TestAdoptRequest(t *testing.T) {
 			must(t, stream.Close())
 		case "/sse":
 			must(t, r.Hold(clients, hijack.HoldSSE, nil))
+		case "/events":
+			stream, err := r.SSE(nil)
+			must(t, err)
+			must(t, stream.Close())
 		case "/raw":
 			must(t, r.Hold(clients, hijack.HoldRaw, nil))
 		case "/socket":
@@ -58,11 +62,15 @@ func TestAdoptRequest(t *testing.T) {
 
 	c = dial(t, addr).get("/stream")
 	_, lines = c.head()
-	wantLines(t, lines, "X-A: middleware", "Content-Type: text/x-middle", "Transfer-Encoding: chunked")
+	wantLines(t, lines, "X-A: middleware", "Content-Type: text/x-middle", "Cache-Control: max-age=60",
+		"Transfer-Encoding: chunked")
 	want(t, "the rest", c.ended(), "5\r\npiece\r\n0\r\n\r\n")
 
-	_, lines = dial(t, addr).get("/sse").head()
-	wantLines(t, lines, "Content-Type: text/event-stream", "X-A: middleware")
+	for _, path := range []string{"/events", "/sse"} {
+		_, lines = dial(t, addr).get(path).head()
+		wantLines(t, lines, "Content-Type: text/event-stream", "Cache-Control: no-cache", "X-Accel-Buffering: no",
+			"X-A: middleware")
+	}
 	raw := dial(t, addr).get("/raw")
 	until(t, "two members", func() bool { return clients.Len() == 2 })
 	must(t, clients.Close())
@@ -171,6 +179,9 @@ func adopting(t *testing.T, server *hijack.Server, handler hijack.Handler) strin
 			"Vary": {"Origin"}, "Content-Type": {"text/x-middle"},
 			"Content-Length": {"77"}, "Connection": {"keep-alive"},
 			"Content-Encoding": {"gzip"}, "Keep-Alive": {"timeout=5"}, "Transfer-Encoding": {"chunked"},
+			"Cache-Control": {"max-age=60"}, "X-Accel-Buffering": {"yes"}, "Etag": {`"tag"`},
+			"Last-Modified": {"Thu, 01 Jan 1970 00:00:00 GMT"}, "Content-Range": {"bytes 0-4/5"},
+			"Content-Md5": {"sum"}, "Content-Digest": {"sum"}, "Repr-Digest": {"sum"},
 			"Date": nil, "No Token": {"1"}, "Trailer:X": {"1"}, "X-Bad": {"a\r\nX-Smuggled: 1"}} {
 			w.Header()[http.CanonicalHeaderKey(name)] = values
 		}
@@ -190,13 +201,16 @@ func wantLines(t *testing.T, lines string, wanted ...string) {
 			t.Errorf("no line %q in %q", line, lines)
 		}
 	}
-	for _, bad := range []string{"gzip", "timeout=5", "77", "keep-alive", "Token", "Trailer", "\nX-Smuggled"} {
+	for _, bad := range []string{"gzip", "timeout=5", "77", "keep-alive", "Token", "Trailer", "\nX-Smuggled",
+		"Etag", "Last-Modified", "Content-Range", "Md5", "Digest"} {
 		if strings.Contains(lines, bad) {
 			t.Errorf("%q in %q", bad, lines)
 		}
 	}
-	if n := strings.Count(lines, "Content-Type:"); n != 1 {
-		t.Errorf("%d types in %q", n, lines)
+	for _, once := range []string{"Content-Type:", "Cache-Control:", "X-Accel-Buffering:"} {
+		if n := strings.Count(lines, once); n != 1 {
+			t.Errorf("%q comes %d times in %q", once, n, lines)
+		}
 	}
 }
 
