@@ -234,8 +234,12 @@ func hasHead(w http.ResponseWriter) bool {
 	if it.Kind() != reflect.Pointer || it.Elem().Kind() != reflect.Struct {
 		return false
 	}
-	wrote := it.Elem().FieldByName("wroteHeader")
-	return wrote.IsValid() && wrote.Kind() == reflect.Bool && wrote.Bool()
+	field, ok := it.Elem().Type().FieldByName("wroteHeader")
+	if !ok || len(field.Index) > 1 { // in something embedded, which may be nil: a writer that is not net/http's
+		return false
+	}
+	wrote := it.Elem().FieldByIndex(field.Index)
+	return wrote.Kind() == reflect.Bool && wrote.Bool()
 }
 
 var errTLS = because(ErrNotSocket, "a TLS connection cannot be taken over: its descriptor carries encrypted bytes")

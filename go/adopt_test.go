@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -138,6 +139,40 @@ func TestHijackFromNetHTTP(t *testing.T) {
 		"hijack 192.0.2.1:1234: a *httptest.ResponseRecorder (HTTP/1.1) is not an http.Hijacker")
 	_, err = server.Hijack(wrapper{recorder}, request)
 	wantError(t, err, hijack.ErrNotSocket, "hijack 192.0.2.1:1234: a *httptest.ResponseRecorder ")
+}
+
+// lateWriter has a field wroteHeader only once somebody has made what it embeds.
+type lateWriter struct {
+	http.ResponseWriter
+	*madeLate
+}
+
+type madeLate struct{ wroteHeader bool }
+
+func (w lateWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return w.ResponseWriter.(http.Hijacker).Hijack()
+}
+
+// A writer of which a part is not there yet is no reason to panic.
+func TestHijackFromAWriterWithoutAPart(t *testing.T) {
+	server := newServer(t, nil)
+	must(t, server.Start(nil))
+	results := make(chan error, 1)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if reason := recover(); reason != nil {
+				results <- fmt.Errorf("panic: %v", reason)
+			}
+		}()
+		results <- server.AdoptRequest(&lateWriter{ResponseWriter: w}, r, func(r *hijack.Request) {
+			must(t, r.Respond(204, nil, nil))
+		})
+	}))
+	defer web.Close()
+	c := dial(t, web.Listener.Addr().String()).get("/")
+	must(t, within(t, "the result", results))
+	first, _ := c.head()
+	want(t, "status", first, "HTTP/1.1 204 No Content")
 }
 
 func TestHijackFromTLS(t *testing.T) {
