@@ -147,16 +147,21 @@ func (b *Broadcaster) change(op string, member Member, result C.int) error {
 
 // OnMessage has call get each message of a WebSocket member that has no WebSocket of Go: held, or released. It runs on
 // the goroutine that takes events, for one message after the other, so it must not wait. A panic in it goes to
-// ErrorLog. A second call replaces the first; without one, or with nil, what such members send is thrown away. Errors:
-// ErrFreed, ErrShutdown.
+// ErrorLog, and so does an end of its goroutine. A second call replaces the first; without one, or with nil, what such
+// members send is thrown away. Errors: ErrFreed, ErrShutdown.
 func (b *Broadcaster) OnMessage(call func(kind MessageType, data []byte)) error {
 	take := func(e *event) {
+		returned := false
 		defer func() {
 			if reason := recover(); reason != nil {
 				b.server.logPanic("in OnMessage", reason)
+			} else if !returned {
+				b.server.logf("hijack: what OnMessage was given ended its goroutine (runtime.Goexit, as t.Fatal does); " +
+					"events are taken by another one now")
 			}
 		}()
 		call(MessageType(e.status), e.data[userDataBytes:])
+		returned = true
 	}
 	choice := "deliver"
 	if call == nil {

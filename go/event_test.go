@@ -23,7 +23,7 @@ var unknown = []uint32{0, 1000, math.MaxInt32 + 1, math.MaxUint32, eventWake}
 // the object has none.
 func bring(s *Server, kind uint32, about object, status uintptr) {
 	payload := []byte("of a later version")
-	var turn [1]event
+	turn := turn{last: 1}
 	s.mu.Lock()
 	raw := s.queue.events[0]
 	set(&raw.user_data, about.id)
@@ -32,9 +32,9 @@ func bring(s *Server, kind uint32, about object, status uintptr) {
 	set(&raw._type, kind)
 	set(&raw.status, status)
 	*(*unsafe.Pointer)(unsafe.Pointer(&raw.data)) = unsafe.Pointer(&payload[0])
-	s.copy(&turn[0], &raw, nil)
+	s.copy(&turn.events[0], &raw, nil)
 	s.mu.Unlock()
-	s.dispatch(turn[:])
+	s.dispatch(&turn)
 }
 
 // set is an assignment to a field of a type that only cgo can name.

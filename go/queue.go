@@ -29,6 +29,12 @@ type event struct {
 	data   []byte
 }
 
+// turn is what one poll has brought, as far as it has not been handed out.
+type turn struct {
+	events     [batch]event
+	next, last int
+}
+
 // receiver is an object of the table: a request, stream or socket.
 type receiver interface {
 	// receive takes an event, on the poller's goroutine; it must not wait for anything.
@@ -109,20 +115,20 @@ func copyOf(it syscall.Conn) (fd uintptr, err error) {
 	return fd, err
 }
 
-// take moves waiting events into turn and returns how many, with payloads copied and objects looked up. It excludes
-// whoever makes a handle and puts its object into the table (see make), so that no event of it comes in between.
-func (s *Server) take(turn *[batch]event) int {
+// take moves waiting events into turn and returns whether there were any, with payloads copied and objects looked up. It
+// excludes whoever makes a handle and puts its object into the table (see make), so that no event of it comes in between.
+func (s *Server) take(turn *turn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	result := C.hj_go_queue_poll(&s.queue.events[0], s.queue.handle.c(), batch, 0)
 	if err := check("poll", "", result); err != nil {
 		s.err, s.stopping = err, true
 	}
-	n := int(result)
-	for i := 0; i < n; i++ {
-		s.copy(&turn[i], &s.queue.events[i], turn[:i])
+	turn.next, turn.last = 0, 0
+	for ; turn.last < int(result); turn.last++ {
+		s.copy(&turn.events[turn.last], &s.queue.events[turn.last], turn.events[:turn.last])
 	}
-	return n
+	return turn.last > 0
 }
 
 func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
@@ -205,14 +211,21 @@ func (s *Server) forget(o *object) {
 	s.mu.Unlock()
 }
 
-// poll hands out events until the server has stopped. It runs on a goroutine of its own and keeps no thread busy.
-func (s *Server) poll(file *os.File) {
-	var turn [batch]event
+// poll hands out events until the server has stopped. It runs on a goroutine of its own and keeps no thread busy. What
+// OnMessage was given may end that goroutine (runtime.Goexit, which t.Fatal calls); then another one goes on.
+func (s *Server) poll(file *os.File, turn *turn) {
+	over := false
+	defer func() {
+		if !over {
+			go s.poll(file, turn)
+		}
+	}()
+	s.dispatch(turn) // what the goroutine before has left
 	raw, err := file.SyscallConn()
 	if err == nil {
 		err = raw.Read(func(uintptr) bool {
-			for n := s.take(&turn); n > 0; n = s.take(&turn) {
-				s.dispatch(turn[:n])
+			for s.take(turn) {
+				s.dispatch(turn)
 				if s.stopping {
 					break
 				}
@@ -220,13 +233,15 @@ func (s *Server) poll(file *os.File) {
 			return s.stopping
 		})
 	}
-	s.finish(file, err)
+	s.finish(file, turn, err)
+	over = true
 }
 
 // dispatch gives each event of a turn to its object, without any lock.
-func (s *Server) dispatch(turn []event) {
-	for i := range turn {
-		e := &turn[i]
+func (s *Server) dispatch(turn *turn) {
+	for turn.next < turn.last {
+		e := &turn.events[turn.next]
+		turn.next++
 		switch {
 		case e.kind == eventRequest && s.stopping:
 			e.to.(*Request).free() // too late for a handler: the library answers 500, or has hung up

@@ -59,7 +59,7 @@ func TestPollErrorIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Stop()
-	var turn [batch]event
+	var turn turn
 	working := server.queue.handle
 	server.queue.handle = 0
 	server.take(&turn)

@@ -244,7 +244,7 @@ func (s *Server) start(ctx context.Context, handler Handler) error {
 		return err
 	}
 	s.state = started
-	go s.poll(file)
+	go s.poll(file, new(turn))
 	return nil
 }
 
@@ -291,12 +291,11 @@ func (s *Server) Done() <-chan struct{} {
 }
 
 // finish is the poller's end: nothing is left behind.
-func (s *Server) finish(file *os.File, err error) {
+func (s *Server) finish(file *os.File, turn *turn, err error) {
 	C.hj_go_server_stop(s.handle.c()) // after a drain, the threads are still to be joined
 	s.stopping = true
-	var turn [batch]event
-	for n := s.take(&turn); n > 0; n = s.take(&turn) {
-		s.dispatch(turn[:n])
+	for s.take(turn) {
+		s.dispatch(turn)
 	}
 	s.mu.Lock()
 	rest := s.objects

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -279,6 +280,33 @@ func TestOnMessage(t *testing.T) {
 	room.Free()
 	first.send(opText, "nobody is there").send(opPing, "it lives").expect(opPong, "it lives")
 	wantError(t, room.OnMessage(nil), hijack.ErrFreed, "on message: ")
+}
+
+// What OnMessage was given may end the goroutine that takes events, as t.Fatal does; events come all the same, those
+// that were taken with it too, and the server can be stopped.
+func TestOnMessageThatEndsItsGoroutine(t *testing.T) {
+	server := newServer(t, nil)
+	var logged lockedBuffer
+	server.ErrorLog = log.New(&logged, "", 0)
+	room, err := server.NewBroadcaster(nil)
+	must(t, err)
+	must(t, server.Hold("/", room, hijack.HoldWebSocket, nil))
+	got := make(chan string, 10)
+	must(t, room.OnMessage(func(_ hijack.MessageType, data []byte) {
+		got <- string(data)
+		if string(data) == "exit" {
+			runtime.Goexit()
+		}
+	}))
+	c := connect(t, serve(t, server, nil), "/")
+	c.send(opText, "exit").send(opText, "one").send(opText, "exit").send(opText, "two")
+	for _, message := range []string{"exit", "one", "exit", "two"} {
+		want(t, "a message", within(t, "the next message", got), message)
+	}
+	want(t, "lines in the log", strings.Count(logged.String(), "OnMessage was given ended its goroutine"), 2)
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Stop() }()
+	must(t, within(t, "Stop", stopped))
 }
 
 // Rooms: each member gets a message in its own form.
