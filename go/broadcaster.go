@@ -145,45 +145,6 @@ func (b *Broadcaster) change(op string, member Member, result C.int) error {
 	return &OpError{op, member.String(), err}
 }
 
-// OnMessage has call get each message of a WebSocket member that has no WebSocket of Go: held, or released. It runs on
-// the goroutine that takes events, for one message after the other, so it must not wait. A panic in it goes to
-// ErrorLog, and so does an end of its goroutine. A second call replaces the first; without one, or with nil, what such
-// members send is thrown away. Errors: ErrFreed, ErrShutdown.
-func (b *Broadcaster) OnMessage(call func(kind MessageType, data []byte)) error {
-	take := func(e *event) {
-		returned := false
-		defer func() {
-			if reason := recover(); reason != nil {
-				b.server.logPanic("in OnMessage", reason)
-			} else if !returned {
-				b.server.logf("hijack: what OnMessage was given ended its goroutine (runtime.Goexit, as t.Fatal does); " +
-					"events are taken by another one now")
-			}
-		}()
-		call(MessageType(e.status), e.data[userDataBytes:])
-		returned = true
-	}
-	choice := "deliver"
-	if call == nil {
-		take, choice = nil, "drop"
-	}
-	b.server.mu.Lock()
-	if _, there := b.server.broadcasters[b.handle]; there {
-		b.server.broadcasters[b.handle] = take
-	}
-	b.server.mu.Unlock()
-	options := Options{"member_messages": choice}
-	return b.orFreed("on message", options.set("option", "", "broadcaster", b.set))
-}
-
-// userDataBytes is how much of the member comes before its message.
-const userDataBytes = 8
-
-// memberMessages takes what members send.
-type memberMessages func(e *event)
-
-func (m memberMessages) receive(e *event) { m(e) }
-
 // Close ends every member in order, each after what was published before. The broadcaster can be used on.
 func (b *Broadcaster) Close() error {
 	return b.fail("close", "broadcaster", C.hj_go_broadcaster_close(b.handle.c()))

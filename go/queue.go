@@ -144,7 +144,7 @@ func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 		to.to = r
 	case to.kind == eventMemberMessage:
 		if call := s.broadcasters[to.handle]; call != nil {
-			to.to = call
+			to.to = memberMessages{s, call}
 		}
 	case id == 0:
 		if r := sameHandle(before, to.handle); r != nil {

@@ -51,7 +51,7 @@ type Server struct {
 	objects map[uint64]receiver
 	lastID  uint64
 	// To free, with what OnMessage was given, or nil. Handles, so that a forgotten server is no ring.
-	broadcasters map[handle]memberMessages
+	broadcasters map[handle]func(MessageType, []byte)
 	stopping     bool // STOPPED has come; the poller's alone
 }
 
@@ -78,7 +78,7 @@ func NewServer(options Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{handle: handle(out), queue: queue, done: make(chan struct{}), spare: make(chan *Request),
-		objects: make(map[uint64]receiver), broadcasters: make(map[handle]memberMessages)}
+		objects: make(map[uint64]receiver), broadcasters: make(map[handle]func(MessageType, []byte))}
 	if err := options.set("option", "", "server", s.set); err != nil {
 		s.free()
 		return nil, err
@@ -249,7 +249,8 @@ func (s *Server) start(ctx context.Context, handler Handler) error {
 }
 
 // Stop closes every connection now and waits until the server has ended, which takes milliseconds; contexts of requests
-// are cancelled, but handlers are not waited for. A second call does nothing. It always returns nil.
+// are cancelled, but handlers are not waited for. A second call does nothing. It always returns nil. In OnMessage it does
+// not wait; see Done.
 func (s *Server) Stop() error {
 	s.mu.Lock()
 	if s.state == made {
@@ -261,13 +262,15 @@ func (s *Server) Stop() error {
 	if !isClosed(s.done) {
 		C.hj_go_server_stop(s.handle.c())
 	}
-	<-s.done
+	if !isInOnMessage() { // which the end waits for
+		<-s.done
+	}
 	return nil
 }
 
 // Drain stops accepting, lets open requests and streams finish, closes held members spread evenly over within, and what
 // is left then; it waits until the server has ended. When ctx ends first, the server is stopped at once and ctx.Err()
-// comes back. Errors: ErrState (not started), ErrShutdown (ended).
+// comes back. In OnMessage it does not wait, and returns nil. Errors: ErrState (not started), ErrShutdown (ended).
 func (s *Server) Drain(ctx context.Context, within time.Duration) error {
 	ms := milliseconds(within)
 	if ms < 0 || ms > math.MaxUint32 {
@@ -276,6 +279,14 @@ func (s *Server) Drain(ctx context.Context, within time.Duration) error {
 	if err := s.fail("drain", within.String(), C.hj_go_server_drain(s.handle.c(), C.uint32_t(ms))); err != nil {
 		return err
 	}
+	if isInOnMessage() { // which the end waits for
+		go s.awaitDrain(ctx)
+		return nil
+	}
+	return s.awaitDrain(ctx)
+}
+
+func (s *Server) awaitDrain(ctx context.Context) error {
 	select {
 	case <-s.done:
 		return nil

@@ -309,6 +309,38 @@ func TestOnMessageThatEndsItsGoroutine(t *testing.T) {
 	must(t, within(t, "Stop", stopped))
 }
 
+// OnMessage may end the server, which does not wait there for itself.
+func TestStopInOnMessage(t *testing.T) {
+	cancelled, cancel := context.WithCancel(always)
+	cancel()
+	for name, end := range map[string]func(*hijack.Server) error{
+		"stop":  func(server *hijack.Server) error { return server.Stop() },
+		"drain": func(server *hijack.Server) error { return server.Drain(always, 0) },
+		"limit": func(server *hijack.Server) error { return server.Drain(cancelled, time.Hour) },
+		"deep":  func(server *hijack.Server) error { return deeper(200, server.Stop) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newServer(t, nil)
+			room, err := server.NewBroadcaster(nil)
+			must(t, err)
+			must(t, server.Hold("/", room, hijack.HoldWebSocket, nil))
+			ended := make(chan error, 1)
+			must(t, room.OnMessage(func(hijack.MessageType, []byte) { ended <- end(server) }))
+			connect(t, serve(t, server, nil), "/").send(opText, "the last message")
+			must(t, within(t, "the call", ended))
+			within(t, "the server's end", server.Done())
+		})
+	}
+}
+
+// deeper makes a call where the stack is so many calls higher.
+func deeper(calls int, call func() error) error {
+	if calls == 0 {
+		return call()
+	}
+	return deeper(calls-1, call)
+}
+
 // Rooms: each member gets a message in its own form.
 func TestWebSocketRooms(t *testing.T) {
 	server := newServer(t, nil)
