@@ -6,7 +6,6 @@ import "C"
 import (
 	"errors"
 	"fmt"
-	"runtime"
 )
 
 // Kind is how a held connection starts, and how messages are written to it.
@@ -48,14 +47,14 @@ func (s *Server) NewBroadcaster(options Options) (*Broadcaster, error) {
 	var out C.uint64_t
 	result := C.hj_go_broadcaster_new(&out, s.handle.c())
 	if result >= 0 {
-		s.broadcasters[handle(out)] = nil
+		s.broadcasters[handle(out)] = true
 	}
 	s.mu.Unlock()
 	if result < 0 {
 		return nil, s.fail("broadcaster", "", result)
 	}
 	b := &Broadcaster{s, handle(out)}
-	runtime.SetFinalizer(b, (*Broadcaster).Free)
+	b.freeWhenForgotten()
 	if err := options.set("option", "", "broadcaster", b.set); err != nil {
 		b.Free()
 		return nil, err
@@ -171,19 +170,14 @@ func (b *Broadcaster) Stats() map[string]uint64 {
 // Free lets the broadcaster go. Members that are nobody's Stream or Socket stay connected until they leave or the
 // server stops; Close first where that is not wanted. Freeing again does nothing.
 func (b *Broadcaster) Free() {
-	b.server.mu.Lock()
-	delete(b.server.broadcasters, b.handle)
-	b.server.mu.Unlock()
-	C.hj_go_broadcaster_free(b.handle.c())
-	runtime.SetFinalizer(b, nil)
+	b.server.freeBroadcaster(b.handle, false)
 }
 
 // isFreed is whether Free was called, before the end of the server.
 func (b *Broadcaster) isFreed() bool {
 	b.server.mu.Lock()
 	defer b.server.mu.Unlock()
-	_, there := b.server.broadcasters[b.handle]
-	return !there && b.server.state != stopped
+	return !b.server.broadcasters[b.handle] && b.server.state != stopped
 }
 
 func (b *Broadcaster) count(op string, result C.int) (int, error) {

@@ -55,3 +55,19 @@ func forget[T any, P interface {
 	}, c.object)
 	return forgettable[T, P]{weak.Make((*T)(it))}
 }
+
+// freeWhenForgotten frees a server that was never started: a started one is its poller's until all is freed. Cleanups,
+// unlike finalizers, also free what refers to itself, by what OnMessage was given.
+func (s *Server) freeWhenForgotten() {
+	runtime.AddCleanup(s, (*resources).free, s.resources)
+}
+
+// freeWhenForgotten lets a broadcaster go, unless its server goes too.
+func (b *Broadcaster) freeWhenForgotten() {
+	server := weak.Make(b.server)
+	runtime.AddCleanup(b, func(h handle) {
+		if s := server.Value(); s != nil {
+			s.freeBroadcaster(h, true)
+		}
+	}, b.handle)
+}

@@ -98,3 +98,21 @@ func TestForgottenButWatched(t *testing.T) {
 		within(t, "its end", ctx.Done())
 	}
 }
+
+// A server that was never started is freed also where OnMessage refers to it, and with it its port.
+func TestForgottenRing(t *testing.T) {
+	before := leftovers()
+	for i := 0; i < times(1000, 100); i++ {
+		server, err := hijack.NewServer(nil)
+		must(t, err)
+		room, err := server.NewBroadcaster(nil)
+		must(t, err)
+		must(t, room.OnMessage(func(_ hijack.MessageType, data []byte) { room.Publish(data) }))
+		_, err = server.Listen("127.0.0.1:0")
+		must(t, err)
+	}
+	until(t, "the collection", func() bool {
+		runtime.GC()
+		return leftovers().descriptors <= before.descriptors
+	})
+}

@@ -17,8 +17,8 @@ func (b *Broadcaster) OnMessage(call func(kind MessageType, data []byte)) error 
 		choice = "drop"
 	}
 	b.server.mu.Lock()
-	if _, there := b.server.broadcasters[b.handle]; there {
-		b.server.broadcasters[b.handle] = call
+	if b.server.broadcasters[b.handle] {
+		b.server.onMessage[b.handle] = call
 	}
 	b.server.mu.Unlock()
 	options := Options{"member_messages": choice}

@@ -143,7 +143,7 @@ func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 		s.register(r, to.handle)
 		to.to = r
 	case to.kind == eventMemberMessage:
-		if call := s.broadcasters[to.handle]; call != nil {
+		if call := s.onMessage[to.handle]; call != nil {
 			to.to = memberMessages{s, call}
 		}
 	case id == 0:

@@ -29,14 +29,14 @@ type Handler func(*Request)
 // NewBroadcaster, Hold and Listen, then call Serve, or Start and Stop. Its methods may be called from any goroutine.
 //
 // A server that was started lives until it is stopped, also if nobody refers to it. One that was never started is freed
-// with its last reference, or by Stop.
+// with its last reference, or by Stop; before Go 1.24 only by Stop where a function given to OnMessage refers to it, or to
+// one of its broadcasters.
 type Server struct {
 	// ErrorLog takes what no function can return: panics of handlers, and requests that were left unanswered. nil
 	// means the log package's standard logger. Set it before the start.
 	ErrorLog *log.Logger
 
-	handle  handle
-	queue   queue
+	*resources
 	handler Handler
 	local   net.Addr        // the first address
 	context context.Context // of all requests
@@ -50,9 +50,9 @@ type Server struct {
 	state   int
 	objects map[uint64]receiver
 	lastID  uint64
-	// To free, with what OnMessage was given, or nil. Handles, so that a forgotten server is no ring.
-	broadcasters map[handle]func(MessageType, []byte)
-	stopping     bool // STOPPED has come; the poller's alone
+	// What OnMessage was given. Handles, since an object of Go is let go when nobody else refers to it.
+	onMessage map[handle]func(MessageType, []byte)
+	stopping  bool // STOPPED has come; the poller's alone
 }
 
 // States of a server.
@@ -77,13 +77,14 @@ func NewServer(options Options) (*Server, error) {
 		queue.free()
 		return nil, err
 	}
-	s := &Server{handle: handle(out), queue: queue, done: make(chan struct{}), spare: make(chan *Request),
-		objects: make(map[uint64]receiver), broadcasters: make(map[handle]func(MessageType, []byte))}
+	s := &Server{resources: &resources{handle(out), queue, make(map[handle]bool)}, done: make(chan struct{}),
+		spare: make(chan *Request), objects: make(map[uint64]receiver),
+		onMessage: make(map[handle]func(MessageType, []byte))}
 	if err := options.set("option", "", "server", s.set); err != nil {
 		s.free()
 		return nil, err
 	}
-	runtime.SetFinalizer(s, func(s *Server) { s.Stop() })
+	s.freeWhenForgotten()
 	return s, nil
 }
 
@@ -254,8 +255,7 @@ func (s *Server) start(ctx context.Context, handler Handler) error {
 func (s *Server) Stop() error {
 	s.mu.Lock()
 	if s.state == made {
-		s.state = stopped
-		s.free()
+		s.freeAll()
 		close(s.done)
 	}
 	s.mu.Unlock()
@@ -311,8 +311,7 @@ func (s *Server) finish(file *os.File, turn *turn, err error) {
 	s.mu.Lock()
 	rest := s.objects
 	s.objects = make(map[uint64]receiver)
-	s.state = stopped
-	s.free()
+	s.freeAll()
 	s.mu.Unlock()
 	for _, it := range rest {
 		it.receive(&event{to: it, kind: eventClosed, status: int32(ErrShutdown)})
@@ -325,13 +324,11 @@ func (s *Server) finish(file *os.File, turn *turn, err error) {
 	close(s.done)
 }
 
-func (s *Server) free() {
-	for b := range s.broadcasters {
-		C.hj_go_broadcaster_free(b.c())
-	}
-	s.broadcasters = nil
-	C.hj_go_server_free(s.handle.c())
-	s.queue.free()
+// freeAll also lets go what OnMessage was given, which may refer to the server. The lock is held.
+func (s *Server) freeAll() {
+	s.state = stopped
+	s.free()
+	s.onMessage = nil
 }
 
 // Stats are the server's counters by name, "connections" or "accepted" for example; docs/stats.md lists them. Each is

@@ -454,8 +454,9 @@ func TestForgottenServer(t *testing.T) {
 	for i := 0; i < times(1000, 100); i++ {
 		server, err := hijack.NewServer(nil)
 		must(t, err)
-		_, err = server.NewBroadcaster(nil)
+		room, err := server.NewBroadcaster(nil)
 		must(t, err)
+		must(t, room.OnMessage(func(hijack.MessageType, []byte) {}))
 		_, err = server.Listen("127.0.0.1:0")
 		must(t, err)
 	}

@@ -309,6 +309,26 @@ func TestOnMessageThatEndsItsGoroutine(t *testing.T) {
 	must(t, within(t, "Stop", stopped))
 }
 
+// A broadcaster to which nobody refers is kept while it has OnMessage.
+func TestOnMessageOfAForgottenBroadcaster(t *testing.T) {
+	server := newServer(t, nil)
+	got := make(chan string, 1)
+	hold := func() {
+		room, err := server.NewBroadcaster(nil)
+		must(t, err)
+		must(t, server.Hold("/", room, hijack.HoldWebSocket, nil))
+		must(t, room.OnMessage(func(_ hijack.MessageType, data []byte) { got <- string(data) }))
+	}
+	hold()
+	other, err := server.NewBroadcaster(nil)
+	must(t, err)
+	must(t, other.Set(nil))
+	c := connect(t, serve(t, server, nil), "/")
+	until(t, "the other one is freed", func() bool { runtime.GC(); return server.BroadcasterCount() == 1 })
+	c.send(opText, "still there")
+	want(t, "the message", within(t, "the message", got), "still there")
+}
+
 // OnMessage may end the server, which does not wait there for itself.
 func TestStopInOnMessage(t *testing.T) {
 	cancelled, cancel := context.WithCancel(always)
