@@ -6,6 +6,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"runtime"
 )
 
 // Kind is how a held connection starts, and how messages are written to it.
@@ -164,6 +165,7 @@ func (b *Broadcaster) Stats() map[string]uint64 {
 			stats[name] = uint64(values[i])
 		}
 	}
+	runtime.KeepAlive(b) // whose handle is freed with it
 	return stats
 }
 

@@ -122,6 +122,26 @@ func TestForgottenBroadcasters(t *testing.T) {
 	must(t, err)
 }
 
+// What asks a broadcaster or a server for the last time still finds it: the collector must not free it meanwhile. With
+// the build tag hijack_gc it tries.
+func TestLastUse(t *testing.T) {
+	server := newServer(t, nil)
+	must(t, server.Start(nil))
+	for i := 0; i < times(2000, 200); i++ {
+		room, err := server.NewBroadcaster(nil)
+		must(t, err)
+		want(t, "how many statistics", len(room.Stats()), 5)
+		room, err = server.NewBroadcaster(nil)
+		must(t, err)
+		want(t, "members", room.Len(), 0)
+		other, err := hijack.NewServer(nil)
+		must(t, err)
+		_, err = other.Listen("127.0.0.1:0")
+		must(t, err)
+		want(t, "how many statistics of a server", len(other.Stats()), 32)
+	}
+}
+
 func TestKindString(t *testing.T) {
 	want(t, "a kind", hijack.HoldSSE, "HoldSSE")
 	want(t, "the last", hijack.HoldWebSocketOpen, "HoldWebSocketOpen")

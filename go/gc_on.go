@@ -2,8 +2,15 @@
 
 package hijack
 
-import "runtime"
+import (
+	"runtime"
+	"time"
+)
 
 // collect runs the garbage collector at each use of a handle, so that a value which is let go too early shows at once.
 // For tests: go test -tags hijack_gc
-func collect() { runtime.GC() }
+func collect() {
+	runtime.GC()
+	runtime.GC()                       // the second hands over the cleanups that the first has found
+	time.Sleep(100 * time.Microsecond) // cleanups and finalizers are other goroutines'
+}

@@ -115,8 +115,9 @@ func copyOf(it syscall.Conn) (fd uintptr, err error) {
 	return fd, err
 }
 
-// take moves waiting events into turn and returns whether there were any, with payloads copied and objects looked up. It
-// excludes whoever makes a handle and puts its object into the table (see make), so that no event of it comes in between.
+// take moves waiting events into turn and returns whether there were any, with payloads copied and objects looked up.
+// It excludes whoever makes a handle and puts its object into the table (see make), so that no event of it comes in
+// between.
 func (s *Server) take(turn *turn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,8 +29,8 @@ type Handler func(*Request)
 // NewBroadcaster, Hold and Listen, then call Serve, or Start and Stop. Its methods may be called from any goroutine.
 //
 // A server that was started lives until it is stopped, also if nobody refers to it. One that was never started is freed
-// with its last reference, or by Stop; before Go 1.24 only by Stop where a function given to OnMessage refers to it, or to
-// one of its broadcasters.
+// with its last reference, or by Stop; before Go 1.24 only by Stop where a function given to OnMessage refers to it, or
+// to one of its broadcasters.
 type Server struct {
 	// ErrorLog takes what no function can return: panics of handlers, and requests that were left unanswered. nil
 	// means the log package's standard logger. Set it before the start.
@@ -250,8 +250,8 @@ func (s *Server) start(ctx context.Context, handler Handler) error {
 }
 
 // Stop closes every connection now and waits until the server has ended, which takes milliseconds; contexts of requests
-// are cancelled, but handlers are not waited for. A second call does nothing. It always returns nil. In OnMessage it does
-// not wait; see Done.
+// are cancelled, but handlers are not waited for. A second call does nothing. It always returns nil. In OnMessage it
+// does not wait; see Done.
 func (s *Server) Stop() error {
 	s.mu.Lock()
 	if s.state == made {
@@ -336,7 +336,9 @@ func (s *Server) freeAll() {
 func (s *Server) Stats() map[string]uint64 {
 	var values [statCount]C.uint64_t
 	stats := make(map[string]uint64)
-	if C.hj_go_server_stats(&values[0], statCount, s.handle.c()) < 0 {
+	result := C.hj_go_server_stats(&values[0], statCount, s.handle.c())
+	runtime.KeepAlive(s) // whose handle is freed with it
+	if result < 0 {
 		return stats
 	}
 	for i, value := range values {
