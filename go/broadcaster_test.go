@@ -122,8 +122,8 @@ func TestForgottenBroadcasters(t *testing.T) {
 	must(t, err)
 }
 
-// What asks a broadcaster or a server for the last time still finds it: the collector must not free it meanwhile. With
-// the build tag hijack_gc it tries.
+// What asks a broadcaster or a server for the last time still finds it: the collector must not free it meanwhile.
+// The build tag hijack_gc makes it try.
 func TestLastUse(t *testing.T) {
 	server := newServer(t, nil)
 	must(t, server.Start(nil))
