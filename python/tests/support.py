@@ -331,3 +331,7 @@ class Crowd:
     def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
         self.process.kill()
         self.process.communicate()
+
+
+def read_all(theirs: socket.socket) -> str:
+    return b"".join(iter(lambda: theirs.recv(65536), b"")).decode()

@@ -18,7 +18,7 @@ import pytest
 import hijack
 import hijack.aio
 import hijack.asgi
-from support import CHECKOUT, Client, Crowd, get, wait_until
+from support import CHECKOUT, Client, Crowd, get, read_all, wait_until
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 DEMOS = CHECKOUT / "python" / "demos" / "adopt"
@@ -153,10 +153,6 @@ def test_events_have_the_lines_of_the_library_once(
     ours_once = {"cache-control": "no-cache", "x-accel-buffering": "no", "content-type": "text/event-stream"}
     for name, value in ours_once.items():
         assert [line for line in lines if line.startswith(name)] == [f"{name}: {value}"]
-
-
-def read_all(theirs: socket.socket) -> str:
-    return b"".join(iter(lambda: theirs.recv(65536), b"")).decode()
 
 
 def test_an_adopted_request_becomes_anything(running: hijack.Server) -> None:

@@ -8,8 +8,8 @@ from typing import Any, Callable, Iterator
 import pytest
 
 import hijack
-from support import Client, port_of
-from test_adopt import pair_over_tcp, read_all
+from support import Client, port_of, read_all
+from test_adopt import pair_over_tcp
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 import hijack
 import hijack.asgi
 import hijack.wsgi
-from support import Client, get, run_clean, wait_until
-from test_adopt import DEMOS, Web, pair_over_tcp, read_all
+from support import Client, get, read_all, run_clean, wait_until
+from test_adopt import DEMOS, Web, pair_over_tcp
 from test_aio import Run
 
 GUNICORN = ["-m", "gunicorn", "--chdir", str(DEMOS), "--bind", "127.0.0.1:0", "--workers", "1", "--no-control-socket"]
