@@ -191,7 +191,7 @@ class AdoptRequestTest < HijackTest
     assert_equal cookies, fields([%w[Set-Cookie a=1], ['set-cookie', "b=2\nc=3"]])
     assert_equal cookies, fields({ 'Set-Cookie' => 'a=1', 'set-cookie' => %w[b=2 c=3] })
     assert_equal ['x-empty: ', 'x-number: 1'], fields({ 'x-empty' => '', 'x-number' => 1, 'x-nil' => nil })
-    assert_raises(Hijack::HeaderError) { fields({ 'x-hash' => { a: 1 } }) }
+    assert_raises(Hijack::HeaderError) { @server.adopt_request(env, headers: { 'x-hash' => { a: 1 } }) }
   end
 
   # Cookies of a session and one of the answer are both wanted, and caches must heed every Vary.
