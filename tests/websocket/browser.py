@@ -13,35 +13,19 @@ import subprocess
 import sys
 import tempfile
 
-from surroundings import Server, certificate, made
+from surroundings import Server, certificate, node_script, run_client
 
 PUPPETEER = "24.35.0"
 SOURCE = pathlib.Path(__file__).resolve().parent / "browser" / "chat.js"
 SECONDS = 120
 
 
-def node_modules(build: pathlib.Path) -> pathlib.Path:
-    folder = build / "websocket-puppeteer"
-    with made(folder, PUPPETEER) as missing:
-        if missing:
-            (folder / "package.json").write_text('{"private": true}\n')  # else npm looks for one in the folders above
-            subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent",
-                            f"puppeteer-core@{PUPPETEER}"], cwd=folder, check=True)
-    return folder / "node_modules"
-
-
 def run(build: pathlib.Path, url: str, chromium: str) -> str:
     """What is wrong, if anything."""
     screenshots = build / "websocket-browser"
     screenshots.mkdir(exist_ok=True)
-    command = ["env", f"NODE_PATH={node_modules(build)}", "node", str(SOURCE), chromium, url, str(screenshots)]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return f"not over after {SECONDS} s"
-    text = done.stdout.decode(errors="replace").strip()
-    return "" if done.returncode == 0 and not text else f"exit code {done.returncode}: {text[-2000:]}"
+    command = node_script(build / "websocket-puppeteer", f"puppeteer-core@{PUPPETEER}", SOURCE)
+    return run_client([*command, chromium, url, str(screenshots)], SECONDS)
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ import tempfile
 import time
 from typing import Dict, Iterator, List, Tuple
 
-from surroundings import Server, certificate, environment, made
+from surroundings import Server, certificate, environment, made, node_script, run_client
 
 WEBSOCKETS = "17.4" if sys.version_info >= (3, 11) else "15.0.1"
 WS = "8.23.0"
@@ -58,13 +58,9 @@ def go_client(build: pathlib.Path) -> List[str]:
 
 
 def node_client(build: pathlib.Path) -> List[str]:
-    node, npm, folder = tool("node"), tool("npm"), build / "websocket-node"
-    with made(folder, WS) as missing:
-        if missing:
-            (folder / "package.json").write_text('{"private": true}\n')  # else npm looks for one in the folders above
-            subprocess.run([npm, "install", "--no-save", "--no-audit", "--no-fund", "--silent", f"ws@{WS}"],
-                           cwd=folder, check=True)
-    return ["env", f"NODE_PATH={folder / 'node_modules'}", node, str(SOURCES / "node_ws.js")]
+    tool("node")
+    tool("npm")
+    return node_script(build / "websocket-node", f"ws@{WS}", SOURCES / "node_ws.js")
 
 
 def ruby_client(build: pathlib.Path) -> List[str]:
@@ -85,17 +81,6 @@ CLIENTS: List[Tuple] = [
 ]
 
 
-def run_client(command: List[str]) -> str:
-    """What is wrong, if anything."""
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=CLIENT_SECONDS)
-    except subprocess.TimeoutExpired:
-        return f"not over after {CLIENT_SECONDS} s"
-    text = done.stdout.decode(errors="replace").strip()
-    return "" if done.returncode == 0 and not text else f"exit code {done.returncode}: {text[-2000:]}"
-
-
 def runs(arguments: argparse.Namespace) -> Iterator[Tuple[str, object, List[str]]]:
     """Name, what makes the command, and the words of the command around the URL."""
     for name, make, words, modes, tls in CLIENTS:
@@ -112,7 +97,7 @@ def try_clients(arguments: argparse.Namespace, server: Server, certificates: str
         try:
             command = [*make(arguments.build.resolve()), *words, *more]
             begin = time.monotonic()
-            wrong = run_client([url if word == "{url}" else word for word in command])
+            wrong = run_client([url if word == "{url}" else word for word in command], CLIENT_SECONDS)
             count["failed" if wrong else "passed"] += 1
             print(f"{name}: {'FAILED: ' + wrong if wrong else 'ok'} ({time.monotonic() - begin:.1f} s)", flush=True)
         except Skipped as reason:

@@ -1,4 +1,5 @@
-"""What autobahn.py and interop.py share: the server under test as a process, its certificate, packages from PyPI."""
+"""What autobahn.py, interop.py and browser.py share: the server under test as a process, its certificate, packages from
+PyPI and npm, and clients as processes."""
 
 import contextlib
 import fcntl
@@ -44,6 +45,27 @@ def environment(folder: pathlib.Path, needs: "list[str]") -> pathlib.Path:
             subprocess.run([str(python), "-m", "pip", "--disable-pip-version-check", "install", "-q", *needs],
                            check=True)
     return python
+
+
+def node_script(folder: pathlib.Path, package: str, script: pathlib.Path) -> "list[str]":
+    """The command of a script for Node that needs a package of npm, which the folder gets."""
+    with made(folder, package) as missing:
+        if missing:
+            (folder / "package.json").write_text('{"private": true}\n')  # else npm looks for one in the folders above
+            subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent", package], cwd=folder,
+                           check=True)
+    return ["env", f"NODE_PATH={folder / 'node_modules'}", "node", str(script)]
+
+
+def run_client(command: "list[str]", seconds: int) -> str:
+    """What is wrong, if anything: a client is silent and ends with 0 if all is well."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return f"not over after {seconds} s"
+    text = done.stdout.decode(errors="replace").strip()
+    return "" if done.returncode == 0 and not text else f"exit code {done.returncode}: {text[-2000:]}"
 
 
 def certificate(folder: str) -> None:
