@@ -62,14 +62,21 @@ class ReportingTest < HijackTest
     assert_match(/freed/, room.inspect)
   end
 
-  # What the request has become, and its body.
+  # What the request has become, and its body. The resets come only when all three handlers have got that far: an
+  # earlier one would end a handler before it has its object.
   def test_its_own_connection_is_silent
+    begun = Thread::Queue.new
     ends = Thread::Queue.new
+    wait = lambda do |object|
+      begun << true
+      ends << object.wait_closed
+      loop { object << 'x' * 9999 }
+    end
     port = serve_reporting(request_body: :pieces) do |request|
       case request.path
-      when '/stream' then request.stream { |stream| ends << stream.wait_closed && loop { stream << 'x' * 9999 } }
-      when '/socket' then request.hijack { |socket| ends << socket.wait_closed && loop { socket << 'x' * 9999 } }
-      when '/body' then ends << request.body.read
+      when '/stream' then request.stream(&wait)
+      when '/socket' then request.hijack(&wait)
+      when '/body' then (begun << true) && request.body.read
       else request.respond 200
       end
     ensure
@@ -77,7 +84,7 @@ class ReportingTest < HijackTest
     end
     clients = [ask(port, '/stream'), ask(port, '/socket')]
     clients << ask(port, '/body', { 'Content-Length' => '10' }, method: 'POST')
-    eventually('handlers') { @server.stats[:requests] == 3 }
+    3.times { within { begun.pop } }
     clients.each { |client| reset(client) }
     found = Array.new(5) { within { ends.pop } } - [true]
     assert_empty found - [Hijack::ResetError, Hijack::ClosedError], found.inspect
