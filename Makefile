@@ -60,10 +60,10 @@ install: ## release build into PREFIX=/usr/local (DESTDIR is honoured); installs
 	@cmake --build --preset release --target hijack hijack_static
 	@cmake --install build/release
 
-docs: ## write docs/options.md from the library's own table
+docs: ## write docs/reference/options.md from the library's own table
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev --target hijack
-	@mkdir -p docs && scripts/options-page build/dev/libhijack.so >build/options.md && cp build/options.md docs/
+	@scripts/options-page build/dev/libhijack.so >build/options.md && cp build/options.md docs/reference/
 
 format: ## run clang-format on every C file
 	@scripts/c-files | xargs clang-format -i

@@ -12,9 +12,9 @@ import (
 )
 
 // Options are options by name, for NewServer and NewBroadcaster: Options{"threads": 2, "heartbeat_ms": 5000}. All names
-// with their bounds and defaults are in docs/options.md. Values are numbers, strings (sizes may end in k or m), or a
-// time.Duration where the name ends in _ms; parts of a millisecond are rounded up. A name that does not exist is
-// ErrOption, a value out of bounds ErrOutOfRange; the error's text has the bounds.
+// with their bounds and defaults are in docs/reference/options.md. Values are numbers, strings (sizes may end in k or
+// m), or a time.Duration where the name ends in _ms; parts of a millisecond are rounded up. A name that does not exist
+// is ErrOption, a value out of bounds ErrOutOfRange; the error's text has the bounds.
 type Options map[string]any
 
 // set gives each option of this scope to call, in the order of their names. op is what errors say was tried, and before
@@ -52,7 +52,7 @@ func ofQueue(name string) bool {
 func explainOption(err error, scope, name string) error {
 	const fields, alike = 7, 4 // as many mistakes make another name
 	failed := err.(*OpError)
-	hint, least := "docs/options.md lists them", alike
+	hint, least := "docs/reference/options.md lists them", alike
 	for _, line := range strings.Split(C.GoString(C.hj_go_options()), "\n") {
 		it := strings.SplitN(line, "\t", fields)
 		if len(it) < fields {

@@ -190,9 +190,10 @@ func checkPath(op, path string) error {
 	return &OpError{op, path, because(ErrInvalid, "a path begins with a slash and has no question mark")}
 }
 
-// SetRoute sets options for the requests of path, before the start: those of scope "route" in docs/options.md, as in
-// Options{"request_body": "pieces"}. A * at the end of path means all paths that begin so. Errors: ErrOption,
-// ErrOutOfRange, ErrNotSupported, ErrInvalid (path does not start with a slash), ErrState (started).
+// SetRoute sets options for the requests of path, before the start: those of scope "route" in
+// docs/reference/options.md, as in Options{"request_body": "pieces"}. A * at the end of path means all paths that begin
+// so. Errors: ErrOption, ErrOutOfRange, ErrNotSupported, ErrInvalid (path does not start with a slash), ErrState
+// (started).
 func (s *Server) SetRoute(path string, options Options) error {
 	if err := checkPath("route", path); err != nil {
 		return err
@@ -331,8 +332,8 @@ func (s *Server) freeAll() {
 	s.onMessage = nil
 }
 
-// Stats are the server's counters by name, "connections" or "accepted" for example; docs/stats.md lists them. Each is
-// exact; together they are not one instant. After the end there are none.
+// Stats are the server's counters by name, "connections" or "accepted" for example; docs/reference/statistics.md lists
+// them. Each is exact; together they are not one instant. After the end there are none.
 func (s *Server) Stats() map[string]uint64 {
 	var values [statCount]C.uint64_t
 	stats := make(map[string]uint64)

@@ -31,7 +31,8 @@ func TestOptions(t *testing.T) {
 	wantError(t, err, hijack.ErrOption, "option colour: ")
 
 	_, err = hijack.NewServer(hijack.Options{"colour": "red"})
-	wantError(t, err, hijack.ErrOption, "option colour=red: no server option has this name; docs/options.md lists them")
+	wantError(t, err, hijack.ErrOption,
+		"option colour=red: no server option has this name; docs/reference/options.md lists them")
 	_, err = hijack.NewServer(hijack.Options{"thread": 1})
 	wantError(t, err, hijack.ErrOption, "option thread=1: no server option has this name; did you mean threads?")
 	_, err = hijack.NewServer(hijack.Options{"hartbeat_ms": 1})

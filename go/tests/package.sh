@@ -1,6 +1,6 @@
 #!/bin/sh
 # The package as somebody else uses it: a module in a folder of its own, with the shared and with the static library;
-# what its user sees where cgo is missing; and the program of docs/go.md.
+# what its user sees where cgo is missing; and the program of docs/reference/go.md.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/environment.sh
@@ -62,5 +62,5 @@ for without in CGO_ENABLED=0 "GOOS=windows CGO_ENABLED=0"; do
     fi
 done
 
-sed -n '/^```go$/,/^```$/p' "$package/../docs/go.md" | sed '1d; /^```$/,$d' >main.go
+sed -n '/^```go$/,/^```$/p' "$package/../docs/reference/go.md" | sed '1d; /^```$/,$d' >main.go
 go vet .

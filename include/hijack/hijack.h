@@ -199,7 +199,7 @@ HIJACK_API const char *hijack_errname(int code);
 HIJACK_API const char *hijack_event_name(uint32_t type);
 
 /* Every option, one per line: scope (server, route, queue, broadcaster), name, type (int, size, string, choice, mode),
- * minimum, maximum, default, help; split by tabs. docs/options.md is made from it. Static memory. */
+ * minimum, maximum, default, help; split by tabs. docs/reference/options.md is made from it. Static memory. */
 HIJACK_API const char *hijack_options(void);
 
 /* ------------------------------------------------------------------------------------------------------------------

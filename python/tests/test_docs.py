@@ -26,7 +26,7 @@ MODULES = {
     "hijack.testing": hijack.testing,
     "hijack.wsgi": hijack.wsgi,
 }
-GUIDES = (CHECKOUT / "docs" / "python.md", CHECKOUT / "python" / "README.md")
+GUIDES = (CHECKOUT / "docs" / "reference" / "python.md", CHECKOUT / "python" / "README.md")
 
 
 def public() -> Iterator[Tuple[str, Any]]:
@@ -56,7 +56,7 @@ def test_the_guide_names_every_class_and_every_method() -> None:
         assert f"`{kind.__name__}`" in text
         for name, value in inspect.getmembers(kind):
             if not name.startswith("_") and inspect.isfunction(value):
-                assert re.search(rf"\b{name}\b", text), f"docs/python.md says nothing of {kind.__name__}.{name}"
+                assert re.search(rf"\b{name}\b", text), f"{GUIDES[0]} says nothing of {kind.__name__}.{name}"
 
 
 def programs() -> Iterator[Any]:

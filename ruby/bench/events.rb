@@ -22,15 +22,17 @@ class Sink
   def on_data(_data)
     COUNTED[0] += 1
   end
+
+  def on_closed(*); end
 end
 
 # Adopted socket pairs on a queue that is polled from here.
 class Plant
   def initialize(sockets, batch)
     @handles = Hijack::Handles.new({})
-    Hijack::Options.set(:threads, 1) { |*texts| Hijack::C.server_set(@handles.server, *texts) }
+    Hijack::Options.set('server', :threads, 1) { |*texts| Hijack::C.server_set(@handles.server, *texts) }
     Hijack::C.check(Hijack::C.server_start(@handles.server), 'start')
-    @queue = Hijack::EventQueue.new(@handles.queue, batch)
+    @queue = Hijack::EventQueue.new(@handles.queue, nil, batch)
     @stats = FFI::MemoryPointer.new(:uint64, Hijack::C::STAT_COUNT)
     @far = Array.new(sockets) { adopt }
     @unlimited = (1 << 64) - 1
@@ -52,6 +54,7 @@ class Plant
 
   def close
     Hijack::C.server_stop(@handles.server)
+    @queue.close
     @near.each { |handle| Hijack::C.socket_free(handle) }
     @handles.free
     @far.each(&:close)
@@ -62,7 +65,7 @@ class Plant
   def adopt
     ours, theirs = UNIXSocket.pair
     ours.autoclose = false
-    @queue.register(Sink, 'adopt') do |out|
+    (@sinks ||= []) << @queue.register(Sink, 'adopt') do |out| # an object that nobody keeps ends its connection
       result = Hijack::C.server_adopt(out, @handles.server, ours.fileno, '', 0)
       (@near ||= []) << out.read_uint64
       result

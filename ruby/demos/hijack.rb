@@ -7,7 +7,8 @@
 #     /partial  partial: the library writes status and headers, this program writes lines over time and closes
 #     /detach   the descriptor itself is handed over, as a TCPSocket
 #
-# A hijacked connection has a thread of its own here, which is the simplest; docs/ruby.md says what suits thousands.
+# A hijacked connection has a thread of its own here, which is the simplest; docs/reference/ruby.md says what
+# suits thousands.
 require 'hijack_ffi'
 require_relative 'common'
 

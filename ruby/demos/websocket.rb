@@ -5,8 +5,9 @@
 #     /      for a browser a page that talks to this program; as a WebSocket: says "Hello world!", then echoes
 #     /echo  a WebSocket that only echoes
 #
-# A WebSocket has a thread of its own here, which is the simplest; docs/ruby.md says what suits thousands. The next
-# message is read when the echo of the last one was taken: a client that does not read is not read either.
+# A WebSocket has a thread of its own here, which is the simplest; docs/reference/ruby.md says what
+# suits thousands. The next message is read when the echo of the last one was taken: a client that does not read is
+# not read either.
 require 'hijack_ffi'
 require_relative 'common'
 

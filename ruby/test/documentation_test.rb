@@ -4,7 +4,7 @@ require_relative 'websocket_client'
 
 # Every public class and method says what it is, takes, gives and raises; and the guide's program runs.
 class DocumentationTest < HijackTest
-  GUIDE = File.expand_path('../../docs/ruby.md', __dir__)
+  GUIDE = File.expand_path('../../docs/reference/ruby.md', __dir__)
 
   def comment_above(location)
     file, line = location

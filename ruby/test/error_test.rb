@@ -40,7 +40,8 @@ class ErrorTest < HijackTest
       'option worker: a server has no option of this name; did you mean workers?' => -> { new_server(worker: 2) },
       'option overflov: a broadcaster has no option of this name; did you mean overflow?' =>
         -> { started.broadcaster(overflov: :latest) },
-      'option nonsense: a server has no option of this name; docs/options.md lists them' => -> { fresh[:nonsense] },
+      'option nonsense: a server has no option of this name; docs/reference/options.md lists them' =>
+        -> { fresh[:nonsense] },
       'option threads: expected a whole number from 0 to 64 (got "two")' => -> { fresh[:threads] = 'two' },
       'option threads: expected a whole number from 0 to 64 (got nil)' => -> { fresh[:threads] = nil },
       'route /x: option max_body_bytes: expected bytes from 0 to 1099511627776, as a whole number that may end in k ' \

@@ -15,7 +15,7 @@
 #if HIJACK_HTTP2
 #define HTTP2(CHOICE)                                                                                                  \
     CHOICE(server, http2, switches, on,                                                                                \
-           "on: connections that begin with the preface of HTTP/2 are served with it (docs/http2.md)")
+           "on: connections that begin with the preface of HTTP/2 are served with it (docs/reference/http2.md)")
 #else
 #define HTTP2(CHOICE)                                                                                                  \
     CHOICE(server, http2, switches, off,                                                                               \

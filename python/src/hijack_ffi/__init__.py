@@ -15,7 +15,7 @@
 
 hijack.aio has the same for asyncio, hijack.asgi and hijack.wsgi take requests of uvicorn and gunicorn, hijack.testing
 helps in tests. Errors are subclasses of HijackError, of which ClosedError is normal: the client has left. The guide is
-docs/python.md of libhijack."""
+docs/reference/python.md of libhijack."""
 
 from . import _errors
 from ._adopt import Adoptable

@@ -46,7 +46,7 @@ def _abandoned(core: Core) -> None:
 
 class ServerCore(Handle, Generic[SocketT, RequestT]):
     """Listens, accepts, and owns the threads that serve. Options are keywords, such as threads=2, heartbeat_ms=5000 or
-    max_connections=100000: all those of scope "server" or "queue" in the library's table (docs/options.md)."""
+    max_connections=100000: all those of scope "server" or "queue" in docs/reference/options.md."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -144,8 +144,9 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
         self._core.check(result, f"hold {path}", HOLD, before=True)
 
     def route_set(self, path: str, **options: Union[int, str]) -> None:
-        """Sets options for the requests of path, before the start: those of scope "route" in docs/options.md, such as
-        request_body="pieces" or max_body_bytes="100m". A "*" at the end of path means all paths that begin so."""
+        """Sets options for the requests of path, before the start: those of scope "route" in docs/reference/options.md,
+        such as request_body="pieces" or max_body_bytes="100m". A "*" at the end of path
+        means all paths that begin so."""
         raw, where = _path(path, "route"), f"route {path}: option "
         for name, value in options.items():
             option = Option.find(name, "route", where=where)

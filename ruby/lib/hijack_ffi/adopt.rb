@@ -6,7 +6,7 @@ module Hijack
   # Taking a connection out of an object of another server.
   # @api private
   module Adopt
-    # How a held connection starts; see docs/broadcaster.md#kinds.
+    # How a held connection starts; see docs/reference/c/broadcaster.md#kinds.
     KINDS = { raw: C::HOLD_RAW, stream: C::HOLD_STREAM, sse: C::HOLD_SSE, sse_body: C::HOLD_SSE_BODY,
               websocket: C::HOLD_WEBSOCKET, websocket_open: C::HOLD_WEBSOCKET_OPEN }.freeze
 

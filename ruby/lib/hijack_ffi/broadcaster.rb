@@ -99,7 +99,7 @@ module Hijack
     end
 
     # Sets options, for messages from here on.
-    # @param options [Hash{Symbol => #to_s}] by name: those of a broadcaster in docs/options.md
+    # @param options [Hash{Symbol => #to_s}] by name: those of a broadcaster in docs/reference/options.md
     # @return [self]
     # @raise [OptionError, OutOfRangeError]
     def set(**options)

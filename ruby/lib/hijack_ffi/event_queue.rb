@@ -133,7 +133,8 @@ module Hijack
     # The end: whoever still waits for an event is told that none will come.
     def close
       objects = @mutex.synchronize { @objects.values.tap { @objects.clear } }
-      objects.filter_map { |it| resolve(it) }.each { |object| object.on_closed(C::ESHUTDOWN) }
+      objects = objects.filter_map { |entry| entry.is_a?(Slot) ? entry.object : entry }
+      objects.each { |object| object.on_closed(C::ESHUTDOWN) }
     end
 
     private
@@ -151,34 +152,36 @@ module Hijack
       while (at = @at) < @end
         @at += C::EVENT_SIZE
         type = @events.get_uint32(at + C::EVENT_TYPE_AT)
-        next unless C::KNOWN_EVENTS.include?(type)
-
         len = @events.get_uint64(at + C::EVENT_LEN_AT)
         data = len.zero? ? nil : MEMORY.get_bytes(@events.get_uint64(at + C::EVENT_DATA_AT) - 1, len)
-        if type == C::EVENT_REQUEST
+        if type == C::EVENT_DATA # the most frequent one: no look at what else it could be
+          object_of(at)&.on_data(data)
+        elsif type == C::EVENT_REQUEST
           handle = @events.get_uint64(at + C::EVENT_HANDLE_AT)
           yield @objects[handle] = Request.new(self, handle, data, !status(at).zero?)
         else
-          deliver(type, object_of(at, C::LAST_EVENTS.include?(type)), at, data)
+          deliver(type, at, data)
         end
       end
     end
 
-    # last: it gets no more events. A request has no number, so that one more call for each is spared.
-    def object_of(at, last)
-      key = @events.get_uint64(at + C::EVENT_USER_DATA_AT)
-      key = @events.get_uint64(at + C::EVENT_HANDLE_AT) if key.zero?
-      resolve(last ? @objects.delete(key) : @objects[key])
-    end
-
-    def resolve(entry)
+    # @return [Object, nil] nil when it wants no more events
+    def object_of(at)
+      entry = @objects[key(at)]
       entry.is_a?(Slot) ? entry.object : entry
     end
 
-    # object: nil where it wants no more events
-    def deliver(type, object, at, data)
+    # A request has no number, so that one more call for each is spared.
+    def key(at)
+      number = @events.get_uint64(at + C::EVENT_USER_DATA_AT)
+      number.zero? ? @events.get_uint64(at + C::EVENT_HANDLE_AT) : number
+    end
+
+    # An event of a later library, which this gem does not know, is left out.
+    def deliver(type, at, data)
+      object = object_of(at)
+      @objects.delete(key(at)) if C::LAST_EVENTS.include?(type)
       case type
-      when C::EVENT_DATA then object&.on_data(data)
       when C::EVENT_EOF then object.is_a?(Request) ? object.on_eof(data) : object&.on_eof
       when C::EVENT_DRAINED then object&.on_drained
       when C::EVENT_HANGUP then object&.on_hangup

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Hijack
-  # The library's table of options, so that none is listed here: docs/options.md.
+  # The library's table of options, so that none is listed here: docs/reference/options.md.
   # @api private
   module Options
     # [scope, name] => [type, default, minimum, maximum, help]
@@ -36,7 +36,7 @@ module Hijack
     def self.suggestion(scope, name)
       names = TABLE.keys.filter_map { |of, it| it if [scope, ('queue' if scope == 'server')].include?(of) } << 'workers'
       near = defined?(DidYouMean) && DidYouMean::SpellChecker.new(dictionary: names).correct(name).first
-      near ? "; did you mean #{near}?" : '; docs/options.md lists them'
+      near ? "; did you mean #{near}?" : '; docs/reference/options.md lists them'
     end
     private_class_method :suggestion
 

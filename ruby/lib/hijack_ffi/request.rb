@@ -240,7 +240,8 @@ module Hijack
     # Makes the connection a member of a broadcaster, without an object of its own. A client that has already left is
     # not an error.
     # @param broadcaster [Broadcaster]
-    # @param as [:sse, :stream, :raw, :websocket] the head that is written, and how messages are; docs/broadcaster.md
+    # @param as [:sse, :stream, :raw, :websocket] the head that is written, and how messages are:
+    #   docs/reference/c/broadcaster.md
     # @param headers [Hash, Array, nil] are added to the head
     # @return [nil]
     # @raise as {#respond}; with as: :websocket as {#websocket}

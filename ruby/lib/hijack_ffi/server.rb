@@ -32,7 +32,7 @@ module Hijack
     end
 
     # @param workers [Integer] threads for handlers; under a Fiber scheduler there are none
-    # @param options [Hash{Symbol => #to_s}] by name: those of server and queue in docs/options.md
+    # @param options [Hash{Symbol => #to_s}] by name: those of server and queue in docs/reference/options.md
     # @raise [OptionError, OutOfRangeError]
     def initialize(workers: 5, **options)
       @workers = Integer(workers)
@@ -130,7 +130,8 @@ module Hijack
     # Holds a route, before the start: each GET of path becomes a member at once, without an event or object.
     # @param path [String] compared byte by byte with a request's, up to "?"
     # @param broadcaster [Broadcaster]
-    # @param as [:sse, :stream, :raw, :websocket] the head that is written, and how messages are; docs/broadcaster.md
+    # @param as [:sse, :stream, :raw, :websocket] the head that is written, and how messages are:
+    #   docs/reference/c/broadcaster.md
     # @param headers [Hash, Array, nil] are added to the head
     # @return [self]
     # @raise [InvalidError, HeaderError, StateError]
@@ -147,7 +148,8 @@ module Hijack
 
     # Sets options for the requests of a path, before the start.
     # @param path [String] with a "*" at its end: all paths that begin so
-    # @param options [Hash{Symbol => #to_s}] by name: those of a route in docs/options.md, as request_body: :pieces
+    # @param options [Hash{Symbol => #to_s}] by name: those of a route in docs/reference/options.md,
+    #   as request_body: :pieces
     # @return [self]
     # @raise [InvalidError, OptionError, OutOfRangeError, NotSupportedError, StateError]
     def route_set(path, **options)
@@ -160,7 +162,8 @@ module Hijack
       self
     end
 
-    # @param options [Hash{Symbol => #to_s}] by name: those of a broadcaster in docs/options.md, as overflow: :latest
+    # @param options [Hash{Symbol => #to_s}] by name: those of a broadcaster in docs/reference/options.md,
+    #   as overflow: :latest
     # @return [Broadcaster] a new one for connections of this server, before or after the start
     # @raise [OptionError, OutOfRangeError, ShutdownError]
     def broadcaster(**options)
@@ -365,7 +368,7 @@ module Hijack
       nil
     end
 
-    # @return [Hash{Symbol => Integer}] counters and gauges by name (docs/stats.md)
+    # @return [Hash{Symbol => Integer}] counters and gauges by name (docs/reference/statistics.md)
     # @raise [ShutdownError]
     def stats
       C.numbers(STATS, 'stats') { |out, count| @handles.shut(C.server_stats(out, count, handle)) }
