@@ -428,7 +428,8 @@ HIJACK_API int hijack_request_stream(hijack_stream **out, hijack_request *reques
                                      size_t headers_len);
 
 /* As hijack_request_stream, with the head of Server-Sent Events (200, text/event-stream, no-cache) and heartbeats while
- * the stream is silent (option heartbeat_ms). headers are added; a Content-Length among them is EHEADER. */
+ * the stream is silent (option heartbeat_ms). headers are added, and a Content-Type, Cache-Control or X-Accel-Buffering
+ * among them replaces the library's; a Content-Length is EHEADER. */
 HIJACK_API int hijack_request_sse(hijack_stream **out, hijack_request *request, const char *headers,
                                   size_t headers_len);
 

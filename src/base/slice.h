@@ -28,7 +28,18 @@ static inline char hj_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* ASCII case is ignored; b is in lower case already. */
+/* ASCII case is ignored. */
+static inline bool hj_slice_equal_nocase(struct hj_slice a, struct hj_slice b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; ++i)
+        if (hj_lower(a.base[i]) != hj_lower(b.base[i]))
+            return false;
+    return true;
+}
+
+/* The same for a b that is in lower case already. */
 static inline bool hj_slice_equal_lower(struct hj_slice a, struct hj_slice b)
 {
     if (a.len != b.len)

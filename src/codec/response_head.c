@@ -66,9 +66,6 @@ static bool note_field(struct hj_fields *fields, struct hj_slice name, struct hj
             fields->connection_close |= hj_ascii_list_has(value, HJ_SLICE("close"));
         }
         return true;
-    case 12:
-        fields->has_content_type |= hj_slice_equal_lower(name, HJ_SLICE("content-type"));
-        return true;
     case 14:
         return !hj_slice_equal_lower(name, HJ_SLICE("content-length")) || note_content_length(fields, value);
     case 17:
@@ -154,6 +151,25 @@ static void put_headers(struct hj_sink *sink, const struct hj_response_head *hea
             hj_sink_put(sink, hj_slice(line, (size_t)(cursor - line)));
 }
 
+static bool has_field(struct hj_slice block, struct hj_slice wanted)
+{
+    struct hj_slice name, value;
+    const char *cursor = block.base, *const end = cursor + block.len;
+    while (hj_fields_next(&name, &value, &cursor, end))
+        if (hj_slice_equal_nocase(name, wanted))
+            return true;
+    return false;
+}
+
+static void put_defaults(struct hj_sink *sink, const struct hj_response_head *head)
+{
+    struct hj_slice name, value;
+    const char *cursor = head->defaults.base, *const end = cursor + head->defaults.len;
+    for (const char *line = cursor; hj_fields_next(&name, &value, &cursor, end); line = cursor)
+        if (!has_field(head->headers, name))
+            hj_sink_put(sink, hj_slice(line, (size_t)(cursor - line)));
+}
+
 static void put_response_head(struct hj_sink *sink, const struct hj_response_head *head, const struct plan *plan)
 {
     put_status_line(sink, head->status);
@@ -170,6 +186,7 @@ static void put_response_head(struct hj_sink *sink, const struct hj_response_hea
     else if (plan->with_length)
         put_number_line(sink, HJ_SLICE("Content-Length: "), head->length);
     hj_sink_put(sink, head->extra);
+    put_defaults(sink, head);
     put_headers(sink, head, plan);
     hj_sink_put(sink, HJ_SLICE("\r\n"));
 }

@@ -14,8 +14,7 @@
 
 /* What the library has to know of a header block. */
 struct hj_fields {
-    bool has_content_length, has_connection, connection_close, has_content_type, has_date, has_server,
-        has_transfer_encoding;
+    bool has_content_length, has_connection, connection_close, has_date, has_server, has_transfer_encoding;
     uint64_t content_length;
 };
 
@@ -44,9 +43,10 @@ struct hj_response_head {
     bool with_length;        /* adds "Content-Length: <length>"; not together with chunked */
     uint64_t length;
     enum hj_connection connection;
-    struct hj_slice date;   /* HJ_HTTP_DATE_LEN bytes, or empty: no Date */
-    struct hj_slice server; /* empty: no Server */
-    struct hj_slice extra;  /* ready lines, each with its CRLF, put before headers */
+    struct hj_slice date;     /* HJ_HTTP_DATE_LEN bytes, or empty: no Date */
+    struct hj_slice server;   /* empty: no Server */
+    struct hj_slice extra;    /* ready lines, each with its CRLF, put before headers */
+    struct hj_slice defaults; /* a checked block too: each line is left out where headers have its field */
 };
 
 /* A new buffer with the whole head, "HTTP/1.1 200 OK\r\n" to the empty line; the caller owns it. The program's lines

@@ -9,9 +9,8 @@
 
 #include "core/command.h"
 
-#define SSE_TYPE "Content-Type: text/event-stream\r\n"
-/* the last line keeps nginx, where it stands in front, from collecting the events */
-#define SSE_LINES "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
+/* The last line keeps nginx, where it stands in front, from collecting the events. */
+#define SSE_LINES "Content-Type: text/event-stream\r\nCache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
 
 static int encode_head(struct hj_response *out, struct hj_response_head *head, const struct hj_server_options *options)
 {
@@ -58,7 +57,7 @@ int hj_response_sse(struct hj_response *out, struct hj_slice headers, struct hj_
     struct hj_response_head head = {
         .status = 200,
         .headers = headers,
-        .extra = fields.has_content_type ? HJ_SLICE(SSE_LINES) : HJ_SLICE(SSE_TYPE SSE_LINES),
+        .defaults = HJ_SLICE(SSE_LINES),
     };
     rc = encode_open_ended(&response, &head, client, options);
     response.wire = head.chunked ? HJ_WIRE_SSE_CHUNKED : HJ_WIRE_SSE;

@@ -118,6 +118,9 @@ static void sse_members(void **state)
     HOLD(SSE, HJ_SLICE("content-type: text/event-stream; charset=utf-8\r\n"), http_11,
          STATUS_200 SERVER CHUNKED SSE_LINES "content-type: text/event-stream; charset=utf-8\r\n" END, SSE_CHUNKED,
          true);
+    HOLD(SSE, HJ_SLICE("cache-control: no-store\r\nX-B: c\r\nX-ACCEL-BUFFERING: yes\r\n"), http_11,
+         STATUS_200 SERVER CHUNKED SSE_TYPE "cache-control: no-store\r\nX-B: c\r\nX-ACCEL-BUFFERING: yes\r\n" END,
+         SSE_CHUNKED, true);
 }
 
 /* A stream of HTTP/2 frames the body: no chunks, and no word on whether the connection stays that anybody obeys. */
