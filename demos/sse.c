@@ -50,7 +50,7 @@ static void publish_time(hijack_broadcaster *clients, uint64_t count)
     gmtime_r(&now, &utc);
     size_t text_len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
     int id_len = snprintf(id, sizeof id, "%" PRIu64, count);
-    demo_check(hijack_broadcaster_publish_sse(clients, NULL, 0, id, (size_t)id_len, text, text_len, NULL, 0),
+    demo_check(hijack_broadcaster_publish_sse(clients, NULL, 0, id, (size_t)id_len, text, text_len, NULL, 0, -1),
                "hijack_broadcaster_publish_sse");
 }
 

@@ -90,15 +90,15 @@ func (b *Broadcaster) publish(kind C.uint32_t, data string) (int, error) {
 	return b.count("publish", C.hj_go_broadcaster_publish(b.handle.c(), kind, data))
 }
 
-// PublishEvent is PublishString with the fields of an event, but for Retry. Other members get its Data alone. With the
-// overflow policy "latest", an unsent message is replaced by a newer one of the same Key. Errors: ErrInvalid (a
-// line end in Name or ID, or a Retry), and as Publish.
+// PublishEvent is PublishString with the fields of an event. Other members get its Data alone. With the overflow policy
+// "latest", an unsent message is replaced by a newer one of the same Key. Errors: ErrInvalid (a line end in Name or ID,
+// a negative Retry), and as Publish.
 func (b *Broadcaster) PublishEvent(e Event) (int, error) {
-	if e.Retry != 0 {
-		return 0, &OpError{"publish", "", because(ErrInvalid, "Retry is only for Stream.SendEvent (got %v)", e.Retry)}
+	if err := e.check("publish", ""); err != nil {
+		return 0, err
 	}
 	n, err := b.count("publish",
-		C.hj_go_broadcaster_publish_sse(b.handle.c(), given(e.Name), e.id(), e.data(), given(e.Key)))
+		C.hj_go_broadcaster_publish_sse(b.handle.c(), given(e.Name), e.id(), e.data(), given(e.Key), e.retry()))
 	return n, e.explain("publish", err)
 }
 

@@ -55,8 +55,11 @@ func TestBroadcaster(t *testing.T) {
 	must(t, err)
 	sse.upTo("id:\ndata: four\n\n")
 	raw.expect("four")
-	_, err = clients.PublishEvent(hijack.Event{Retry: time.Second})
-	wantError(t, err, hijack.ErrInvalid, "publish: Retry is only for Stream.SendEvent")
+	_, err = clients.PublishEvent(hijack.Event{Retry: time.Second, Name: "later"})
+	must(t, err)
+	sse.upTo("event: later\nretry: 1000\ndata:\n\n")
+	_, err = clients.PublishEvent(hijack.Event{Retry: -1})
+	wantError(t, err, hijack.ErrInvalid, "publish: Retry must not be negative")
 	_, err = clients.PublishEvent(hijack.Event{ID: "1\n2"})
 	wantError(t, err, hijack.ErrInvalid, "publish ")
 
@@ -67,7 +70,7 @@ func TestBroadcaster(t *testing.T) {
 	raw.expect("45")
 	_, err = clients.Publish(make([]byte, 17<<20))
 	wantError(t, err, hijack.ErrTooBig, "publish ")
-	want(t, "published", clients.Stats()["published"], 5)
+	want(t, "published", clients.Stats()["published"], 6)
 	want(t, "members", clients.Stats()["members"], 4)
 
 	must(t, clients.Close())

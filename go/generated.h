@@ -441,11 +441,11 @@ HJ_GO int hj_go_broadcaster_publish(uint64_t broadcaster, uint32_t type, _GoStri
 }
 
 HJ_GO int hj_go_broadcaster_publish_sse(uint64_t broadcaster, _GoString_ event, _GoString_ id, _GoString_ data,
-        _GoString_ key)
+        _GoString_ key, int64_t retry_ms)
 {
     return hijack_broadcaster_publish_sse((hijack_broadcaster *)(uintptr_t)broadcaster, _GoStringPtr(event),
         _GoStringLen(event), _GoStringPtr(id), _GoStringLen(id), _GoStringPtr(data), _GoStringLen(data),
-        _GoStringPtr(key), _GoStringLen(key));
+        _GoStringPtr(key), _GoStringLen(key), retry_ms);
 }
 
 HJ_GO int hj_go_broadcaster_close(uint64_t broadcaster)

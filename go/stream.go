@@ -23,7 +23,7 @@ type Event struct {
 	ID      string        // comes back as the header Last-Event-ID
 	ResetID bool          // with ID "": sends an empty id, which makes the client forget its Last-Event-ID
 	Data    string        // any number of lines
-	Retry   time.Duration // how long the client shall wait before it connects again; only with SendEvent
+	Retry   time.Duration // how long the client shall wait before it connects again
 	Key     string        // for the overflow policy "latest"; only with PublishEvent
 }
 
@@ -61,15 +61,11 @@ func (s *Stream) SendEventContext(ctx context.Context, e Event) error {
 	if e.Key != "" {
 		return &OpError{"write", s.name, because(ErrInvalid, "Key is only for Broadcaster.PublishEvent (got %q)",
 			e.Key)}
-	} else if e.Retry < 0 {
-		return &OpError{"write", s.name, because(ErrInvalid, "Retry must not be negative (got %v)", e.Retry)}
-	}
-	retry := C.int64_t(-1)
-	if e.Retry > 0 {
-		retry = C.int64_t(milliseconds(e.Retry))
+	} else if err := e.check("write", s.name); err != nil {
+		return err
 	}
 	return e.explain("write", s.send(ctx, func() C.int {
-		return C.hj_go_stream_send_sse(s.handle.c(), given(e.Name), e.id(), e.data(), retry)
+		return C.hj_go_stream_send_sse(s.handle.c(), given(e.Name), e.id(), e.data(), e.retry())
 	}))
 }
 
@@ -129,6 +125,22 @@ func (e *Event) explain(op string, err error) error {
 		}
 	}
 	return &OpError{op, "event", because(ErrInvalid, "Data must be UTF-8")}
+}
+
+// check is for what the library would not refuse.
+func (e *Event) check(op, name string) error {
+	if e.Retry < 0 {
+		return &OpError{op, name, because(ErrInvalid, "Retry must not be negative (got %v)", e.Retry)}
+	}
+	return nil
+}
+
+// retry is Retry for C, where a negative one means no retry line.
+func (e *Event) retry() C.int64_t {
+	if e.Retry == 0 {
+		return -1
+	}
+	return C.int64_t(milliseconds(e.Retry))
 }
 
 // noText is a text without bytes, which is not none.

@@ -606,10 +606,10 @@ HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, uint3
 
 /* Publishes a text with SSE fields (as hijack_stream_send_sse; other members get the data alone) and a key for the
  * overflow policy "latest": an unsent message is replaced by a newer one of the same key. Lengths may be 0; data is
- * always sent. Errors: as publish. */
+ * always sent. retry_ms: left out if negative. Errors: as publish. */
 HIJACK_API int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, const char *event, size_t event_len,
                                               const char *id, size_t id_len, const char *data, size_t data_len,
-                                              const char *key, size_t key_len);
+                                              const char *key, size_t key_len, int64_t retry_ms);
 
 /* Ends every member gracefully: streams finish, sockets close, each after what was published before. The broadcaster
  * remains usable. Errors: EHANDLE, EFORK, ENOMEM. */

@@ -31,11 +31,14 @@ def test_every_kind_of_member_gets_its_form() -> None:
             assert clients.publish("reset", id="") == 3
             assert b"id:\ndata: reset\n\n" in sse.until(b"reset\n\n")
             raw.until(b"reset")
+            assert clients.publish("later", retry=5) == 3
+            assert b"retry: 5\ndata: later\n\n" in sse.until(b"later\n\n")
+            raw.until(b"later")
             clients.close()
             assert raw.rest() == b""
             sse.until(b"0\r\n\r\n")
         wait_until(lambda: len(clients) == 0)
-        assert clients.stats() == {"members": 0, "published": 3, "delivered": 9, "dropped": 0, "closed": 0}
+        assert clients.stats() == {"members": 0, "published": 4, "delivered": 12, "dropped": 0, "closed": 0}
 
 
 def test_streams_and_sockets_join_and_leave(server: hijack.Server) -> None:

@@ -49,6 +49,8 @@ class BroadcasterTest < HijackTest
     assert_includes read_until(client, "\n\n"), "id: x\ndata: 42\n\n"
     @clients_of.publish 'reset', id: ''
     assert_includes read_until(client, "\n\n"), "id:\ndata: reset\n\n"
+    @clients_of.publish 'later', retry: 5
+    assert_includes read_until(client, "\n\n"), "retry: 5\ndata: later\n\n"
   end
 
   def test_request_hold

@@ -242,19 +242,24 @@ static int post_addressed(struct hj_broadcaster *broadcaster, enum hj_op op, str
     return rc;
 }
 
-static int publish(struct hj_broadcaster *broadcaster, bool binary, struct hj_slice event, struct hj_slice id,
-                   struct hj_slice data, struct hj_slice key)
+static bool is_too_big(const struct hj_message_parts *parts)
+{
+    return parts->data.len > MESSAGE_MAX || parts->event.len > MESSAGE_MAX || parts->id.len > MESSAGE_MAX ||
+           parts->key.len > MESSAGE_MAX;
+}
+
+static int publish(struct hj_broadcaster *broadcaster, const struct hj_message_parts *parts)
 {
     struct hj_message *message;
     int rc = hj_server_check_running(broadcaster->server);
     if (rc != 0)
         return rc;
-    if (data.len > MESSAGE_MAX || event.len > MESSAGE_MAX || id.len > MESSAGE_MAX || key.len > MESSAGE_MAX)
+    if (is_too_big(parts))
         return HIJACK_ETOOBIG;
     if (atomic_load_explicit(&broadcaster->server->publish_waiting, memory_order_relaxed) > HJ_PUBLISH_WAITING_MAX)
         return HIJACK_EAGAIN;
     uint64_t members = atomic_load(&broadcaster->members);
-    if ((rc = hj_message_new(&message, &broadcaster->server->compressor, binary, event, id, data, key)) != 0)
+    if ((rc = hj_message_new(&message, &broadcaster->server->compressor, parts)) != 0)
         return rc;
     rc = post_addressed(broadcaster, HJ_OP_PUBLISH, message);
     hj_message_unref(message);
@@ -266,7 +271,8 @@ static int publish(struct hj_broadcaster *broadcaster, bool binary, struct hj_sl
 }
 
 int hijack_broadcaster_publish_sse(hijack_broadcaster *handle, const char *event, size_t event_len, const char *id,
-                                   size_t id_len, const char *data, size_t data_len, const char *key, size_t key_len)
+                                   size_t id_len, const char *data, size_t data_len, const char *key, size_t key_len,
+                                   int64_t retry_ms)
 {
     struct hj_broadcaster *broadcaster;
     if ((event == NULL && event_len != 0) || (id == NULL && id_len != 0) || (data == NULL && data_len != 0) ||
@@ -275,8 +281,12 @@ int hijack_broadcaster_publish_sse(hijack_broadcaster *handle, const char *event
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
-    rc = publish(broadcaster, false, hj_slice(event, event_len), hj_slice(id, id_len), hj_slice(data, data_len),
-                 hj_slice(key, key_len));
+    struct hj_message_parts parts = {.event = hj_slice(event, event_len),
+                                     .id = hj_slice(id, id_len),
+                                     .data = hj_slice(data, data_len),
+                                     .key = hj_slice(key, key_len),
+                                     .retry_ms = retry_ms};
+    rc = publish(broadcaster, &parts);
     hj_handle_unpin(handle);
     return rc;
 }
@@ -284,13 +294,14 @@ int hijack_broadcaster_publish_sse(hijack_broadcaster *handle, const char *event
 int hijack_broadcaster_publish(hijack_broadcaster *handle, uint32_t type, const char *data, size_t len)
 {
     struct hj_broadcaster *broadcaster;
-    const struct hj_slice none = {NULL, 0};
     if ((type != HIJACK_MESSAGE_TEXT && type != HIJACK_MESSAGE_BINARY) || (data == NULL && len != 0))
         return HIJACK_EINVAL;
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
-    rc = publish(broadcaster, type == HIJACK_MESSAGE_BINARY, none, none, hj_slice(data, len), none);
+    struct hj_message_parts parts = {
+        .data = hj_slice(data, len), .retry_ms = -1, .binary = type == HIJACK_MESSAGE_BINARY};
+    rc = publish(broadcaster, &parts);
     hj_handle_unpin(handle);
     return rc;
 }

@@ -26,14 +26,19 @@ static bool contains_byte(struct hj_slice text, char c)
     return text.len != 0 && memchr(text.base, c, text.len) != NULL;
 }
 
-int hj_message_new(struct hj_message **out, struct hj_compressor *compressor, bool binary, struct hj_slice event,
-                   struct hj_slice id, struct hj_slice data, struct hj_slice key)
+static bool is_sound(const struct hj_message_parts *parts)
 {
-    if (contains_byte(event, '\r') || contains_byte(event, '\n') || contains_byte(id, '\r') ||
-        contains_byte(id, '\n') || contains_byte(id, '\0') || !(binary || hj_utf8_check(data.base, data.len)))
+    return !contains_byte(parts->event, '\r') && !contains_byte(parts->event, '\n') &&
+           !contains_byte(parts->id, '\r') && !contains_byte(parts->id, '\n') && !contains_byte(parts->id, '\0') &&
+           (parts->binary || hj_utf8_check(parts->data.base, parts->data.len));
+}
+
+int hj_message_new(struct hj_message **out, struct hj_compressor *compressor, const struct hj_message_parts *parts)
+{
+    if (!is_sound(parts))
         return HIJACK_EINVAL;
-    struct hj_message *message = malloc(sizeof(*message) + event.len + id.len + key.len);
-    struct hj_buf *buf = hj_buf_copy(data.base, data.len);
+    struct hj_message *message = malloc(sizeof(*message) + parts->event.len + parts->id.len + parts->key.len);
+    struct hj_buf *buf = hj_buf_copy(parts->data.base, parts->data.len);
     if (message == NULL || buf == NULL) {
         free(message);
         hj_buf_unref(buf);
@@ -42,10 +47,11 @@ int hj_message_new(struct hj_message **out, struct hj_compressor *compressor, bo
     char *cursor = message->fields;
     atomic_init(&message->refs, 1);
     message->compressor = compressor;
-    message->binary = binary;
-    message->event = copy_field(&cursor, event);
-    message->id = copy_field(&cursor, id);
-    message->key = copy_field(&cursor, key);
+    message->binary = parts->binary;
+    message->event = copy_field(&cursor, parts->event);
+    message->id = copy_field(&cursor, parts->id);
+    message->key = copy_field(&cursor, parts->key);
+    message->retry_ms = parts->retry_ms;
     message->data = buf;
     for (int i = 0; i < HJ_WIRE_COUNT; ++i)
         atomic_init(&message->wire[i], NULL);
@@ -90,7 +96,8 @@ static struct hj_buf *encode_message(struct hj_message *message, enum hj_wire wi
             return hj_ws_frame(opcode, true, data);
         return hj_compressor_frame(message->compressor, hj_wire_window(wire), opcode, data);
     }
-    struct hj_sse sse = {.event = message->event, .id = message->id, .data = data, .retry_ms = -1, .has_data = true};
+    struct hj_sse sse = {
+        .event = message->event, .id = message->id, .data = data, .retry_ms = message->retry_ms, .has_data = true};
     hj_sse_encode(&buf, &sse, wire == HJ_WIRE_SSE_CHUNKED);
     return buf;
 }

@@ -48,11 +48,20 @@ static inline enum hj_window hj_wire_window(enum hj_wire wire)
     return wire == HJ_WIRE_WEBSOCKET_DEFLATE ? HJ_WINDOW_FULL : HJ_WINDOW_NARROW;
 }
 
+/* What a program publishes. */
+struct hj_message_parts {
+    struct hj_slice data;
+    struct hj_slice event, id, key; /* of an SSE event; an id whose base is NULL is none */
+    int64_t retry_ms;               /* of an SSE event; negative: none */
+    bool binary;                    /* what a WebSocket frame calls it */
+};
+
 struct hj_message {
     _Atomic uint32_t refs;
-    bool binary;                      /* what a WebSocket frame calls it */
+    bool binary;
     struct hj_compressor *compressor; /* of the server, which outlives it; NULL: nothing is compressed */
     struct hj_slice event, id, key;   /* inside fields */
+    int64_t retry_ms;
     struct hj_buf *data;
     struct hj_buf *_Atomic wire[HJ_WIRE_COUNT]; /* RAW is data; the others appear when first needed */
     char fields[];
@@ -60,8 +69,7 @@ struct hj_message {
 
 /* Checks and copies. *out is the caller's. 0, HIJACK_EINVAL (CR or LF in event or id, NUL in id; data that is not
  * UTF-8, unless binary) or HIJACK_ENOMEM. */
-int hj_message_new(struct hj_message **out, struct hj_compressor *compressor, bool binary, struct hj_slice event,
-                   struct hj_slice id, struct hj_slice data, struct hj_slice key);
+int hj_message_new(struct hj_message **out, struct hj_compressor *compressor, const struct hj_message_parts *parts);
 struct hj_message *hj_message_ref(struct hj_message *message);
 void hj_message_unref(struct hj_message *message); /* NULL is a no-op */
 

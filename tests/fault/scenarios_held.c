@@ -138,7 +138,7 @@ static void play_overflow(struct run *run, const char *policy, uint32_t stat)
     }
     for (int i = 0; broadcaster_stat(room, stat) == 0 && hijack_broadcaster_count(room) == 3; i++) {
         CHECK(i < 1000);
-        DO(run, hijack_broadcaster_publish_sse(room, LIT("e"), NULL, 0, message, sizeof(message), LIT("key")));
+        DO(run, hijack_broadcaster_publish_sse(room, LIT("e"), NULL, 0, message, sizeof(message), LIT("key"), -1));
         for (int m = 1; m < 3; m++)
             MUST_HAVE(run_read(run, members[m], "\n\n"));
     }

@@ -115,14 +115,16 @@ static void test_kinds_and_sse(void **state)
     OK(hijack_broadcaster_add(room, stream_open(f, &plain), 0, NULL, 0));
     OK(hijack_broadcaster_add(room, socket_open(f, &raw), 0, NULL, 0));
     CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("a\nb")), 3);
-    CODE(hijack_broadcaster_publish_sse(room, LIT("tick"), LIT("9"), LIT("data"), NULL, 0), 3);
-    CODE(hijack_broadcaster_publish_sse(room, LIT("bad\n"), NULL, 0, LIT("x"), NULL, 0), HIJACK_EINVAL);
-    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, LIT("bad\r"), LIT("x"), NULL, 0), HIJACK_EINVAL);
-    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, LIT(""), LIT("end"), LIT("key")), 3);
+    CODE(hijack_broadcaster_publish_sse(room, LIT("tick"), LIT("9"), LIT("data"), NULL, 0, -1), 3);
+    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, LIT("soon"), NULL, 0, 1500), 3);
+    CODE(hijack_broadcaster_publish_sse(room, LIT("bad\n"), NULL, 0, LIT("x"), NULL, 0, -1), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, LIT("bad\r"), LIT("x"), NULL, 0, -1), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, LIT(""), LIT("end"), LIT("key"), -1), 3);
     OK(hijack_broadcaster_close(room));
     response_head(&r, sse);
     response_finish(&r);
-    const char *expected = "data: a\ndata: b\n\nevent: tick\nid: 9\ndata: data\n\nid:\ndata: end\n\n";
+    const char *expected = "data: a\ndata: b\n\nevent: tick\nid: 9\ndata: data\n\nretry: 1500\ndata: soon\n\n"
+                           "id:\ndata: end\n\n";
     BYTES(r.body, r.body_len, expected, strlen(expected));
     response_free(&r);
     response_head(&r, plain);
@@ -130,7 +132,7 @@ static void test_kinds_and_sse(void **state)
     CHECK(strncmp(r.body, LIT("a\nb")) == 0 && strcmp(r.body + r.body_len - 3, "end") == 0);
     response_free(&r);
     client_eof(raw);
-    BYTES(raw->buf, raw->len, "a\nbdataend", 10);
+    BYTES(raw->buf, raw->len, "a\nbdatasoonend", 14);
     members_wait(room, 0);
 }
 
@@ -357,7 +359,7 @@ static void test_limits(void **state)
     hijack_broadcaster *room = fixture_broadcaster(f);
     CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, large, sizeof(large)), HIJACK_ETOOBIG);
     CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, large, sizeof(large) - 1), 0);
-    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, large, sizeof(large), NULL, 0), HIJACK_ETOOBIG);
+    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, large, sizeof(large), NULL, 0, -1), HIJACK_ETOOBIG);
     CODE(hijack_broadcaster_set(room, LIT("nonsense"), LIT("1")), HIJACK_EOPTION);
     CODE(hijack_broadcaster_set(room, LIT(OPT_OVERFLOW), LIT("explode")), HIJACK_ERANGE);
     CODE(hijack_broadcaster_set(room, LIT(OPT_BACKLOG), LIT("-1")), HIJACK_ERANGE);

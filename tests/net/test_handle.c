@@ -96,7 +96,7 @@ CALL(broadcaster_remove, hijack_broadcaster_remove(h, any_stream))
 CALL(broadcaster_remove_2, hijack_broadcaster_remove(any_broadcaster, h))
 CALL(broadcaster_adopt, hijack_broadcaster_adopt(h, 0, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0))
 CALL(broadcaster_publish, hijack_broadcaster_publish(h, HIJACK_MESSAGE_TEXT, "x", 1))
-CALL(broadcaster_publish_sse, hijack_broadcaster_publish_sse(h, NULL, 0, NULL, 0, "x", 1, NULL, 0))
+CALL(broadcaster_publish_sse, hijack_broadcaster_publish_sse(h, NULL, 0, NULL, 0, "x", 1, NULL, 0, -1))
 CALL(broadcaster_close, hijack_broadcaster_close(h))
 CALL(broadcaster_count, hijack_broadcaster_count(h))
 CALL(broadcaster_stats, hijack_broadcaster_stats(&number, 1, h))
@@ -319,7 +319,7 @@ static void test_null_arguments(void **state)
     CODE(hijack_socket_send(any_socket, NULL, 1), HIJACK_EINVAL);
     CODE(hijack_socket_read(any_socket, 0), HIJACK_EINVAL);
     CODE(hijack_broadcaster_publish(any_broadcaster, HIJACK_MESSAGE_TEXT, NULL, 1), HIJACK_EINVAL);
-    CODE(hijack_broadcaster_publish_sse(any_broadcaster, NULL, 0, NULL, 0, NULL, 1, NULL, 0), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_publish_sse(any_broadcaster, NULL, 0, NULL, 0, NULL, 1, NULL, 0, -1), HIJACK_EINVAL);
     CODE(hijack_request_hold(any_request, any_broadcaster, 0, 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_EINVAL);
     const uint32_t unserved[] = {HIJACK_HOLD_LONG_POLL, HIJACK_HOLD_WEBSOCKET}; /* the latter needs a head */
     for (int i = 0; i < 2; i++)

@@ -176,7 +176,7 @@ static void test_latest(void **state)
     for (int more = 60; more > 0; number++) {
         char *text = message_of(number);
         OK(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, text, MESSAGE, number % 2 ? "odd" : "even",
-                                          number % 2 ? 3 : 4));
+                                          number % 2 ? 3 : 4, -1));
         client_expect_bytes(fast, message_of(number), MESSAGE);
         published[number % 2] = number;
         CHECK(number < 4000);
@@ -432,7 +432,7 @@ static void check_small_backlog(struct fixture *f, const char *policy, int local
         do {
             seen = broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) +
                    broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DROPPED);
-            CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, text, len, "key", 3), 1);
+            CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, text, len, "key", 3, -1), 1);
             WAIT_FOR(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) +
                          broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DROPPED) >
                      seen);

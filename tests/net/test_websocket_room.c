@@ -32,7 +32,7 @@ static void test_all_forms(void **state)
     CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("to all")), 4);
     CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_BINARY, LIT("bytes")), 4);
     OK(hijack_socket_send_message(socket, HIJACK_MESSAGE_TEXT, LIT("to one")));
-    CODE(hijack_broadcaster_publish_sse(room, LIT("greeting"), LIT("7"), LIT("fields"), NULL, 0), 4);
+    CODE(hijack_broadcaster_publish_sse(room, LIT("greeting"), LIT("7"), LIT("fields"), NULL, 0, -1), 4);
     ws_expect(ws, WS_TEXT, "to all");
     ws_expect(ws, WS_BINARY, "bytes");
     ws_expect(ws, WS_TEXT, "fields");
@@ -45,7 +45,7 @@ static void test_all_forms(void **state)
     client_until(sse, "event: greeting\nid: 7\ndata: fields\n\n");
     client_expect(raw, "to allbytesfields");
     CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("\xff")), HIJACK_EINVAL);
-    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, LIT("\xff"), NULL, 0), HIJACK_EINVAL);
+    CODE(hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, LIT("\xff"), NULL, 0, -1), HIJACK_EINVAL);
     response_free(&r);
 }
 

@@ -27,7 +27,7 @@ static int pile_up(struct fixture *f, hijack_broadcaster *room)
     int code = 0;
 
     while (code >= 0 && count < MOST) {
-        code = hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, NULL, 0, LIT("key"));
+        code = hijack_broadcaster_publish_sse(room, NULL, 0, NULL, 0, NULL, 0, LIT("key"), -1);
         count++;
     }
     uint64_t grown = process_resident() - before;

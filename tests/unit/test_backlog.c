@@ -15,7 +15,8 @@
 static struct hj_message *make_message(struct hj_slice data, struct hj_slice key)
 {
     struct hj_message *message = NULL;
-    CODE(hj_message_new(&message, NULL, false, hj_slice(NULL, 0), hj_slice(NULL, 0), data, key), 0);
+    const struct hj_message_parts parts = {.data = data, .key = key, .retry_ms = -1};
+    CODE(hj_message_new(&message, NULL, &parts), 0);
     return message;
 }
 

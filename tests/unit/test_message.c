@@ -14,9 +14,18 @@
 static struct hj_message *make(struct hj_slice event, struct hj_slice id, struct hj_slice data, struct hj_slice key)
 {
     struct hj_message *message = NULL;
-    CODE(hj_message_new(&message, NULL, true, event, id, data, key), 0);
+    const struct hj_message_parts parts = {
+        .event = event, .id = id, .data = data, .key = key, .retry_ms = -1, .binary = true};
+    CODE(hj_message_new(&message, NULL, &parts), 0);
     assert_non_null(message);
     return message;
+}
+
+/* What comes of a text with these fields. */
+static int make_text(struct hj_message **out, struct hj_slice event, struct hj_slice id, struct hj_slice data)
+{
+    return hj_message_new(out, NULL,
+                          &(struct hj_message_parts){.event = event, .id = id, .data = data, .retry_ms = -1});
 }
 
 static void check_wire(struct hj_message *message, enum hj_wire wire, const char *expected, size_t len, int line)
@@ -75,8 +84,8 @@ static void text_and_binary(void **state)
     struct hj_message *message = make(NONE, NONE, HJ_SLICE("\xff"), NONE);
     WIRE(message, WEBSOCKET, "\x82\x01\xff");
     hj_message_unref(message);
-    CODE(hj_message_new(&message, NULL, false, NONE, NONE, HJ_SLICE("a\xff"), NONE), HIJACK_EINVAL);
-    CODE(hj_message_new(&message, NULL, false, NONE, NONE, HJ_SLICE("\xc3\xa4"), NONE), 0);
+    CODE(make_text(&message, NONE, NONE, HJ_SLICE("a\xff")), HIJACK_EINVAL);
+    CODE(make_text(&message, NONE, NONE, HJ_SLICE("\xc3\xa4")), 0);
     WIRE(message, WEBSOCKET, "\x81\x02\xc3\xa4");
     hj_message_unref(message);
     message = make(NONE, NONE, NONE, NONE);
@@ -104,10 +113,10 @@ static void fields_are_checked(void **state)
     static const struct hj_slice lines[] = {{"a\n", 2}, {"\ra", 2}, {"\n", 1}, {"\0\n", 2}};
     struct hj_message *message = NULL;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); ++i) {
-        CODE(hj_message_new(&message, NULL, false, lines[i], NONE, NONE, NONE), HIJACK_EINVAL);
-        CODE(hj_message_new(&message, NULL, false, NONE, lines[i], NONE, NONE), HIJACK_EINVAL);
+        CODE(make_text(&message, lines[i], NONE, NONE), HIJACK_EINVAL);
+        CODE(make_text(&message, NONE, lines[i], NONE), HIJACK_EINVAL);
     }
-    CODE(hj_message_new(&message, NULL, false, NONE, HJ_SLICE("a\0"), NONE, NONE), HIJACK_EINVAL);
+    CODE(make_text(&message, NONE, HJ_SLICE("a\0"), NONE), HIJACK_EINVAL);
     assert_null(message);
     hj_message_unref(make(HJ_SLICE("\0"), NONE, HJ_SLICE("\r\n\0"), HJ_SLICE("\r\n\0"))); /* these may */
 }

@@ -11,9 +11,9 @@ static enum hj_backlog_result publish(struct hj_backlog *backlog, const char *te
                                       enum hj_overflow overflow, uint32_t *dropped)
 {
     struct hj_message *message;
-    CODE(hj_message_new(&message, NULL, false, hj_slice(NULL, 0), hj_slice(NULL, 0), hj_slice(text, strlen(text)),
-                        hj_slice(key, strlen(key))),
-         0);
+    const struct hj_message_parts parts = {
+        .data = hj_slice(text, strlen(text)), .key = hj_slice(key, strlen(key)), .retry_ms = -1};
+    CODE(hj_message_new(&message, NULL, &parts), 0);
     enum hj_backlog_result r = hj_backlog_publish(backlog, message->data, message, 0, limit, overflow, dropped);
     hj_message_unref(message);
     return r;

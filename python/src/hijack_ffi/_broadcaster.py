@@ -70,17 +70,23 @@ class Broadcaster(Handle):
             option.set(value, lib.hijack_broadcaster_set, self._alive("set"), where="broadcaster: option ")
 
     def publish(
-        self, data: Text, event: Optional[str] = None, id: Optional[str] = None, key: Optional[str] = None
+        self,
+        data: Text,
+        event: Optional[str] = None,
+        id: Optional[str] = None,
+        key: Optional[str] = None,
+        retry: Optional[int] = None,
     ) -> int:
         """Sends data to every member, as one event to those of SSE, as one message to WebSockets (str as text, bytes as
-        binary), and returns how many it was addressed to. An empty id makes the client forget its Last-Event-ID. key is
-        for overflow="latest": a newer message of the same key replaces one that still waits. WouldBlockError where 256
-        MiB of messages wait for the server's threads: publish less."""
+        binary), and returns how many it was addressed to. An empty id makes the client forget its Last-Event-ID. retry
+        is how many milliseconds a client waits before it connects again. key is for
+        overflow="latest": a newer message of the same key replaces one that still waits. WouldBlockError where 256 MiB
+        of messages wait for the server's threads: publish less."""
         raw = octets(data, "publish")
-        if event is None and id is None and key is None:
+        if event is None and id is None and key is None and retry is None:
             kind = MESSAGE_TEXT if isinstance(data, str) else MESSAGE_BINARY
             return self._publish(lib.hijack_broadcaster_publish, kind, raw, len(raw))
-        fields = (*optional(event), *optional(id), raw, len(raw), *optional(key))
+        fields = (*optional(event), *optional(id), raw, len(raw), *optional(key), -1 if retry is None else retry)
         return self._publish(lib.hijack_broadcaster_publish_sse, *fields)
 
     def _publish(self, call: Callable[..., int], *args: Any) -> int:

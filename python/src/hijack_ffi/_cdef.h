@@ -192,7 +192,7 @@ int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_sock
 int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_socket);
 int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd, uint32_t kind, uint64_t user_data, const char *headers, size_t headers_len, const char *first, size_t first_len, const char *position, size_t position_len);
 int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, uint32_t type, const char *data, size_t len);
-int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, const char *event, size_t event_len, const char *id, size_t id_len, const char *data, size_t data_len, const char *key, size_t key_len);
+int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, const char *event, size_t event_len, const char *id, size_t id_len, const char *data, size_t data_len, const char *key, size_t key_len, int64_t retry_ms);
 int hijack_broadcaster_close(hijack_broadcaster *broadcaster);
 int hijack_broadcaster_count(hijack_broadcaster *broadcaster);
 int hijack_broadcaster_stats(uint64_t *out, uint32_t count, hijack_broadcaster *broadcaster);

@@ -31,13 +31,15 @@ module Hijack
     # @param event [#to_s, nil] SSE: its type
     # @param id [#to_s, nil] SSE: what the client's Last-Event-ID will be; '' makes the client forget it
     # @param key [#to_s, nil] with overflow: :latest, an unsent message is replaced by a newer one of the same key
+    # @param retry [Integer, nil] SSE: the time the client waits before it connects again, in milliseconds
     # @return [Integer] how many members it was addressed to
     # @raise [WouldBlockError] 256 MiB of messages wait for the server's threads
     # @raise [InvalidError, TooBigError, StateError, ShutdownError]
-    def publish(data, event: nil, id: nil, key: nil)
-      result = if event || id || key
+    def publish(data, event: nil, id: nil, key: nil, retry: nil)
+      milliseconds = binding.local_variable_get(:retry)
+      result = if event || id || key || milliseconds
                  fields = [event, id, data, key].flat_map { |text| Text.sized(text) }
-                 C.broadcaster_publish_sse(@handle, *fields)
+                 C.broadcaster_publish_sse(@handle, *fields, milliseconds || -1)
                else
                  C.broadcaster_publish(@handle, Text.kind(data), *Text.sized(data))
                end

@@ -207,7 +207,8 @@ module Hijack
                     :int
     attach_function :broadcaster_publish, :hijack_broadcaster_publish, [:uint64, :uint32, :buffer_in, :size_t], :int
     attach_function :broadcaster_publish_sse, :hijack_broadcaster_publish_sse,
-                    [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t], :int
+                    [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t,
+                    :int64], :int
     attach_function :broadcaster_close, :hijack_broadcaster_close, [:uint64], :int
     attach_function :broadcaster_count, :hijack_broadcaster_count, [:uint64], :int
     attach_function :broadcaster_stats, :hijack_broadcaster_stats, [:pointer, :uint32, :uint64], :int
