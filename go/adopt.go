@@ -256,11 +256,7 @@ func (s *Server) adopt(conn net.Conn, call func(fd C.int) C.int) error {
 		return &OpError{"adopt", name, err}
 	}
 	if result := call(C.int(fd)); result < 0 {
-		kind, _ := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_TYPE)
 		syscall.Close(int(fd))
-		if Error(result) == ErrNotSocket && kind == syscall.SOCK_STREAM { // it was connected
-			result = C.int(ErrReset)
-		}
 		return s.fail("adopt", name, result)
 	}
 	conn.Close()

@@ -375,7 +375,7 @@ HIJACK_API const char *hijack_server_stat_name(uint32_t index);
  * read from it already and come first as DATA. On success the descriptor is the library's: the program must not use or
  * close it again (dup it first if its old owner will close it); on failure it stays the program's. The socket starts
  * with the server's user_data; its events go to the server's first queue. Errors: EINVAL, EHANDLE, EFORK, ENOTSOCK,
- * ESTATE (not running, or without a queue), ESHUTDOWN, ELIMIT, ENOMEM. */
+ * ERESET (the peer has reset it), ESTATE (not running, or without a queue), ESHUTDOWN, ELIMIT, ENOMEM. */
 HIJACK_API int hijack_server_adopt(hijack_socket **out, hijack_server *server, int fd, const char *unread,
                                    size_t unread_len);
 
@@ -589,8 +589,8 @@ HIJACK_API int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *
 
 /* Takes a connected stream socket from elsewhere as a member without a handle. kind: any HIJACK_HOLD_*; headers as
  * hijack_server_hold; user_data, first and position as hijack_request_hold. The descriptor: as hijack_server_adopt.
- * Errors: EINVAL, EHANDLE, EFORK, EHEADER, ENOTSOCK, ESTATE (the server does not run), ESHUTDOWN, ELIMIT, ENOTSUP
- * (kind), ENOMEM. */
+ * Errors: EINVAL, EHANDLE, EFORK, EHEADER, ENOTSOCK, ERESET, ESTATE (the server does not run), ESHUTDOWN, ELIMIT,
+ * ENOTSUP (kind), ENOMEM. */
 HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd, uint32_t kind, uint64_t user_data,
                                         const char *headers, size_t headers_len, const char *first, size_t first_len,
                                         const char *position, size_t position_len);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/handle.h"
+#include "base/os/connected.h"
 #include "base/os/socket.h"
 #include "core/broadcaster.h"
 #include "core/channel.h"
@@ -270,5 +271,5 @@ int hj_server_check_adopting(struct hj_server *server, int fd)
         return HIJACK_ESHUTDOWN;
     if (atomic_load(&server->connections) >= server->connection_limit)
         return HIJACK_ELIMIT;
-    return hj_socket_is_connected(fd) ? 0 : HIJACK_ENOTSOCK;
+    return hj_connected_check(fd);
 }

@@ -87,8 +87,7 @@ int hj_server_check_running(struct hj_server *server);
 /* Called by the loop that ended last. */
 void hj_server_stopped(struct hj_server *server);
 
-/* Whether the server takes this descriptor now: 0, HIJACK_ESTATE, ESHUTDOWN, ELIMIT, ENOTSOCK (not a connected stream
- * socket). */
+/* Whether the server takes this descriptor now: 0, HIJACK_ESTATE, ESHUTDOWN, ELIMIT, or as hj_connected_check. */
 int hj_server_check_adopting(struct hj_server *server, int fd);
 
 #endif

@@ -6,6 +6,8 @@
 #include "support/transport.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -178,6 +180,22 @@ static int socket_unconnected(void)
     return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
+/* The server's end of a TCP connection whose client has reset it, and the reset has arrived. */
+static int socket_reset(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int listener = socket_unconnected(), client = socket_unconnected();
+    CHECK(bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(listener, 1) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+    CHECK(connect(client, (struct sockaddr *)&address, sizeof(address)) == 0);
+    int fd = accept(listener, NULL, NULL);
+    CHECK(setsockopt(client, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger)) == 0);
+    CHECK(close(client) == 0 && close(listener) == 0);
+    CHECK(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000) == 1);
+    return fd;
+}
+
 static hijack_socket *adopt(struct fixture *f, int fd, const char *unread, size_t unread_len)
 {
     hijack_socket *socket = NULL;
@@ -295,6 +313,10 @@ static void test_adopt_refused(void **state)
     CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
     file = socket_unconnected();
     CODE(hijack_server_adopt(&socket, f->server, file, NULL, 0), HIJACK_ENOTSOCK);
+    CHECK(close(file) == 0);
+    file = socket_reset();
+    CODE(hijack_server_adopt(&socket, f->server, file, NULL, 0), HIJACK_ERESET);
+    CODE(hijack_broadcaster_adopt(room, file, HIJACK_HOLD_RAW, 0, NULL, 0, NULL, 0, NULL, 0), HIJACK_ERESET);
     CHECK(close(file) == 0);
     fixture_stop(f);
     pair(fds);

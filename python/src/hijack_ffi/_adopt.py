@@ -9,7 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, TypeVar, Union
 
 from ._constants import EHEADER
-from ._errors import ClosedError, InvalidError, NotSocketError, StateError
+from ._errors import ClosedError, InvalidError, ResetError, StateError
 from ._headers import Headers, header_block, without
 from ._library import Data, check, ffi, lib, octets
 
@@ -53,9 +53,7 @@ def hand_over(connection: Adoptable, call: Callable[[int], T], taken: Callable[[
         result = call(number)
         _let_go(connection)
         return result
-    except NotSocketError:
-        if not _was_connected(number):
-            raise
+    except ResetError:
         _let_go(connection)
         os.close(number)
         raise HasLeft(LEFT) from None
@@ -156,17 +154,6 @@ def _copy(descriptor: int) -> Optional[socket.socket]:
     except OSError:
         os.close(copy)
         return None
-
-
-def _was_connected(descriptor: int) -> bool:
-    """Of what is not a connected socket: whether it once was one, and its peer has reset it."""
-    it = _copy(descriptor)
-    if it is None:
-        return False
-    with it:
-        bound = it.family in (socket.AF_INET, socket.AF_INET6) and it.getsockname()[1] > 0
-        listens = it.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        return bool(bound and it.type == socket.SOCK_STREAM and not listens)
 
 
 def peername(connection: Adoptable) -> Any:

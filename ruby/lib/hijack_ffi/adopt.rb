@@ -51,17 +51,6 @@ module Hijack
       copy.close if copy&.autoclose?
     end
 
-    # @param result [Integer] of the call that adopts
-    # @return [Boolean] whether it has refused a connection only because its client has reset it
-    def self.gone?(result, source)
-      return false unless result == C::ENOTSOCK && source.is_a?(BasicSocket)
-
-      source.remote_address
-      false
-    rescue Errno::ENOTCONN, Errno::EINVAL
-      %i[ACCEPTCONN TYPE].map { |name| source.getsockopt(:SOCKET, name).int } == [0, ::Socket::SOCK_STREAM]
-    end
-
     # @return [String] the other end of the connection, as the library names it
     def self.peer(source, otherwise = nil)
       return 'unknown' unless source.respond_to?(:remote_address) # no socket, as the library will say

@@ -93,9 +93,9 @@ module Hijack
     def adopt(io, as: :sse, headers: nil)
       kind = Adopt.kind(as)
       flat = Headers.block(RackRequest.preset(headers)&.except(*RackRequest::OWN[kind]))
-      Adopt.take(io) do |fd, source|
+      Adopt.take(io) do |fd|
         result = C.broadcaster_adopt(@handle, fd, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
-        Adopt.gone?(result, source) ? nil : check(result, 'adopt')
+        check(result, 'adopt') unless result == C::ERESET
       end
       self
     end

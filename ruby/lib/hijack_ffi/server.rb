@@ -179,7 +179,7 @@ module Hijack
     def adopt(io, unread: '')
       take_over(io, unread, :abort) do |fd, source, *bytes|
         made = @queue.register(Socket, Adopt.peer(source)) { |out| C.server_adopt(out, handle, fd, *bytes) }
-        adopted('adopt', made, source)
+        adopted('adopt', made)
       end || Socket.new(@queue, 0, 0, 'unknown').gone
     end
 
@@ -220,7 +220,7 @@ module Hijack
         made = @queue.register(Request, payload, *facts) do |out|
           C.server_adopt_request(out, handle, fd, head, head.bytesize, *bytes)
         end
-        adopted('adopt_request', made, source)
+        adopted('adopt_request', made)
       end || Request.new(@queue, 0, payload, *facts).gone
     ensure
       taken&.close unless request
@@ -406,10 +406,10 @@ module Hijack
 
     # @param made [Object, Integer] or an error's code
     # @return [Object, nil] what was made; nil: the client has gone
-    def adopted(what, made, source)
+    def adopted(what, made)
       return made unless made.is_a?(Integer)
 
-      check(made, what) unless Adopt.gone?(made, source)
+      check(made, what) unless made == C::ERESET
     end
 
     # Whether the library would take a connection now, which is refused as this is none.

@@ -73,16 +73,14 @@ static int read_option(int fd, int name)
     return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
 }
 
-bool hj_socket_is_listening(int fd)
+bool hj_socket_is_stream(int fd)
 {
-    return read_option(fd, SO_TYPE) == SOCK_STREAM && read_option(fd, SO_ACCEPTCONN) == 1;
+    return read_option(fd, SO_TYPE) == SOCK_STREAM;
 }
 
-bool hj_socket_is_connected(int fd)
+bool hj_socket_is_listening(int fd)
 {
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof(peer);
-    return read_option(fd, SO_TYPE) == SOCK_STREAM && getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+    return hj_socket_is_stream(fd) && read_option(fd, SO_ACCEPTCONN) == 1;
 }
 
 static void set_option(int fd, int level, int name, int value)

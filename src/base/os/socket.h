@@ -22,8 +22,8 @@ int hj_socket_accept(struct sockaddr_storage *peer, int listener);
 /* Makes an inherited socket non-blocking and closed on exec. */
 bool hj_socket_take(int fd);
 
+bool hj_socket_is_stream(int fd);
 bool hj_socket_is_listening(int fd);           /* a stream socket that listens */
-bool hj_socket_is_connected(int fd);           /* a stream socket with a peer */
 void hj_socket_share_port(int fd, bool share); /* SO_REUSEADDR, and if share also SO_REUSEPORT; before binding */
 void hj_socket_v6_only(int fd, bool only);     /* before binding */
 
