@@ -15,6 +15,7 @@ wants no port, the word {port} is left out. The process must be the demo itself:
     --tls          over TLS: the demos get a throw-away certificate by TLS_CERT and TLS_KEY, and every client checks it
     --http2        over HTTP/2, in clear or with --tls by ALPN: the scenarios that are not of HTTP/1 alone. Needs the
                    package h2 from PyPI, which the other clients do without
+    --adopt        only the scenarios of connections that another server hands over, with a server as the demo
     --short        only the areas that look at the connection itself, unless HIJACK_LONG is set (make conformance)
 
 One line is printed for each scenario that failed, with what was expected and what was seen; then how many passed. The
@@ -100,10 +101,10 @@ def report(result, times):
         print(f"{seconds:6.2f} s  {name}", flush=True)
 
 
-def run(demos, chosen, jobs, times):
+def run(demos, first, chosen, jobs, times):
     results = []
     try:
-        demos.get("sse").port()
+        demos.get(first).port()
     except (Failed, OSError) as error:  # one sentence about the command, not one for each scenario
         print(f"FAILED to start a demo with {' '.join(demos.command)}: {error}")
         return 0, len(chosen)
@@ -152,11 +153,12 @@ def options_of(words):
     parser.add_argument("--times", action="store_true")
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--http2", action="store_true")
+    parser.add_argument("--adopt", action="store_true")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--jobs", type=int, default=12)
     at = words.index("--") if "--" in words else len(words)
     options, command = parser.parse_args(words[:at]), words[at + 1:]
-    if not options.list and not any("{demo}" in word for word in command):
+    if not options.list and not any(("{port}" if options.adopt else "{demo}") in word for word in command):
         parser.exit(2, "run.py: after -- comes the command that starts a demo, with {demo} and {port} in it\n")
     return options, command
 
@@ -166,9 +168,10 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM):  # the demos must not inherit that one of them is ignored
         signal.signal(number, lambda *_: sys.exit(1))
     raise_descriptor_limit()
-    for area in AREAS:
+    for area in [*AREAS, "adopt"]:
         __import__(area)
     chosen = [each for each in harness.SCENARIOS if not options.only or any(text in each[0] for text in options.only)]
+    chosen = [each for each in chosen if each[0].startswith("adopt.") == options.adopt]
     if options.short and not os.environ.get("HIJACK_LONG"):
         chosen = [each for each in chosen if each[0].startswith(SHORT)]
     if options.http2:
@@ -185,7 +188,8 @@ def main():
     with over_tls(["h2"] * options.http2) if options.tls else contextlib.nullcontext():
         if options.http2:
             over_http2()
-        passed, failed = run(harness.Demos(command), chosen, options.jobs, options.times)
+        first = "adopt" if options.adopt else "sse"
+        passed, failed = run(harness.Demos(command), first, chosen, options.jobs, options.times)
     print(f"conformance {options.name}: {passed} passed, {failed} failed")
     return 0 if failed == 0 else 1
 

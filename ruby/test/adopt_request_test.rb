@@ -46,6 +46,16 @@ class AdoptRequestTest < HijackTest
     assert_raises(Hijack::StateError) { request.respond 200 }
   end
 
+  # Servers say it in one of two variables.
+  def test_a_client_of_http_1_0
+    [{ SERVER_PROTOCOL: 'HTTP/1.0' }, { SERVER_PROTOCOL: 'HTTP/1.1', HTTP_VERSION: 'HTTP/1.0' }].each do |words|
+      request, client = adopt(env('GET', '/', **words))
+      assert_equal 'HTTP/1.0', request.http_version
+      request.stream(200) { |stream| stream << 'until the end' }
+      refute_match(/chunked/i, within { client.read })
+    end
+  end
+
   def test_a_client_that_has_reset_before
     before = descriptors
     ours, theirs = tcp_pair

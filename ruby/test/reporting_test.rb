@@ -114,6 +114,24 @@ class ReportingTest < HijackTest
     assert_empty @reported
   end
 
+  def test_a_websocket_that_is_read_when_its_client_resets_is_silent
+    ended = Thread::Queue.new
+    port = serve_reporting do |request|
+      request.websocket do |ws|
+        ws << 'ready'
+        ws.read
+      ensure
+        ended << $!.class
+      end
+    end
+    client = connect(port)
+    assert_equal 'ready', within { WebSocketClient.new(client).receive }
+    reset(client)
+    assert_equal Hijack::ResetError, within { ended.pop }
+    @server.stop
+    assert_empty @reported
+  end
+
   def test_the_end_of_its_own_server_is_silent_and_of_another_is_not
     other = new_server.start
     room = other.broadcaster

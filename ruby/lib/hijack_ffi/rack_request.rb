@@ -26,7 +26,9 @@ module Hijack
       method = env['REQUEST_METHOD']
       raise InvalidError, "adopt_request: a Rack env is expected, and #{env.inspect[0, 80]} came" unless method
 
-      version = env['SERVER_PROTOCOL'] == 'HTTP/1.0' ? 'HTTP/1.0' : 'HTTP/1.1'
+      # Puma 5 has the client's version in HTTP_VERSION alone.
+      old = env.values_at('SERVER_PROTOCOL', 'HTTP_VERSION').include?('HTTP/1.0')
+      version = old ? 'HTTP/1.0' : 'HTTP/1.1'
       ["#{method} #{target(env)} #{version}", Headers.block(headers(env))]
     end
 

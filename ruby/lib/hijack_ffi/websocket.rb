@@ -384,7 +384,7 @@ module Hijack
     # What comes after {#close} is of no interest any more.
     def at_end
       in_order = @ended.nil? || @ended == C::ECLOSED || (@closed && @ended != C::EABORTED)
-      raise Error.for(@ended, 'read') unless in_order
+      raise Error.for(@ended, 'read').from(self) unless in_order
     end
 
     def marked(bytes, kind)
