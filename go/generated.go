@@ -149,7 +149,9 @@ const (
 	statTlsFailed      = 29
 	statRefused        = 30
 	statCompressed     = 31
-	statCount          = 32
+	statResumed        = 32
+	statGaps           = 33
+	statCount          = 34
 )
 
 const (

@@ -48,6 +48,13 @@ HJ_GO const char *hj_go_event_name(uint32_t type)
     return hijack_event_name(type);
 }
 
+HJ_GO int hj_go_sse_encode(char *out, size_t out_size, _GoString_ event, _GoString_ id, _GoString_ data,
+        int64_t retry_ms)
+{
+    return hijack_sse_encode(out, out_size, _GoStringPtr(event), _GoStringLen(event), _GoStringPtr(id),
+        _GoStringLen(id), _GoStringPtr(data), _GoStringLen(data), retry_ms);
+}
+
 HJ_GO const char *hj_go_options(void)
 {
     return hijack_options();
@@ -451,6 +458,11 @@ HJ_GO int hj_go_broadcaster_publish_sse(uint64_t broadcaster, _GoString_ event, 
 HJ_GO int hj_go_broadcaster_close(uint64_t broadcaster)
 {
     return hijack_broadcaster_close((hijack_broadcaster *)(uintptr_t)broadcaster);
+}
+
+HJ_GO int hj_go_broadcaster_position(char *out, size_t out_size, uint64_t broadcaster)
+{
+    return hijack_broadcaster_position(out, out_size, (hijack_broadcaster *)(uintptr_t)broadcaster);
 }
 
 HJ_GO int hj_go_broadcaster_count(uint64_t broadcaster)

@@ -198,6 +198,11 @@ HIJACK_API const char *hijack_errname(int code);
 /* The name of an event type ("REQUEST"). Never NULL. Static memory. */
 HIJACK_API const char *hijack_event_name(uint32_t type);
 
+/* Writes one SSE event as hijack_stream_send_sse sends it, without a NUL, and returns its length (out NULL: the length
+ * alone). Errors: EINVAL, ETOOBIG (out_size; data over 256 MiB), ENOMEM. */
+HIJACK_API int hijack_sse_encode(char *out, size_t out_size, const char *event, size_t event_len, const char *id,
+                                 size_t id_len, const char *data, size_t data_len, int64_t retry_ms);
+
 /* Every option, one per line: scope (server, route, queue, broadcaster), name, type (int, size, string, choice, mode),
  * minimum, maximum, default, help; split by tabs. docs/reference/options.md is made from it. Static memory. */
 HIJACK_API const char *hijack_options(void);
@@ -300,7 +305,7 @@ HIJACK_API int hijack_server_certificate(hijack_server *server, const char *chai
 /* Sets an option of scope "route" for the requests of path; a trailing '*' means all paths that begin so. An exact path
  * comes before prefixes, a longer prefix before a shorter one; what none of them sets is the server's. Before start, in
  * any order with route and hold. Errors: EINVAL (path does not start with '/'), EHANDLE, EFORK, EOPTION, ERANGE,
- * ESTATE, ENOTSUP (user_data, position and long_poll_ms are not served yet), ENOMEM. */
+ * ESTATE, ENOTSUP (user_data and long_poll_ms are not served yet), ENOMEM. */
 HIJACK_API int hijack_server_route_set(hijack_server *server, const char *path, size_t path_len, const char *name,
                                        size_t name_len, const char *value, size_t value_len);
 
@@ -361,7 +366,9 @@ enum {
     HIJACK_STAT_TLS_FAILED = 29,      /* connections to a TLS port that completed no handshake */
     HIJACK_STAT_REFUSED = 30,         /* connections reset right after accepting: option connections_per_address */
     HIJACK_STAT_COMPRESSED = 31,      /* messages to WebSockets that were compressed, a published one once */
-    HIJACK_STAT_COUNT = 32
+    HIJACK_STAT_RESUMED = 32,         /* members that went on where they were, or with all that was kept */
+    HIJACK_STAT_GAPS = 33,            /* of them those that had missed what was not kept any more */
+    HIJACK_STAT_COUNT = 34
 };
 
 /* Writes the first count values to out and returns how many there are in all. Each value is exact; together they are
@@ -469,8 +476,15 @@ HIJACK_API int hijack_request_info(const char **out, size_t *out_len, hijack_req
 HIJACK_API int hijack_request_read(hijack_request *request, uint64_t credit);
 
 /* Makes the connection a member of broadcaster, without a handle of its own; kind and headers as hijack_server_hold.
- * Not served yet, and ENOTSUP unless 0 and empty: user_data (of the member), first (body bytes before all that is
- * published later), position (where to resume from). Errors: as hijack_request_respond, and ENOTSUP; also for
+ * first: what it is sent before everything that is published later: bytes of the body (hijack_sse_encode makes those of
+ * an event), for a WebSocket one text message. position: where it goes on, if the broadcaster keeps a history (option
+ * history_messages): "<epoch>-<offset>" of the last message that it has, an id that the program has given to one, or
+ * "*" for all that is kept; none: the client's Last-Event-ID, else live only. What it has missed comes after first and
+ * before what is published later, each message once. If some of it is not kept any more, an SSE member is sent an event
+ * with the name of option gap_event and the position of the first message that is, as its data, and a WebSocket the
+ * text "\x1e<gap_event> <position>". user_data (of the member) is not served yet: ENOTSUP unless 0. Errors: as
+ * hijack_request_respond, and ENOTSUP; EINVAL also if first of a WebSocket is not UTF-8; ESTATE also for a position
+ * without a history, and for
  * HIJACK_HOLD_RAW and _WEBSOCKET over HTTP/2; EPROTOCOL for a handshake that was refused. */
 HIJACK_API int hijack_request_hold(hijack_request *request, hijack_broadcaster *broadcaster, uint32_t kind,
                                    uint64_t user_data, const char *headers, size_t headers_len, const char *first,
@@ -577,9 +591,10 @@ HIJACK_API int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *s
 HIJACK_API int hijack_broadcaster_set(hijack_broadcaster *broadcaster, const char *name, size_t name_len,
                                       const char *value, size_t value_len);
 
-/* Makes a stream or socket of the same server a member; it may be a member of several broadcasters. user_data and
- * position are not served yet: ENOTSUP unless 0 and empty. Errors: EHANDLE, EFORK, ECLOSED, EINVAL (another server's,
- * or a stream with a Content-Length), ESTATE (a member already), ENOTSUP, ENOMEM. */
+/* Makes a stream or socket of the same server a member; it may be a member of several broadcasters. position: as
+ * hijack_request_hold, without a client's own. user_data is not served yet: ENOTSUP unless 0. Errors: EHANDLE, EFORK,
+ * ECLOSED, EINVAL (another server's, or a stream with a Content-Length), ESTATE (a member already; a position without a
+ * history), ENOTSUP, ENOMEM. */
 HIJACK_API int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket, uint64_t user_data,
                                       const char *position, size_t position_len);
 
@@ -614,6 +629,10 @@ HIJACK_API int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, c
 /* Ends every member gracefully: streams finish, sockets close, each after what was published before. The broadcaster
  * remains usable. Errors: EHANDLE, EFORK, ENOMEM. */
 HIJACK_API int hijack_broadcaster_close(hijack_broadcaster *broadcaster);
+
+/* Writes the position of the newest message, "<epoch>-<offset>", and a NUL; returns its length (out NULL: the length
+ * alone). Errors: EINVAL, EHANDLE, EFORK, ETOOBIG (out_size), ESTATE (no history: option history_messages). */
+HIJACK_API int hijack_broadcaster_position(char *out, size_t out_size, hijack_broadcaster *broadcaster);
 
 /* Members now. Errors: EHANDLE, EFORK. */
 HIJACK_API int hijack_broadcaster_count(hijack_broadcaster *broadcaster);

@@ -275,26 +275,42 @@ static int answer_handshake(struct hj_response *accepted, struct hj_request *req
     return refused != 0 ? refused : HIJACK_EPROTOCOL;
 }
 
+static struct hj_slice last_event_id(const struct hj_request *request)
+{
+    struct hj_slice name, value, found = HJ_SLICE("");
+    const char *cursor = request->headers.base, *const end = cursor + request->headers.len;
+    while (hj_fields_next(&name, &value, &cursor, end))
+        if (hj_slice_equal(name, HJ_SLICE("last-event-id"))) /* the block is in lower case */
+            found = value;
+    return found;
+}
+
 static int hold_request(struct hj_request *request, uint32_t kind, struct hj_slice headers,
-                        struct hj_broadcaster *broadcaster)
+                        struct hj_broadcaster *broadcaster, struct hj_slice first, struct hj_slice position)
 {
     struct hj_response response;
+    struct hj_joining *joining = NULL;
     if (broadcaster->server != request->server || kind == HIJACK_HOLD_SSE_BODY || kind == HIJACK_HOLD_WEBSOCKET_OPEN)
         return HIJACK_EINVAL;
     int rc = check_open_ended(headers);
     if (rc == 0)
         rc = atomic_load(&request->has_body) ? HIJACK_ESTATE : 0;
+    if (rc == 0 && position.len != 0 && hj_history_of(&broadcaster->history) == NULL)
+        rc = HIJACK_ESTATE;
     if (rc == 0 && kind == HIJACK_HOLD_WEBSOCKET)
         rc = answer_handshake(&response, request, HJ_SLICE(""), headers);
     else if (rc == 0)
         rc = hj_response_hold(&response, kind, headers, client_of(request), &request->server->options);
     if (rc != 0)
         return rc;
-    struct hj_command *command = hj_command_new(HJ_OP_HOLD, &request->object, &broadcaster->object);
+    rc = hj_broadcaster_joining(&joining, broadcaster, response.wire, first, position, last_event_id(request));
+    struct hj_command *command = rc != 0 ? NULL : hj_command_new(HJ_OP_HOLD, &request->object, &broadcaster->object);
     if (command == NULL) {
+        hj_joining_free(joining);
         hj_buf_unref(response.head);
-        return HIJACK_ENOMEM;
+        return rc != 0 ? rc : HIJACK_ENOMEM;
     }
+    command->joining = joining;
     command->buf = response.head;
     command->value = hj_response_how(&response);
     if (request->is_head) /* which gets the head alone */
@@ -331,14 +347,15 @@ int hijack_request_hold(hijack_request *handle, hijack_broadcaster *broadcaster_
     struct hj_broadcaster *broadcaster;
     if ((first == NULL && first_len != 0) || (position == NULL && position_len != 0))
         return HIJACK_EINVAL;
-    if (user_data != 0 || first_len != 0 || position_len != 0)
+    if (user_data != 0)
         return HIJACK_ENOTSUP;
     int rc = pin_request(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;
     rc = hj_broadcaster_pin(&broadcaster, broadcaster_handle);
     if (rc == 0) {
-        rc = hold_request(request, kind, hj_slice(headers, headers_len), broadcaster);
+        rc = hold_request(request, kind, hj_slice(headers, headers_len), broadcaster, hj_slice(first, first_len),
+                          hj_slice(position, position_len));
         hj_handle_unpin(broadcaster_handle);
     }
     hj_handle_unpin(handle);

@@ -6,8 +6,12 @@
 #include <hijack/hijack.h>
 
 #include "base/handle.h"
+#include "codec/sse.h"
+#include "codec/utf8.h"
+#include "codec/websocket.h"
 #include "core/channel.h"
 #include "core/command.h"
+#include "core/history.h"
 #include "core/message.h"
 #include "core/response.h"
 #include "core/worker.h"
@@ -20,6 +24,7 @@ static void destroy_broadcaster(struct hj_object *object)
 {
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)object;
     free(atomic_load(&broadcaster->shards));
+    hj_history_free(atomic_load(&broadcaster->history));
     pthread_mutex_destroy(&broadcaster->lock);
     hj_object_unref(&broadcaster->server->object);
     free(broadcaster);
@@ -59,6 +64,90 @@ int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *server_handl
     return rc;
 }
 
+uint64_t hj_broadcaster_find(struct hj_broadcaster *broadcaster, struct hj_slice position)
+{
+    struct hj_history *history = hj_history_of(&broadcaster->history);
+    if (history == NULL || position.len == 0)
+        return HJ_FROM_LIVE;
+    pthread_mutex_lock(&broadcaster->lock);
+    uint64_t from = hj_history_find(history, position);
+    pthread_mutex_unlock(&broadcaster->lock);
+    return from;
+}
+
+/* first in the form of the wire. NULL when out of memory. */
+static struct hj_buf *frame_first(enum hj_wire wire, struct hj_slice first)
+{
+    struct hj_buf *buf = NULL;
+    if (hj_wire_is_websocket(wire))
+        return hj_ws_frame(HJ_WS_TEXT, true, first);
+    if (!hj_wire_is_chunked(wire))
+        return hj_buf_copy(first.base, first.len);
+    hj_chunk_encode(&buf, first);
+    return buf;
+}
+
+int hj_broadcaster_joining(struct hj_joining **out, struct hj_broadcaster *broadcaster, enum hj_wire wire,
+                           struct hj_slice first, struct hj_slice position, struct hj_slice clients)
+{
+    *out = NULL;
+    if (position.len != 0 && hj_history_of(&broadcaster->history) == NULL)
+        return HIJACK_ESTATE;
+    if (hj_wire_is_websocket(wire) && !hj_utf8_check(first.base, first.len))
+        return HIJACK_EINVAL;
+    const uint64_t from = hj_broadcaster_find(broadcaster, position.len != 0 ? position : clients);
+    if (from == HJ_FROM_LIVE && first.len == 0)
+        return 0;
+    struct hj_buf *buf = first.len == 0 ? NULL : frame_first(wire, first);
+    if (first.len == 0 || buf != NULL)
+        *out = hj_joining_new(from, position.len != 0, buf);
+    hj_buf_unref(buf);
+    return *out == NULL ? HIJACK_ENOMEM : 0;
+}
+
+void hj_broadcaster_saw(struct hj_broadcaster *broadcaster, uint32_t loop, uint64_t offset)
+{
+    struct hj_history *history = atomic_load_explicit(&broadcaster->history, memory_order_acquire);
+    if (offset != 0)
+        atomic_store_explicit(&history->seen[loop], offset, memory_order_relaxed);
+}
+
+/* An option of the history, which the first one makes. */
+static int set_history(struct hj_broadcaster *broadcaster, struct hj_slice name, struct hj_slice value)
+{
+    pthread_mutex_lock(&broadcaster->lock);
+    struct hj_history *history = atomic_load(&broadcaster->history);
+    if (history == NULL)
+        history = hj_history_new();
+    int rc = history == NULL ? HIJACK_ENOMEM : hj_history_set(history, name, value);
+    atomic_store_explicit(&broadcaster->history, history, memory_order_release);
+    pthread_mutex_unlock(&broadcaster->lock);
+    return rc;
+}
+
+static bool is_of_history(struct hj_slice name)
+{
+    return (name.len > 8 && memcmp(name.base, "history_", 8) == 0) || hj_slice_equal(name, HJ_SLICE("gap_event"));
+}
+
+static int set_broadcaster_option(struct hj_broadcaster *broadcaster, struct hj_slice name, struct hj_slice value)
+{
+    struct hj_broadcaster_options options = {
+        .backlog_bytes = atomic_load(&broadcaster->backlog_bytes),
+        .overflow = atomic_load(&broadcaster->overflow),
+        .member_messages = atomic_load(&broadcaster->delivers) ? HJ_MEMBER_MESSAGES_DELIVER : HJ_MEMBER_MESSAGES_DROP,
+    };
+    int rc = hj_option_set(&options, HJ_SCOPE_BROADCASTER, name, value);
+    if (rc != 0)
+        return rc;
+    if (is_of_history(name))
+        return set_history(broadcaster, name, value);
+    atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
+    atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
+    atomic_store(&broadcaster->delivers, options.member_messages == HJ_MEMBER_MESSAGES_DELIVER);
+    return 0;
+}
+
 int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t name_len, const char *value,
                            size_t value_len)
 {
@@ -68,31 +157,29 @@ int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t 
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
-    struct hj_broadcaster_options options = {
-        .backlog_bytes = atomic_load(&broadcaster->backlog_bytes),
-        .overflow = atomic_load(&broadcaster->overflow),
-        .member_messages = atomic_load(&broadcaster->delivers) ? HJ_MEMBER_MESSAGES_DELIVER : HJ_MEMBER_MESSAGES_DROP,
-    };
-    rc = hj_option_set(&options, HJ_SCOPE_BROADCASTER, hj_slice(name, name_len), hj_slice(value, value_len));
-    if (rc == 0) {
-        atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
-        atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
-        atomic_store(&broadcaster->delivers, options.member_messages == HJ_MEMBER_MESSAGES_DELIVER);
-    }
+    rc = set_broadcaster_option(broadcaster, hj_slice(name, name_len), hj_slice(value, value_len));
     hj_handle_unpin(handle);
     return rc;
 }
 
-static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
+static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel, struct hj_slice position)
 {
+    struct hj_joining *joining;
     if (hj_channel_has_length(channel))
         return HIJACK_EINVAL; /* published bytes would not keep to the Content-Length */
     if (atomic_load(&channel->state) != HJ_CHANNEL_OPEN)
         return HIJACK_ECLOSED;
+    int rc = hj_broadcaster_joining(&joining, broadcaster, (enum hj_wire)(channel->wire & HJ_HOLD_WIRE), HJ_SLICE(""),
+                                    position, HJ_SLICE(""));
+    if (rc != 0)
+        return rc;
     struct hj_command *command = hj_command_new(HJ_OP_ADD, &broadcaster->object, &channel->object);
-    if (command == NULL)
+    if (command == NULL) {
+        hj_joining_free(joining);
         return HIJACK_ENOMEM;
-    int rc = hj_subscriptions_join(&channel->subscriptions, broadcaster, channel->worker, command);
+    }
+    command->joining = joining;
+    rc = hj_subscriptions_join(&channel->subscriptions, broadcaster, channel->worker, command);
     if (rc != 0)
         hj_command_free(command);
     else
@@ -100,8 +187,9 @@ static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
     return rc;
 }
 
-static int remove_member(struct hj_broadcaster *broadcaster, struct hj_channel *channel)
+static int remove_member(struct hj_broadcaster *broadcaster, struct hj_channel *channel, struct hj_slice none)
 {
+    (void)none;
     struct hj_command *command = hj_command_new(HJ_OP_REMOVE, &broadcaster->object, &channel->object);
     if (command == NULL)
         return HIJACK_ENOMEM;
@@ -112,8 +200,8 @@ static int remove_member(struct hj_broadcaster *broadcaster, struct hj_channel *
 }
 
 /* Pins both and does it. */
-static int change_membership(hijack_broadcaster *handle, void *member,
-                             int (*change)(struct hj_broadcaster *, struct hj_channel *))
+static int change_membership(hijack_broadcaster *handle, void *member, struct hj_slice position,
+                             int (*change)(struct hj_broadcaster *, struct hj_channel *, struct hj_slice))
 {
     struct hj_broadcaster *broadcaster;
     struct hj_channel *channel;
@@ -122,7 +210,7 @@ static int change_membership(hijack_broadcaster *handle, void *member,
         return rc;
     rc = hj_handle_pin((struct hj_object **)&channel, member, CHANNEL);
     if (rc == 0) {
-        rc = channel->worker->server == broadcaster->server ? change(broadcaster, channel) : HIJACK_EINVAL;
+        rc = channel->worker->server == broadcaster->server ? change(broadcaster, channel, position) : HIJACK_EINVAL;
         hj_handle_unpin(member);
     }
     hj_handle_unpin(handle);
@@ -134,18 +222,20 @@ int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_sock
 {
     if (position == NULL && position_len != 0)
         return HIJACK_EINVAL;
-    if (user_data != 0 || position_len != 0)
+    if (user_data != 0)
         return HIJACK_ENOTSUP;
-    return change_membership(broadcaster, stream_or_socket, add);
+    return change_membership(broadcaster, stream_or_socket, hj_slice(position, position_len), add);
 }
 
 int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_socket)
 {
-    return change_membership(broadcaster, stream_or_socket, remove_member);
+    return change_membership(broadcaster, stream_or_socket, HJ_SLICE(""), remove_member);
 }
 
-static int adopt_member(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, struct hj_slice headers)
+static int adopt_member(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, struct hj_slice headers,
+                        struct hj_slice first, struct hj_slice position)
 {
+    struct hj_joining *joining;
     struct hj_response response;
     struct hj_fields fields;
     /* what the client speaks is not known here: a body until close is right for every version */
@@ -157,15 +247,18 @@ static int adopt_member(struct hj_broadcaster *broadcaster, int fd, uint32_t kin
         rc = hj_response_hold(&response, kind, headers, client, &broadcaster->server->options);
     if (rc != 0)
         return rc;
-    if ((rc = hj_server_check_adopting(broadcaster->server, fd)) != 0) {
+    if ((rc = hj_server_check_adopting(broadcaster->server, fd)) != 0 ||
+        (rc = hj_broadcaster_joining(&joining, broadcaster, response.wire, first, position, HJ_SLICE(""))) != 0) {
         hj_buf_unref(response.head);
         return rc;
     }
     struct hj_command *command = hj_command_new(HJ_OP_ADOPT_MEMBER, &broadcaster->object, NULL);
     if (command == NULL) {
+        hj_joining_free(joining);
         hj_buf_unref(response.head);
         return HIJACK_ENOMEM;
     }
+    command->joining = joining;
     command->fd = fd;
     command->buf = response.head;
     command->value = response.wire;
@@ -186,12 +279,13 @@ int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, 
     if ((headers == NULL && headers_len != 0) || (first == NULL && first_len != 0) ||
         (position == NULL && position_len != 0))
         return HIJACK_EINVAL;
-    if (user_data != 0 || first_len != 0 || position_len != 0)
+    if (user_data != 0)
         return HIJACK_ENOTSUP;
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
-    rc = adopt_member(broadcaster, fd, kind, hj_slice(headers, headers_len));
+    rc = adopt_member(broadcaster, fd, kind, hj_slice(headers, headers_len), hj_slice(first, first_len),
+                      hj_slice(position, position_len));
     hj_handle_unpin(handle);
     return rc;
 }
@@ -233,8 +327,13 @@ static int post_addressed(struct hj_broadcaster *broadcaster, enum hj_op op, str
 {
     struct hj_server *server = broadcaster->server;
     struct hj_command *commands[HJ_MAX_LOOPS];
+    struct hj_history *history = message == NULL ? NULL : hj_history_of(&broadcaster->history);
     pthread_mutex_lock(&broadcaster->lock);
-    int rc = make_commands(commands, broadcaster, op, message);
+    int rc = history == NULL || hj_history_reserve(history) ? 0 : HIJACK_ENOMEM;
+    if (rc == 0)
+        rc = make_commands(commands, broadcaster, op, message);
+    if (rc == 0 && history != NULL)
+        hj_history_add(history, message);
     for (uint32_t i = 0; rc == 0 && i < server->worker_count; ++i)
         if (commands[i] != NULL)
             post_to(server->workers[i], server, commands[i]);
@@ -248,7 +347,7 @@ static bool is_too_big(const struct hj_message_parts *parts)
            parts->key.len > MESSAGE_MAX;
 }
 
-static int publish(struct hj_broadcaster *broadcaster, const struct hj_message_parts *parts)
+static int publish(struct hj_broadcaster *broadcaster, struct hj_message_parts *parts)
 {
     struct hj_message *message;
     int rc = hj_server_check_running(broadcaster->server);
@@ -259,6 +358,7 @@ static int publish(struct hj_broadcaster *broadcaster, const struct hj_message_p
     if (atomic_load_explicit(&broadcaster->server->publish_waiting, memory_order_relaxed) > HJ_PUBLISH_WAITING_MAX)
         return HIJACK_EAGAIN;
     uint64_t members = atomic_load(&broadcaster->members);
+    parts->positioned = hj_history_of(&broadcaster->history) != NULL && parts->id.base == NULL;
     if ((rc = hj_message_new(&message, &broadcaster->server->compressor, parts)) != 0)
         return rc;
     rc = post_addressed(broadcaster, HJ_OP_PUBLISH, message);
@@ -327,6 +427,30 @@ int hijack_broadcaster_count(hijack_broadcaster *handle)
     uint64_t members = atomic_load(&broadcaster->members);
     hj_handle_unpin(handle);
     return members > INT32_MAX ? INT32_MAX : (int)members;
+}
+
+int hijack_broadcaster_position(char *out, size_t out_size, hijack_broadcaster *handle)
+{
+    struct hj_broadcaster *broadcaster;
+    char text[HJ_POSITION_SIZE];
+    if (out == NULL && out_size != 0)
+        return HIJACK_EINVAL;
+    int rc = hj_broadcaster_pin(&broadcaster, handle);
+    if (rc != 0)
+        return rc;
+    struct hj_history *history = hj_history_of(&broadcaster->history);
+    rc = HIJACK_ESTATE;
+    if (history != NULL) {
+        pthread_mutex_lock(&broadcaster->lock);
+        rc = hj_history_position(text, history, history->newest);
+        pthread_mutex_unlock(&broadcaster->lock);
+        if (out != NULL && (size_t)rc >= out_size)
+            rc = HIJACK_ETOOBIG;
+        else if (out != NULL)
+            memcpy(out, text, (size_t)rc + 1);
+    }
+    hj_handle_unpin(handle);
+    return rc;
 }
 
 int hijack_broadcaster_stats(uint64_t *out, uint32_t count, hijack_broadcaster *handle)

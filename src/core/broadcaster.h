@@ -9,8 +9,12 @@
 #include <stdint.h>
 
 #include "base/object.h"
+#include "base/slice.h"
+#include "core/history.h"
+#include "core/message.h"
 #include "core/server.h"
 
+struct hj_joining;
 struct hj_shard;
 
 struct hj_broadcaster {
@@ -22,9 +26,22 @@ struct hj_broadcaster {
     _Atomic bool delivers;      /* what members without a handle send becomes events */
     _Atomic uint64_t addressed; /* a bit for each loop that has, or is about to have, a member */
     _Atomic uint64_t members, published, delivered, dropped, closed;
+    struct hj_history *_Atomic history; /* what is in it is guarded by lock; NULL until one of its options is set */
     /* one per loop, made by the first loop that needs one; entry i is loop i's alone */
     struct hj_shard **_Atomic shards;
 };
+
+/* Where a member goes on with this position, or with none: HJ_FROM_* or an offset (core/history.h). Any thread. */
+uint64_t hj_broadcaster_find(struct hj_broadcaster *broadcaster, struct hj_slice position);
+
+/* How a member of this wire begins, with the position that the program gives, else with the client's own; first: bytes
+ * of a body, or a message. *out: NULL where it is live and begins with nothing. 0, HIJACK_ESTATE (a position, and no
+ * history), EINVAL (a text that is not UTF-8) or ENOMEM. */
+int hj_broadcaster_joining(struct hj_joining **out, struct hj_broadcaster *broadcaster, enum hj_wire wire,
+                           struct hj_slice first, struct hj_slice position, struct hj_slice clients);
+
+/* Loop: it has written the message with this offset to its members. */
+void hj_broadcaster_saw(struct hj_broadcaster *broadcaster, uint32_t loop, uint64_t offset);
 
 /* Pins the broadcaster of a handle; unpin with hj_handle_unpin. */
 int hj_broadcaster_pin(struct hj_broadcaster **out, const void *handle);

@@ -3,6 +3,22 @@
 
 #include <stdlib.h>
 
+struct hj_joining *hj_joining_new(uint64_t from, bool tells, struct hj_buf *first)
+{
+    struct hj_joining *joining = malloc(sizeof(*joining));
+    if (joining != NULL)
+        *joining = (struct hj_joining){from, tells, first == NULL ? NULL : hj_buf_ref(first)};
+    return joining;
+}
+
+void hj_joining_free(struct hj_joining *joining)
+{
+    if (joining == NULL)
+        return;
+    hj_buf_unref(joining->first);
+    free(joining);
+}
+
 struct hj_command *hj_command_new(enum hj_op op, struct hj_object *object, struct hj_object *other)
 {
     struct hj_command *command = malloc(sizeof(*command));
@@ -27,6 +43,7 @@ void hj_command_free(struct hj_command *command)
     hj_object_unref(command->other);
     hj_buf_unref(command->buf);
     hj_message_unref(command->message);
+    hj_joining_free(command->joining);
     if (!command->embedded)
         free(command);
     hj_object_unref(object);

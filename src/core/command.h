@@ -41,6 +41,17 @@ enum hj_op {
 #define HJ_HOLD_KEEP_ALIVE 0x100 /* after the body the connection serves further requests */
 #define HJ_HOLD_WINDOW 0x200     /* of a WebSocket: the client's messages may refer to earlier ones */
 
+/* How a member begins, where it is not live and without a message of its own. */
+struct hj_joining {
+    uint64_t from;        /* HJ_FROM_* or an offset (core/history.h) */
+    bool tells;           /* a WebSocket's client wants to know positions */
+    struct hj_buf *first; /* a reference, framed for its wire; NULL: none */
+};
+
+/* NULL when out of memory. */
+struct hj_joining *hj_joining_new(uint64_t from, bool tells, struct hj_buf *first);
+void hj_joining_free(struct hj_joining *joining); /* NULL is a no-op */
+
 /* Owns a reference to each thing it points at. */
 struct hj_command {
     struct hj_command *next;
@@ -50,6 +61,7 @@ struct hj_command {
     struct hj_object *object, *other;
     struct hj_buf *buf;
     struct hj_message *message;
+    struct hj_joining *joining; /* of HOLD, ADD, ADOPT_MEMBER; owned; NULL: live, and nothing first */
     uint64_t value;
 };
 

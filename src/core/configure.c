@@ -175,6 +175,12 @@ int hijack_server_route(hijack_server *handle, const char *path, size_t path_len
     return unlock_server(server, handle, rc);
 }
 
+/* Whether a client of a held route can say there where it goes on. */
+static bool is_place(const char *text)
+{
+    return text[0] == '\0' || strcmp(text, "last-event-id") == 0 || hj_route_parameter(text).len != 0;
+}
+
 int hijack_server_route_set(hijack_server *handle, const char *path, size_t path_len, const char *name, size_t name_len,
                             const char *value, size_t value_len)
 {
@@ -188,6 +194,8 @@ int hijack_server_route_set(hijack_server *handle, const char *path, size_t path
         return rc;
     const bool prefix = path != NULL && path_len != 0 && path[path_len - 1] == '*';
     rc = hj_option_set(&checked, HJ_SCOPE_ROUTE, hj_slice(name, name_len), hj_slice(value, value_len));
+    if (rc == 0 && hj_slice_equal(hj_slice(name, name_len), HJ_SLICE("position")) && !is_place(checked.position))
+        rc = HIJACK_ERANGE;
     if (rc == 0)
         rc = hj_route_make(&route, server, hj_slice(path, path_len - prefix), prefix);
     if (rc == 0)

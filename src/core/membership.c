@@ -7,6 +7,7 @@
 #include <hijack/hijack.h>
 
 #include "core/broadcaster.h"
+#include "core/history.h"
 #include "core/worker.h"
 
 /* A lock in each channel would be a sixth of its memory. */
@@ -63,11 +64,21 @@ static bool make_room(struct hj_subscriptions *subscriptions)
     return true;
 }
 
+/* The first member on this loop. What was published before does not reach the loop, and all that comes after does. */
+static void address(struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
+{
+    pthread_mutex_lock(&broadcaster->lock);
+    struct hj_history *history = hj_history_of(&broadcaster->history);
+    uint64_t before = atomic_fetch_or(&broadcaster->addressed, 1ull << worker->index);
+    if (history != NULL && (before >> worker->index & 1) == 0)
+        atomic_store_explicit(&history->seen[worker->index], history->newest, memory_order_relaxed);
+    pthread_mutex_unlock(&broadcaster->lock);
+}
+
 void hj_membership_begin(struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
 {
-    uint64_t bit = 1ull << worker->index;
-    if ((atomic_load_explicit(&broadcaster->addressed, memory_order_relaxed) & bit) == 0)
-        atomic_fetch_or(&broadcaster->addressed, bit);
+    if ((atomic_load_explicit(&broadcaster->addressed, memory_order_acquire) >> worker->index & 1) == 0)
+        address(broadcaster, worker);
     atomic_fetch_add_explicit(&broadcaster->members, 1, memory_order_relaxed);
 }
 

@@ -2,6 +2,8 @@
  * comes second frees its own. */
 #include "core/message.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <hijack/hijack.h>
@@ -10,6 +12,7 @@
 #include "codec/utf8.h"
 #include "codec/websocket.h"
 #include "core/compressor.h"
+#include "core/option.h"
 
 /* A field that is not there stays so: an empty id means something, no id does not. */
 static struct hj_slice copy_field(char **cursor, struct hj_slice from)
@@ -37,7 +40,8 @@ int hj_message_new(struct hj_message **out, struct hj_compressor *compressor, co
 {
     if (!is_sound(parts))
         return HIJACK_EINVAL;
-    struct hj_message *message = malloc(sizeof(*message) + parts->event.len + parts->id.len + parts->key.len);
+    const size_t room = parts->positioned ? HJ_POSITION_SIZE : 0;
+    struct hj_message *message = malloc(sizeof(*message) + parts->event.len + parts->id.len + parts->key.len + room);
     struct hj_buf *buf = hj_buf_copy(parts->data.base, parts->data.len);
     if (message == NULL || buf == NULL) {
         free(message);
@@ -52,11 +56,21 @@ int hj_message_new(struct hj_message **out, struct hj_compressor *compressor, co
     message->id = copy_field(&cursor, parts->id);
     message->key = copy_field(&cursor, parts->key);
     message->retry_ms = parts->retry_ms;
+    message->offset = 0;
+    message->room = room != 0 ? cursor : NULL;
     message->data = buf;
     for (int i = 0; i < HJ_WIRE_COUNT; ++i)
         atomic_init(&message->wire[i], NULL);
     *out = message;
     return 0;
+}
+
+void hj_message_set_position(struct hj_message *message, const char *epoch, uint64_t offset)
+{
+    if (message->room == NULL || message->id.base != NULL)
+        return;
+    int len = snprintf(message->room, HJ_POSITION_SIZE, "%s-%" PRIu64, epoch, offset);
+    message->id = hj_slice(message->room, (size_t)len);
 }
 
 struct hj_message *hj_message_ref(struct hj_message *message)

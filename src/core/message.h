@@ -54,6 +54,7 @@ struct hj_message_parts {
     struct hj_slice event, id, key; /* of an SSE event; an id whose base is NULL is none */
     int64_t retry_ms;               /* of an SSE event; negative: none */
     bool binary;                    /* what a WebSocket frame calls it */
+    bool positioned;                /* room for its position is needed: hj_message_set_position */
 };
 
 struct hj_message {
@@ -62,6 +63,8 @@ struct hj_message {
     struct hj_compressor *compressor; /* of the server, which outlives it; NULL: nothing is compressed */
     struct hj_slice event, id, key;   /* inside fields */
     int64_t retry_ms;
+    uint64_t offset; /* in its broadcaster's history; 0: none. Set with id before others see the message */
+    char *room;      /* for its position, in fields; NULL: none */
     struct hj_buf *data;
     struct hj_buf *_Atomic wire[HJ_WIRE_COUNT]; /* RAW is data; the others appear when first needed */
     char fields[];
@@ -70,6 +73,10 @@ struct hj_message {
 /* Checks and copies. *out is the caller's. 0, HIJACK_EINVAL (CR or LF in event or id, NUL in id; data that is not
  * UTF-8, unless binary) or HIJACK_ENOMEM. */
 int hj_message_new(struct hj_message **out, struct hj_compressor *compressor, const struct hj_message_parts *parts);
+
+/* Its id becomes this position, if it has none and there is room for it. */
+void hj_message_set_position(struct hj_message *message, const char *epoch, uint64_t offset);
+
 struct hj_message *hj_message_ref(struct hj_message *message);
 void hj_message_unref(struct hj_message *message); /* NULL is a no-op */
 

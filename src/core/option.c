@@ -127,6 +127,10 @@
            "whole or pieces, as the server's; inherit: as the next shorter prefix that sets it, else the server")      \
     NUMBER(route, max_body_bytes, size, 0, 1099511627776, inherit,                                                     \
            "longest request body; over it 413; inherit: as the next shorter prefix that sets it, else the server")     \
+    STRING(route, position, 0, 63, ,                                                                                   \
+           "where a client of a held route says after which message it goes on: last-event-id, the header, or "        \
+           "query:NAME, that header or else this parameter; empty: as the next shorter prefix that sets it, else "     \
+           "last-event-id")                                                                                            \
     NUMBER(queue, capacity, int, 1, 16777216, 8192,                                                                    \
            "events; while it is full the servers stop reading from their connections")                                 \
     NUMBER(broadcaster, backlog_bytes, size, 0, 1073741824, 65536, "unsent bytes that one member may have")            \
@@ -134,7 +138,17 @@
            "what WebSocket members without a handle send: drop, or deliver (event MEMBER_MESSAGE)")                    \
     CHOICE(broadcaster, overflow, overflows, close,                                                                    \
            "what happens to a member over its backlog: close, drop_newest, drop_oldest or latest (keep the newest "    \
-           "message of each key)")
+           "message of each key)")                                                                                     \
+    NUMBER(broadcaster, history_messages, int, 0, 16777216, 0,                                                         \
+           "messages kept for members that return; 0: none, and no message has a position")                            \
+    NUMBER(broadcaster, history_bytes, size, 0, 1099511627776, 16777216,                                               \
+           "memory for the messages that are kept; over it the oldest go")                                             \
+    NUMBER(broadcaster, history_ms, int, 0, 86400000, 0, "age at which a kept message goes; 0: never")                 \
+    STRING(broadcaster, history_position, 0, 53, ,                                                                     \
+           "position of the last message of an earlier process, which this one continues; before the first message")   \
+    STRING(broadcaster, gap_event, 0, 63, ,                                                                            \
+           "name of the SSE event that a returning member gets when messages that it has missed are not kept any "     \
+           "more; empty: hijack-gap")
 
 enum type {
     TYPE_INT,
@@ -202,7 +216,6 @@ static const struct hj_slice switches[] = {
 /* Options of a route that have their place in the API and no effect yet: they are refused, not ignored. */
 static const struct hj_slice routes_planned[] = {
     {"user_data", 9},
-    {"position", 8},
     {"long_poll_ms", 12},
 };
 

@@ -103,16 +103,25 @@ struct hj_queue_options {
     uint64_t capacity;
 };
 
+#define HJ_EPOCH_MAX 32
+#define HJ_POSITION_SIZE (HJ_EPOCH_MAX + 22) /* epoch, hyphen, twenty digits, NUL */
+#define HJ_EVENT_NAME_MAX 63
+
 struct hj_broadcaster_options {
     uint64_t backlog_bytes;
     uint64_t overflow;        /* enum hj_overflow */
     uint64_t member_messages; /* enum hj_member_messages */
+    uint64_t history_messages, history_bytes;
+    uint64_t history_ms; /* 0: no bound */
+    char history_position[HJ_POSITION_SIZE];
+    char gap_event[HJ_EVENT_NAME_MAX + 1];
 };
 
 /* Each HJ_OPTION_UNSET until it is set; core/route.h describes what counts then. */
 struct hj_route_options {
     uint64_t request_body; /* enum hj_request_body */
     uint64_t max_body_bytes;
+    char position[HJ_PATH_SIZE]; /* empty until it is set */
 };
 
 void hj_options_default(void *options, enum hj_option_scope scope);

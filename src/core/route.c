@@ -11,6 +11,8 @@
 
 #include "core/server.h"
 
+#define QUERY HJ_SLICE("query:")
+
 static struct hj_slice route_path(const struct hj_route *route)
 {
     return hj_slice(route->path, route->path_len);
@@ -78,6 +80,8 @@ static void inherit(struct hj_route *route, const struct hj_route_options *from)
 {
     route->options.request_body = set_or(route->set.request_body, from->request_body);
     route->options.max_body_bytes = set_or(route->set.max_body_bytes, from->max_body_bytes);
+    const char *position = route->set.position[0] != '\0' ? route->set.position : from->position;
+    memcpy(route->options.position, position, sizeof(route->options.position));
 }
 
 void hj_routes_settle(struct hj_server *server)
@@ -104,6 +108,13 @@ const struct hj_route *hj_route_find(const struct hj_server *server, struct hj_s
         if (covers(&server->routes[i - 1], path))
             return &server->routes[i - 1];
     return NULL;
+}
+
+struct hj_slice hj_route_parameter(const char *option)
+{
+    const size_t len = strlen(option);
+    return len > QUERY.len && memcmp(option, QUERY.base, QUERY.len) == 0 ? hj_slice(option + QUERY.len, len - QUERY.len)
+                                                                         : HJ_SLICE("");
 }
 
 const struct hj_route_options *hj_route_options_of(const struct hj_server *server, const struct hj_route *route)

@@ -40,6 +40,9 @@ void hj_routes_settle(struct hj_server *server);
 /* The most specific route for a path: the exact one, else the longest prefix, else NULL. Any thread, once settled. */
 const struct hj_route *hj_route_find(const struct hj_server *server, struct hj_slice path);
 
+/* The name in a route option of the form "query:NAME"; empty where the option is not set. */
+struct hj_slice hj_route_parameter(const char *option);
+
 /* The options for requests of this route, which may be NULL. Once settled. */
 const struct hj_route_options *hj_route_options_of(const struct hj_server *server, const struct hj_route *route);
 

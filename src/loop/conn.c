@@ -36,7 +36,7 @@ struct hj_conn *hj_conn_open(struct hj_loop *loop, int fd, enum hj_conn_kind kin
         return NULL;
     }
     conn->fd = fd;
-    conn->kind = kind & 127;
+    conn->kind = kind & 63;
     count_kind(loop, kind, 1);
     conn->in_ms = conn->out_ms = hj_loop_time(loop);
     return conn;
@@ -69,7 +69,7 @@ struct hj_conn *hj_conn_find(struct hj_loop *loop, uint64_t data)
 void hj_conn_set_kind(struct hj_loop *loop, struct hj_conn *conn, enum hj_conn_kind kind)
 {
     count_kind(loop, conn->kind, (uint64_t)-1);
-    conn->kind = kind & 127;
+    conn->kind = kind & 63;
     count_kind(loop, kind, 1);
 }
 

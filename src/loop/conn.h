@@ -73,7 +73,8 @@ struct hj_conn {
     uint32_t peer_ip;           /* IPv4, network byte order, with peer_port; for others the kernel is asked */
     uint16_t peer_port;         /* 0: the kernel is asked */
     uint16_t flags;             /* HJ_CONN_* */
-    uint8_t kind : 7;           /* enum hj_conn_kind */
+    uint8_t kind : 6;           /* enum hj_conn_kind */
+    uint8_t behind : 1;         /* a membership is (fanout/catchup.h) */
     uint8_t lazy_in : 1;        /* the poller still has IN, which interest has no more (io/transport.h) */
     uint8_t wire : 3;           /* enum hj_wire */
     uint8_t listener : 5;       /* of the server, counted from 1; 0: another one, or adopted */

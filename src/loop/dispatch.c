@@ -10,6 +10,7 @@
 #include "core/broadcaster.h"
 #include "loop/conn.h"
 #include "loop/drain.h"
+#include "loop/fanout/catchup.h"
 #include "loop/fanout/fanout.h"
 #include "loop/fanout/shard.h"
 #include "loop/held/ending.h"
@@ -63,7 +64,9 @@ static struct hj_command *run_publishes(struct hj_loop *loop, struct hj_command 
     }
     atomic_fetch_sub_explicit(&loop->server->publish_waiting, cost, memory_order_relaxed);
     hj_outbox_flush(&loop->worker.outbox);
-    hj_fanout(loop, (struct hj_broadcaster *)first->object, messages, count);
+    struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)first->object;
+    hj_fanout(loop, broadcaster, messages, count);
+    hj_broadcaster_saw(broadcaster, loop->worker.index, messages[count - 1]->offset);
     return command;
 }
 
@@ -153,8 +156,11 @@ static void run_add(struct hj_loop *loop, struct hj_command *command)
         hj_subscriptions_forget(&channel->subscriptions, (struct hj_broadcaster *)command->object);
         return;
     }
-    if (!hj_shard_add(loop, (struct hj_broadcaster *)command->object, conn))
+    struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
+    if (!hj_shard_add(loop, broadcaster, conn))
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    else
+        hj_catchup_begin(loop, conn, broadcaster, NULL, command->joining);
 }
 
 static void run_remove(struct hj_loop *loop, struct hj_command *command)
@@ -335,6 +341,8 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
             hj_relay_update(loop, conn, 0);
         else if (hj_conn_is_websocket(conn))
             hj_websocket_flushed(loop, conn);
+        if (conn->behind)
+            hj_catchup_go_on(loop, conn);
         hj_ending_settle(loop, conn);
     }
     unsigned rest = events & ~(unsigned)HJ_POLL_OUT;
@@ -384,6 +392,8 @@ void hj_dispatch_stalled(struct hj_loop *loop)
 
 static void dispatch_one_ready(struct hj_loop *loop, struct hj_conn *conn)
 {
+    if (conn->behind)
+        hj_catchup_go_on(loop, conn);
     if (conn->kind == HJ_CONN_PREFACE && conn->input != NULL) {
         hj_http2_begin(loop, conn);
         return;

@@ -5,6 +5,7 @@
 #include "loop/closing.h"
 #include "loop/dispatch.h"
 #include "loop/drain.h"
+#include "loop/fanout/behind.h"
 #include "loop/held/websocket_state.h"
 #include "loop/http/pending.h"
 #include "loop/http2/http2.h"
@@ -70,6 +71,7 @@ static void wind_up(struct hj_loop *loop)
     hj_poller_close(&loop->poller);
     hj_table_dispose(&loop->table);
     hj_member_table_dispose(&loop->members);
+    hj_behind_dispose(loop);
     hj_numbers_dispose(&loop->requests);
     hj_numbers_dispose(&loop->addresses);
     hj_numbers_dispose(&loop->partners);

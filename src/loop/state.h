@@ -46,6 +46,14 @@ struct hj_acceptor {
     bool paused; /* out of the poller */
 };
 
+struct hj_behind;
+
+/* Members that are behind (fanout/behind.h). */
+struct hj_behind_table {
+    struct hj_behind *list; /* owned; entry 0 is not used */
+    uint32_t used, free, capacity, live;
+};
+
 struct hj_inflater;
 struct hj_websocket;
 
@@ -79,6 +87,7 @@ struct hj_loop {
     struct hj_numbers addresses;
     struct hj_numbers partners; /* of RELAY entries: the index of the other one */
     struct hj_websockets websockets;
+    struct hj_behind_table behind;
     struct hj_http2 *http2;    /* NULL without option http2 */
     struct hj_tls *tls;        /* NULL without a listener with "tls:" */
     uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */

@@ -54,6 +54,33 @@ static void test_stream(void **state)
     h2_close(c);
 }
 
+/* A stream that returns gets what it has missed as fast as its window allows, beside another one of its connection. */
+static void test_history(void **state)
+{
+    struct fixture *f = h2_fixture(state);
+    static char text[2000];
+
+    fixture_option(f, OPT_HEARTBEAT, "0");
+    hijack_broadcaster *room = fixture_hold(f, "/sse", HIJACK_HOLD_SSE);
+    OK(hijack_broadcaster_set(room, LIT("history_position"), LIT("e-0")));
+    OK(hijack_broadcaster_set(room, LIT("history_messages"), LIT("1000")));
+    fixture_start(f);
+    memset(text, 'x', sizeof(text));
+    for (int i = 0; i < 1000; i++)
+        OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, text, sizeof(text)));
+    struct h2client *c = h2_connect(f->port);
+    struct h2stream *live = h2_get(c, "/sse");
+    struct h2stream *returns = h2_request(c, "GET", "/sse", "last-event-id: e-0\n", NULL, 0);
+    H2_UNTIL(c, live->len == strlen("id: e-1000\n\n"));
+    const size_t all = 1000 * (sizeof(text) + strlen("id: e-1000\ndata: \n\n")) - 9 * 3 - 90 * 2 - 900 * 1;
+    H2_UNTIL(c, returns->len == all);
+    members_wait(room, 2);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("live")), 2);
+    H2_UNTIL(c, returns->len == all + strlen("id: e-1001\ndata: live\n\n"));
+    H2_UNTIL(c, live->len == strlen("id: e-1000\n\nid: e-1001\ndata: live\n\n"));
+    h2_close(c);
+}
+
 /* Trailers come after all that was sent, also after nothing, in more than one frame, and to a client without a table.
  */
 static void test_trailers(void **state)
@@ -336,7 +363,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(test_trailers), TEST(test_stream),      TEST(test_client_leaves),           TEST(test_flow_control),
         TEST(test_fanout),   TEST(test_slow_member), TEST(test_heartbeat_and_deadlines), TEST(test_drain),
-        TEST(test_stop),
+        TEST(test_stop),     TEST(test_history),
     };
     return RUN_TESTS(tests, argc, argv);
 }

@@ -313,6 +313,7 @@ static void loops_do_not_share_a_shard(void **state)
     other->server = &fixture->server;
     other->worker.index = 2;
     struct hj_conn *conn = hj_table_take(&other->table);
+    conn->fd = FIRST_FD;
     join(fixture, 0, 0);
     assert_null(hj_shard_of(other, fixture->rooms[0]));
     assert_true(hj_shard_add(other, fixture->rooms[0], conn));

@@ -111,7 +111,9 @@ enum {
     HIJACK_STAT_TLS_FAILED = 29,
     HIJACK_STAT_REFUSED = 30,
     HIJACK_STAT_COMPRESSED = 31,
-    HIJACK_STAT_COUNT = 32,
+    HIJACK_STAT_RESUMED = 32,
+    HIJACK_STAT_GAPS = 33,
+    HIJACK_STAT_COUNT = 34,
 };
 enum {
     HIJACK_BROADCASTER_STAT_MEMBERS = 0,
@@ -127,6 +129,7 @@ int hijack_check_version(uint32_t header_version);
 const char *hijack_strerror(int code);
 const char *hijack_errname(int code);
 const char *hijack_event_name(uint32_t type);
+int hijack_sse_encode(char *out, size_t out_size, const char *event, size_t event_len, const char *id, size_t id_len, const char *data, size_t data_len, int64_t retry_ms);
 const char *hijack_options(void);
 int hijack_handle_set_user_data(void *handle, uint64_t user_data);
 int hijack_handle_user_data(uint64_t *out, void *handle);
@@ -194,6 +197,7 @@ int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd, uint32_t k
 int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, uint32_t type, const char *data, size_t len);
 int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, const char *event, size_t event_len, const char *id, size_t id_len, const char *data, size_t data_len, const char *key, size_t key_len, int64_t retry_ms);
 int hijack_broadcaster_close(hijack_broadcaster *broadcaster);
+int hijack_broadcaster_position(char *out, size_t out_size, hijack_broadcaster *broadcaster);
 int hijack_broadcaster_count(hijack_broadcaster *broadcaster);
 int hijack_broadcaster_stats(uint64_t *out, uint32_t count, hijack_broadcaster *broadcaster);
 void hijack_broadcaster_free(hijack_broadcaster *broadcaster);

@@ -98,7 +98,9 @@ module Hijack
     STAT_TLS_FAILED = 29
     STAT_REFUSED = 30
     STAT_COMPRESSED = 31
-    STAT_COUNT = 32
+    STAT_RESUMED = 32
+    STAT_GAPS = 33
+    STAT_COUNT = 34
 
     BROADCASTER_STAT_MEMBERS = 0
     BROADCASTER_STAT_PUBLISHED = 1
@@ -128,6 +130,8 @@ module Hijack
     attach_function :strerror, :hijack_strerror, [:int], :string
     attach_function :errname, :hijack_errname, [:int], :string
     attach_function :event_name, :hijack_event_name, [:uint32], :string
+    attach_function :sse_encode, :hijack_sse_encode,
+                    [:pointer, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :int64], :int
     attach_function :options, :hijack_options, [], :string
     attach_function :handle_set_user_data, :hijack_handle_set_user_data, [:uint64, :uint64], :int
     attach_function :handle_user_data, :hijack_handle_user_data, [:pointer, :uint64], :int
@@ -210,6 +214,7 @@ module Hijack
                     [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t,
                     :int64], :int
     attach_function :broadcaster_close, :hijack_broadcaster_close, [:uint64], :int
+    attach_function :broadcaster_position, :hijack_broadcaster_position, [:pointer, :size_t, :uint64], :int
     attach_function :broadcaster_count, :hijack_broadcaster_count, [:uint64], :int
     attach_function :broadcaster_stats, :hijack_broadcaster_stats, [:pointer, :uint32, :uint64], :int
     attach_function :broadcaster_free, :hijack_broadcaster_free, [:uint64], :void

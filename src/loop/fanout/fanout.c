@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "loop/conn.h"
+#include "loop/fanout/behind.h"
 #include "loop/held/websocket_closing.h"
 #include "loop/io/plain.h"
 #include "loop/io/writer.h"
@@ -129,6 +130,8 @@ static void write_members(struct run *run, struct hj_shard *shard)
         unsigned wire = member.out >> HJ_MEMBER_WIRE_SHIFT & 7;
         struct hj_buf *block = run->block[wire];
         ssize_t n;
+        if (hj_member_is_behind(&member))
+            continue; /* the messages wait for it in the history */
         if (block == NULL && (block = run->block[wire] = join(run, (enum hj_wire)wire)) == NULL) {
             close_member(run, hj_table_at(table, member.conn), HIJACK_ENOMEM);
             continue;
@@ -184,6 +187,10 @@ void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
      * shard with it */
     for (uint32_t i = shard == NULL ? 0 : shard->count; i-- > 0 && shard != NULL;) {
         struct hj_conn *conn = hj_table_at(&loop->table, shard->members[i].conn);
+        if (hj_member_is_behind(&shard->members[i])) {
+            hj_behind_at(loop, shard->members[i].out & HJ_MEMBER_FD)->ending = true;
+            continue;
+        }
         if (conn->channel != NULL && hj_conn_is_open(conn))
             atomic_store(&conn->channel->state, HJ_CHANNEL_CLOSING);
         hj_held_finish(loop, conn);

@@ -9,6 +9,7 @@
 #include "base/os/socket.h"
 #include "core/membership.h"
 #include "loop/conn.h"
+#include "loop/fanout/behind.h"
 
 /* The broadcaster's slot for this loop; NULL when out of memory. */
 static struct hj_shard **shard_slot(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool make)
@@ -95,7 +96,9 @@ void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn)
 {
     for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next) {
         struct hj_membership *membership = hj_member_table_at(&loop->members, i);
-        membership->shard->members[membership->position] = describe(conn);
+        struct hj_member *member = &membership->shard->members[membership->position];
+        if (!hj_member_is_behind(member))
+            *member = describe(conn);
     }
 }
 
@@ -159,6 +162,8 @@ static void remove_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t *link
     struct hj_shard *shard = membership->shard;
     uint32_t position = membership->position;
     refresh(conn, shard, hj_loop_time(loop));
+    if (hj_member_is_behind(&shard->members[position]))
+        hj_behind_give(loop, shard->members[position].out & HJ_MEMBER_FD);
     *link = membership->next;
     hj_member_table_give(&loop->members, index);
     struct hj_member moved = shard->members[--shard->count];
@@ -183,6 +188,7 @@ void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, s
 
 void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn)
 {
+    conn->behind = false;
     if (conn->channel != NULL)
         hj_subscriptions_close(&conn->channel->subscriptions);
     while (conn->memberships != 0) {

@@ -20,6 +20,13 @@ struct hj_member {
 #define HJ_MEMBER_WIRE_SHIFT 28        /* three bits */
 #define HJ_MEMBER_INDIRECT 0x80000000u /* not a plain descriptor that keeps up */
 
+/* It gets what it has missed first, and is not written to: the bits of the descriptor are its entry in loop->behind.
+ */
+static inline bool hj_member_is_behind(const struct hj_member *member)
+{
+    return (member->out & HJ_MEMBER_INDIRECT) != 0 && (member->out & HJ_MEMBER_FD) != 0;
+}
+
 /* Exists while it has members, and then keeps its broadcaster alive. */
 struct hj_shard {
     struct hj_broadcaster *broadcaster; /* a reference */

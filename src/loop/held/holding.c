@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include "base/os/socket.h"
+#include "codec/query.h"
 #include "core/broadcaster.h"
+#include "core/history.h"
 #include "core/listener.h"
 #include "core/membership.h"
 #include "core/websocket.h"
+#include "loop/fanout/catchup.h"
 #include "loop/fanout/shard.h"
 #include "loop/held/ending.h"
 #include "loop/held/socket_input.h"
@@ -45,19 +48,22 @@ static struct hj_held_head *route_head(struct hj_loop *loop, const struct hj_rou
     return cached->head[*form] == NULL ? NULL : cached;
 }
 
-/* Makes an open connection a member, counted already, that nobody has a handle of. */
+/* Makes an open connection a member, counted already, that nobody has a handle of. joining may be NULL. */
 static bool hold_conn(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster, uint64_t how,
-                      struct hj_buf *head)
+                      struct hj_buf *head, const struct hj_joining *joining)
 {
     hj_conn_set_kind(loop, conn, HJ_CONN_HELD);
     conn->wire = how & HJ_HOLD_WIRE;
     conn->flags =
         (uint16_t)((conn->flags & HJ_CONN_READY) | ((how & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0));
     hj_conn_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
-    if (head != NULL && head->len != 0 && !hj_writer_send(loop, conn, head, false)) {
+    if (!hj_shard_add(loop, broadcaster, conn)) {
         hj_membership_end(broadcaster);
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return false;
     }
+    if (!hj_catchup_begin(loop, conn, broadcaster, head, joining))
+        return false;
     if (hj_conn_is_websocket(conn)) {
         if ((how & HJ_HOLD_WINDOW) != 0)
             hj_websocket_keep_window(loop, conn);
@@ -69,11 +75,26 @@ static bool hold_conn(struct hj_loop *loop, struct hj_conn *conn, struct hj_broa
         if ((conn->flags & HJ_CONN_KEEP_ALIVE) == 0)
             hj_conn_drop_input(conn);
     }
-    if (hj_shard_add(loop, broadcaster, conn))
-        return true;
-    hj_membership_end(broadcaster);
-    hj_conn_close(loop, conn, HIJACK_ENOMEM);
-    return false;
+    return true;
+}
+
+/* Where the client of a held route goes on: by its Last-Event-ID, or by a parameter where the route names one. */
+static struct hj_joining route_joining(struct hj_loop *loop, const struct hj_route *route,
+                                       const struct hj_head *request)
+{
+    char text[HJ_PARAMETER_MAX];
+    struct hj_joining joining = {.from = HJ_FROM_LIVE};
+    struct hj_slice position = HJ_SLICE("");
+    (void)loop;
+    if (hj_history_of(&route->broadcaster->history) == NULL)
+        return joining;
+    const struct hj_slice name = hj_route_parameter(route->options.position);
+    joining.tells = name.len != 0 && hj_query_parameter(&position, text, request->target, name);
+    for (size_t i = 0; i < request->header_count; ++i)
+        if (hj_slice_equal_lower(request->headers[i].name, HJ_SLICE("last-event-id")))
+            position = request->headers[i].value;
+    joining.from = hj_broadcaster_find(route->broadcaster, position);
+    return joining;
 }
 
 bool hj_holding_takes(const struct hj_route *route, const struct hj_head *head)
@@ -109,7 +130,8 @@ static void hold_websocket(struct hj_loop *loop, struct hj_conn *conn, const str
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     } else {
         hj_membership_begin(route->broadcaster, &loop->worker);
-        if (hold_conn(loop, conn, route->broadcaster, hj_response_how(&response), response.head))
+        const struct hj_joining joining = route_joining(loop, route, head);
+        if (hold_conn(loop, conn, route->broadcaster, hj_response_how(&response), response.head, &joining))
             hj_conn_make_ready(loop, conn);
         hj_buf_unref(response.head);
     }
@@ -139,7 +161,8 @@ void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
         return;
     }
     hj_membership_begin(route->broadcaster, &loop->worker);
-    hold_conn(loop, conn, route->broadcaster, head->how[form], head->head[form]);
+    const struct hj_joining joining = route_joining(loop, route, request);
+    hold_conn(loop, conn, route->broadcaster, head->how[form], head->head[form], &joining);
 }
 
 /* Gives a request's connection to the channel that it becomes; NULL, and the channel ended, if the connection is
@@ -189,7 +212,7 @@ void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
         return;
     }
     if (!request->is_head) {
-        hold_conn(loop, conn, broadcaster, command->value, command->buf);
+        hold_conn(loop, conn, broadcaster, command->value, command->buf, command->joining);
         return;
     }
     send_head_alone(loop, conn, command->buf, (command->value & HJ_HOLD_KEEP_ALIVE) != 0);
@@ -232,7 +255,7 @@ void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
     struct hj_conn *conn = open_adopted(loop, command->fd);
     if (conn != NULL)
-        hold_conn(loop, conn, broadcaster, command->value, command->buf);
+        hold_conn(loop, conn, broadcaster, command->value, command->buf, command->joining);
     else
         hj_membership_end(broadcaster);
 }

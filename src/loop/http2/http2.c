@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include "loop/fanout/catchup.h"
 #include "loop/held/ending.h"
 #include "loop/http/pending.h"
 #include "loop/http/request_body.h"
@@ -206,8 +207,11 @@ static void settle(struct hj_loop *loop, struct hj_http2_stream *stream)
             hj_pending_advance(loop, conn);
     }
     bool may_write = !stream->in_flight && !stream->finish && !hj_stream_has_pieces(stream);
-    if (conn != NULL && hj_conn_is_open(conn) && may_write && hj_writer_flush(loop, conn))
+    if (conn != NULL && hj_conn_is_open(conn) && may_write && hj_writer_flush(loop, conn)) {
+        if (conn->behind)
+            hj_catchup_go_on(loop, conn);
         hj_ending_settle(loop, conn);
+    }
     hj_stream_send(stream);
     stream->dirty = false;
     if (conn != NULL && has_body_to_read(conn, stream) && hj_request_body_waits_for_peer(conn))

@@ -94,6 +94,11 @@ bool hj_writer_send_all(struct hj_loop *loop, struct hj_conn *conn, struct hj_bu
     return send_bufs(loop, conn, bufs, count, true);
 }
 
+bool hj_writer_send_shared(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count)
+{
+    return send_bufs(loop, conn, bufs, count, false);
+}
+
 bool hj_writer_flush(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_buf *bufs[HJ_TRANSPORT_BUFS];

@@ -16,6 +16,9 @@ bool hj_writer_send(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *b
 /* The same for several, in one system call where possible; all counted. count <= HJ_TRANSPORT_BUFS. */
 bool hj_writer_send_all(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count);
 
+/* The same, not counted. */
+bool hj_writer_send_shared(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count);
+
 /* The peer can take more: true once nothing waits to be written. */
 bool hj_writer_flush(struct hj_loop *loop, struct hj_conn *conn);
 
