@@ -48,6 +48,11 @@ HJ_GO const char *hj_go_event_name(uint32_t type)
     return hijack_event_name(type);
 }
 
+HJ_GO uint64_t hj_go_hash(_GoString_ text)
+{
+    return hijack_hash(_GoStringPtr(text), _GoStringLen(text));
+}
+
 HJ_GO int hj_go_sse_encode(char *out, size_t out_size, _GoString_ event, _GoString_ id, _GoString_ data,
         int64_t retry_ms)
 {
@@ -453,6 +458,28 @@ HJ_GO int hj_go_broadcaster_publish_sse(uint64_t broadcaster, _GoString_ event, 
     return hijack_broadcaster_publish_sse((hijack_broadcaster *)(uintptr_t)broadcaster, _GoStringPtr(event),
         _GoStringLen(event), _GoStringPtr(id), _GoStringLen(id), _GoStringPtr(data), _GoStringLen(data),
         _GoStringPtr(key), _GoStringLen(key), retry_ms);
+}
+
+HJ_GO int hj_go_broadcaster_send_user(uint64_t broadcaster, uint64_t user_data, uint32_t type, _GoString_ data)
+{
+    return hijack_broadcaster_send_user((hijack_broadcaster *)(uintptr_t)broadcaster, user_data, type,
+        _GoStringPtr(data), _GoStringLen(data));
+}
+
+HJ_GO int hj_go_broadcaster_remove_user(uint64_t broadcaster, uint64_t user_data)
+{
+    return hijack_broadcaster_remove_user((hijack_broadcaster *)(uintptr_t)broadcaster, user_data);
+}
+
+HJ_GO int hj_go_broadcaster_close_user(uint64_t broadcaster, uint64_t user_data)
+{
+    return hijack_broadcaster_close_user((hijack_broadcaster *)(uintptr_t)broadcaster, user_data);
+}
+
+HJ_GO int hj_go_broadcaster_join_user(uint64_t broadcaster, uint64_t from, uint64_t user_data)
+{
+    return hijack_broadcaster_join_user((hijack_broadcaster *)(uintptr_t)broadcaster,
+        (hijack_broadcaster *)(uintptr_t)from, user_data);
 }
 
 HJ_GO int hj_go_broadcaster_close(uint64_t broadcaster)

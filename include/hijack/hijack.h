@@ -198,6 +198,10 @@ HIJACK_API const char *hijack_errname(int code);
 /* The name of an event type ("REQUEST"). Never NULL. Static memory. */
 HIJACK_API const char *hijack_event_name(uint32_t type);
 
+/* The number that a text becomes as a member's user_data: a decimal number without leading zeros is itself, anything
+ * else the first 8 bytes of its SHA-256 as a big-endian number, and no text 0. */
+HIJACK_API uint64_t hijack_hash(const char *text, size_t len);
+
 /* Writes one SSE event as hijack_stream_send_sse sends it, without a NUL, and returns its length (out NULL: the length
  * alone). Errors: EINVAL, ETOOBIG (out_size; data over 256 MiB), ENOMEM. */
 HIJACK_API int hijack_sse_encode(char *out, size_t out_size, const char *event, size_t event_len, const char *id,
@@ -305,7 +309,7 @@ HIJACK_API int hijack_server_certificate(hijack_server *server, const char *chai
 /* Sets an option of scope "route" for the requests of path; a trailing '*' means all paths that begin so. An exact path
  * comes before prefixes, a longer prefix before a shorter one; what none of them sets is the server's. Before start, in
  * any order with route and hold. Errors: EINVAL (path does not start with '/'), EHANDLE, EFORK, EOPTION, ERANGE,
- * ESTATE, ENOTSUP (user_data and long_poll_ms are not served yet), ENOMEM. */
+ * ESTATE, ENOTSUP (long_poll_ms is not served yet), ENOMEM. */
 HIJACK_API int hijack_server_route_set(hijack_server *server, const char *path, size_t path_len, const char *name,
                                        size_t name_len, const char *value, size_t value_len);
 
@@ -482,7 +486,7 @@ HIJACK_API int hijack_request_read(hijack_request *request, uint64_t credit);
  * "*" for all that is kept; none: the client's Last-Event-ID, else live only. What it has missed comes after first and
  * before what is published later, each message once. If some of it is not kept any more, an SSE member is sent an event
  * with the name of option gap_event and the position of the first message that is, as its data, and a WebSocket the
- * text "\x1e<gap_event> <position>". user_data (of the member) is not served yet: ENOTSUP unless 0. Errors: as
+ * text "\x1e<gap_event> <position>". user_data is the member's own: see hijack_broadcaster_send_user. Errors: as
  * hijack_request_respond, and ENOTSUP; EINVAL also if first of a WebSocket is not UTF-8; ESTATE also for a position
  * without a history, and for
  * HIJACK_HOLD_RAW and _WEBSOCKET over HTTP/2; EPROTOCOL for a handshake that was refused. */
@@ -592,9 +596,9 @@ HIJACK_API int hijack_broadcaster_set(hijack_broadcaster *broadcaster, const cha
                                       const char *value, size_t value_len);
 
 /* Makes a stream or socket of the same server a member; it may be a member of several broadcasters. position: as
- * hijack_request_hold, without a client's own. user_data is not served yet: ENOTSUP unless 0. Errors: EHANDLE, EFORK,
+ * hijack_request_hold, without a client's own. user_data: the member's. Errors: EHANDLE, EFORK,
  * ECLOSED, EINVAL (another server's, or a stream with a Content-Length), ESTATE (a member already; a position without a
- * history), ENOTSUP, ENOMEM. */
+ * history), ENOMEM. */
 HIJACK_API int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_socket, uint64_t user_data,
                                       const char *position, size_t position_len);
 
@@ -625,6 +629,22 @@ HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, uint3
 HIJACK_API int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, const char *event, size_t event_len,
                                               const char *id, size_t id_len, const char *data, size_t data_len,
                                               const char *key, size_t key_len, int64_t retry_ms);
+
+/* To, and about, the members with this user_data, which has to be other than 0; that there are none is not an error.
+ * What is sent to a user is not kept in the history, and a member that is catching up gets it in between. Like publish,
+ * they take effect in the order of the calls. Errors: EINVAL (user_data 0; type), EHANDLE, EFORK, ESTATE (the server
+ * never started), ESHUTDOWN, ENOMEM; of send_user also ETOOBIG and EAGAIN, as publish. */
+HIJACK_API int hijack_broadcaster_send_user(hijack_broadcaster *broadcaster, uint64_t user_data, uint32_t type,
+                                            const char *data, size_t len);
+/* Ends their memberships here. A connection without a handle that is a member of no other broadcaster ends gracefully.
+ */
+HIJACK_API int hijack_broadcaster_remove_user(hijack_broadcaster *broadcaster, uint64_t user_data);
+/* Ends their connections gracefully. */
+HIJACK_API int hijack_broadcaster_close_user(hijack_broadcaster *broadcaster, uint64_t user_data);
+/* Makes those of `from` members of broadcaster as well, with the same user_data; both are of one server (else EINVAL).
+ */
+HIJACK_API int hijack_broadcaster_join_user(hijack_broadcaster *broadcaster, hijack_broadcaster *from,
+                                            uint64_t user_data);
 
 /* Ends every member gracefully: streams finish, sockets close, each after what was published before. The broadcaster
  * remains usable. Errors: EHANDLE, EFORK, ENOMEM. */

@@ -286,7 +286,7 @@ static struct hj_slice last_event_id(const struct hj_request *request)
 }
 
 static int hold_request(struct hj_request *request, uint32_t kind, struct hj_slice headers,
-                        struct hj_broadcaster *broadcaster, struct hj_slice first, struct hj_slice position)
+                        struct hj_broadcaster *broadcaster, struct hj_newcomer *newcomer)
 {
     struct hj_response response;
     struct hj_joining *joining = NULL;
@@ -295,7 +295,7 @@ static int hold_request(struct hj_request *request, uint32_t kind, struct hj_sli
     int rc = check_open_ended(headers);
     if (rc == 0)
         rc = atomic_load(&request->has_body) ? HIJACK_ESTATE : 0;
-    if (rc == 0 && position.len != 0 && hj_history_of(&broadcaster->history) == NULL)
+    if (rc == 0 && newcomer->position.len != 0 && hj_history_of(&broadcaster->history) == NULL)
         rc = HIJACK_ESTATE;
     if (rc == 0 && kind == HIJACK_HOLD_WEBSOCKET)
         rc = answer_handshake(&response, request, HJ_SLICE(""), headers);
@@ -303,7 +303,8 @@ static int hold_request(struct hj_request *request, uint32_t kind, struct hj_sli
         rc = hj_response_hold(&response, kind, headers, client_of(request), &request->server->options);
     if (rc != 0)
         return rc;
-    rc = hj_broadcaster_joining(&joining, broadcaster, response.wire, first, position, last_event_id(request));
+    newcomer->clients = last_event_id(request);
+    rc = hj_broadcaster_joining(&joining, broadcaster, response.wire, newcomer);
     struct hj_command *command = rc != 0 ? NULL : hj_command_new(HJ_OP_HOLD, &request->object, &broadcaster->object);
     if (command == NULL) {
         hj_joining_free(joining);
@@ -347,15 +348,14 @@ int hijack_request_hold(hijack_request *handle, hijack_broadcaster *broadcaster_
     struct hj_broadcaster *broadcaster;
     if ((first == NULL && first_len != 0) || (position == NULL && position_len != 0))
         return HIJACK_EINVAL;
-    if (user_data != 0)
-        return HIJACK_ENOTSUP;
+    struct hj_newcomer newcomer = {
+        .user_data = user_data, .first = hj_slice(first, first_len), .position = hj_slice(position, position_len)};
     int rc = pin_request(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;
     rc = hj_broadcaster_pin(&broadcaster, broadcaster_handle);
     if (rc == 0) {
-        rc = hold_request(request, kind, hj_slice(headers, headers_len), broadcaster, hj_slice(first, first_len),
-                          hj_slice(position, position_len));
+        rc = hold_request(request, kind, hj_slice(headers, headers_len), broadcaster, &newcomer);
         hj_handle_unpin(broadcaster_handle);
     }
     hj_handle_unpin(handle);

@@ -88,19 +88,20 @@ static struct hj_buf *frame_first(enum hj_wire wire, struct hj_slice first)
 }
 
 int hj_broadcaster_joining(struct hj_joining **out, struct hj_broadcaster *broadcaster, enum hj_wire wire,
-                           struct hj_slice first, struct hj_slice position, struct hj_slice clients)
+                           const struct hj_newcomer *newcomer)
 {
+    const struct hj_slice first = newcomer->first, position = newcomer->position;
     *out = NULL;
     if (position.len != 0 && hj_history_of(&broadcaster->history) == NULL)
         return HIJACK_ESTATE;
     if (hj_wire_is_websocket(wire) && !hj_utf8_check(first.base, first.len))
         return HIJACK_EINVAL;
-    const uint64_t from = hj_broadcaster_find(broadcaster, position.len != 0 ? position : clients);
-    if (from == HJ_FROM_LIVE && first.len == 0)
+    const uint64_t from = hj_broadcaster_find(broadcaster, position.len != 0 ? position : newcomer->clients);
+    if (newcomer->user_data == 0 && from == HJ_FROM_LIVE && first.len == 0)
         return 0;
     struct hj_buf *buf = first.len == 0 ? NULL : frame_first(wire, first);
     if (first.len == 0 || buf != NULL)
-        *out = hj_joining_new(from, position.len != 0, buf);
+        *out = hj_joining_new(newcomer->user_data, from, position.len != 0, buf);
     hj_buf_unref(buf);
     return *out == NULL ? HIJACK_ENOMEM : 0;
 }
@@ -162,15 +163,14 @@ int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t 
     return rc;
 }
 
-static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel, struct hj_slice position)
+static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel, const struct hj_newcomer *newcomer)
 {
     struct hj_joining *joining;
     if (hj_channel_has_length(channel))
         return HIJACK_EINVAL; /* published bytes would not keep to the Content-Length */
     if (atomic_load(&channel->state) != HJ_CHANNEL_OPEN)
         return HIJACK_ECLOSED;
-    int rc = hj_broadcaster_joining(&joining, broadcaster, (enum hj_wire)(channel->wire & HJ_HOLD_WIRE), HJ_SLICE(""),
-                                    position, HJ_SLICE(""));
+    int rc = hj_broadcaster_joining(&joining, broadcaster, (enum hj_wire)(channel->wire & HJ_HOLD_WIRE), newcomer);
     if (rc != 0)
         return rc;
     struct hj_command *command = hj_command_new(HJ_OP_ADD, &broadcaster->object, &channel->object);
@@ -187,7 +187,7 @@ static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel, s
     return rc;
 }
 
-static int remove_member(struct hj_broadcaster *broadcaster, struct hj_channel *channel, struct hj_slice none)
+static int remove_member(struct hj_broadcaster *broadcaster, struct hj_channel *channel, const struct hj_newcomer *none)
 {
     (void)none;
     struct hj_command *command = hj_command_new(HJ_OP_REMOVE, &broadcaster->object, &channel->object);
@@ -200,8 +200,8 @@ static int remove_member(struct hj_broadcaster *broadcaster, struct hj_channel *
 }
 
 /* Pins both and does it. */
-static int change_membership(hijack_broadcaster *handle, void *member, struct hj_slice position,
-                             int (*change)(struct hj_broadcaster *, struct hj_channel *, struct hj_slice))
+static int change_membership(hijack_broadcaster *handle, void *member, const struct hj_newcomer *newcomer,
+                             int (*change)(struct hj_broadcaster *, struct hj_channel *, const struct hj_newcomer *))
 {
     struct hj_broadcaster *broadcaster;
     struct hj_channel *channel;
@@ -210,7 +210,7 @@ static int change_membership(hijack_broadcaster *handle, void *member, struct hj
         return rc;
     rc = hj_handle_pin((struct hj_object **)&channel, member, CHANNEL);
     if (rc == 0) {
-        rc = channel->worker->server == broadcaster->server ? change(broadcaster, channel, position) : HIJACK_EINVAL;
+        rc = channel->worker->server == broadcaster->server ? change(broadcaster, channel, newcomer) : HIJACK_EINVAL;
         hj_handle_unpin(member);
     }
     hj_handle_unpin(handle);
@@ -222,18 +222,17 @@ int hijack_broadcaster_add(hijack_broadcaster *broadcaster, void *stream_or_sock
 {
     if (position == NULL && position_len != 0)
         return HIJACK_EINVAL;
-    if (user_data != 0)
-        return HIJACK_ENOTSUP;
-    return change_membership(broadcaster, stream_or_socket, hj_slice(position, position_len), add);
+    const struct hj_newcomer newcomer = {.user_data = user_data, .position = hj_slice(position, position_len)};
+    return change_membership(broadcaster, stream_or_socket, &newcomer, add);
 }
 
 int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_socket)
 {
-    return change_membership(broadcaster, stream_or_socket, HJ_SLICE(""), remove_member);
+    return change_membership(broadcaster, stream_or_socket, NULL, remove_member);
 }
 
 static int adopt_member(struct hj_broadcaster *broadcaster, int fd, uint32_t kind, struct hj_slice headers,
-                        struct hj_slice first, struct hj_slice position)
+                        const struct hj_newcomer *newcomer)
 {
     struct hj_joining *joining;
     struct hj_response response;
@@ -248,7 +247,7 @@ static int adopt_member(struct hj_broadcaster *broadcaster, int fd, uint32_t kin
     if (rc != 0)
         return rc;
     if ((rc = hj_server_check_adopting(broadcaster->server, fd)) != 0 ||
-        (rc = hj_broadcaster_joining(&joining, broadcaster, response.wire, first, position, HJ_SLICE(""))) != 0) {
+        (rc = hj_broadcaster_joining(&joining, broadcaster, response.wire, newcomer)) != 0) {
         hj_buf_unref(response.head);
         return rc;
     }
@@ -279,27 +278,26 @@ int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, 
     if ((headers == NULL && headers_len != 0) || (first == NULL && first_len != 0) ||
         (position == NULL && position_len != 0))
         return HIJACK_EINVAL;
-    if (user_data != 0)
-        return HIJACK_ENOTSUP;
+    const struct hj_newcomer newcomer = {
+        .user_data = user_data, .first = hj_slice(first, first_len), .position = hj_slice(position, position_len)};
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
-    rc = adopt_member(broadcaster, fd, kind, hj_slice(headers, headers_len), hj_slice(first, first_len),
-                      hj_slice(position, position_len));
+    rc = adopt_member(broadcaster, fd, kind, hj_slice(headers, headers_len), &newcomer);
     hj_handle_unpin(handle);
     return rc;
 }
 
 /* A command for each loop that has members; none of them when out of memory. The lock is held. */
 static int make_commands(struct hj_command **out, struct hj_broadcaster *broadcaster, enum hj_op op,
-                         struct hj_message *message)
+                         struct hj_object *other, struct hj_message *message)
 {
     uint64_t addressed = atomic_load(&broadcaster->addressed);
     for (uint32_t i = 0; i < broadcaster->server->worker_count; ++i) {
         out[i] = NULL;
         if ((addressed >> i & 1) == 0)
             continue;
-        if ((out[i] = hj_command_new(op, &broadcaster->object, NULL)) == NULL) {
+        if ((out[i] = hj_command_new(op, &broadcaster->object, other)) == NULL) {
             while (i-- > 0)
                 if (out[i] != NULL)
                     hj_command_free(out[i]);
@@ -322,21 +320,28 @@ static void post_to(struct hj_worker *worker, struct hj_server *server, struct h
     hj_command_free(command);
 }
 
-/* To each loop that has members, or to none; all of them see the same order. */
-static int post_addressed(struct hj_broadcaster *broadcaster, enum hj_op op, struct hj_message *message)
+int hj_broadcaster_ask(struct hj_broadcaster *broadcaster, enum hj_op op, struct hj_object *other,
+                       struct hj_message *message, uint64_t value)
 {
     struct hj_server *server = broadcaster->server;
     struct hj_command *commands[HJ_MAX_LOOPS];
-    struct hj_history *history = message == NULL ? NULL : hj_history_of(&broadcaster->history);
+    struct hj_history *history = op == HJ_OP_PUBLISH ? hj_history_of(&broadcaster->history) : NULL;
+    int rc = hj_server_check_running(server);
+    if (rc != 0)
+        return rc;
     pthread_mutex_lock(&broadcaster->lock);
-    int rc = history == NULL || hj_history_reserve(history) ? 0 : HIJACK_ENOMEM;
+    if (history != NULL && !hj_history_reserve(history))
+        rc = HIJACK_ENOMEM;
     if (rc == 0)
-        rc = make_commands(commands, broadcaster, op, message);
+        rc = make_commands(commands, broadcaster, op, other, message);
     if (rc == 0 && history != NULL)
         hj_history_add(history, message);
-    for (uint32_t i = 0; rc == 0 && i < server->worker_count; ++i)
-        if (commands[i] != NULL)
-            post_to(server->workers[i], server, commands[i]);
+    for (uint32_t i = 0; rc == 0 && i < server->worker_count; ++i) {
+        if (commands[i] == NULL)
+            continue;
+        commands[i]->value = value;
+        post_to(server->workers[i], server, commands[i]);
+    }
     pthread_mutex_unlock(&broadcaster->lock);
     return rc;
 }
@@ -347,9 +352,9 @@ static bool is_too_big(const struct hj_message_parts *parts)
            parts->key.len > MESSAGE_MAX;
 }
 
-static int publish(struct hj_broadcaster *broadcaster, struct hj_message_parts *parts)
+int hj_broadcaster_compose(struct hj_message **out, struct hj_broadcaster *broadcaster,
+                           const struct hj_message_parts *parts)
 {
-    struct hj_message *message;
     int rc = hj_server_check_running(broadcaster->server);
     if (rc != 0)
         return rc;
@@ -357,11 +362,18 @@ static int publish(struct hj_broadcaster *broadcaster, struct hj_message_parts *
         return HIJACK_ETOOBIG;
     if (atomic_load_explicit(&broadcaster->server->publish_waiting, memory_order_relaxed) > HJ_PUBLISH_WAITING_MAX)
         return HIJACK_EAGAIN;
-    uint64_t members = atomic_load(&broadcaster->members);
+    return hj_message_new(out, &broadcaster->server->compressor, parts);
+}
+
+static int publish(struct hj_broadcaster *broadcaster, struct hj_message_parts *parts)
+{
+    struct hj_message *message;
+    const uint64_t members = atomic_load(&broadcaster->members);
     parts->positioned = hj_history_of(&broadcaster->history) != NULL && parts->id.base == NULL;
-    if ((rc = hj_message_new(&message, &broadcaster->server->compressor, parts)) != 0)
+    int rc = hj_broadcaster_compose(&message, broadcaster, parts);
+    if (rc != 0)
         return rc;
-    rc = post_addressed(broadcaster, HJ_OP_PUBLISH, message);
+    rc = hj_broadcaster_ask(broadcaster, HJ_OP_PUBLISH, NULL, message, 0);
     hj_message_unref(message);
     if (rc != 0)
         return rc;
@@ -413,7 +425,7 @@ int hijack_broadcaster_close(hijack_broadcaster *handle)
     if (rc != 0)
         return rc;
     if (hj_server_check_running(broadcaster->server) == 0)
-        rc = post_addressed(broadcaster, HJ_OP_CLOSE_MEMBERS, NULL);
+        rc = hj_broadcaster_ask(broadcaster, HJ_OP_CLOSE_MEMBERS, NULL, NULL, 0);
     hj_handle_unpin(handle);
     return rc;
 }

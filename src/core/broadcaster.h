@@ -10,6 +10,7 @@
 
 #include "base/object.h"
 #include "base/slice.h"
+#include "core/command.h"
 #include "core/history.h"
 #include "core/message.h"
 #include "core/server.h"
@@ -34,11 +35,27 @@ struct hj_broadcaster {
 /* Where a member goes on with this position, or with none: HJ_FROM_* or an offset (core/history.h). Any thread. */
 uint64_t hj_broadcaster_find(struct hj_broadcaster *broadcaster, struct hj_slice position);
 
-/* How a member of this wire begins, with the position that the program gives, else with the client's own; first: bytes
- * of a body, or a message. *out: NULL where it is live and begins with nothing. 0, HIJACK_ESTATE (a position, and no
- * history), EINVAL (a text that is not UTF-8) or ENOMEM. */
+/* What is said of a member that joins. */
+struct hj_newcomer {
+    uint64_t user_data;
+    struct hj_slice first;    /* bytes of a body, or a message */
+    struct hj_slice position; /* where the program wants it to go on; else: */
+    struct hj_slice clients;  /* where the client wants to */
+};
+
+/* How such a member of this wire begins; *out: NULL where it is nobody, live, and begins with nothing. 0, HIJACK_ESTATE
+ * (a position, and no history), EINVAL (a text that is not UTF-8) or ENOMEM. */
 int hj_broadcaster_joining(struct hj_joining **out, struct hj_broadcaster *broadcaster, enum hj_wire wire,
-                           struct hj_slice first, struct hj_slice position, struct hj_slice clients);
+                           const struct hj_newcomer *newcomer);
+
+/* Posts a command to each loop that has, or is about to have, members, or to none; all of them see one order. message
+ * and other may be NULL; a message is not kept in the history. 0, HIJACK_ESTATE, ESHUTDOWN or ENOMEM. */
+int hj_broadcaster_ask(struct hj_broadcaster *broadcaster, enum hj_op op, struct hj_object *other,
+                       struct hj_message *message, uint64_t value);
+
+/* A message of these parts, checked; 0 or an error of publish. */
+int hj_broadcaster_compose(struct hj_message **out, struct hj_broadcaster *broadcaster,
+                           const struct hj_message_parts *parts);
 
 /* Loop: it has written the message with this offset to its members. */
 void hj_broadcaster_saw(struct hj_broadcaster *broadcaster, uint32_t loop, uint64_t offset);

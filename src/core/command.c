@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 
-struct hj_joining *hj_joining_new(uint64_t from, bool tells, struct hj_buf *first)
+struct hj_joining *hj_joining_new(uint64_t user_data, uint64_t from, bool tells, struct hj_buf *first)
 {
     struct hj_joining *joining = malloc(sizeof(*joining));
     if (joining != NULL)
-        *joining = (struct hj_joining){from, tells, first == NULL ? NULL : hj_buf_ref(first)};
+        *joining = (struct hj_joining){user_data, from, tells, first == NULL ? NULL : hj_buf_ref(first)};
     return joining;
 }
 

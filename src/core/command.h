@@ -30,6 +30,10 @@ enum hj_op {
     HJ_OP_REMOVE,        /* broadcaster: channel `other` */
     HJ_OP_PUBLISH,       /* broadcaster: message */
     HJ_OP_CLOSE_MEMBERS, /* broadcaster */
+    HJ_OP_SEND_USER,     /* broadcaster: message, to the members with this user_data in value */
+    HJ_OP_REMOVE_USER,   /* broadcaster: user_data in value */
+    HJ_OP_CLOSE_USER,    /* broadcaster: user_data in value */
+    HJ_OP_JOIN_USER,     /* broadcaster: those of the broadcaster `other` with this user_data in value */
     HJ_OP_ACCEPT,        /* server: all loops run, connections may come */
     HJ_OP_DRAIN,         /* server: deadline in value, a moment of hj_clock_ms */
     HJ_OP_STOP,          /* server */
@@ -43,13 +47,14 @@ enum hj_op {
 
 /* How a member begins, where it is not live and without a message of its own. */
 struct hj_joining {
+    uint64_t user_data;
     uint64_t from;        /* HJ_FROM_* or an offset (core/history.h) */
     bool tells;           /* a WebSocket's client wants to know positions */
     struct hj_buf *first; /* a reference, framed for its wire; NULL: none */
 };
 
 /* NULL when out of memory. */
-struct hj_joining *hj_joining_new(uint64_t from, bool tells, struct hj_buf *first);
+struct hj_joining *hj_joining_new(uint64_t user_data, uint64_t from, bool tells, struct hj_buf *first);
 void hj_joining_free(struct hj_joining *joining); /* NULL is a no-op */
 
 /* Owns a reference to each thing it points at. */

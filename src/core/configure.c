@@ -7,6 +7,7 @@
 
 #include "base/handle.h"
 #include "core/broadcaster.h"
+#include "core/identity.h"
 #include "core/listener.h"
 #include "core/response.h"
 #include "core/server.h"
@@ -195,6 +196,9 @@ int hijack_server_route_set(hijack_server *handle, const char *path, size_t path
     const bool prefix = path != NULL && path_len != 0 && path[path_len - 1] == '*';
     rc = hj_option_set(&checked, HJ_SCOPE_ROUTE, hj_slice(name, name_len), hj_slice(value, value_len));
     if (rc == 0 && hj_slice_equal(hj_slice(name, name_len), HJ_SLICE("position")) && !is_place(checked.position))
+        rc = HIJACK_ERANGE;
+    if (rc == 0 && hj_slice_equal(hj_slice(name, name_len), HJ_SLICE("user_data")) && checked.user_data[0] != '\0' &&
+        !hj_identity_is_option(checked.user_data))
         rc = HIJACK_ERANGE;
     if (rc == 0)
         rc = hj_route_make(&route, server, hj_slice(path, path_len - prefix), prefix);

@@ -116,6 +116,22 @@ int hj_subscriptions_join(struct hj_subscriptions *subscriptions, struct hj_broa
     return rc;
 }
 
+bool hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                            const struct hj_worker *worker)
+{
+    pthread_mutex_t *lock = lock_of(subscriptions);
+    pthread_mutex_lock(lock);
+    bool enters = !subscriptions->closed && find_subscription(subscriptions, broadcaster) == subscriptions->count &&
+                  make_room(subscriptions);
+    if (enters) {
+        hj_membership_begin(broadcaster, worker);
+        subscriptions->list[subscriptions->count++] = broadcaster;
+        subscriptions->joined = true;
+    }
+    pthread_mutex_unlock(lock);
+    return enters;
+}
+
 static void remove_entry(struct hj_subscriptions *subscriptions, uint32_t i)
 {
     hj_membership_end(subscriptions->list[i]);

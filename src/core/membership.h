@@ -37,7 +37,11 @@ int hj_subscriptions_join(struct hj_subscriptions *subscriptions, struct hj_broa
 int hj_subscriptions_leave(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
                            struct hj_worker *worker, struct hj_command *command);
 
-/* Loop: the membership could not be; it leaves and counts. */
+/* Loop: it has become a member without a call for it, and counts. False if it is one, or is not to become one. */
+bool hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                            const struct hj_worker *worker);
+
+/* Loop: the membership could not be, or has ended; it leaves and counts. */
 void hj_subscriptions_forget(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster);
 
 /* Leaves all, for good. */

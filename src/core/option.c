@@ -131,6 +131,10 @@
            "where a client of a held route says after which message it goes on: last-event-id, the header, or "        \
            "query:NAME, that header or else this parameter; empty: as the next shorter prefix that sets it, else "     \
            "last-event-id")                                                                                            \
+    STRING(                                                                                                            \
+        route, user_data, 0, 63, ,                                                                                     \
+        "who the client of a held route is: header:NAME or query:NAME, whose value becomes a number (hijack_hash), "   \
+        "or a number; empty: as the next shorter prefix that sets it, else nobody")                                    \
     NUMBER(queue, capacity, int, 1, 16777216, 8192,                                                                    \
            "events; while it is full the servers stop reading from their connections")                                 \
     NUMBER(broadcaster, backlog_bytes, size, 0, 1073741824, 65536, "unsent bytes that one member may have")            \
@@ -215,7 +219,6 @@ static const struct hj_slice switches[] = {
 
 /* Options of a route that have their place in the API and no effect yet: they are refused, not ignored. */
 static const struct hj_slice routes_planned[] = {
-    {"user_data", 9},
     {"long_poll_ms", 12},
 };
 

@@ -121,7 +121,7 @@ struct hj_broadcaster_options {
 struct hj_route_options {
     uint64_t request_body; /* enum hj_request_body */
     uint64_t max_body_bytes;
-    char position[HJ_PATH_SIZE]; /* empty until it is set */
+    char position[64], user_data[64]; /* empty until they are set */
 };
 
 void hj_options_default(void *options, enum hj_option_scope scope);

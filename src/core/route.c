@@ -76,12 +76,17 @@ static uint64_t set_or(uint64_t set, uint64_t inherited)
     return set != HJ_OPTION_UNSET ? set : inherited;
 }
 
+static void inherit_text(char out[64], const char *set, const char *inherited)
+{
+    memcpy(out, set[0] != '\0' ? set : inherited, 64);
+}
+
 static void inherit(struct hj_route *route, const struct hj_route_options *from)
 {
     route->options.request_body = set_or(route->set.request_body, from->request_body);
     route->options.max_body_bytes = set_or(route->set.max_body_bytes, from->max_body_bytes);
-    const char *position = route->set.position[0] != '\0' ? route->set.position : from->position;
-    memcpy(route->options.position, position, sizeof(route->options.position));
+    inherit_text(route->options.position, route->set.position, from->position);
+    inherit_text(route->options.user_data, route->set.user_data, from->user_data);
 }
 
 void hj_routes_settle(struct hj_server *server)

@@ -13,6 +13,7 @@
 #include "loop/fanout/catchup.h"
 #include "loop/fanout/fanout.h"
 #include "loop/fanout/shard.h"
+#include "loop/fanout/users.h"
 #include "loop/held/ending.h"
 #include "loop/held/holding.h"
 #include "loop/held/socket_input.h"
@@ -157,7 +158,7 @@ static void run_add(struct hj_loop *loop, struct hj_command *command)
         return;
     }
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
-    if (!hj_shard_add(loop, broadcaster, conn))
+    if (!hj_shard_add(loop, broadcaster, conn, command->joining == NULL ? 0 : command->joining->user_data))
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     else
         hj_catchup_begin(loop, conn, broadcaster, NULL, command->joining);
@@ -231,6 +232,10 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_ADD] = run_add,
     [HJ_OP_REMOVE] = run_remove,
     [HJ_OP_CLOSE_MEMBERS] = run_close_members,
+    [HJ_OP_SEND_USER] = hj_users_send,
+    [HJ_OP_REMOVE_USER] = hj_users_remove,
+    [HJ_OP_CLOSE_USER] = hj_users_close,
+    [HJ_OP_JOIN_USER] = hj_users_join,
     [HJ_OP_ACCEPT] = run_accept,
     [HJ_OP_DRAIN] = run_drain,
     [HJ_OP_STOP] = run_stop,

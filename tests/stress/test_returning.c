@@ -250,7 +250,7 @@ static void test_returning(void **state)
         pthread_join(publishers[i], NULL);
     CHECK(atomic_load(&run.errors) == 0);
     CODE(hijack_broadcaster_position(position, sizeof(position), run.room) > 0, 1);
-    const uint64_t newest = strtoull(position + 2, NULL, 10), limit = clock_ms() + 4 * clock_limit_ms();
+    const uint64_t newest = strtoull(position + 2, NULL, 10), limit = clock_ms() + 12 * clock_limit_ms();
     while (!all_have(newest)) {
         CHECK(clock_ms() < limit);
         work(f, false);

@@ -87,7 +87,7 @@ static int teardown(void **state)
 /* As the loop does it for a held connection, which is counted by the loop itself. */
 static void join(struct fixture *fixture, int room, int conn)
 {
-    assert_true(hj_shard_add(&fixture->loop, fixture->rooms[room], fixture->conns[conn]));
+    assert_true(hj_shard_add(&fixture->loop, fixture->rooms[room], fixture->conns[conn], 0));
     atomic_fetch_add(&fixture->rooms[room]->members, 1);
 }
 
@@ -143,7 +143,7 @@ static void members_keep_a_freed_broadcaster(void **state)
     struct fixture *fixture = *state;
     struct hj_broadcaster *room = make_broadcaster(&fixture->server);
     for (int i = 0; i < 10; ++i)
-        assert_true(hj_shard_add(&fixture->loop, room, fixture->conns[i]));
+        assert_true(hj_shard_add(&fixture->loop, room, fixture->conns[i], 0));
     hj_object_unref(&room->object);
     for (int i = 0; i < 9; ++i)
         hj_shard_remove(&fixture->loop, room, fixture->conns[i]);
@@ -157,7 +157,7 @@ static void joining_twice_is_once(void **state)
 {
     struct fixture *fixture = *state;
     join(fixture, 0, 7);
-    assert_true(hj_shard_add(&fixture->loop, fixture->rooms[0], fixture->conns[7]));
+    assert_true(hj_shard_add(&fixture->loop, fixture->rooms[0], fixture->conns[7], 0));
     assert_int_equal(size(fixture, 0), 1);
     assert_int_equal(fixture->loop.worker.stats[HIJACK_STAT_MEMBERSHIPS], 1);
     leave(fixture, 0, 7);
@@ -224,7 +224,7 @@ static void leaving_all_with_a_channel(void **state)
     for (int room = 0; room < 3; ++room) {
         command = hj_command_new(HJ_OP_ADD, &fixture->rooms[room]->object, NULL);
         CODE(hj_subscriptions_join(&channel->subscriptions, fixture->rooms[room], &fixture->loop.worker, command), 0);
-        assert_true(hj_shard_add(&fixture->loop, fixture->rooms[room], fixture->conns[0]));
+        assert_true(hj_shard_add(&fixture->loop, fixture->rooms[room], fixture->conns[0], 0));
         assert_int_equal(atomic_load(&fixture->rooms[room]->members), 1);
     }
     hj_shard_remove_all(&fixture->loop, fixture->conns[0]);
@@ -316,7 +316,7 @@ static void loops_do_not_share_a_shard(void **state)
     conn->fd = FIRST_FD;
     join(fixture, 0, 0);
     assert_null(hj_shard_of(other, fixture->rooms[0]));
-    assert_true(hj_shard_add(other, fixture->rooms[0], conn));
+    assert_true(hj_shard_add(other, fixture->rooms[0], conn, 0));
     assert_ptr_not_equal(hj_shard_of(other, fixture->rooms[0]), hj_shard_of(&fixture->loop, fixture->rooms[0]));
     assert_int_equal(atomic_load(&fixture->rooms[0]->object.refs), 3);
     hj_shard_remove(other, fixture->rooms[0], conn);

@@ -129,6 +129,7 @@ int hijack_check_version(uint32_t header_version);
 const char *hijack_strerror(int code);
 const char *hijack_errname(int code);
 const char *hijack_event_name(uint32_t type);
+uint64_t hijack_hash(const char *text, size_t len);
 int hijack_sse_encode(char *out, size_t out_size, const char *event, size_t event_len, const char *id, size_t id_len, const char *data, size_t data_len, int64_t retry_ms);
 const char *hijack_options(void);
 int hijack_handle_set_user_data(void *handle, uint64_t user_data);
@@ -196,6 +197,10 @@ int hijack_broadcaster_remove(hijack_broadcaster *broadcaster, void *stream_or_s
 int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd, uint32_t kind, uint64_t user_data, const char *headers, size_t headers_len, const char *first, size_t first_len, const char *position, size_t position_len);
 int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, uint32_t type, const char *data, size_t len);
 int hijack_broadcaster_publish_sse(hijack_broadcaster *broadcaster, const char *event, size_t event_len, const char *id, size_t id_len, const char *data, size_t data_len, const char *key, size_t key_len, int64_t retry_ms);
+int hijack_broadcaster_send_user(hijack_broadcaster *broadcaster, uint64_t user_data, uint32_t type, const char *data, size_t len);
+int hijack_broadcaster_remove_user(hijack_broadcaster *broadcaster, uint64_t user_data);
+int hijack_broadcaster_close_user(hijack_broadcaster *broadcaster, uint64_t user_data);
+int hijack_broadcaster_join_user(hijack_broadcaster *broadcaster, hijack_broadcaster *from, uint64_t user_data);
 int hijack_broadcaster_close(hijack_broadcaster *broadcaster);
 int hijack_broadcaster_position(char *out, size_t out_size, hijack_broadcaster *broadcaster);
 int hijack_broadcaster_count(hijack_broadcaster *broadcaster);

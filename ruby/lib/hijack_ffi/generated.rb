@@ -130,6 +130,7 @@ module Hijack
     attach_function :strerror, :hijack_strerror, [:int], :string
     attach_function :errname, :hijack_errname, [:int], :string
     attach_function :event_name, :hijack_event_name, [:uint32], :string
+    attach_function :hash, :hijack_hash, [:buffer_in, :size_t], :uint64
     attach_function :sse_encode, :hijack_sse_encode,
                     [:pointer, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :int64], :int
     attach_function :options, :hijack_options, [], :string
@@ -213,6 +214,11 @@ module Hijack
     attach_function :broadcaster_publish_sse, :hijack_broadcaster_publish_sse,
                     [:uint64, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t,
                     :int64], :int
+    attach_function :broadcaster_send_user, :hijack_broadcaster_send_user,
+                    [:uint64, :uint64, :uint32, :buffer_in, :size_t], :int
+    attach_function :broadcaster_remove_user, :hijack_broadcaster_remove_user, [:uint64, :uint64], :int
+    attach_function :broadcaster_close_user, :hijack_broadcaster_close_user, [:uint64, :uint64], :int
+    attach_function :broadcaster_join_user, :hijack_broadcaster_join_user, [:uint64, :uint64, :uint64], :int
     attach_function :broadcaster_close, :hijack_broadcaster_close, [:uint64], :int
     attach_function :broadcaster_position, :hijack_broadcaster_position, [:pointer, :size_t, :uint64], :int
     attach_function :broadcaster_count, :hijack_broadcaster_count, [:uint64], :int

@@ -121,48 +121,51 @@ static void prefetch_later(const struct hj_table *table, const struct hj_shard *
 }
 
 /* For a member that keeps up nothing is touched but the list. */
-static void write_members(struct run *run, struct hj_shard *shard)
+static void write_member(struct run *run, const struct hj_shard *shard, uint32_t i, uint64_t whole[HJ_WIRE_COUNT])
 {
-    uint64_t whole[HJ_WIRE_COUNT] = {0};
     const struct hj_table *table = &run->loop->table;
-    for (uint32_t i = 0; i < shard->count; ++i) {
-        struct hj_member member = shard->members[i];
-        unsigned wire = member.out >> HJ_MEMBER_WIRE_SHIFT & 7;
-        struct hj_buf *block = run->block[wire];
-        ssize_t n;
-        if (hj_member_is_behind(&member))
-            continue; /* the messages wait for it in the history */
-        if (block == NULL && (block = run->block[wire] = join(run, (enum hj_wire)wire)) == NULL) {
-            close_member(run, hj_table_at(table, member.conn), HIJACK_ENOMEM);
-            continue;
-        }
-        if ((member.out & HJ_MEMBER_INDIRECT) == 0) {
-            n = hj_plain_send((int)(member.out & HJ_MEMBER_FD), block->data, block->len);
-        } else {
-            struct hj_conn *conn = hj_table_at(table, member.conn);
-            if (!hj_conn_is_open(conn))
-                continue; /* it leaves at the end of this turn */
-            prefetch_later(table, shard, i);
-            n = write_indirect(run, conn, block);
-        }
-        if (n >= 0 && (size_t)n == block->len)
-            ++whole[wire];
-        else if (hj_conn_is_open(hj_table_at(table, member.conn)))
-            write_rest(run, hj_table_at(table, member.conn), n);
+    const struct hj_member member = shard->members[i];
+    const unsigned wire = member.out >> HJ_MEMBER_WIRE_SHIFT & 7;
+    struct hj_buf *block = run->block[wire];
+    ssize_t n;
+    if (block == NULL && (block = run->block[wire] = join(run, (enum hj_wire)wire)) == NULL) {
+        close_member(run, hj_table_at(table, member.conn), HIJACK_ENOMEM);
+        return;
     }
+    if ((member.out & HJ_MEMBER_INDIRECT) == 0) {
+        n = hj_plain_send((int)(member.out & HJ_MEMBER_FD), block->data, block->len);
+    } else {
+        struct hj_conn *conn = hj_table_at(table, member.conn);
+        if (!hj_conn_is_open(conn))
+            return; /* it leaves at the end of this turn */
+        prefetch_later(table, shard, i);
+        n = write_indirect(run, conn, block);
+    }
+    if (n >= 0 && (size_t)n == block->len)
+        ++whole[wire];
+    else if (hj_conn_is_open(hj_table_at(table, member.conn)))
+        write_rest(run, hj_table_at(table, member.conn), n);
+}
+
+/* Into the statistics. */
+static void count_run(struct run *run, const uint64_t whole[HJ_WIRE_COUNT])
+{
     for (int wire = 0; wire < HJ_WIRE_COUNT; ++wire) {
         run->delivered += whole[wire] * (uint64_t)run->count;
         run->bytes += whole[wire] * (run->block[wire] == NULL ? 0 : run->block[wire]->len);
+        hj_buf_unref(run->block[wire]);
     }
-    shard->out_ms = hj_loop_time(run->loop);
+    hj_loop_count(run->loop, HIJACK_STAT_BYTES_OUT, run->bytes);
+    hj_loop_count(run->loop, HIJACK_STAT_DELIVERED, run->delivered);
+    hj_loop_count(run->loop, HIJACK_STAT_DROPPED, run->dropped);
+    atomic_fetch_add_explicit(&run->broadcaster->delivered, run->delivered, memory_order_relaxed);
+    atomic_fetch_add_explicit(&run->broadcaster->dropped, run->dropped, memory_order_relaxed);
 }
 
-void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message **messages, int count)
+static struct run begin_run(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message **messages,
+                            int count)
 {
-    struct hj_shard *shard = hj_shard_of(loop, broadcaster);
-    if (shard == NULL)
-        return;
-    struct run run = {
+    return (struct run){
         .loop = loop,
         .broadcaster = broadcaster,
         .messages = messages,
@@ -170,14 +173,34 @@ void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct 
         .limit = atomic_load_explicit(&broadcaster->backlog_bytes, memory_order_relaxed),
         .overflow = (enum hj_overflow)atomic_load_explicit(&broadcaster->overflow, memory_order_relaxed),
     };
-    write_members(&run, shard);
-    hj_loop_count(loop, HIJACK_STAT_BYTES_OUT, run.bytes);
-    hj_loop_count(loop, HIJACK_STAT_DELIVERED, run.delivered);
-    hj_loop_count(loop, HIJACK_STAT_DROPPED, run.dropped);
-    atomic_fetch_add_explicit(&broadcaster->delivered, run.delivered, memory_order_relaxed);
-    atomic_fetch_add_explicit(&broadcaster->dropped, run.dropped, memory_order_relaxed);
-    for (int wire = 0; wire < HJ_WIRE_COUNT; ++wire)
-        hj_buf_unref(run.block[wire]);
+}
+
+void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message **messages, int count)
+{
+    struct hj_shard *shard = hj_shard_of(loop, broadcaster);
+    uint64_t whole[HJ_WIRE_COUNT] = {0};
+    if (shard == NULL)
+        return;
+    struct run run = begin_run(loop, broadcaster, messages, count);
+    for (uint32_t i = 0; i < shard->count; ++i)
+        if (!hj_member_is_behind(&shard->members[i])) /* for whom the messages wait in the history */
+            write_member(&run, shard, i, whole);
+    shard->out_ms = hj_loop_time(loop);
+    count_run(&run, whole);
+}
+
+void hj_fanout_user(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message *message,
+                    uint64_t user_data)
+{
+    struct hj_shard *shard = hj_shard_of(loop, broadcaster);
+    uint64_t whole[HJ_WIRE_COUNT] = {0};
+    if (shard == NULL)
+        return;
+    struct run run = begin_run(loop, broadcaster, &message, 1);
+    for (uint32_t i = 0; i < shard->count; ++i)
+        if (hj_shard_user(shard, i) == user_data)
+            write_member(&run, shard, i, whole);
+    count_run(&run, whole);
 }
 
 void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster)

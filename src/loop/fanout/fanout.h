@@ -11,6 +11,10 @@
 
 void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message **messages, int count);
 
+/* The same for one message to the members with this user_data. */
+void hj_fanout_user(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message *message,
+                    uint64_t user_data);
+
 /* Ends every member gracefully. */
 void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster);
 

@@ -54,6 +54,7 @@ static void drop_if_empty(struct hj_loop *loop, struct hj_shard *shard)
     struct hj_broadcaster *broadcaster = shard->broadcaster;
     *shard_slot(loop, broadcaster, false) = NULL;
     free(shard->members);
+    free(shard->users);
     free(shard);
     hj_object_unref(&broadcaster->object);
 }
@@ -78,16 +79,32 @@ static struct hj_member describe(const struct hj_conn *conn)
     return (struct hj_member){conn->index, (uint32_t)conn->fd | (uint32_t)conn->wire << HJ_MEMBER_WIRE_SHIFT};
 }
 
-static bool append(struct hj_shard *shard, const struct hj_conn *conn)
+static bool grow_shard(struct hj_shard *shard)
 {
-    if (shard->count == shard->capacity) {
-        uint32_t capacity = shard->capacity == 0 ? 2 : shard->capacity + shard->capacity / 2 + 1;
-        struct hj_member *members = realloc(shard->members, capacity * sizeof(*members));
-        if (members == NULL)
+    uint32_t capacity = shard->capacity == 0 ? 2 : shard->capacity + shard->capacity / 2 + 1;
+    struct hj_member *members = realloc(shard->members, capacity * sizeof(*members));
+    if (members == NULL)
+        return false;
+    shard->members = members;
+    if (shard->users != NULL) {
+        uint64_t *users = realloc(shard->users, capacity * sizeof(*users));
+        if (users == NULL)
             return false;
-        shard->members = members;
-        shard->capacity = capacity;
+        shard->users = users;
     }
+    shard->capacity = capacity;
+    return true;
+}
+
+static bool append(struct hj_shard *shard, const struct hj_conn *conn, uint64_t user_data)
+{
+    if (shard->count == shard->capacity && !grow_shard(shard))
+        return false;
+    if (user_data != 0 && shard->users == NULL &&
+        (shard->users = calloc(shard->capacity, sizeof(*shard->users))) == NULL)
+        return false;
+    if (shard->users != NULL)
+        shard->users[shard->count] = user_data;
     shard->members[shard->count++] = describe(conn);
     return true;
 }
@@ -132,7 +149,13 @@ void hj_shard_limit_unsent(struct hj_loop *loop, struct hj_conn *conn)
     hj_socket_set_unsent(conn->fd, unlimited ? 0 : bytes);
 }
 
-bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn)
+bool hj_shard_has(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn)
+{
+    const struct hj_shard *shard = hj_shard_of(loop, broadcaster);
+    return shard != NULL && *find_membership(loop, conn, shard) != 0;
+}
+
+bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn, uint64_t user_data)
 {
     struct hj_shard *shard = make_shard(loop, broadcaster);
     if (shard == NULL)
@@ -140,7 +163,7 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
     if (*find_membership(loop, conn, shard) != 0)
         return true;
     uint32_t index = hj_member_table_take(&loop->members);
-    if (index == 0 || !append(shard, conn)) {
+    if (index == 0 || !append(shard, conn, user_data)) {
         if (index != 0)
             hj_member_table_give(&loop->members, index);
         drop_if_empty(loop, shard);
@@ -169,6 +192,8 @@ static void remove_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t *link
     struct hj_member moved = shard->members[--shard->count];
     if (position != shard->count) {
         shard->members[position] = moved;
+        if (shard->users != NULL)
+            shard->users[position] = shard->users[shard->count];
         uint32_t moved_index = *find_membership(loop, hj_table_at(&loop->table, moved.conn), shard);
         hj_member_table_at(&loop->members, moved_index)->position = position;
     }

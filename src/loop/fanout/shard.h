@@ -31,6 +31,7 @@ static inline bool hj_member_is_behind(const struct hj_member *member)
 struct hj_shard {
     struct hj_broadcaster *broadcaster; /* a reference */
     struct hj_member *members;
+    uint64_t *users; /* who each member is; NULL: nobody has said */
     uint32_t count, capacity;
     uint32_t out_ms; /* when its members that keep up were last written to; loop time */
 };
@@ -38,9 +39,18 @@ struct hj_shard {
 /* NULL where this loop has no member of it. */
 struct hj_shard *hj_shard_of(struct hj_loop *loop, struct hj_broadcaster *broadcaster);
 
+/* Who a member is; 0: nobody has said. */
+static inline uint64_t hj_shard_user(const struct hj_shard *shard, uint32_t position)
+{
+    return shard->users == NULL ? 0 : shard->users[position];
+}
+
+/* Whether conn is a member. */
+bool hj_shard_has(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn);
+
 /* Makes conn a member; nothing if it is one. False when out of memory. The broadcaster's count of members is kept by
  * whoever decided on the membership: the program's call, or the loop for a held route. */
-bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn);
+bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn, uint64_t user_data);
 
 /* Ends the membership, if there is one; the last one takes the shard with it. Ending all of them also settles the
  * counts. */

@@ -7,6 +7,7 @@
 #include "codec/query.h"
 #include "core/broadcaster.h"
 #include "core/history.h"
+#include "core/identity.h"
 #include "core/listener.h"
 #include "core/membership.h"
 #include "core/websocket.h"
@@ -57,7 +58,7 @@ static bool hold_conn(struct hj_loop *loop, struct hj_conn *conn, struct hj_broa
     conn->flags =
         (uint16_t)((conn->flags & HJ_CONN_READY) | ((how & HJ_HOLD_KEEP_ALIVE) != 0 ? HJ_CONN_KEEP_ALIVE : 0));
     hj_conn_set_interest(loop, conn, HJ_POLL_IN | HJ_POLL_PEER);
-    if (!hj_shard_add(loop, broadcaster, conn)) {
+    if (!hj_shard_add(loop, broadcaster, conn, joining == NULL ? 0 : joining->user_data)) {
         hj_membership_end(broadcaster);
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return false;
@@ -78,14 +79,15 @@ static bool hold_conn(struct hj_loop *loop, struct hj_conn *conn, struct hj_broa
     return true;
 }
 
-/* Where the client of a held route goes on: by its Last-Event-ID, or by a parameter where the route names one. */
-static struct hj_joining route_joining(struct hj_loop *loop, const struct hj_route *route,
-                                       const struct hj_head *request)
+/* Who the client of a held route is, and where it goes on: by its Last-Event-ID, or by a parameter where the route
+ * names one. */
+static struct hj_joining route_joining(const struct hj_route *route, const struct hj_head *request)
 {
     char text[HJ_PARAMETER_MAX];
     struct hj_joining joining = {.from = HJ_FROM_LIVE};
     struct hj_slice position = HJ_SLICE("");
-    (void)loop;
+    if (route->options.user_data[0] != '\0')
+        joining.user_data = hj_identity_by_option(route->options.user_data, request);
     if (hj_history_of(&route->broadcaster->history) == NULL)
         return joining;
     const struct hj_slice name = hj_route_parameter(route->options.position);
@@ -130,7 +132,7 @@ static void hold_websocket(struct hj_loop *loop, struct hj_conn *conn, const str
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     } else {
         hj_membership_begin(route->broadcaster, &loop->worker);
-        const struct hj_joining joining = route_joining(loop, route, head);
+        const struct hj_joining joining = route_joining(route, head);
         if (hold_conn(loop, conn, route->broadcaster, hj_response_how(&response), response.head, &joining))
             hj_conn_make_ready(loop, conn);
         hj_buf_unref(response.head);
@@ -161,7 +163,7 @@ void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
         return;
     }
     hj_membership_begin(route->broadcaster, &loop->worker);
-    const struct hj_joining joining = route_joining(loop, route, request);
+    const struct hj_joining joining = route_joining(route, request);
     hold_conn(loop, conn, route->broadcaster, head->how[form], head->head[form], &joining);
 }
 
