@@ -109,10 +109,11 @@ enum {
     HIJACK_EVENT_CONNECTED = 11,
     /* Members joined or left. handle: hijack_broadcaster. data: 16-byte records in native byte order, in the order in
      * which it happened: uint64_t user_data of the member; int32_t 1 if it joined, 0 or the HIJACK_E* reason if it
-     * left; uint32_t 0. status: how many records. Not delivered yet. */
+     * left; uint32_t 0. status: how many records. With option member_events of the broadcaster; comes to the
+     * server's first queue. */
     HIJACK_EVENT_MEMBERS = 12,
     /* A WebSocket member without a handle sent a message (option member_messages of the broadcaster). handle:
-     * hijack_broadcaster. data: uint64_t user_data of the member (0 in this version), then the message. status:
+     * hijack_broadcaster. data: uint64_t user_data of the member, then the message. status:
      * HIJACK_MESSAGE_TEXT or _BINARY. Comes to the server's first queue. */
     HIJACK_EVENT_MEMBER_MESSAGE = 13
 };

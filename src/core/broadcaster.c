@@ -137,6 +137,7 @@ static int set_broadcaster_option(struct hj_broadcaster *broadcaster, struct hj_
         .backlog_bytes = atomic_load(&broadcaster->backlog_bytes),
         .overflow = atomic_load(&broadcaster->overflow),
         .member_messages = atomic_load(&broadcaster->delivers) ? HJ_MEMBER_MESSAGES_DELIVER : HJ_MEMBER_MESSAGES_DROP,
+        .member_events = atomic_load(&broadcaster->tells) ? HJ_SWITCH_ON : HJ_SWITCH_OFF,
     };
     int rc = hj_option_set(&options, HJ_SCOPE_BROADCASTER, name, value);
     if (rc != 0)
@@ -146,7 +147,10 @@ static int set_broadcaster_option(struct hj_broadcaster *broadcaster, struct hj_
     atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
     atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
     atomic_store(&broadcaster->delivers, options.member_messages == HJ_MEMBER_MESSAGES_DELIVER);
-    return 0;
+    const bool tells = options.member_events == HJ_SWITCH_ON;
+    if (atomic_exchange(&broadcaster->tells, tells) == tells || hj_server_check_running(broadcaster->server) != 0)
+        return 0;
+    return hj_broadcaster_ask(broadcaster, HJ_OP_TELL_MEMBERS, NULL, NULL, tells);
 }
 
 int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t name_len, const char *value,

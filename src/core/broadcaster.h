@@ -25,6 +25,7 @@ struct hj_broadcaster {
     _Atomic uint64_t backlog_bytes;
     _Atomic uint32_t overflow;  /* enum hj_overflow */
     _Atomic bool delivers;      /* what members without a handle send becomes events */
+    _Atomic bool tells;         /* joins and leaves become events */
     _Atomic uint64_t addressed; /* a bit for each loop that has, or is about to have, a member */
     _Atomic uint64_t members, published, delivered, dropped, closed;
     struct hj_history *_Atomic history; /* what is in it is guarded by lock; NULL until one of its options is set */

@@ -30,6 +30,7 @@ enum hj_op {
     HJ_OP_REMOVE,        /* broadcaster: channel `other` */
     HJ_OP_PUBLISH,       /* broadcaster: message */
     HJ_OP_CLOSE_MEMBERS, /* broadcaster */
+    HJ_OP_TELL_MEMBERS,  /* broadcaster: whether the program wants to hear of its members in value */
     HJ_OP_SEND_USER,     /* broadcaster: message, to the members with this user_data in value */
     HJ_OP_REMOVE_USER,   /* broadcaster: user_data in value */
     HJ_OP_CLOSE_USER,    /* broadcaster: user_data in value */

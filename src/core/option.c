@@ -140,6 +140,8 @@
     NUMBER(broadcaster, backlog_bytes, size, 0, 1073741824, 65536, "unsent bytes that one member may have")            \
     CHOICE(broadcaster, member_messages, deliveries, drop,                                                             \
            "what WebSocket members without a handle send: drop, or deliver (event MEMBER_MESSAGE)")                    \
+    CHOICE(broadcaster, member_events, switches, off,                                                                  \
+           "on: members that join or leave become events (MEMBERS), beginning with those that are there")              \
     CHOICE(broadcaster, overflow, overflows, close,                                                                    \
            "what happens to a member over its backlog: close, drop_newest, drop_oldest or latest (keep the newest "    \
            "message of each key)")                                                                                     \

@@ -111,6 +111,7 @@ struct hj_broadcaster_options {
     uint64_t backlog_bytes;
     uint64_t overflow;        /* enum hj_overflow */
     uint64_t member_messages; /* enum hj_member_messages */
+    uint64_t member_events;   /* enum hj_switch */
     uint64_t history_messages, history_bytes;
     uint64_t history_ms; /* 0: no bound */
     char history_position[HJ_POSITION_SIZE];

@@ -118,7 +118,7 @@ void hj_conn_end_request(struct hj_conn *conn, int status)
 void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status)
 {
     struct hj_channel *channel = conn->channel;
-    hj_shard_remove_all(loop, conn);
+    hj_shard_remove_all(loop, conn, status);
     hj_conn_end_request(conn, status);
     if (channel == NULL)
         return;

@@ -88,7 +88,7 @@ static void run_ending(struct hj_loop *loop, struct hj_command *command, unsigne
     struct hj_conn *conn = open_conn_of(command->object);
     if (conn == NULL)
         return;
-    hj_shard_remove_all(loop, conn);
+    hj_shard_remove_all(loop, conn, 0);
     hj_ending_begin(loop, conn, flag);
     if (conn->kind == HJ_CONN_SOCKET)
         hj_socket_input_update(loop, conn);
@@ -196,6 +196,11 @@ static void run_close_members(struct hj_loop *loop, struct hj_command *command)
     hj_fanout_close(loop, (struct hj_broadcaster *)command->object);
 }
 
+static void run_tell(struct hj_loop *loop, struct hj_command *command)
+{
+    hj_shard_tell(loop, (struct hj_broadcaster *)command->object, command->value != 0);
+}
+
 static void run_accept(struct hj_loop *loop, struct hj_command *command)
 {
     (void)command;
@@ -232,6 +237,7 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_ADD] = run_add,
     [HJ_OP_REMOVE] = run_remove,
     [HJ_OP_CLOSE_MEMBERS] = run_close_members,
+    [HJ_OP_TELL_MEMBERS] = run_tell,
     [HJ_OP_SEND_USER] = hj_users_send,
     [HJ_OP_REMOVE_USER] = hj_users_remove,
     [HJ_OP_CLOSE_USER] = hj_users_close,

@@ -6,6 +6,7 @@
 #include "loop/dispatch.h"
 #include "loop/drain.h"
 #include "loop/fanout/behind.h"
+#include "loop/fanout/roll.h"
 #include "loop/held/websocket_state.h"
 #include "loop/http/pending.h"
 #include "loop/http2/http2.h"
@@ -57,6 +58,7 @@ static void turn(struct hj_loop *loop)
     hj_closing_run(loop);
     if (hj_http2_flush(loop))
         hj_closing_run(loop);
+    hj_roll_run(loop);
     hj_outbox_flush(&loop->worker.outbox);
 }
 
@@ -66,12 +68,14 @@ static void wind_up(struct hj_loop *loop)
     loop->stopping = true;
     run_mailbox(loop, hj_mailbox_close);
     hj_drain_abandon(loop);
+    hj_roll_run(loop);
     hj_outbox_flush(&loop->worker.outbox);
     hj_producer_cancel(loop);
     hj_poller_close(&loop->poller);
     hj_table_dispose(&loop->table);
     hj_member_table_dispose(&loop->members);
     hj_behind_dispose(loop);
+    hj_roll_dispose(loop);
     hj_numbers_dispose(&loop->requests);
     hj_numbers_dispose(&loop->addresses);
     hj_numbers_dispose(&loop->partners);

@@ -31,9 +31,14 @@ void hj_producer_cancel(struct hj_loop *loop)
     }
 }
 
+bool hj_producer_is_open(struct hj_loop *loop, struct hj_queue *queue)
+{
+    return !hj_queue_full(queue) || !hj_queue_wait(queue, &hj_producer_of(loop, queue)->waiter);
+}
+
 bool hj_producer_has_room(struct hj_loop *loop, struct hj_conn *conn, struct hj_queue *queue)
 {
-    if (!hj_queue_full(queue) || !hj_queue_wait(queue, &hj_producer_of(loop, queue)->waiter))
+    if (hj_producer_is_open(loop, queue))
         return true;
     if ((conn->flags & HJ_CONN_STALLED) == 0) {
         conn->flags |= HJ_CONN_STALLED;

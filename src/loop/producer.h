@@ -13,6 +13,9 @@ uint32_t hj_producer_count(const struct hj_loop *loop);
  * at again when it has. */
 bool hj_producer_has_room(struct hj_loop *loop, struct hj_conn *conn, struct hj_queue *queue);
 
+/* Whether the queue has room; if not, the loop is woken when it has. */
+bool hj_producer_is_open(struct hj_loop *loop, struct hj_queue *queue);
+
 /* The loop ends: no queue resumes it any more. */
 void hj_producer_cancel(struct hj_loop *loop);
 

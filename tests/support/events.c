@@ -118,14 +118,15 @@ static void watch(struct events *events, const hijack_event *event)
     struct handle_note *note;
 
     if (event->type == HIJACK_EVENT_NONE ||
-        (event->type > HIJACK_EVENT_MESSAGE && event->type != HIJACK_EVENT_MEMBER_MESSAGE))
+        (event->type > HIJACK_EVENT_MESSAGE && event->type != HIJACK_EVENT_MEMBER_MESSAGE &&
+         event->type != HIJACK_EVENT_MEMBERS))
         check_fail(__FILE__, __LINE__, "an event of type %u", event->type);
     if (event->type == HIJACK_EVENT_WAKE) {
         CHECK(event->handle == NULL && event->len == 0);
         return;
     }
     CHECK(event->handle != NULL);
-    if (event->type == HIJACK_EVENT_MEMBER_MESSAGE)
+    if (event->type == HIJACK_EVENT_MEMBER_MESSAGE || event->type == HIJACK_EVENT_MEMBERS)
         return; /* a broadcaster has no last event */
     note = events_note(events, event->handle, kind_of(event));
     if (note->ended || note->freed)

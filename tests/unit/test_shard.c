@@ -69,7 +69,7 @@ static int teardown(void **state)
     struct fixture *fixture = *state;
     for (int i = 0; i < CONNS; ++i) {
         fixture->conns[i]->channel = NULL;
-        hj_shard_remove_all(&fixture->loop, fixture->conns[i]);
+        hj_shard_remove_all(&fixture->loop, fixture->conns[i], 0);
         assert_int_equal(fixture->conns[i]->memberships, 0);
     }
     assert_int_equal(fixture->loop.worker.stats[HIJACK_STAT_MEMBERSHIPS], 0);
@@ -201,7 +201,7 @@ static void one_connection_in_many_shards(void **state)
     assert_int_equal(fixture->loop.worker.stats[HIJACK_STAT_MEMBERSHIPS], 3 * ROOMS);
     for (int room = 0; room < ROOMS; room += 3)
         leave(fixture, room, 0);
-    hj_shard_remove_all(&fixture->loop, fixture->conns[0]);
+    hj_shard_remove_all(&fixture->loop, fixture->conns[0], 0);
     assert_int_equal(fixture->conns[0]->memberships, 0);
     for (int room = 0; room < ROOMS; ++room) {
         struct hj_shard *shard = hj_shard_of(&fixture->loop, fixture->rooms[room]);
@@ -227,7 +227,7 @@ static void leaving_all_with_a_channel(void **state)
         assert_true(hj_shard_add(&fixture->loop, fixture->rooms[room], fixture->conns[0], 0));
         assert_int_equal(atomic_load(&fixture->rooms[room]->members), 1);
     }
-    hj_shard_remove_all(&fixture->loop, fixture->conns[0]);
+    hj_shard_remove_all(&fixture->loop, fixture->conns[0], 0);
     for (int room = 0; room < 3; ++room) {
         assert_int_equal(atomic_load(&fixture->rooms[room]->members), 0);
         assert_int_equal(size(fixture, room), 0);
@@ -376,7 +376,7 @@ static void random_step(struct fixture *fixture, struct model *model, bool growi
 {
     int room = (int)(next_random(seed) % ROOMS), conn = (int)(next_random(seed) % CONNS);
     if (next_random(seed) % 200 == 0) {
-        hj_shard_remove_all(&fixture->loop, fixture->conns[conn]);
+        hj_shard_remove_all(&fixture->loop, fixture->conns[conn], 0);
         for (int i = 0; i < ROOMS; ++i) {
             model->size[i] -= model->in[i][conn];
             model->total -= model->in[i][conn];

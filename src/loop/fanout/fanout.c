@@ -132,6 +132,10 @@ static void write_member(struct run *run, const struct hj_shard *shard, uint32_t
         close_member(run, hj_table_at(table, member.conn), HIJACK_ENOMEM);
         return;
     }
+    if (block->len == 0) { /* to be written are no bytes, and over TLS not a record without any */
+        ++whole[wire];
+        return;
+    }
     if ((member.out & HJ_MEMBER_INDIRECT) == 0) {
         n = hj_plain_send((int)(member.out & HJ_MEMBER_FD), block->data, block->len);
     } else {

@@ -10,6 +10,7 @@
 #include "core/membership.h"
 #include "loop/conn.h"
 #include "loop/fanout/behind.h"
+#include "loop/fanout/roll.h"
 
 /* The broadcaster's slot for this loop; NULL when out of memory. */
 static struct hj_shard **shard_slot(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool make)
@@ -149,10 +150,70 @@ void hj_shard_limit_unsent(struct hj_loop *loop, struct hj_conn *conn)
     hj_socket_set_unsent(conn->fd, unlimited ? 0 : bytes);
 }
 
+/* Puts those that are there on a new roll. False when out of memory. */
+static bool begin_roll(struct hj_loop *loop, struct hj_shard *shard)
+{
+    shard->roll = hj_roll_begin(loop, shard->broadcaster);
+    for (uint32_t i = 0; shard->roll != NULL && i < shard->count; ++i) {
+        if (hj_roll_join(loop, shard->roll, hj_shard_user(shard, i)))
+            continue;
+        hj_roll_end(loop, shard->roll);
+        shard->roll = NULL;
+    }
+    return shard->roll != NULL;
+}
+
+/* The last member has just joined. False when out of memory. */
+static bool tell_join(struct hj_loop *loop, struct hj_shard *shard)
+{
+    if (shard->roll != NULL)
+        return hj_roll_join(loop, shard->roll, hj_shard_user(shard, shard->count - 1));
+    return !atomic_load_explicit(&shard->broadcaster->tells, memory_order_relaxed) || begin_roll(loop, shard);
+}
+
+void hj_shard_tell(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool tells)
+{
+    struct hj_shard *shard = hj_shard_of(loop, broadcaster);
+    if (shard == NULL || tells == (shard->roll != NULL))
+        return;
+    if (tells) {
+        begin_roll(loop, shard); /* without memory the next member that joins tries again */
+    } else {
+        hj_roll_end(loop, shard->roll);
+        shard->roll = NULL;
+    }
+}
+
 bool hj_shard_has(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn)
 {
     const struct hj_shard *shard = hj_shard_of(loop, broadcaster);
     return shard != NULL && *find_membership(loop, conn, shard) != 0;
+}
+
+/* Takes out conn's membership that *link leads to; tells: the program hears of it, if it wants to. */
+static void remove_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t *link, int why, bool tells)
+{
+    uint32_t index = *link;
+    struct hj_membership *membership = hj_member_table_at(&loop->members, index);
+    struct hj_shard *shard = membership->shard;
+    uint32_t position = membership->position;
+    refresh(conn, shard, hj_loop_time(loop));
+    if (hj_member_is_behind(&shard->members[position]))
+        hj_behind_give(loop, shard->members[position].out & HJ_MEMBER_FD);
+    if (shard->roll != NULL && tells)
+        hj_roll_leave(loop, shard->roll, hj_shard_user(shard, position), why);
+    *link = membership->next;
+    hj_member_table_give(&loop->members, index);
+    struct hj_member moved = shard->members[--shard->count];
+    if (position != shard->count) {
+        shard->members[position] = moved;
+        if (shard->users != NULL)
+            shard->users[position] = shard->users[shard->count];
+        uint32_t moved_index = *find_membership(loop, hj_table_at(&loop->table, moved.conn), shard);
+        hj_member_table_at(&loop->members, moved_index)->position = position;
+    }
+    hj_loop_uncount(loop, HIJACK_STAT_MEMBERSHIPS, 1);
+    drop_if_empty(loop, shard);
 }
 
 bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn, uint64_t user_data)
@@ -174,31 +235,10 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
     conn->memberships = index;
     hj_shard_limit_unsent(loop, conn);
     hj_loop_count(loop, HIJACK_STAT_MEMBERSHIPS, 1);
-    return true;
-}
-
-/* Takes out conn's membership that *link leads to. */
-static void remove_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t *link)
-{
-    uint32_t index = *link;
-    struct hj_membership *membership = hj_member_table_at(&loop->members, index);
-    struct hj_shard *shard = membership->shard;
-    uint32_t position = membership->position;
-    refresh(conn, shard, hj_loop_time(loop));
-    if (hj_member_is_behind(&shard->members[position]))
-        hj_behind_give(loop, shard->members[position].out & HJ_MEMBER_FD);
-    *link = membership->next;
-    hj_member_table_give(&loop->members, index);
-    struct hj_member moved = shard->members[--shard->count];
-    if (position != shard->count) {
-        shard->members[position] = moved;
-        if (shard->users != NULL)
-            shard->users[position] = shard->users[shard->count];
-        uint32_t moved_index = *find_membership(loop, hj_table_at(&loop->table, moved.conn), shard);
-        hj_member_table_at(&loop->members, moved_index)->position = position;
-    }
-    hj_loop_uncount(loop, HIJACK_STAT_MEMBERSHIPS, 1);
-    drop_if_empty(loop, shard);
+    if (tell_join(loop, shard))
+        return true;
+    remove_at(loop, conn, &conn->memberships, 0, false);
+    return false;
 }
 
 void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn)
@@ -208,10 +248,10 @@ void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, s
         return;
     uint32_t *link = find_membership(loop, conn, shard);
     if (*link != 0)
-        remove_at(loop, conn, link);
+        remove_at(loop, conn, link, 0, true);
 }
 
-void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn)
+void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn, int why)
 {
     conn->behind = false;
     if (conn->channel != NULL)
@@ -220,6 +260,6 @@ void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn)
         struct hj_shard *shard = hj_member_table_at(&loop->members, conn->memberships)->shard;
         if (conn->channel == NULL)
             hj_membership_end(shard->broadcaster);
-        remove_at(loop, conn, &conn->memberships);
+        remove_at(loop, conn, &conn->memberships, why, true);
     }
 }

@@ -31,7 +31,8 @@ static inline bool hj_member_is_behind(const struct hj_member *member)
 struct hj_shard {
     struct hj_broadcaster *broadcaster; /* a reference */
     struct hj_member *members;
-    uint64_t *users; /* who each member is; NULL: nobody has said */
+    uint64_t *users;      /* who each member is; NULL: nobody has said */
+    struct hj_roll *roll; /* NULL: the program does not want to hear of its members */
     uint32_t count, capacity;
     uint32_t out_ms; /* when its members that keep up were last written to; loop time */
 };
@@ -52,10 +53,14 @@ bool hj_shard_has(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
  * whoever decided on the membership: the program's call, or the loop for a held route. */
 bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn, uint64_t user_data);
 
-/* Ends the membership, if there is one; the last one takes the shard with it. Ending all of them also settles the
- * counts. */
+/* Ends the membership, if there is one (all of them: for this reason, 0 or HIJACK_E*); the last one takes the shard
+ * with it. Ending all of them also settles the counts. */
 void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn);
-void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn);
+void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn, int why);
+
+/* The program wants to hear of the members, beginning with those that are there, or not any more. */
+void hj_shard_tell(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool tells);
+
 /* Counts the connection's memberships, which nobody's call stands for any more. */
 void hj_shard_count(struct hj_loop *loop, struct hj_conn *conn);
 

@@ -96,7 +96,7 @@ void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf 
 {
     if (!hj_conn_is_open(conn))
         return;
-    hj_shard_remove_all(loop, conn);
+    hj_shard_remove_all(loop, conn, loop->draining || loop->stopping ? HIJACK_ESHUTDOWN : 0);
     if (last != NULL && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0)
         hj_transport_keep_trailers(loop, conn, last);
     if (hj_wire_is_chunked(conn->wire) && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0 &&

@@ -125,10 +125,11 @@ static bool push_message(struct feed *feed, struct hj_queue *queue, uint32_t typ
 /* To each broadcaster that wants it: the member's number, and the message. */
 static bool push_member_message(struct feed *feed, const struct hj_buf *message, uint32_t kind)
 {
-    const uint64_t user_data = 0;
     struct hj_loop *loop = feed->loop;
     for (uint32_t i = feed->conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next) {
-        struct hj_broadcaster *broadcaster = hj_member_table_at(&loop->members, i)->shard->broadcaster;
+        const struct hj_membership *membership = hj_member_table_at(&loop->members, i);
+        const uint64_t user_data = hj_shard_user(membership->shard, membership->position);
+        struct hj_broadcaster *broadcaster = membership->shard->broadcaster;
         if (!atomic_load_explicit(&broadcaster->delivers, memory_order_relaxed))
             continue;
         struct hj_buf *buf = hj_buf_new(sizeof(user_data) + message->len);

@@ -31,10 +31,11 @@ static struct hj_buf *say(unsigned code, const char *who, struct hj_slice reason
     return hj_buf_copy(words, (size_t)len);
 }
 
-/* Takes it out of its rooms and sends the frame behind everything else; nothing follows it. False if that closed it. */
-static bool send_last(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *frame)
+/* Takes it out of its rooms, for this reason, and sends the frame behind everything else; nothing follows it. False if
+ * that closed it. */
+static bool send_last(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *frame, int why)
 {
-    hj_shard_remove_all(loop, conn);
+    hj_shard_remove_all(loop, conn, why);
     if (frame == NULL) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return false;
@@ -56,7 +57,7 @@ void hj_websocket_close(struct hj_loop *loop, struct hj_conn *conn, struct hj_bu
     }
     if (state->closer != HJ_WEBSOCKET_OPEN || (conn->flags & HJ_CONN_ENDING) != 0)
         return;
-    if (!send_last(loop, conn, frame))
+    if (!send_last(loop, conn, frame, loop->draining || loop->stopping ? HIJACK_ESHUTDOWN : 0))
         return;
     const uint8_t *payload = (const uint8_t *)frame->data + 2;
     state->closer = HJ_WEBSOCKET_WE;
@@ -87,7 +88,7 @@ void hj_websocket_take_close(struct hj_loop *loop, struct hj_conn *conn, unsigne
     struct hj_buf *answer = hj_ws_close_frame(code, reason);
     state->closer = HJ_WEBSOCKET_PEER;
     state->last_words = say(code, "peer", reason);
-    if (send_last(loop, conn, answer))
+    if (send_last(loop, conn, answer, HIJACK_ECLOSED))
         end(loop, conn, state, HIJACK_ECLOSED);
     hj_buf_unref(answer);
 }
@@ -104,7 +105,7 @@ void hj_websocket_fail(struct hj_loop *loop, struct hj_conn *conn, unsigned code
     struct hj_buf *frame = hj_ws_close_frame(code, reason);
     state->closer = HJ_WEBSOCKET_WE;
     state->last_words = say(code, "us", reason);
-    if (send_last(loop, conn, frame))
+    if (send_last(loop, conn, frame, HIJACK_EPROTOCOL))
         end(loop, conn, state, HIJACK_EPROTOCOL);
     hj_buf_unref(frame);
 }
@@ -119,7 +120,7 @@ static void end_by_close_frame(struct hj_loop *loop, struct hj_conn *conn)
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     else if (conn->kind == HJ_CONN_SOCKET)
         hj_websocket_close(loop, conn, frame);
-    else if (send_last(loop, conn, frame))
+    else if (send_last(loop, conn, frame, stops ? HIJACK_ESHUTDOWN : 0))
         hj_ending_begin(loop, conn, HJ_CONN_ENDING);
     hj_buf_unref(frame);
 }

@@ -1,0 +1,125 @@
+/* Joins and leaves; see roll.h. Loop thread. */
+#include "loop/fanout/roll.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <hijack/hijack.h>
+
+#include "core/event.h"
+#include "loop/producer.h"
+
+/* Of one event: as much as a program reads without falling behind. */
+#define RECORDS_MAX 4096
+
+struct hj_roll *hj_roll_begin(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
+{
+    struct hj_roll *roll = loop->rolls;
+    while (roll != NULL && roll->broadcaster != broadcaster)
+        roll = roll->next;
+    if (roll != NULL || (roll = calloc(1, sizeof(*roll))) == NULL)
+        return roll;
+    hj_object_ref(&broadcaster->object);
+    roll->broadcaster = broadcaster;
+    return roll;
+}
+
+static void free_roll(struct hj_roll *roll)
+{
+    hj_object_unref(&roll->broadcaster->object);
+    free(roll->records);
+    free(roll);
+}
+
+/* After hj_roll_join has made room. */
+static void add_record(struct hj_loop *loop, struct hj_roll *roll, uint64_t user_data, int what)
+{
+    if (roll->count == 0) {
+        roll->next = loop->rolls;
+        loop->rolls = roll;
+    }
+    roll->records[roll->count++] = (struct hj_roll_record){.user_data = user_data, .what = what};
+}
+
+bool hj_roll_join(struct hj_loop *loop, struct hj_roll *roll, uint64_t user_data)
+{
+    const uint32_t wanted = roll->count + 1 + roll->members + 1;
+    if (wanted > roll->capacity) {
+        uint32_t capacity = wanted + wanted / 2 + 2;
+        struct hj_roll_record *records = realloc(roll->records, capacity * sizeof(*records));
+        if (records == NULL)
+            return false;
+        roll->records = records;
+        roll->capacity = capacity;
+    }
+    ++roll->members;
+    add_record(loop, roll, user_data, HJ_ROLL_JOINED);
+    return true;
+}
+
+void hj_roll_leave(struct hj_loop *loop, struct hj_roll *roll, uint64_t user_data, int why)
+{
+    --roll->members;
+    add_record(loop, roll, user_data, why);
+}
+
+static void take_out(struct hj_loop *loop, struct hj_roll *roll)
+{
+    struct hj_roll **link = &loop->rolls;
+    while (*link != NULL && *link != roll)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = roll->next;
+}
+
+void hj_roll_end(struct hj_loop *loop, struct hj_roll *roll)
+{
+    take_out(loop, roll);
+    free_roll(roll);
+}
+
+/* Gives out the first records; false when they have to wait. */
+static bool give_out(struct hj_loop *loop, struct hj_roll *roll)
+{
+    struct hj_queue *queue = loop->server->queues[0];
+    const uint32_t count = roll->count < RECORDS_MAX ? roll->count : RECORDS_MAX;
+    if (!hj_producer_is_open(loop, queue))
+        return false;
+    struct hj_buf *buf = hj_buf_copy((const char *)roll->records, count * sizeof(*roll->records));
+    struct hj_event *event = buf == NULL ? NULL : hj_event_new(HIJACK_EVENT_MEMBERS, &roll->broadcaster->object, buf);
+    if (event == NULL)
+        return false;
+    event->status = (int32_t)count;
+    hj_loop_push(loop, queue, event);
+    roll->count -= count;
+    memmove(roll->records, roll->records + count, roll->count * sizeof(*roll->records));
+    return true;
+}
+
+void hj_roll_run(struct hj_loop *loop)
+{
+    for (struct hj_roll **link = &loop->rolls; *link != NULL;) {
+        struct hj_roll *roll = *link;
+        while (roll->count != 0 && give_out(loop, roll))
+            ;
+        if (roll->count != 0) {
+            link = &roll->next;
+            continue;
+        }
+        *link = roll->next;
+        if (roll->members == 0) /* nor is there a shard */
+            free_roll(roll);
+    }
+}
+
+void hj_roll_dispose(struct hj_loop *loop)
+{
+    while (loop->rolls != NULL) {
+        struct hj_roll *roll = loop->rolls;
+        loop->rolls = roll->next;
+        if (roll->members == 0)
+            free_roll(roll);
+        else
+            roll->count = 0; /* its shard has it */
+    }
+}
