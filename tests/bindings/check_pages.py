@@ -83,11 +83,11 @@ class Page:
                 raise Failed(f"there is a comment before a block of {language}, which no test runs:\n{code}")
 
     def expect(self, output, text):
-        pattern = re.sub(r"\d+", r"\\d+", re.escape(text.rstrip("\n")).replace(r"\.\.\.", ".*"))
+        pattern = re.sub(r"\d+", r"\\d+", re.escape(text.rstrip("\n")).replace(r"\.\.\.", r"[\s\S]*?"))
         wanted = re.compile(pattern)
         seen = output(wanted)
         if not wanted.search(seen):
-            raise Failed(f"expected was\n{text}\nIt printed\n{seen}{self.said()}")
+            raise Failed(f"expected was\n{text}\nIt printed\n{seen[:4000]}{self.said()}")
 
     def port(self, written):
         if written not in self.ports:
