@@ -38,7 +38,7 @@ MODULE = "github.com/libhijack/libhijack/go"
 LANGUAGES = ("ruby", "python", "go", "c", "cmake", "sh", "html", "js")
 FOLDERS = ("docs/start", "docs/guides", "docs/migrate")
 BLOCK = re.compile(r"(?:^<!-- (\w+) ?([^\n>]*?) ?-->\n\s*)?^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
-PORT = re.compile(r"\b(?:8080|8081|9292|8000|3000)\b")
+PORT = re.compile(r"\b(?:8080|8081|9292|8000|6379)\b")
 SYNTAX = {"ruby": ["ruby", "-wc"], "python": ["python3", "-m", "py_compile"], "sh": ["sh", "-n"], "go": ["gofmt", "-l"],
           "c": ["sh", "-c", 'cc -std=c11 -Wall -Werror -fsyntax-only $(pkg-config --cflags libhijack) "$0"']}
 LONG = bool(os.environ.get("HIJACK_LONG")) and os.geteuid() == 0 and shutil.which("apt-get")
@@ -105,8 +105,6 @@ class Page:
             self.each.append(code)
             return
         self.stop()
-        if "go run" in code:
-            self.make_module()
         self.log = tempfile.TemporaryFile(mode="w+")
         self.server = self.start(code, self.log, self.log)
         named = [self.folder / word for word in code.split()]
@@ -203,6 +201,8 @@ class Page:
             raise Failed(f"the syntax or the layout of this is wrong:\n{code}\n{done.stdout}")
 
     def start(self, code, stdout, stderr):
+        if re.search(r"\bgo (?:run|test) ", code):
+            self.make_module()
         return subprocess.Popen(["sh", "-ec", code], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
                                 stdout=stdout, stderr=stderr, start_new_session=True)
 
