@@ -1,5 +1,5 @@
 """Every program and shell block of the README and of the pages in docs/start, docs/guides and docs/migrate runs, as a
-reader would run it: the blocks of a page in their order, in an empty folder beside a checkout called libhijack.
+reader would run it: the blocks of a page in their order, in a folder that has a checkout called libhijack.
 
     check_pages.py SOURCE BUILD [PAGE...]       PAGE: a path in the checkout; without one, all of them
 
@@ -12,7 +12,8 @@ A comment before a block, which readers do not see, says what to do with it:
     <!-- watch -->        runs a command that does not end by itself, until it has printed what is expected
     <!-- listen -->       starts such a command in a second terminal
     <!-- heard -->        before text: what that command prints, while the block before is run again and again
-    <!-- install -->      changes the system: its syntax is checked; with HIJACK_LONG, as root of a Debian, it is run
+    <!-- install -->      changes the system: its syntax is checked; with HIJACK_INSTALL=1 it is run, as root of a
+                          Debian that may be changed, and what it installs is used
     <!-- in PATH -->      an excerpt: these lines are in this file of the checkout, in this order; other tests run it
     <!-- syntax -->       a fragment, or a program of another library, as it was before a change: its syntax is checked
 
@@ -25,7 +26,6 @@ import pathlib
 import random
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -33,7 +33,7 @@ import sys
 import tempfile
 import time
 
-PATIENCE = 60  # seconds: Go compiles on a cold cache before
+PATIENCE = 240  # seconds: Go may have to compile on a cold cache before, and on a busy machine
 MODULE = "github.com/libhijack/libhijack/go"
 LANGUAGES = ("ruby", "python", "go", "c", "cmake", "sh", "html", "js")
 FOLDERS = ("docs/start", "docs/guides", "docs/migrate")
@@ -41,7 +41,7 @@ BLOCK = re.compile(r"(?:^<!-- (\w+) ?([^\n>]*?) ?-->\n\s*)?^```(\w+)[^\n]*\n(.*?
 PORT = re.compile(r"\b(?:8080|8081|9292|8000|6379)\b")
 SYNTAX = {"ruby": ["ruby", "-wc"], "python": ["python3", "-m", "py_compile"], "sh": ["sh", "-n"], "go": ["gofmt", "-l"],
           "c": ["sh", "-c", 'cc -std=c11 -Wall -Werror -fsyntax-only $(pkg-config --cflags libhijack) "$0"']}
-LONG = bool(os.environ.get("HIJACK_LONG")) and os.geteuid() == 0 and shutil.which("apt-get")
+INSTALL = bool(os.environ.get("HIJACK_INSTALL"))
 
 
 class Failed(Exception):
@@ -55,7 +55,8 @@ class Page:
         self.path, self.source, self.environment = path, source, environment
         self.folder = folder / "work"
         self.folder.mkdir()
-        (folder / "libhijack").symlink_to(source)
+        (self.folder / "libhijack").symlink_to(source)
+        self.environment["PATH"] = f"{self.folder}/venv/bin:{environment['PATH']}"
         self.ports, self.each, self.ran = {}, [], 0
         self.server = self.listener = None
 
@@ -114,7 +115,7 @@ class Page:
         """As docs/start/go.md says, where the page has not done it."""
         if not (self.folder / "go.mod").exists():
             (self.folder / "go.mod").write_text(
-                f"module live\n\ngo 1.19\n\nrequire {MODULE} v0.0.0\n\nreplace {MODULE} => ../libhijack/go\n")
+                f"module live\n\ngo 1.19\n\nrequire {MODULE} v0.0.0\n\nreplace {MODULE} => ./libhijack/go\n")
 
     def do_run(self, _, __, code):
         if self.each:
@@ -177,7 +178,7 @@ class Page:
             self.listener = None
 
     def do_install(self, _, language, code):
-        if LONG:
+        if INSTALL:
             return self.do_run("", language, code)
         return self.do_syntax("", language, code)
 
@@ -282,8 +283,9 @@ def surroundings(source, build):
     values = {**os.environ, "PATH": f"{venv}:{os.environ['PATH']}", "RUBYLIB": f"{source}/ruby/lib",
               "HIJACK_LIBRARY": str(build / "libhijack.so"), "CMAKE_PREFIX_PATH": str(build / "stage"),
               "PYTHONDONTWRITEBYTECODE": "1",
-              "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOWORK": "off"}
-    if LONG:  # what the pages install is to be found instead
+              "GOFLAGS": "-mod=mod -trimpath", "GOPROXY": "off", "GOWORK": "off"}
+    if INSTALL:  # what the pages install is to be found instead
+        values["PATH"] = os.environ["PATH"]
         for name in ("RUBYLIB", "HIJACK_LIBRARY", "CMAKE_PREFIX_PATH", "GOPROXY"):
             del values[name]
     return values
@@ -307,7 +309,7 @@ def main():
     pages = [source / name for name in sys.argv[3:]] or [
         source / "README.md", *(page for folder in FOLDERS for page in sorted((source / folder).glob("*.md")))]
     fine = True
-    with concurrent.futures.ThreadPoolExecutor(1 if LONG else 4) as pool:
+    with concurrent.futures.ThreadPoolExecutor(1 if INSTALL else 4) as pool:
         for message, right in pool.map(lambda page: check(page, source, build), pages):
             print(message, flush=True)
             fine = fine and right
