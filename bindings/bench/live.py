@@ -34,12 +34,12 @@ from hold import hold, settled  # noqa: E402
 from program import Program, end_on_sigterm, table  # noqa: E402
 
 CONTENDERS = {
-    "ruby": {"Puma, libhijack": [*RUBY, str(ROOT / "ruby/bench/sse.rb"), "hijack"],
-             "Puma, a thread for each": [*RUBY, str(ROOT / "ruby/bench/sse.rb"), "live"]},
-    "python": {"uvicorn, libhijack": [PYTHON, str(ROOT / "python/bench/sse.py"), "hijack"],
-               "uvicorn, sse-starlette": [PYTHON, str(ROOT / "python/bench/sse.py"), "sse-starlette"]},
-    "go": {"net/http, libhijack": [str(BUILD / "go/sse"), "hijack"],
-           "net/http, a goroutine for each": [str(BUILD / "go/sse"), "nethttp"]},
+    "ruby": {"Puma, libhijack": [*RUBY, str(ROOT / "ruby/bench/live.rb"), "hijack"],
+             "Puma, a thread for each": [*RUBY, str(ROOT / "ruby/bench/live.rb"), "live"]},
+    "python": {"uvicorn, libhijack": [PYTHON, str(ROOT / "python/bench/live.py"), "hijack"],
+               "uvicorn, sse-starlette": [PYTHON, str(ROOT / "python/bench/live.py"), "sse-starlette"]},
+    "go": {"net/http, libhijack": [str(BUILD / "go/live"), "hijack"],
+           "net/http, a goroutine for each": [str(BUILD / "go/live"), "nethttp"]},
 }
 BYTES = 100  # of the one message
 BURNING, BEAT = 200, 0.1  # clients, and seconds between their heartbeats, while the interpreter computes
@@ -150,7 +150,8 @@ def sockets_of(program):
 
 
 def dead_client(command, seconds):
-    """In a network of its own: seconds until a client is given up whose address has vanished, with a message each second."""
+    """In a network of its own: seconds until a client is given up whose address has vanished; a message goes out each
+    second."""
     with start(command) as program:
         subprocess.run(["ip", "addr", "add", f"{GONE}/32", "dev", "lo"], check=True)
         client = socket.create_connection(program.address, source_address=(GONE, 0))
@@ -172,8 +173,8 @@ def dead_client(command, seconds):
 def in_own_network(name, language, seconds):
     """Runs dead_client in a new namespace, by this program itself."""
     script = "ip link set lo up && exec \"$@\""
-    command = ["unshare", "-rn", "sh", "-c", script, "sh", sys.executable, "-B", __file__, language, "--dead-only", name,
-               "--dead", str(seconds)]
+    command = ["unshare", "-rn", "sh", "-c", script, "sh", sys.executable, "-B", __file__, language,
+               "--dead-only", name, "--dead", str(seconds)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else "not measured"
 
@@ -209,13 +210,13 @@ def main():
     table(heading, *(row(name, command, language, options) for language in options.languages
                      for name, command in CONTENDERS[language].items()))
     print(f"""
-Memory: growth of the process from {options.clients // 10} to {options.clients} clients, for each of them, garbage collected; the kernel's
-comes on top.
+Memory: growth of the process from {options.clients // 10} to {options.clients} clients, for each of them, garbage
+collected; the kernel's comes on top.
 One message: {BYTES} bytes, from the publish until the last client has it; median of {options.rounds}.
-Silence: {BURNING} clients are to get a heartbeat every {1000 * BEAT:.0f} ms, while one call computes and holds the interpreter's lock (in
-Go: while every processor computes).
-Reads nothing: growth of the process while {PIECES} messages of {PIECE >> 10} KiB go to it and to {READERS} others, and the longest time
-until these have one. net/http drops messages for it here.
+Silence: {BURNING} clients are to get a heartbeat every {1000 * BEAT:.0f} ms, while one call computes and holds the
+interpreter's lock (in Go: while every processor computes).
+Reads nothing: growth of the process while {PIECES} messages of {PIECE >> 10} KiB go to it and to {READERS} others, and
+the longest time until these have one. net/http drops messages for it here; Puma gives it up after ten seconds.
 Vanishes: a message goes out every second, and nothing is acknowledged any more.""")
 
 

@@ -38,7 +38,8 @@ func main() {
 	for {
 		select {
 		case <-next.C:
-			addressed, took := demo.Run(server, longestRun, func() (int, error) { return clients.Publish([]byte("BEEP\n")) })
+			publish := func() (int, error) { return clients.Publish([]byte("BEEP\n")) }
+			addressed, took := demo.Run(server, longestRun, publish)
 			fmt.Printf("BEEP to %d clients in %.1f ms, %.1f MiB resident\n", addressed, took, demo.ResidentMiB())
 		case <-ctx.Done():
 			server.Stop()

@@ -9,8 +9,8 @@ import (
 	hijack "github.com/libhijack/libhijack/go"
 )
 
-// Run publishes, which takes microseconds and waits for nobody, and measures how long the library writes to all members,
-// in milliseconds. A run that is not over after longest is reported as it stands.
+// Run publishes, which takes microseconds and waits for nobody, and measures how long the library writes to all
+// members, in milliseconds. A run that is not over after longest is reported as it stands.
 func Run(server *hijack.Server, longest time.Duration, publish func() (int, error)) (addressed int, ms float64) {
 	before, start := settled(server), time.Now()
 	addressed, err := publish()

@@ -1,10 +1,11 @@
 // Server-Sent Events under net/http, by this package or with a goroutine for each client: what bindings/bench/live.py
 // compares.
 //
-//	sse hijack | nethttp
+//	live hijack | nethttp
 //
-// On stdin come "publish BYTES", one message to all clients, "collect", the garbage, and "burn", three seconds in which
-// every processor computes; each is answered with a line. HEARTBEAT_MS: how often a silent client gets a comment, 0 for never.
+// On stdin come "publish BYTES", one message to all clients, "collect", the garbage, and "burn", three seconds in
+// which every processor computes; each is answered with a line. HEARTBEAT_MS: how often a silent client gets a comment,
+// 0 for never.
 package main
 
 import (
@@ -135,9 +136,10 @@ func newSide(name string) (side, error) {
 	case "hijack":
 		return newHanded(heartbeat)
 	case "nethttp":
-		return &goroutines{clients: map[chan string]struct{}{}, heartbeat: time.Duration(heartbeat) * time.Millisecond}, nil
+		every := time.Duration(heartbeat) * time.Millisecond
+		return &goroutines{clients: map[chan string]struct{}{}, heartbeat: every}, nil
 	}
-	return nil, fmt.Errorf("usage: sse hijack | nethttp (got %q)", name)
+	return nil, fmt.Errorf("usage: live hijack | nethttp (got %q)", name)
 }
 
 func main() {

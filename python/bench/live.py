@@ -1,11 +1,11 @@
 """Server-Sent Events under uvicorn, by this package or by sse-starlette: what bindings/bench/live.py compares.
 
-    sse.py hijack | sse-starlette
+    live.py hijack | sse-starlette
 
-With sse-starlette each client has a task, which waits on a queue of its own. On stdin come "publish BYTES", one message to
-all clients, "collect", the garbage, and "burn", about three seconds in one call that holds the interpreter's lock; each is
-answered with a line.
-HEARTBEAT_MS: how often a silent client gets a comment, 0 for never."""
+With sse-starlette each client has a task, which waits on a queue of its own. On stdin come "publish BYTES", one message
+to all clients, "collect", the garbage, and "burn", about three seconds in one call that holds the interpreter's lock;
+each is answered with a line. HEARTBEAT_MS: how often a silent client gets a comment, 0
+for never."""
 
 import asyncio
 import gc
@@ -70,7 +70,11 @@ class Tasks:
             self.queues.discard(queue)
 
     def publish(self, text: str) -> None:
-        self.loop.call_soon_threadsafe(lambda: [queue.put_nowait(text) for queue in self.queues])
+        self.loop.call_soon_threadsafe(self.put, text)
+
+    def put(self, text: str) -> None:
+        for queue in self.queues:
+            queue.put_nowait(text)
 
 
 def burn(size: int) -> float:
@@ -106,10 +110,10 @@ def obey(side: Any, size: int) -> None:
 def main() -> None:
     kinds = {"hijack": Handed, "sse-starlette": Tasks}
     if len(sys.argv) != 2 or sys.argv[1] not in kinds:
-        sys.exit(f"usage: sse.py {' | '.join(kinds)}")
+        sys.exit(f"usage: live.py {' | '.join(kinds)}")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    side = kinds[sys.argv[1]]()
+    side: Any = kinds[sys.argv[1]]()
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     size = calibrate()
     print(f"http://127.0.0.1:{listener.getsockname()[1]}/", flush=True)

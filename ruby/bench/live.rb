@@ -2,11 +2,12 @@
 
 # Server-Sent Events under Puma, by this package or with a thread for each client: what bindings/bench/live.py compares.
 #
-#     sse.rb hijack | live
+#     live.rb hijack | live
 #
-# live is what ActionController::Live does, without Rails: each client keeps a thread of Puma, which waits on a queue. On
-# stdin come "publish BYTES", one message to all clients, "collect", the garbage, and "burn", about three seconds in one
-# call that holds the interpreter's lock; each is answered with a line. HEARTBEAT_MS: how often a silent client gets a comment, 0 for never.
+# live is what ActionController::Live does, without Rails: each client keeps a thread of Puma, which waits on a queue.
+# On stdin come "publish BYTES", one message to all clients, "collect", the garbage, and "burn", about three seconds in
+# one call that holds the interpreter's lock; each is answered with a line. HEARTBEAT_MS: how often a silent client gets
+# a comment, 0 for never.
 require 'puma'
 require 'puma/server'
 require 'hijack_ffi'
@@ -74,7 +75,7 @@ end
 
 def power(bits) = 3.pow((1 << bits) - 1, MODULUS)
 
-app = { 'hijack' => Handed, 'live' => Threaded }[ARGV.first]&.new or abort 'usage: sse.rb hijack | live'
+app = { 'hijack' => Handed, 'live' => Threaded }[ARGV.first]&.new or abort 'usage: live.rb hijack | live'
 Process.setrlimit(:NOFILE, Process.getrlimit(:NOFILE).last)
 $stdout.sync = true
 log = defined?(Puma::LogWriter) ? Puma::LogWriter.null : Puma::Events.null
