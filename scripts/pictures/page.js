@@ -1,5 +1,5 @@
-// Screenshots of the demo page: page.js CHROMIUM URL CLIENTS FOLDER. Waits until the page shows so many clients, then writes
-// page-light.png, page-dark.png and page-phone.png.
+// Screenshots of the demo page: page.js CHROMIUM URL CLIENTS FOLDER. Waits until the page shows so many clients, then
+// writes page-light.png, page-dark.png and page-phone.png.
 "use strict";
 const path = require("path"), puppeteer = require("puppeteer-core");
 
@@ -11,13 +11,14 @@ const PICTURES = [
 ];
 
 async function main([chromium, url, clients, folder]) {
-  const browser = await puppeteer.launch({ executablePath: chromium, args: ["--no-sandbox", "--ignore-certificate-errors"] });
+  const browser = await puppeteer.launch({ executablePath: chromium, args: ["--no-sandbox"] });
   try {
     const page = await browser.newPage();
     await page.setViewport({ width: 760, height: 620 });
     await page.goto(url, { timeout: LIMIT });
-    await page.waitForFunction((wanted, rows) => document.getElementById("clients").textContent === wanted &&
-      document.querySelectorAll("#list li").length === rows, { timeout: LIMIT }, Number(clients).toLocaleString("en"), 5);
+    const shown = wanted => document.getElementById("clients").textContent === wanted &&
+      document.querySelectorAll("#list li").length === 5;
+    await page.waitForFunction(shown, { timeout: LIMIT }, Number(clients).toLocaleString("en"));
     for (const { name, scheme, width, height } of PICTURES) {
       await page.setViewport({ width, height, deviceScaleFactor: 1.5 });
       await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme },
