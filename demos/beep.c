@@ -7,62 +7,22 @@
  * The server has no queue, since there is nothing to decide: both routes lead straight to the broadcaster. The variable
  * BEEP_INTERVAL_MS changes the three seconds. After each run a line says how many clients are connected, how long
  * writing to all of them took, and how much memory the process has resident. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "demo.h"
+#include "run.h"
 
 #define BEEP "BEEP\n"
 #define LONGEST_RUN_MS 2000 /* a run that is not over by then is reported as it stands */
 
-/* Copies that need no more waiting for: written, dropped, or of a member that has gone. */
-static uint64_t settled(hijack_server *server)
-{
-    uint64_t stats[HIJACK_STAT_COUNT] = {0};
-    demo_check(hijack_server_stats(stats, HIJACK_STAT_COUNT, server), "hijack_server_stats");
-    return stats[HIJACK_STAT_DELIVERED] + stats[HIJACK_STAT_DROPPED] + stats[HIJACK_STAT_CLOSED_PEER] +
-           stats[HIJACK_STAT_CLOSED_TIMEOUT] + stats[HIJACK_STAT_CLOSED_SLOW];
-}
-
-static double now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
-static void pause_one_ms(void)
-{
-    struct timespec step = {.tv_nsec = 1000000};
-    nanosleep(&step, NULL);
-}
-
-/* Publish itself takes microseconds and waits for nobody; what is measured is how long the loops write. */
 static double beep(hijack_server *server, hijack_broadcaster *clients, int *addressed)
 {
-    uint64_t before = settled(server);
-    double start = now_ms();
+    demo_run run = demo_run_begin(server);
     *addressed = demo_check(hijack_broadcaster_publish(clients, HIJACK_MESSAGE_TEXT, BEEP, strlen(BEEP)),
                             "hijack_broadcaster_publish");
-    while (settled(server) - before < (uint64_t)*addressed && now_ms() - start < LONGEST_RUN_MS)
-        pause_one_ms();
-    return now_ms() - start;
-}
-
-static double resident_mib(void)
-{
-    char line[256];
-    unsigned long kib = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    if (file == NULL)
-        return 0;
-    while (fgets(line, sizeof line, file) != NULL && sscanf(line, "VmRSS: %lu kB", &kib) != 1)
-        ;
-    fclose(file);
-    return (double)kib / 1024;
+    return demo_run_end(&run, server, *addressed, LONGEST_RUN_MS);
 }
 
 int main(int argc, char **argv)
@@ -88,7 +48,7 @@ int main(int argc, char **argv)
             continue;
         int addressed;
         double took = beep(server, clients, &addressed);
-        printf("BEEP to %d clients in %.1f ms, %.1f MiB resident\n", addressed, took, resident_mib());
+        printf("BEEP to %d clients in %.1f ms, %.1f MiB resident\n", addressed, took, demo_resident_mib());
         next += interval;
         if (next < demo_now())
             next = demo_now() + interval;

@@ -4,6 +4,7 @@
  *     /         the page
  *     /sse      the events: held by a broadcaster, without a handle or an event per client
  *     /room     the page of the chat, whose room is here too: /chat, /events and /say, as in chat.c
+ *     /stats    how many clients /sse has, how long the last event took to all of them, and the memory, as JSON
  *     /healthz  "ok"
  *
  * One thread of ours: it waits for requests, for the next second and for a signal, all in one poll(2). Clients on /sse
@@ -17,6 +18,21 @@
 #include "demo.h"
 #include "page.h"
 #include "room.h"
+#include "run.h"
+
+#define LONGEST_RUN_MS 500 /* a run that is not over by then is shown as it stands */
+
+static hijack_broadcaster *clients;
+static double run_ms; /* of the last event */
+
+static void answer_stats(hijack_request *request)
+{
+    char text[128];
+    int members = demo_check(hijack_broadcaster_count(clients), "hijack_broadcaster_count");
+    int len = snprintf(text, sizeof text, "{\"clients\":%d,\"run_ms\":%.1f,\"resident_mib\":%.1f}\n", members, run_ms,
+                       demo_resident_mib());
+    demo_answer(request, 200, "application/json", text, (size_t)len);
+}
 
 static void on_request(hijack_request *request)
 {
@@ -24,10 +40,12 @@ static void on_request(hijack_request *request)
         demo_answer(request, 200, DEMO_HTML, demo_sse_page, (size_t)(demo_sse_page_end - demo_sse_page));
     else if (demo_path_is(request, "/room"))
         demo_answer(request, 200, DEMO_HTML, demo_chat_page, (size_t)(demo_chat_page_end - demo_chat_page));
+    else if (demo_path_is(request, "/stats"))
+        answer_stats(request);
     else if (demo_path_is(request, "/healthz"))
         demo_answer_text(request, 200, "ok\n");
     else if (!room_answer(request))
-        demo_answer_text(request, 404, "Only /, /sse, /room, /chat, /events, /say and /healthz are here.\n");
+        demo_answer_text(request, 404, "Only /, /sse, /room, /chat, /events, /say, /stats and /healthz are here.\n");
 }
 
 static void handle_events(hijack_queue *queue)
@@ -42,7 +60,7 @@ static void handle_events(hijack_queue *queue)
     }
 }
 
-static void publish_time(hijack_broadcaster *clients, uint64_t count)
+static void publish_time(hijack_server *server, uint64_t count)
 {
     char id[24], text[32];
     time_t now = time(NULL);
@@ -50,8 +68,11 @@ static void publish_time(hijack_broadcaster *clients, uint64_t count)
     gmtime_r(&now, &utc);
     size_t text_len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
     int id_len = snprintf(id, sizeof id, "%" PRIu64, count);
-    demo_check(hijack_broadcaster_publish_sse(clients, NULL, 0, id, (size_t)id_len, text, text_len, NULL, 0, -1),
-               "hijack_broadcaster_publish_sse");
+    demo_run run = demo_run_begin(server);
+    int addressed =
+        demo_check(hijack_broadcaster_publish_sse(clients, NULL, 0, id, (size_t)id_len, text, text_len, NULL, 0, -1),
+                   "hijack_broadcaster_publish_sse");
+    run_ms = demo_run_end(&run, server, addressed, LONGEST_RUN_MS);
 }
 
 int main(int argc, char **argv)
@@ -61,7 +82,6 @@ int main(int argc, char **argv)
 
     hijack_queue *queue;
     hijack_server *server;
-    hijack_broadcaster *clients;
     demo_check(hijack_check_version(HIJACK_VERSION_NUMBER), "hijack_check_version");
     demo_check(hijack_queue_new(&queue), "hijack_queue_new");
     demo_check(hijack_server_new(&server, queue), "hijack_server_new");
@@ -75,7 +95,7 @@ int main(int argc, char **argv)
     while (demo_wait(queue, signals, next - demo_now())) {
         handle_events(queue);
         if (demo_now() >= next) {
-            publish_time(clients, ++count);
+            publish_time(server, ++count);
             next += 1000;
         }
     }

@@ -8,7 +8,7 @@ from harness import equal, http1, matches, scenario, took
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "pages" / "sse.html"
 TEXT, HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
-NOT_FOUND = {"sse": b"Only /, /sse, /room, /chat, /events, /say and /healthz are here.\n",
+NOT_FOUND = {"sse": b"Only /, /sse, /room, /chat, /events, /say, /stats and /healthz are here.\n",
              "hijack": b"Only /, /hijack, /partial and /detach are here.\n",
              "beep": b"404 Not Found: nothing is served here\n"}
 

@@ -4,7 +4,7 @@ import calendar
 import time
 
 from client import Client, Failed
-from harness import between, equal, http1, matches, scenario, shown, took
+from harness import between, equal, eventually, http1, matches, scenario, shown, took
 
 EVENT = rb"id: (\d+)\ndata: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\n\n"
 
@@ -97,6 +97,27 @@ def same_for_all(case):
         equal("the events of another client", {number: each[number] for number in common}, common)
         if not common:
             raise Failed("events that two clients have in common", "one or more", shown(events))
+
+
+@scenario
+def stats(case):
+    """/stats counts the clients of /sse, and tells the time of the last run and the memory, as JSON."""
+    demo = case.start("sse")
+    clients = [subscribed(case, demo) for _ in range(3)]
+    event(clients[0])
+
+    def answered():
+        response = case.ask(demo, "/stats").response()
+        equal("the content type", response.get("content-type"), "application/json")
+        found = matches("the body of /stats", response.body,
+                        rb'\{"clients":(\d+),"run_ms":(\d+\.\d),"resident_mib":(\d+\.\d)\}\n')
+        between("the time of a run in ms", float(found[2]), 0, 600)
+        between("the resident memory in MiB", float(found[3]), 1, 500)
+        return int(found[1])
+    eventually("the clients in /stats", answered, 3)
+    for client in clients[1:]:
+        client.close()
+    eventually("the clients in /stats after two have left", answered, 1)
 
 
 @scenario

@@ -7,9 +7,7 @@ There is no handler, since there is nothing to decide: both routes lead straight
 BEEP_INTERVAL_MS changes the three seconds. After each run a line says how many clients are connected, how long writing
 to all of them took, and how much memory the process has resident."""
 
-import re
 import time
-from pathlib import Path
 from typing import Tuple
 
 import common
@@ -19,25 +17,13 @@ import hijack
 LONGEST_RUN = 2.0  # seconds; a run that is not over by then is reported as it stands
 
 
-def settled(server: hijack.Server) -> int:
-    """Copies that need no more waiting for: written, dropped, or of a member that has gone."""
-    stats = server.stats()
-    return sum(stats[it] for it in ("delivered", "dropped", "closed_peer", "closed_timeout", "closed_slow"))
-
-
 def beep(server: hijack.Server, clients: hijack.Broadcaster) -> Tuple[int, float]:
     """Publish itself takes microseconds and waits for nobody; what is measured is how long the loops write."""
-    before, start = settled(server), time.monotonic()
+    before, start = common.settled(server), time.monotonic()
     addressed = clients.publish("BEEP\n")
-    while settled(server) - before < addressed and time.monotonic() - start < LONGEST_RUN:
+    while common.settled(server) - before < addressed and time.monotonic() - start < LONGEST_RUN:
         time.sleep(0.001)
     return addressed, (time.monotonic() - start) * 1000
-
-
-def resident() -> float:
-    """MiB of memory that this process has resident."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
 
 
 def main() -> None:
@@ -54,7 +40,7 @@ def main() -> None:
         while True:
             time.sleep(max(0.0, due - time.monotonic()))
             addressed, took = beep(server, clients)
-            line = f"BEEP to {addressed} clients in {took:.1f} ms, {resident():.1f} MiB resident\n"
+            line = f"BEEP to {addressed} clients in {took:.1f} ms, {common.resident():.1f} MiB resident\n"
             print(line, end="", flush=True)  # in one piece, also when a signal comes
             due = max(due, time.monotonic()) + interval
 

@@ -1,17 +1,19 @@
 """What the demos share: arguments, signals, the limit of descriptors. Every call of the library is in the demos."""
 
 import os
+import re
 import resource
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Callable, Optional, Tuple
+from typing import Callable, Optional, Tuple, Union
 
 # "import hijack" is to find the package, not the demo of that name beside this file.
 sys.path.remove(os.path.dirname(__file__))
 
-from hijack import HijackError  # noqa: E402
+from hijack import HijackError, Server  # noqa: E402
+from hijack.aio import Server as AioServer  # noqa: E402
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TEXT = {"content-type": "text/plain; charset=utf-8"}
@@ -55,6 +57,18 @@ def certificate() -> Tuple[Optional[str], Optional[str]]:
 def url(port: int) -> str:
     """Where the demo is."""
     return f"{'https' if certificate()[0] else 'http'}://127.0.0.1:{port}/"
+
+
+def settled(server: Union[Server, AioServer]) -> int:
+    """Copies that need no more waiting for: written, dropped, or of a member that has left."""
+    stats = server.stats()
+    return sum(stats[it] for it in ("delivered", "dropped", "closed_peer", "closed_timeout", "closed_slow"))
+
+
+def resident() -> float:
+    """MiB of memory that this process has resident."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def stop() -> None:

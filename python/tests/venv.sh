@@ -8,7 +8,7 @@ checkout=$(cd "$(dirname "$0")/../.." && pwd)
 folder=${1:-$checkout/build/venv}
 python=${PYTHON:-python3}
 building="cffi scikit-build-core"
-testing="pytest mypy uvicorn httptools uvloop starlette h2 websockets wsproto httpx2 gunicorn gevent flask django trio"
+testing="pytest mypy uvicorn httptools uvloop starlette fastapi sse-starlette h2 websockets wsproto httpx2 gunicorn gevent flask django trio redis"
 
 say()
 {

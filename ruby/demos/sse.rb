@@ -5,6 +5,7 @@
 #     /         the page
 #     /sse      the events: held by a broadcaster, without an object or an event per client
 #     /room     the page of the chat, whose room is here too: /chat, /events and /say, as in chat.rb
+#     /stats    how many clients /sse has, how long the last event took to all of them, and the memory, as JSON
 #     /healthz  "ok"
 #
 # However many clients are on /sse, this program makes one call a second for them.
@@ -14,14 +15,18 @@ require_relative 'common'
 
 PAGE, CHAT_PAGE = %w[sse chat].map { |name| File.read(File.expand_path("../../bindings/pages/#{name}.html", __dir__)) }
 
-def answer(request, room)
+JSON_TYPE = { 'content-type' => 'application/json' }.freeze
+LONGEST_RUN = 0.5 # seconds; a run that is not over by then is shown as it stands
+
+def answer(request, room, stats)
   case request.path
   when '/' then request.respond 200, PAGE, Demo::HTML
   when '/room' then request.respond 200, CHAT_PAGE, Demo::HTML
+  when '/stats' then request.respond 200, stats.call, JSON_TYPE
   when '/healthz' then request.respond 200, "ok\n", Demo::TEXT
   else
     room.answer(request) ||
-      request.respond(404, "Only /, /sse, /room, /chat, /events, /say and /healthz are here.\n", Demo::TEXT)
+      request.respond(404, "Only /, /sse, /room, /chat, /events, /say, /stats and /healthz are here.\n", Demo::TEXT)
   end
 end
 
@@ -30,8 +35,16 @@ Hijack::Server.open do |server|
   clients = server.broadcaster
   server.hold '/sse', clients
   room = ChatRoom.new(server)
-  Demo.start(server) { |request| answer(request, room) }
+  took = 0.0
+  stats = lambda do
+    format("{\"clients\":%d,\"run_ms\":%.1f,\"resident_mib\":%.1f}\n", clients.count, took, Demo.resident_mib)
+  end
+  Demo.start(server) { |request| answer(request, room, stats) }
 
   count = 0
-  Demo.every(1) { clients.publish Time.now.utc.strftime('%Y-%m-%dT%H:%M:%SZ'), id: count += 1 }
+  Demo.every(1) do
+    _, took = Demo.run(server, LONGEST_RUN) do
+      clients.publish Time.now.utc.strftime('%Y-%m-%dT%H:%M:%SZ'), id: count += 1
+    end
+  end
 end

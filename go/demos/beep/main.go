@@ -10,8 +10,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	hijack "github.com/libhijack/libhijack/go"
@@ -40,38 +38,12 @@ func main() {
 	for {
 		select {
 		case <-next.C:
-			addressed, took := beep(server, clients)
-			fmt.Printf("BEEP to %d clients in %.1f ms, %.1f MiB resident\n", addressed,
-				float64(took.Microseconds())/1000, residentMiB())
+			publish := func() (int, error) { return clients.Publish([]byte("BEEP\n")) }
+			addressed, took := demo.Run(server, longestRun, publish)
+			fmt.Printf("BEEP to %d clients in %.1f ms, %.1f MiB resident\n", addressed, took, demo.ResidentMiB())
 		case <-ctx.Done():
 			server.Stop()
 			return
 		}
 	}
-}
-
-// beep publishes, which takes microseconds and waits for nobody; what is measured is how long the library writes.
-func beep(server *hijack.Server, clients *hijack.Broadcaster) (addressed int, took time.Duration) {
-	before, start := settled(server), time.Now()
-	addressed, err := clients.Publish([]byte("BEEP\n"))
-	demo.Check(err)
-	for settled(server)-before < uint64(addressed) && time.Since(start) < longestRun {
-		time.Sleep(time.Millisecond)
-	}
-	return addressed, time.Since(start)
-}
-
-// settled is how many copies need no more waiting for: written, dropped, or of a member that has gone.
-func settled(server *hijack.Server) uint64 {
-	stats := server.Stats()
-	return stats["delivered"] + stats["dropped"] + stats["closed_peer"] + stats["closed_timeout"] + stats["closed_slow"]
-}
-
-func residentMiB() float64 {
-	var kib float64
-	status, _ := os.ReadFile("/proc/self/status")
-	for _, line := range strings.Split(string(status), "\n") {
-		fmt.Sscanf(line, "VmRSS: %f kB", &kib)
-	}
-	return kib / 1024
 }
