@@ -2,8 +2,8 @@
 """The kernel's memory of idle connections: kernel.py [COUNT] [-- COMMAND]
 
 Holds COUNT clients (10,000) of a demo and compares the slab caches of sockets before and after, as root. Both ends
-are on this machine, so that half of the growth is the server's. COMMAND starts the demo, {port} stands for its port; without
-it, build/release/demos/beep. Sockets that other programs open meanwhile count."""
+are on this machine, so that half of the growth is the server's. COMMAND starts the demo, {port} stands for its port;
+without it, build/release/demos/beep. Sockets that other programs open meanwhile count."""
 
 import pathlib
 import subprocess
