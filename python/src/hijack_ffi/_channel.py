@@ -117,7 +117,8 @@ class StreamCore(ByteChannel):
         if self._open():
             self._end(type(self)._finish, "close", block, len(block))
 
-    finish = close  #: the word that HTTP uses
+    finish = close
+    """Ends the body, as close; HTTP calls it so."""
 
     def try_send(self, data: Text) -> None:
         """Sends a piece of the body without waiting: WouldBlockError if too much waits for the peer already."""
