@@ -236,7 +236,7 @@ module Hijack
     NAME = 'HIJACK_ECLOSED'
   end
 
-  # HIJACK_EAGAIN: nothing was taken: over the high-water mark; HIJACK_EVENT_DRAINED follows
+  # HIJACK_EAGAIN: nothing was taken: at or over the high-water mark; HIJACK_EVENT_DRAINED follows
   class WouldBlockError < ::Errno::EAGAIN
     include Error
     CODE = -4
