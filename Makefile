@@ -68,8 +68,8 @@ docs: ## write docs/reference/options.md from the library's own table
 docs-site: ## build the site of the documentation and serve it on http://127.0.0.1:9292/; installs what is missing
 	@scripts/install-deps docs
 	@scripts/prepare docs
-	@command -v npm >/dev/null && npm install --silent --no-audit --no-fund --prefix build/site-npm mermaid@12.3.0 || :
-	@NO_MKDOCS_2_WARNING=1 exec build/venv-docs/bin/mkdocs serve --strict --dev-addr 127.0.0.1:$(PORT)
+	@command -v npm >/dev/null && npm install --silent --no-audit --no-fund --prefix build/site-npm mermaid@11.17.2 || :
+	@NO_MKDOCS_2_WARNING=1 exec build/venv-docs/bin/mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
 format: ## run clang-format on every C file
 	@scripts/c-files | xargs clang-format -i

@@ -6,7 +6,8 @@ import sys
 
 from mkdocs.structure.files import File
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
 
 import go_reference  # noqa: E402
 import links  # noqa: E402
@@ -15,11 +16,12 @@ import python_reference  # noqa: E402
 import ruby_reference  # noqa: E402
 import tabs  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = HERE.parents[1]
 MERMAID = ROOT / "build" / "site-npm" / "node_modules" / "mermaid" / "dist" / "mermaid.min.js"
 
 
 def on_config(config):
+    config.extra_css.append("assets/site.css")
     # Without this copy the theme takes the drawing program from the net.
     if MERMAID.exists():
         config.extra_javascript.append("assets/mermaid.min.js")
@@ -27,6 +29,7 @@ def on_config(config):
 
 
 def on_files(files, config):
+    files.append(File.generated(config, "assets/site.css", abs_src_path=str(HERE / "site.css")))
     generated = {"index.md": (ROOT / "README.md").read_text()}
     for reference in (ruby_reference, python_reference, go_reference):
         generated.update(reference.pages(ROOT))
