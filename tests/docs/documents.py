@@ -54,6 +54,8 @@ def comments(mark, public, hidden=None):
         lines = text.splitlines() + [""]
         kept, block = [""] * len(lines), []
         for number, content in enumerate(lines):
+            if content.strip() == "private":
+                break
             if line.match(content):
                 block.append(number)
                 continue
@@ -66,7 +68,7 @@ def comments(mark, public, hidden=None):
 
 
 PUBLIC_RUBY = re.compile(r"\s*(def|class|module|attr_\w+|[A-Z]\w+ =) ?")
-PUBLIC_GO = re.compile(r"(func (\(\w* ?\*?[A-Z]\w*(\[\w+\])?\) )?|type |const |var |package |\t)[A-Zh]\w*")
+PUBLIC_GO = re.compile(r"(func (\(\w* ?\*?[A-Z]\w*(\[\w+\])?\) )?|type |const |var |\t)[A-Z]\w*|package ")
 
 
 def strings(node):

@@ -107,7 +107,7 @@ module Hijack
     BROADCASTER_STAT_CLOSED = 4
     BROADCASTER_STAT_COUNT = 5
 
-    # Types of events that this package knows; other types are of a later version, and skipped.
+    # Types of events that this package handles; other types are of a later version, and skipped.
     KNOWN_EVENTS = [EVENT_REQUEST, EVENT_DATA, EVENT_EOF, EVENT_DRAINED, EVENT_CLOSED, EVENT_DETACHED, EVENT_STOPPED,
               EVENT_WAKE, EVENT_HANGUP, EVENT_MESSAGE, EVENT_CONNECTED, EVENT_MEMBERS, EVENT_MEMBER_MESSAGE].freeze
 
