@@ -90,6 +90,9 @@ class Site(unittest.TestCase):
         text = tabs.tabbed(PROGRAMS)
         self.assertEqual(re.findall(r'=== "(\w+)"', text), ["Ruby", "Go"])
         self.assertIn("Text.\n\n```c\nint a;\n```\n", text)
+        comment = PROGRAMS.replace("```go", "<!-- file b.go -->\n```go")
+        named = tabs.tabbed(comment.replace("**Ruby**", "**Puma**, `a.rb`:"))
+        self.assertIn('=== "Puma"\n\n    ```ruby title="a.rb"\n    puts 1\n    ```\n', named)
 
     def test_the_pieces_are_the_whole(self):
         self.assertEqual("".join(piece for _, piece in fences.pieces(PROGRAMS)), PROGRAMS)
