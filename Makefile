@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 SECONDS ?= 60
 
 .PHONY: help demo demo-c demo-ruby demo-python demo-go test conformance stress check bench fuzz coverage \
-	install docs format clean
+	install docs docs-site format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -64,6 +64,12 @@ docs: ## write docs/reference/options.md from the library's own table
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev --target hijack
 	@scripts/options-page build/dev/libhijack.so >build/options.md && cp build/options.md docs/reference/
+
+docs-site: ## build the site of the documentation and serve it on http://127.0.0.1:9292/; installs what is missing
+	@scripts/install-deps docs
+	@scripts/prepare docs
+	@command -v npm >/dev/null && npm install --silent --no-audit --no-fund --prefix build/site-npm mermaid@11.17.2 || :
+	@NO_MKDOCS_2_WARNING=1 exec build/venv-docs/bin/mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
 format: ## run clang-format on every C file
 	@scripts/c-files | xargs clang-format -i

@@ -136,7 +136,7 @@ func (s *Server) adoptRequest(w http.ResponseWriter, r *http.Request, answer fun
 // net/http reads it, before AdoptRequest. The connection closes after the response.
 //
 // Errors: ErrNotSocket (HTTP/2, TLS, or a middleware that hides the http.Hijacker), ErrState (the server does not run,
-// or the handler has written a head already), ErrShutdown, ErrLimit. These are ErrNotHijacked too: w can still answer.
+// or the handler has written a head already), ErrShutdown, ErrLimit. These are also ErrNotHijacked: w can still answer.
 // ErrReset: the client left a moment ago, and there is nobody to answer. If a listener's wrapper hides the descriptor,
 // which shows only afterwards, the error is ErrNotSocket, and the client has got a 503.
 func (s *Server) AdoptRequest(w http.ResponseWriter, r *http.Request, handler Handler) error {

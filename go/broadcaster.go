@@ -67,7 +67,7 @@ func (b *Broadcaster) set(name, value string) C.int {
 	return C.hj_go_broadcaster_set(b.handle.c(), name, value)
 }
 
-// Set changes options, for messages from here on.
+// Set changes options, for messages published afterwards.
 func (b *Broadcaster) Set(options Options) error {
 	return b.orFreed("option", options.set("option", "", "broadcaster", b.set))
 }
@@ -145,7 +145,7 @@ func (b *Broadcaster) change(op string, member Member, result C.int) error {
 	return &OpError{op, member.String(), err}
 }
 
-// Close ends every member in order, each after what was published before. The broadcaster can be used on.
+// Close ends every member gracefully, each after what was published before. The broadcaster remains usable.
 func (b *Broadcaster) Close() error {
 	return b.fail("close", "broadcaster", C.hj_go_broadcaster_close(b.handle.c()))
 }
@@ -170,7 +170,7 @@ func (b *Broadcaster) Stats() map[string]uint64 {
 }
 
 // Free lets the broadcaster go. Members that are nobody's Stream or Socket stay connected until they leave or the
-// server stops; Close first where that is not wanted. Freeing again does nothing.
+// server stops; Close first if that is not wanted. Freeing again does nothing.
 func (b *Broadcaster) Free() {
 	b.server.freeBroadcaster(b.handle, false)
 }

@@ -35,7 +35,7 @@ var meanings = map[string]map[Error]string{
 	"detach": {ErrState: "it has been detached already"},
 }
 
-// Error says what was wrong, and often what to do.
+// Error describes what was wrong, and often what to do.
 func (e Error) Error() string {
 	if text, ok := texts[e]; ok {
 		return text

@@ -50,7 +50,7 @@ const (
 	ErrHandle Error = -2
 	// HIJACK_ECLOSED: the connection is closed, or the program has closed or finished it
 	ErrClosed Error = -3
-	// HIJACK_EAGAIN: nothing was taken: over the high-water mark; HIJACK_EVENT_DRAINED follows
+	// HIJACK_EAGAIN: nothing was taken: at or over the high-water mark; HIJACK_EVENT_DRAINED follows
 	ErrWouldBlock Error = -4
 	// HIJACK_ENOMEM: out of memory
 	ErrOutOfMemory Error = -5

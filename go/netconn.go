@@ -16,11 +16,11 @@ type netConn struct {
 	kind MessageType
 }
 
-// NetConn makes a net.Conn of a WebSocket, for what knows bytes only: each Write sends one message of this type, Read
-// gives the bytes of one message after the other. It ends with io.EOF when the peer has closed with StatusNormalClosure
-// or StatusGoingAway; a message of another type closes the connection with StatusUnsupportedData. Close is the
-// WebSocket's, with StatusNormalClosure. When ctx ends, so do all calls. The deadlines are those of the WebSocket,
-// whose other methods should not be used meanwhile.
+// NetConn makes a net.Conn of a WebSocket, for code that works with bytes only: each Write sends one message of this
+// type, Read gives the bytes of one message after the other. It ends with io.EOF when the peer has closed with
+// StatusNormalClosure or StatusGoingAway; a message of another type closes the connection with StatusUnsupportedData.
+// Close is the WebSocket's, with StatusNormalClosure. When ctx ends, so do all calls. The deadlines are those of the
+// WebSocket, whose other methods should not be used meanwhile.
 func NetConn(ctx context.Context, ws *WebSocket, kind MessageType) net.Conn {
 	return &netConn{ws, ctx, kind}
 }

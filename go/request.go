@@ -129,7 +129,8 @@ func (r *Request) Err() error {
 }
 
 // Respond answers. status is 200 to 999; Date, Content-Length and Connection are the library's. It does not wait for
-// the client. Errors: ErrHeader, ErrInvalid, ErrState (answered already), ErrClosed, ErrReset (the client has gone).
+// the client. Errors: ErrHeader, ErrInvalid, ErrState (answered already), ErrClosed, ErrReset (the client has
+// disconnected).
 func (r *Request) Respond(status int, header map[string][]string, body []byte) error {
 	if status < 200 || status > 999 {
 		return r.badStatus("respond", status, 200)
@@ -139,8 +140,8 @@ func (r *Request) Respond(status int, header map[string][]string, body []byte) e
 	})
 }
 
-// Stream answers with a head and makes a stream of the body: chunked, or of the length that a Content-Length in header
-// says. The stream is the program's: it lives on when the handler returns, until it is closed. Errors: as Respond.
+// Stream answers with a head and makes a stream of the body: chunked, or of the length in a Content-Length of header.
+// The stream is the program's: it lives on when the handler returns, until it is closed. Errors: as Respond.
 func (r *Request) Stream(status int, header map[string][]string) (*Stream, error) {
 	if status < 200 || status > 999 {
 		return nil, r.badStatus("stream", status, 200)
@@ -259,7 +260,7 @@ func (r *Request) become(op string, header map[string][]string, call func(lines 
 	return nil
 }
 
-// String says which request it is, "GET /a?b=1 of 127.0.0.1:50312".
+// String describes the request, "GET /a?b=1 of 127.0.0.1:50312".
 func (r *Request) String() string {
 	return r.Method + " " + r.Target + " of " + r.Peer
 }

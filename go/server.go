@@ -105,9 +105,9 @@ func (s *Server) Option(name string) (string, error) {
 	return C.GoStringN(&out[0], result), nil
 }
 
-// Listen adds an address, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080", ":8080" or "*:8080"
-// (all interfaces), "localhost:0" (a free port), "unix:/run/app.sock", "fd:3" (an inherited listening socket); "tls:"
-// before any of them is ListenTLS. It returns the address with its real port. Errors: ErrAddress (cannot be
+// Listen adds an address, before the start, and binds it immediately: "127.0.0.1:8080", "[::1]:8080", ":8080" or
+// "*:8080" (all interfaces), "localhost:0" (a free port), "unix:/run/app.sock", "fd:3" (an inherited listening socket);
+// "tls:" before any of them is ListenTLS. It returns the address with its real port. Errors: ErrAddress (cannot be
 // understood), ErrOutOfRange (port), ErrTooBig (unix path over 107 bytes), ErrNotFound (folder of a unix path),
 // ErrAddressNotAvailable (not an address of this machine), ErrAddressInUse, ErrAccessDenied, ErrNotSocket (fd: is not a
 // listening socket), ErrState (started already), ErrLimit, ErrNotSupported (tls: without TLS in the library).
@@ -209,7 +209,7 @@ func (s *Server) Start(handler Handler) error {
 	return s.start(context.Background(), handler)
 }
 
-// Serve starts the server and waits until ctx is cancelled, which stops it at once, or until Stop or Drain have ended
+// Serve starts the server and waits until ctx is cancelled, which stops it now, or until Stop or Drain have ended
 // it. Contexts of requests come from ctx. It returns nil when it ended as asked. Errors: as Start.
 func (s *Server) Serve(ctx context.Context, handler Handler) error {
 	if err := s.start(ctx, handler); err != nil {
@@ -270,7 +270,7 @@ func (s *Server) Stop() error {
 }
 
 // Drain stops accepting, lets open requests and streams finish, closes held members spread evenly over within, and what
-// is left then; it waits until the server has ended. When ctx ends first, the server is stopped at once and ctx.Err()
+// is left then; it waits until the server has ended. When ctx ends first, the server is stopped now and ctx.Err()
 // comes back. In OnMessage it does not wait, and returns nil. Errors: ErrState (not started), ErrShutdown (ended).
 func (s *Server) Drain(ctx context.Context, within time.Duration) error {
 	ms := milliseconds(within)

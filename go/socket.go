@@ -73,7 +73,7 @@ func (s *Socket) giveCredit(credit C.uint64_t) C.int {
 }
 
 // Release lets the object go, while the connection lives on as a member of its broadcasters, without any memory of Go.
-// One that is no member is aborted.
+// One that is not a member is aborted.
 func (s *Socket) Release() {
 	s.connection.Release()
 	s.mu.Lock()

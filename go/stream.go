@@ -16,8 +16,8 @@ type Stream struct {
 	byteConnection
 }
 
-// Event is one Server-Sent Event. Empty fields are left out, but for Data, without which a browser would not dispatch
-// the event: it is left out where there is a Retry and no Name.
+// Event is one Server-Sent Event. Empty fields are left out, except Data, without which a browser would not dispatch
+// the event: it is left out if the event has a Retry and no Name.
 type Event struct {
 	Name    string        // the type; "" is "message"
 	ID      string        // comes back as the header Last-Event-ID

@@ -46,14 +46,14 @@ func (s *Server) LoadCertificate(certFile, keyFile string) error {
 	return s.Certificate([]byte(certFile), []byte(keyFile), nil)
 }
 
-// Certificate adds a certificate for the listeners that speak TLS, or replaces the one for the same names: handshakes
-// from then on get the new one, connections keep what they have. So a reload is the same call again, at any time. With
+// Certificate adds a certificate for the listeners that speak TLS, or replaces the one for the same names: later
+// handshakes get the new one, connections keep what they have. So a reload is the same call again, at any time. With
 // several certificates a client gets the one for the name it asks for (SNI), or else the first that was added.
 //
-// chain and key are PEM text, or the path of a PEM file; the leaf comes first, and the key has no passphrase. staple is
-// an OCSP response in DER, the path of a file with one, or nil. Errors: ErrTLS (cannot be used; key and certificate do
-// not belong together), ErrNotFound and ErrAccessDenied (a file), ErrTooBig (a file over 1 MiB), ErrInvalid (one of
-// them is empty), ErrShutdown, ErrNotSupported (the library was built without TLS).
+// chain and key are PEM text, or the path of a PEM file; the server's own certificate comes first, and the key has no
+// passphrase. staple is an OCSP response in DER, the path of a file with one, or nil. Errors: ErrTLS (cannot be used;
+// key and certificate do not belong together), ErrNotFound and ErrAccessDenied (a file), ErrTooBig (a file over 1 MiB),
+// ErrInvalid (one of them is empty), ErrShutdown, ErrNotSupported (the library was built without TLS).
 func (s *Server) Certificate(chain, key, staple []byte) error {
 	what := certificateName(chain) + " with key " + certificateName(key)
 	if len(staple) > 0 {

@@ -25,7 +25,7 @@ const (
 // called from any goroutine, and several may read or write: each gets or sends whole messages. End it with Close.
 //
 // One message is read ahead, and no more while it waits for a Read: so the peer waits for a slow program. Its pings and
-// its closing behind that message wait too; a program that only writes calls CloseRead. A peer that is silent is sent
+// its closing behind that message also wait; a program that only writes calls CloseRead. A peer that is silent is sent
 // pings (option websocket_ping_ms).
 type WebSocket struct {
 	connection
@@ -120,7 +120,7 @@ func (w *WebSocket) Read(ctx context.Context) (MessageType, []byte, error) {
 	}
 }
 
-// SetReadLimit sets how long a message may be that is read from now on: at a longer one, the connection is closed with
+// SetReadLimit sets how long a message may be that is read afterwards: at a longer one, the connection is closed with
 // StatusMessageTooBig. Below 1 there is no such limit. That of the option websocket_message_bytes holds in any case.
 func (w *WebSocket) SetReadLimit(n int64) {
 	w.mu.Lock()
@@ -196,7 +196,7 @@ func (w *WebSocket) Close(code StatusCode, reason string) error {
 	return err
 }
 
-// CloseNow ends the connection at once, without a close frame; what was not sent yet is lost. It is Abort.
+// CloseNow ends the connection now, without a close frame; what was not sent yet is lost. It is Abort.
 func (w *WebSocket) CloseNow() error {
 	return w.Abort()
 }

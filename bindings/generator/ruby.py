@@ -54,7 +54,7 @@ def text(header):
     ]
     for enum in header.enums:
         lines += [f"    {it.name.removeprefix('HIJACK_')} = {it.value}" for it in enum] + [""]
-    known = "Types of events that this package knows; other types are of a later version, and skipped."
+    known = "Types of events that this package handles; other types are of a later version, and skipped."
     lines += names("KNOWN_EVENTS", known, header.events())
     lines += names("LAST_EVENTS", "Types after which no event of the same handle follows.", header.last_events())
     lines += [f"    EVENT_SIZE = {header.event_size}"]

@@ -8,8 +8,8 @@
  * - The library never calls the program. It puts events into a queue; the program polls them in batches.
  * - Functions that can fail return 0 or a positive number, or a negative HIJACK_E* code (hijack_strerror
  *   gives a sentence for it). On failure nothing has happened and no out-parameter has been touched.
- * - Unless a comment says otherwise, a function may be called from any thread at any time, never blocks, and copies
- *   what it is given before it returns. Out-parameters come first.
+ * - Unless its comment names an exception, a function may be called from any thread at any time, never blocks, and
+ * copies what it is given before it returns. Out-parameters come first.
  * - Handles are opaque 64-bit values in the shape of pointers; the library checks each one. NULL, a freed handle or a
  *   handle of another kind gives HIJACK_EHANDLE; a handle whose connection is closed gives HIJACK_ECLOSED; a handle
  *   inherited through fork() gives HIJACK_EFORK.
@@ -83,7 +83,7 @@ enum {
      * became something else, stream finished, socket closed), else the reason as HIJACK_E*: ECLOSED (the peer closed
      * the connection), ERESET, ETIMEDOUT, ESLOW, ESHUTDOWN, EABORTED, EPROTOCOL (a body that breaks the rules), ENOMEM.
      * Of a request that is read in pieces it comes when the request is answered and its body has ended. The handle
-     * stays valid until freed; calls on it return ECLOSED or ESTATE. Of a socket in message mode, data says how it
+     * stays valid until freed; calls on it return ECLOSED or ESTATE. Of a socket in message mode, data is how it
      * ended, as "1001 peer going away": the code (1006: no close frame came, RFC 6455 section 7.4.1), who closed first
      * (peer, us, none), and the reason, which may be empty; data is empty if there never was a connection. */
     HIJACK_EVENT_CLOSED = 5,
@@ -131,7 +131,7 @@ enum {
     HIJACK_EINVAL = -1,     /* an argument is out of its domain (NULL, a bad length, a status not in 100..999) */
     HIJACK_EHANDLE = -2,    /* the handle is NULL, freed, or of another kind */
     HIJACK_ECLOSED = -3,    /* the connection is closed, or the program has closed or finished it */
-    HIJACK_EAGAIN = -4,     /* nothing was taken: over the high-water mark; HIJACK_EVENT_DRAINED follows */
+    HIJACK_EAGAIN = -4,     /* nothing was taken: at or over the high-water mark; HIJACK_EVENT_DRAINED follows */
     HIJACK_ENOMEM = -5,     /* out of memory */
     HIJACK_EFORK = -6,      /* the handle belongs to the parent process */
     HIJACK_ESTATE = -7,     /* not possible in this state: already started, answered, a member, ... */
@@ -298,12 +298,12 @@ HIJACK_API int hijack_server_add_queue(hijack_server *server, hijack_queue *queu
 HIJACK_API int hijack_server_route(hijack_server *server, const char *path, size_t path_len, hijack_queue *queue);
 
 /* Adds a certificate chain with its key for the listeners with "tls:"; before or after start. chain and key: PEM text,
- * or the path of a PEM file; the leaf comes first, and the key has no passphrase. staple: an OCSP response in DER, the
- * path of a file with one, or none. A certificate for the same names is replaced: handshakes from then on get the new
- * one, connections keep what they have. Clients get the certificate for the server name that they send (RFC 6066
- * section 3); those without a name, or with another one, get the first that was added. Errors: EINVAL, EHANDLE, EFORK,
- * ETLS (cannot be used; key and certificate do not belong together), ENOENT and EACCES (file), ETOOBIG (file over
- * 1 MiB), ELIMIT (no descriptor is free), EIO, ESHUTDOWN, ENOTSUP (built without TLS), ENOMEM. */
+ * or the path of a PEM file; the server's own certificate comes first, and the key has no passphrase. staple: an OCSP
+ * response in DER, the path of a file with one, or none. A certificate for the same names is replaced: later handshakes
+ * get the new one, connections keep what they have. Clients get the certificate for the server name that they send (RFC
+ * 6066 section 3); those without a name, or with another one, get the first that was added. Errors: EINVAL, EHANDLE,
+ * EFORK, ETLS (cannot be used; key and certificate do not belong together), ENOENT and EACCES (file), ETOOBIG (file
+ * over 1 MiB), ELIMIT (no descriptor is free), EIO, ESHUTDOWN, ENOTSUP (built without TLS), ENOMEM. */
 HIJACK_API int hijack_server_certificate(hijack_server *server, const char *chain, size_t chain_len, const char *key,
                                          size_t key_len, const char *staple, size_t staple_len);
 
@@ -340,8 +340,8 @@ HIJACK_API int hijack_server_stop(hijack_server *server);
 /* Counters and gauges of a server, by index; hijack_server_stat_name gives the names. */
 enum {
     HIJACK_STAT_CONNECTIONS = 0,      /* open now, all kinds */
-    HIJACK_STAT_READING = 1,          /* open now: waiting for, or reading, a request head */
-    HIJACK_STAT_HTTP = 2,             /* open now: a request is being read or answered */
+    HIJACK_STAT_READING = 1,          /* open now: in a TLS handshake, or waiting for a request head */
+    HIJACK_STAT_HTTP = 2,             /* open now: the body of a request is read, or it awaits its answer */
     HIJACK_STAT_STREAMS = 3,          /* open now: hijack_stream */
     HIJACK_STAT_SOCKETS = 4,          /* open now: hijack_socket */
     HIJACK_STAT_HELD = 5,             /* open now: held by a broadcaster alone, without a handle */
@@ -350,9 +350,9 @@ enum {
     HIJACK_STAT_ADOPTED = 8,          /* connections adopted */
     HIJACK_STAT_DETACHED = 9,         /* connections given to the program */
     HIJACK_STAT_REQUESTS = 10,        /* requests delivered as events */
-    HIJACK_STAT_BAD_REQUESTS = 11,    /* requests refused by the library with a 4xx */
+    HIJACK_STAT_BAD_REQUESTS = 11,    /* requests that the library refused with a 4xx, 501 or 505 */
     HIJACK_STAT_CLOSED_OK = 12,       /* closed as asked: response sent, finished, closed by the program */
-    HIJACK_STAT_CLOSED_PEER = 13,     /* closed or reset by the peer, or refused with a 4xx */
+    HIJACK_STAT_CLOSED_PEER = 13,     /* closed or reset by the peer, or refused (bad_requests) */
     HIJACK_STAT_CLOSED_TIMEOUT = 14,  /* closed by a timeout: head, request, idle, ack or stall */
     HIJACK_STAT_CLOSED_SLOW = 15,     /* reset because its backlog, or that of the server, was over the limit */
     HIJACK_STAT_CLOSED_ABORTED = 16,  /* aborted by the program, or out of memory */
@@ -584,7 +584,7 @@ HIJACK_API void hijack_socket_free(hijack_socket *socket);
  * Broadcaster
  *
  * What a member that cannot keep up costs is bounded: its own backlog of shared messages, up to option backlog_bytes,
- * then option overflow says what happens (close, drop_newest, drop_oldest, latest: keep the newest per key).
+ * then option overflow decides what happens (close, drop_newest, drop_oldest, latest: keep the newest per key).
  * ---------------------------------------------------------------------------------------------------------------- */
 
 /* A new broadcaster for connections of this server; before or after its start. Cheap: make one per user or room.

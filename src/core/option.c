@@ -40,10 +40,10 @@
     NUMBER(server, listen_backlog, int, 1, 65535, 4096,                                                                \
            "connections the kernel keeps ready for accepting; it has a limit of its own (net.core.somaxconn)")         \
     NUMBER(server, max_connections, int, 0, 16777216, 0,                                                               \
-           "connections at once; 0: as many as the descriptor limit (ulimit -n) has room for")                         \
+           "connections at the same time; 0: as many as the descriptor limit (ulimit -n) has room for")                \
     NUMBER(server, connections_per_address, int, 0, 16777216, 0,                                                       \
-           "connections at once of one client address, or one IPv6 network (/64); one more is reset right after it "   \
-           "was accepted; loopback and unix sockets are not counted; 0: no limit")                                     \
+           "connections at the same time of one client address, or one IPv6 network (/64); one more is reset right "   \
+           "after it was accepted; loopback and unix sockets are not counted; 0: no limit")                            \
     NUMBER(server, requests_per_connection, int, 0, 1000000000, 1000,                                                  \
            "requests that a connection of HTTP/1 serves; the answer to the last one has Connection: close; 0: no "     \
            "limit")                                                                                                    \
@@ -63,9 +63,9 @@
            "one that the program has ended, after 5 minutes")                                                          \
     NUMBER(server, tcp_keepalive_ms, int, 0, 86400000, 60000, "silence after which TCP asks the peer; 0: never")       \
     NUMBER(server, high_water_bytes, size, 1, 1073741824, 65536,                                                       \
-           "unsent bytes of a stream or socket over which send answers HIJACK_EAGAIN")                                 \
+           "unsent bytes of a stream or socket at which, and over which, send returns HIJACK_EAGAIN")                  \
     NUMBER(server, low_water_bytes, size, 0, 1073741824, 16384,                                                        \
-           "unsent bytes under which the DRAINED event comes; not over high_water_bytes")                              \
+           "unsent bytes at which, and under which, the DRAINED event comes; not over high_water_bytes")               \
     NUMBER(server, backlog_total_bytes, size, 0, 1099511627776, 1073741824,                                            \
            "unsent bytes of all connections of the server; over it those that have the most are reset with "           \
            "HIJACK_ESLOW; a published message counts once for each member that it waits for; 0: no limit")             \
@@ -97,7 +97,8 @@
            "path of a file to which the secrets of all connections are written, for debugging; empty: none")           \
     NUMBER(server, tls_handshake_timeout_ms, int, 1, 86400000, 10000,                                                  \
            "time a new connection has for its TLS handshake; head_timeout_ms begins after it")                         \
-    NUMBER(server, http2_streams, int, 1, 100, 100, "requests that an HTTP/2 connection may have open at once")        \
+    NUMBER(server, http2_streams, int, 1, 100, 100,                                                                    \
+           "requests that an HTTP/2 connection may have open at the same time")                                        \
     NUMBER(server, http2_requests, int, 0, 1000000000, 1000000,                                                        \
            "requests after which an HTTP/2 connection is asked to make room for a new one (GOAWAY); 0: never")         \
     NUMBER(server, http2_resets, int, 1, 1000000, 200,                                                                 \
@@ -105,7 +106,7 @@
            "over it GOAWAY with ENHANCE_YOUR_CALM")                                                                    \
     STRING(server, websocket_origins, 1, 1023, same,                                                                   \
            "pages that may open a WebSocket, as a list with commas: same (of the host that the request names), "       \
-           "origins as https://example.org, * for all; clients that are no browser name none")                         \
+           "origins as https://example.org, * for all; clients other than browsers send none")                         \
     DEFLATE(CHOICE)                                                                                                    \
     CHOICE(server, websocket_context_takeover, switches, off,                                                          \
            "on: a compressed message may refer to earlier ones, which takes 40 KiB of each WebSocket that receives "   \

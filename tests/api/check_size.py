@@ -14,7 +14,7 @@ problems = []
 lengths = []
 others = itertools.chain(*((source / folder).rglob(pattern) for folder, pattern in
                            [("bindings", "*.py"), ("go", "*.go"), ("python", "*.py"), ("ruby", "*.rb"),
-                            ("tests", "*.py")]))
+                            ("scripts", "*.py"), ("tests", "*.py")]))
 for path in sorted(others):
     name = path.relative_to(source)
     raw = path.read_text().splitlines()

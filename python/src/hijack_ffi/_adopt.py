@@ -36,9 +36,9 @@ class HasLeft(ClosedError):
 
 
 def hand_over(connection: Adoptable, call: Callable[[int], T], taken: Callable[[], bool]) -> T:
-    """The result of call, which is given the descriptor to hand over. When it succeeds the connection's object is let
-    go, so that it neither reads, nor shuts down, nor closes the connection any more; when it fails the object is as
-    before. taken says whether the library has the descriptor: an exception from a signal may come just after that.
+    """The result of call, which is given the descriptor to hand over. When it succeeds the connection's object is
+    released, so that it neither reads, nor shuts down, nor closes the connection any more; when it fails the object is
+    as before. taken is whether the library has the descriptor: an exception from a signal may come just after that.
     HasLeft if the client has disconnected; the connection is closed then."""
     if isinstance(connection, bool) or not isinstance(connection, (int, socket.socket)):
         transport = connection.transport if isinstance(connection, asyncio.StreamWriter) else connection
@@ -124,7 +124,7 @@ def _flat_head(request: Any) -> bytes:
 
 
 def unread_by(connection: Adoptable) -> bytes:
-    """What waits in the StreamReader that belongs to a StreamWriter."""
+    """The unread bytes in the StreamReader that belongs to a StreamWriter."""
     reader = getattr(connection, "_reader", None) if isinstance(connection, asyncio.StreamWriter) else None
     return bytes(getattr(reader, "_buffer", b""))
 

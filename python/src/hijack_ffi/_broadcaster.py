@@ -64,7 +64,7 @@ class Broadcaster(Handle):
 
     def set(self, **options: Union[int, str]) -> None:
         """Sets options: backlog_bytes, overflow ("close", "drop_newest", "drop_oldest" or "latest"), member_messages
-        (see on_message). They hold for what is published from here on."""
+        (see on_message). They apply to messages published afterwards."""
         for name, value in options.items():
             option = Option.find(name, "broadcaster", where="broadcaster: option ")
             option.set(value, lib.hijack_broadcaster_set, self._alive("set"), where="broadcaster: option ")
@@ -119,8 +119,8 @@ class Broadcaster(Handle):
         """Takes a connection of another server as a member, without any Python object. kind: "sse" or "stream" (the
         library writes the head), "sse_body" (the other server has written it), "websocket_open" (the other server has
         done the handshake, without an extension), "raw" (any other protocol). For connection see Server.adopt. A client
-        that has disconnected meanwhile is no error: its connection is closed. A WebSocket whose handshake is still to
-        be done needs its request: Server.adopt_request."""
+        that has disconnected meanwhile is not an error: its connection is closed. A WebSocket whose handshake is still
+        to be done needs its request: Server.adopt_request."""
         number, block = kind_number(kind), header_block(headers)
         results: List[int] = []
 
@@ -153,7 +153,7 @@ class Broadcaster(Handle):
             self._core.tell(call, message, self, "on_message")
 
     def close(self) -> None:
-        """Ends every member in order, each after what was published before. The broadcaster can be used on."""
+        """Ends every member gracefully, each after what was published before. The broadcaster remains usable."""
         check(lib.hijack_broadcaster_close(self._alive("close")), "close")
 
     def stats(self) -> Dict[str, int]:
@@ -181,7 +181,7 @@ class Broadcaster(Handle):
 
     def free(self) -> None:
         """Frees it; nothing happens the second time. Its held members stay connected until they leave or the server
-        stops: close first where that is not wanted."""
+        stops: close first if that is not wanted."""
         handle, self._handle = self._handle, ffi.NULL
         self._core.rooms.pop(int(ffi.cast("uintptr_t", handle)), None)
         lib.hijack_broadcaster_free(handle)

@@ -30,7 +30,7 @@ class Channel(Peer):
         self._drained = 0  # DRAINED events so far: one that comes before its EAGAIN is known is not lost
 
     def abort(self) -> None:
-        """Cuts the connection at once, so that the peer sees it broken. Nothing happens if it has ended already."""
+        """Cuts the connection now, so that the peer sees it broken. Nothing happens if it has ended already."""
         self._end(type(self)._abort, "abort")
 
     def release(self) -> None:
@@ -103,7 +103,7 @@ class ByteChannel(Channel):
 
 
 class StreamCore(ByteChannel):
-    """A response body in pieces; see the faces."""
+    """A response body in pieces; see hijack.Stream and hijack.aio.Stream."""
 
     _noun = "stream"
     _finish = lib.hijack_stream_finish
@@ -117,7 +117,8 @@ class StreamCore(ByteChannel):
         if self._open():
             self._end(type(self)._finish, "close", block, len(block))
 
-    finish = close  #: the word that HTTP uses
+    finish = close
+    """Ends the body, as close; HTTP calls it so."""
 
     def try_send(self, data: Text) -> None:
         """Sends a piece of the body without waiting: WouldBlockError if too much waits for the peer already."""
@@ -137,7 +138,7 @@ class StreamCore(ByteChannel):
 
 
 class SocketCore(Input, ByteChannel):
-    """The connection itself; see the faces."""
+    """The connection itself; see hijack.Socket and hijack.aio.Socket."""
 
     _noun = "socket"
     _finish = lib.hijack_socket_close

@@ -74,7 +74,7 @@ class ClosedError(HijackError, ConnectionError):
 
 
 class WouldBlockError(HijackError, BlockingIOError):
-    """HIJACK_EAGAIN: nothing was taken: over the high-water mark; HIJACK_EVENT_DRAINED follows"""
+    """HIJACK_EAGAIN: nothing was taken: at or over the high-water mark; HIJACK_EVENT_DRAINED follows"""
 
     code = -4
     symbol = "HIJACK_EAGAIN"

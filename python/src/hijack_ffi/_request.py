@@ -219,7 +219,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         websocket_protocols. headers are added to the answer.
 
         A client whose handshake is wrong, or a page of another origin (option websocket_origins), gets its 4xx from the
-        library, and ProtocolError says so; the request is answered then. NotSupportedError over HTTP/2."""
+        library: ProtocolError, and the request is answered. NotSupportedError over HTTP/2."""
         block, kind = self._block(headers, "websocket"), cast(Type[WebSocketT], self._core.websocket_type)
         protocol = self._protocol if protocol is None else protocol
         fields = (*optional(protocol), block, len(block))

@@ -74,9 +74,9 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
         certfile: Optional[Certificate] = None,
         keyfile: Optional[Certificate] = None,
     ) -> int:
-        """Adds an address to listen on, before the start, and binds it at once: "127.0.0.1:8080", "[::1]:8080",
+        """Adds an address to listen on, before the start, and binds it immediately: "127.0.0.1:8080", "[::1]:8080",
         "*:8080", "localhost:0" (any free port), "unix:/path" (its file has the rights of option unix_mode) or "fd:3",
-        or a socket that listens already, of which it takes a copy. Returns the port, or 0 where there is none.
+        or a socket that listens already, of which it takes a copy. Returns the port, or 0 if the address has none.
 
         With certfile the listener speaks TLS; the two are given to certificate. "tls:" before an address is TLS with
         the certificates that the server has, or gets before the start.
@@ -105,13 +105,13 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
     def certificate(
         self, certfile: Certificate, keyfile: Optional[Certificate] = None, staple: Optional[Staple] = None
     ) -> None:
-        """Adds a certificate for the listeners that speak TLS, or replaces the one for the same names: handshakes from
-        then on get the new one. So a reload is the same call again, also while the server runs. With several
+        """Adds a certificate for the listeners that speak TLS, or replaces the one for the same names: later
+        handshakes get the new one. So a reload is the same call again, also while the server runs. With several
         certificates a client gets the one for the name it asks for (SNI), or else the first.
 
-        certfile, keyfile: the paths of PEM files, or PEM text; the leaf comes first, and the key has no passphrase.
-        Without keyfile the key is in certfile, as for ssl.SSLContext.load_cert_chain. staple: an OCSP response in DER,
-        or the path of a file.
+        certfile, keyfile: the paths of PEM files, or PEM text; the server's own certificate comes first, and the key
+        has no passphrase. Without keyfile the key is in certfile, as for ssl.SSLContext.load_cert_chain. staple: an
+        OCSP response in DER, or the path of a file.
 
         Raises TLSError (cannot be used, or key and certificate do not belong together), NotFoundError,
         AccessDeniedError, TooBigError (a file) or NotSupportedError (the library was built without TLS)."""
@@ -166,7 +166,7 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
         still waits in the StreamReader of a StreamWriter need not be given.
 
         connection: a socket.socket, an asyncio (or uvloop) transport or StreamWriter (on their loop's thread), or a
-        descriptor. On success its object is let go: a socket is detached, a transport is closed without shutting the
+        descriptor. On success its object is released: a socket is detached, a transport is closed without shutting the
         connection down, a descriptor is the library's. ClosedError if the client has disconnected; the connection is
         closed then. On any other failure all is as before. TLS connections are refused."""
         data, core = octets(unread) + unread_by(connection), self._core

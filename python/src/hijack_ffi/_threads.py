@@ -127,8 +127,8 @@ class Block(Sending, ByteChannel):
 
 
 class Stream(StreamCore, Block):
-    """A response body in pieces. Any thread may send; each piece goes out whole and in order. A send waits while too
-    much waits for the peer (option high_water_bytes). ClosedError says that the client has gone.
+    """A response body in pieces. Any thread may send; the pieces go out whole, one after the other. A send waits while
+    too much waits for the peer (option high_water_bytes). ClosedError: the client has disconnected.
 
     A with block finishes the body at its end, or cuts it off if the block raised. print(..., file=stream) works."""
 
@@ -168,7 +168,7 @@ class Socket(SocketCore, Reading, Block):
     peer sends, in pieces."""
 
     def settimeout(self, timeout: Optional[float]) -> None:
-        """Seconds after which each waiting call gives up, where it has no timeout of its own. None: never."""
+        """Seconds after which each waiting call gives up, unless it has a timeout of its own. None: never."""
         self._timeout = timeout
 
     def gettimeout(self) -> Optional[float]:
@@ -276,7 +276,7 @@ class WebSocket(WebSocketCore, Sending):
 
     def send(self, message: Text, timeout: Optional[float] = None) -> None:
         """Sends a message: str as text, bytes as binary. Waits while too much waits for the client (option
-        high_water_bytes). ConnectionClosed says that it has ended."""
+        high_water_bytes). ConnectionClosed: it has ended."""
         self._send(self._message(message), timeout)
 
     def ping(self, data: Text = b"", timeout: Optional[float] = None) -> None:
@@ -505,8 +505,8 @@ class Server(ServerCore[Socket, Request]):
 
     def start(self, handler: Optional[Handler] = None, workers: int = 8) -> None:
         """Starts serving, and returns. handler is called with each request, on one of so many threads; a request that
-        it leaves unanswered, or whose handler raises, gets a 500, and the logger "hijack" says why. Without a handler,
-        requests are answered with 404 (but for held routes)."""
+        it leaves unanswered, or whose handler raises, gets a 500, and the logger "hijack" gets the reason. Without a
+        handler, requests are answered with 404 (except held routes)."""
         self._core.check_process()
         check_handler(handler, False)
         with self._core.starting:
@@ -563,7 +563,7 @@ class Server(ServerCore[Socket, Request]):
         self.stop()
 
     def stop(self) -> None:
-        """Ends at once: closes every connection and wakes everyone who waits. Nothing happens the second time. Handlers
+        """Ends now: closes every connection and wakes everyone who waits. Nothing happens the second time. Handlers
         that are still running are not waited for; what they call raises ClosedError."""
         self._core.stop()
 

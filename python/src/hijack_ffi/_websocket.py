@@ -51,7 +51,7 @@ class ConnectionClosed(ClosedError):
 
 
 class ConnectionClosedOK(ConnectionClosed):
-    """The WebSocket has ended in order: with code 1000 (normal), 1001 (going away), or without a code."""
+    """The WebSocket has ended gracefully: with code 1000 (normal), 1001 (going away), or without a code."""
 
 
 class ConnectionClosedError(ConnectionClosed):
@@ -59,7 +59,7 @@ class ConnectionClosedError(ConnectionClosed):
 
 
 class WebSocketCore(Channel):
-    """Messages in both directions; see the faces.
+    """Messages in both directions; see hijack.WebSocket and hijack.aio.WebSocket.
 
     They are asked for one by one: the next one when the program receives or sends again, or waits for the end. So what
     it sends about a message is on its way before anything that the client sent later is looked at, be it a close frame

@@ -1,4 +1,4 @@
-"""The face for asyncio (and uvloop): the same nouns; what waits is awaited.
+"""The API for asyncio (and uvloop): the classes of hijack, whose waiting calls are awaited.
 
     async with hijack.aio.Server() as server:
         server.listen("127.0.0.1:8080")
@@ -163,8 +163,8 @@ class Block(Sending, ByteChannel):
 
 
 class Stream(StreamCore, Block):
-    """A response body in pieces; each goes out whole and in order. A send waits while too much waits for the peer
-    (option high_water_bytes). ClosedError says that the client has gone.
+    """A response body in pieces; the pieces go out whole, one after the other. A send waits while too much waits for
+    the peer (option high_water_bytes). ClosedError: the client has disconnected.
 
     An async with block finishes the body at its end, or cuts it off if the block raised or was cancelled."""
 
@@ -206,7 +206,7 @@ class Socket(SocketCore, Reading, Block):
 
     async def readuntil(self, separator: bytes = b"\n") -> bytes:
         """Reads to the separator, and with it. asyncio.IncompleteReadError holds what is left if the peer ends before;
-        asyncio.LimitOverrunError says that 64 KiB came without one, and takes nothing."""
+        asyncio.LimitOverrunError means that 64 KiB came without one; nothing is taken."""
         if not separator:
             raise InvalidError("readuntil: the separator is empty")
         await self._changed.wait_for(lambda: separator in self._buffer or not self._waits())
@@ -220,8 +220,8 @@ class Socket(SocketCore, Reading, Block):
         raise asyncio.LimitOverrunError("no separator in as much as may wait", len(self._buffer))
 
     async def readline(self) -> bytes:
-        """Reads a line with its end; what is left if the peer ends before, b"" at last. ValueError says that 64 KiB
-        came without one, and throws them away, as asyncio.StreamReader does."""
+        """Reads a line with its end; what is left if the peer ends before, b"" at last. ValueError means that 64 KiB
+        came without one; they are thrown away, as asyncio.StreamReader does."""
         try:
             return await self.readuntil()
         except asyncio.IncompleteReadError as error:
@@ -284,7 +284,7 @@ class WebSocket(WebSocketCore, Sending):
 
     async def send(self, message: Text) -> None:
         """Sends a message: str as text, bytes as binary. Waits while too much waits for the client (option
-        high_water_bytes). ConnectionClosed says that it has ended."""
+        high_water_bytes). ConnectionClosed: it has ended."""
         await self._send(self._message(message))
 
     async def ping(self, data: Text = b"") -> None:
@@ -438,7 +438,7 @@ class LoopCore(Core):
             self.descriptor = -1
 
     def stop(self) -> None:
-        """Ends everything at once; the tasks of handlers are cancelled, but for the one that calls this."""
+        """Ends everything now; the tasks of handlers are cancelled, except the one that calls this."""
         if not self.started or self.server == ffi.NULL or self.process != os.getpid():
             return
         check(lib.hijack_server_stop(self.server), "stop")
@@ -496,8 +496,8 @@ class Server(ServerCore[Socket, Request]):
 
     def start(self, handler: Optional[Handler] = None, cancel_on_disconnect: bool = False) -> None:
         """Starts serving in the running loop, and returns. handler is awaited with each request, in a task of its own;
-        a request that it leaves unanswered, or whose handler raises, gets a 500, and the logger "hijack" says why.
-        Without a handler, requests are answered with 404 (but for held routes).
+        a request that it leaves unanswered, or whose handler raises, gets a 500, and the logger "hijack" gets the
+        reason. Without a handler, requests are answered with 404 (except held routes).
 
         cancel_on_disconnect: the task is cancelled when the client leaves, also one of the stream or socket that the
         request became. A client that has only ended its sending side looks the same, except to a socket that is read:
@@ -556,7 +556,7 @@ class Server(ServerCore[Socket, Request]):
             check(result, "drain")
 
     def stop(self) -> None:
-        """Ends at once: closes every connection, wakes everyone who waits, cancels the tasks of handlers. It blocks the
+        """Ends now: closes every connection, wakes everyone who waits, cancels the tasks of handlers. It blocks the
         loop for some milliseconds. Nothing happens the second time."""
         self._core.stop()
 

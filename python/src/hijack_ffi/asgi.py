@@ -41,8 +41,8 @@ ANSWERS = ("http.response.start", "websocket.accept")  # with what a program beg
 
 def transport(receive: Union[Callable[..., Any], Scope]) -> asyncio.Transport:
     """The asyncio transport of the connection that an ASGI program's receive (or send) belongs to, as Server.adopt and
-    Broadcaster.adopt take it; also that of a scope behind Middleware. ASGI itself has no way to it: this knows uvicorn,
-    whose callables are methods of an object that holds the transport. StateError if that is not so, as behind
+    Broadcaster.adopt take it; also that of a scope behind Middleware. ASGI itself has no way to it: this works with
+    uvicorn, whose callables are methods of an object that holds the transport. StateError if that is not so, as behind
     middleware that wraps them, and once an answer has begun."""
     cycle: Any = _taking(receive).cycle if isinstance(receive, MutableMapping) else getattr(receive, "__self__", None)
     found: Optional[asyncio.Transport] = getattr(cycle, "transport", None)
@@ -71,7 +71,7 @@ def head(scope: Scope) -> bytes:
 
 async def adopt(receive: Receive, clients: Broadcaster, kind: Kind = "sse", headers: Headers = None) -> None:
     """Makes the connection of this request, also of one for a WebSocket (kind "websocket"), a member of clients. The
-    program then returns without having sent anything. A client that has left meanwhile is no error."""
+    program then returns without having sent anything. A client that has left meanwhile is not an error."""
     found = transport(receive)
     scope: Optional[Scope] = getattr(getattr(receive, "__self__", None), "scope", None)
     if scope is None or kind == "sse_body":

@@ -7,7 +7,7 @@ def sse() -> str:
     hijack.wsgi.hold(flask.request.environ, clients())
     return ""                               # its headers, and those of all middleware, go into the head
 
-WSGI itself has no way to a connection: this knows what these servers put into the environment."""
+WSGI itself has no way to a connection: this uses what these servers put into the environment."""
 
 import errno
 import socket
@@ -30,7 +30,7 @@ SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 
 
 class HandedOver(BrokenPipeError):
-    """Tells the server that its connection has another owner; it takes that for a client that has left."""
+    """Reports to the server that its connection has another owner; to the server the client has left."""
 
 
 def connection(environ: Environ) -> socket.socket:

@@ -21,8 +21,8 @@ module Hijack
     end
 
     # Gives a copy of the descriptor to the block's call, and the IO it is of. When that succeeds, or the block returns
-    # nil as the client has gone, io is closed, which its peer does not notice; when it fails, io is as it was.
-    # @raise [InvalidError] where io is no connection, or one that changes the bytes, as TLS does
+    # nil as the client has disconnected, io is closed, which its peer does not notice; when it fails, io is as it was.
+    # @raise [InvalidError] if io is not a connection, or one that changes the bytes, as TLS does
     def self.take(io)
       source = plain(io)
       source.flush

@@ -55,7 +55,7 @@ module Hijack
       self
     end
 
-    # Makes a stream, socket or WebSocket of the same server a member. {Connection#release} then lets go of its object.
+    # Makes a stream, socket or WebSocket of the same server a member. {Connection#release} then releases its object.
     # @param connection [Stream, Socket, WebSocket]
     # @return [self]
     # @raise [StateError] a member already
@@ -85,7 +85,7 @@ module Hijack
     # left is not an error.
     # @param io [IO, #to_io] a connected socket, TCP or unix, without TLS
     # @param as [:sse, :stream, :raw, :sse_body, :websocket_open] what is written first, and how messages are;
-    #   :sse_body where the other server has written the head, :websocket_open where it has done the handshake without
+    #   :sse_body if the other server has written the head, :websocket_open if it has done the handshake without
     #   an extension
     # @param headers [Hash, Array, nil] are added to the head, as those of {Server#adopt_request}
     # @return [self]
@@ -100,7 +100,7 @@ module Hijack
       self
     end
 
-    # Sets options, for messages from here on.
+    # Sets options, for messages published afterwards.
     # @param options [Hash{Symbol => #to_s}] by name: those of a broadcaster in docs/reference/options.md
     # @return [self]
     # @raise [OptionError, OutOfRangeError]
@@ -129,7 +129,7 @@ module Hijack
       C.numbers(STATS, 'stats') { |out, count| check(C.broadcaster_stats(out, count, @handle), 'stats') }
     end
 
-    # Ends every member in order, after what was published before. The broadcaster can be used on.
+    # Ends every member gracefully, after what was published before. The broadcaster remains usable.
     # @return [nil]
     # @raise [ClosedError, ForkError]
     def close

@@ -15,7 +15,7 @@ module Hijack
   class Connection
     include Lifetime
 
-    # A larger write is taken in pieces of this size, so that what waits unsent stays bounded.
+    # A larger write is taken in pieces of this size, so that the unsent data stays bounded.
     PIECE_BYTES = 65_536
     private_constant :PIECE_BYTES
 
@@ -97,8 +97,8 @@ module Hijack
       end_with(C::EABORTED, 'abort') { cut }
     end
 
-    # Lets go of a broadcaster's member: the connection lives on as a member, without this object. One that is no member
-    # is aborted.
+    # Releases a broadcaster's member: the connection lives on as a member, without this object. One that is not a
+    # member is aborted.
     # @return [nil]
     def release
       @queue.check_fork('release')

@@ -2,8 +2,8 @@
 
 module Hijack
   # What every exception of the library is, besides being one of Ruby's own kinds: `rescue Hijack::Error` catches all
-  # of them, `rescue Errno::EADDRINUSE` or `rescue IOError` the ones that are that, too. There is one class for each
-  # code of docs/reference/errors.md.
+  # of them, `rescue Errno::EADDRINUSE` or `rescue IOError` those that are also of that kind. There is one class for
+  # each code of docs/reference/errors.md.
   module Error
     # @param code [Integer] a negative code of the library
     # @param what [String] what was asked for, and with which value

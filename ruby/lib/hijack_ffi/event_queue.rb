@@ -68,7 +68,7 @@ module Hijack
       end
     end
 
-    # From now on the program has the object, and may drop it.
+    # After this call the program has the object, and may drop it.
     # @return [Connection, Request]
     def weaken(key, handle, object)
       @objects[key] = Slot.new(self, key, handle, object).hold(object)

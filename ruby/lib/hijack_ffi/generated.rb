@@ -109,7 +109,7 @@ module Hijack
     BROADCASTER_STAT_CLOSED = 4
     BROADCASTER_STAT_COUNT = 5
 
-    # Types of events that this package knows; other types are of a later version, and skipped.
+    # Types of events that this package handles; other types are of a later version, and skipped.
     KNOWN_EVENTS = [EVENT_REQUEST, EVENT_DATA, EVENT_EOF, EVENT_DRAINED, EVENT_CLOSED, EVENT_DETACHED, EVENT_STOPPED,
               EVENT_WAKE, EVENT_HANGUP, EVENT_MESSAGE, EVENT_CONNECTED, EVENT_MEMBERS, EVENT_MEMBER_MESSAGE].freeze
 
@@ -247,7 +247,7 @@ module Hijack
     NAME = 'HIJACK_ECLOSED'
   end
 
-  # HIJACK_EAGAIN: nothing was taken: over the high-water mark; HIJACK_EVENT_DRAINED follows
+  # HIJACK_EAGAIN: nothing was taken: at or over the high-water mark; HIJACK_EVENT_DRAINED follows
   class WouldBlockError < ::Errno::EAGAIN
     include Error
     CODE = -4

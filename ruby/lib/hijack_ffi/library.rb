@@ -42,7 +42,7 @@ module Hijack
 
   # The functions' results as Ruby wants them.
   module C
-    # @return [Integer] result, where it is no error
+    # @return [Integer] result, unless it is an error
     # @raise [Error] of its class otherwise
     def self.check(result, what)
       result.negative? ? raise(Error.for(result, what)) : result

@@ -92,7 +92,7 @@ module Hijack
       self
     end
 
-    # Waits until it is over, as {#closed?} says.
+    # Waits until it is over, which is when {#closed?} is true.
     # @param timeout [Numeric, nil] seconds; nil: for ever
     # @return [Boolean] false when the time is over
     # @raise [ForkError]

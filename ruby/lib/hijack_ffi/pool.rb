@@ -11,7 +11,7 @@ module Hijack
     ENDS = [ClosedError, ResetError, TimedOutError, SlowError, ShutdownError, ProtocolError].freeze
     private_constant :TEXT, :FAILURES, :ENDS
 
-    # @return [Boolean] whether the error only says that the object's own connection has ended
+    # @return [Boolean] whether the error only reports that the object's own connection has ended
     def self.own_end?(error, object)
       ENDS.include?(error.class) && object.own?(error.source)
     end

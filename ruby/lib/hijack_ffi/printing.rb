@@ -29,7 +29,7 @@ module Hijack
       print(format(format, *values))
     end
 
-    # @return [true] each write is handed over at once
+    # @return [true] each write is handed over immediately
     def sync
       true
     end

@@ -106,7 +106,7 @@ module Hijack
       @headers ||= Headers.new(before("\r\n\r\n").split("\r\n").drop(1))
     end
 
-    # @return [Body, #read] to be read like an IO, decoded; empty where there is none. Of a request that another server
+    # @return [Body, #read] to be read like an IO, decoded; empty without one. Of a request that another server
     #   has read ({Server#adopt_request}) it is that server's rack.input.
     def body
       @input || @body || @lock.synchronize do
@@ -158,7 +158,7 @@ module Hijack
     # Answers with a head; the body is written to the stream. With a block the stream is closed at its end, and aborted
     # when the block fails, so that the client sees a broken body.
     # @param status [Integer] 200 to 999
-    # @param fields [Hash, Array, nil] headers, parameters as {#respond}; a Content-Length says how many bytes will come
+    # @param fields [Hash, Array, nil] headers, parameters as {#respond}; a Content-Length is how many bytes will come
     # @yieldparam stream [Stream]
     # @return [Stream, Object] without a block the stream, which is the program's to close; with one what it returns
     # @raise as {#respond}
@@ -170,7 +170,7 @@ module Hijack
     end
 
     # Answers with the head of Server-Sent Events; heartbeats keep the stream alive (option heartbeat_ms). A client that
-    # comes back says in headers['last-event-id'] what it saw last.
+    # comes back sends in headers['last-event-id'] what it saw last.
     # @param fields [Hash, Array, nil] headers that are added, parameters as {#respond}
     # @yieldparam stream [Stream] as for {#stream}
     # @return [Stream, Object] as {#stream}

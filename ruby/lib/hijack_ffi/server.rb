@@ -68,14 +68,14 @@ module Hijack
       Options.set('server', name, value) { |*texts| @handles.shut(C.server_set(handle, *texts)) }
     end
 
-    # Adds an address, before the start; binds at once.
+    # Adds an address, before the start; binds immediately.
     # @param address [String, #to_io] "127.0.0.1:8080", "[::1]:8080", "*:8080", "localhost:0", "unix:/path" or "fd:3";
     #   port 0 takes a free one; "tls:" before any of them is the same as tls: true. Or a socket that listens, as a
     #   TCPServer: it remains the program's, which may close it
     # @param tls [Hash, true, nil] the listener speaks TLS. A Hash has cert: and key: (and staple:), which are given to
     #   {#certificate}; any other name is an option of the server without its tls_, as in min_version: '1.3',
     #   client_verify: :require, client_ca: 'ca.pem'
-    # @return [Integer] the port, 0 where there is none
+    # @return [Integer] the port, 0 if the address has none
     # @raise [AddressError] it cannot be understood
     # @raise [OutOfRangeError, TooBigError] a port over 65535, a unix path over 107 bytes
     # @raise [NotFoundError] the folder of a unix path is missing
@@ -93,10 +93,10 @@ module Hijack
       check(C.server_listen(handle, address, address.bytesize), "listen #{address}")
     end
 
-    # Adds a certificate for the listeners that speak TLS, or replaces the one for the same names: handshakes from then
-    # on get the new one. So a reload is the same call again, also while the server runs. With several certificates a
+    # Adds a certificate for the listeners that speak TLS, or replaces the one for the same names: later handshakes get
+    # the new one. So a reload is the same call again, also while the server runs. With several certificates a
     # client gets the one for the name it asks for (SNI), or else the first.
-    # @param chain [String, #to_pem, Array] PEM text or the path of a file, the leaf first; also an
+    # @param chain [String, #to_pem, Array] PEM text or the path of a file, the server's own first; also an
     #   OpenSSL::X509::Certificate, or an Array of them
     # @param key [String, #to_pem] PEM text or the path of a file, without a passphrase; also an OpenSSL::PKey
     # @param staple [String, #to_der, nil] an OCSP response in DER, or the path of a file
@@ -127,7 +127,7 @@ module Hijack
       end
     end
 
-    # Holds a route, before the start: each GET of path becomes a member at once, without an event or object.
+    # Holds a route, before the start: each GET of path becomes a member immediately, without an event or object.
     # @param path [String] compared byte by byte with a request's, up to "?"
     # @param broadcaster [Broadcaster]
     # @param as [:sse, :stream, :raw, :websocket] the head that is written, and how messages are:
@@ -268,7 +268,7 @@ module Hijack
       self
     end
 
-    # Serves until {#stop} or the end of {#drain}. Ctrl-C, Thread#kill, Timeout and the like end it at once, with the
+    # Serves until {#stop} or the end of {#drain}. Ctrl-C, Thread#kill, Timeout and the like end it now, with the
     # server stopped.
     # @yieldparam request [Request] one that is not answered when the block ends is answered with 500; without a block
     #   all are answered with 404
@@ -335,7 +335,7 @@ module Hijack
     end
 
     # Ends gently: stops accepting, lets open requests and streams finish, closes held members evenly over the time, and
-    # what is left at its end. Returns at once; {#wait} waits.
+    # what is left at its end. Returns immediately; {#wait} waits.
     # @param seconds [Numeric]
     # @return [self]
     # @raise [StateError, ShutdownError, InvalidError]
@@ -349,8 +349,8 @@ module Hijack
       self
     end
 
-    # Ends now: every connection is closed. Waits until all is over, but for handlers that are still at work. A second
-    # call does nothing. May be called from a trap; there it does not wait ({#wait} does, outside).
+    # Ends now: every connection is closed. Waits until all is over, except for handlers that are still at work. A
+    # second call does nothing. May be called from a trap; there it does not wait ({#wait} does, outside).
     # @return [nil]
     # @raise [ForkError]
     def stop

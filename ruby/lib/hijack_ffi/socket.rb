@@ -33,7 +33,7 @@ module Hijack
       it.unix? ? ['AF_UNIX', ''] : [it.ipv6? ? 'AF_INET6' : 'AF_INET', it.ip_port, it.ip_address, it.ip_address]
     end
 
-    # Reading raises IOError from then on, and what comes is thrown away; writing goes on.
+    # Reading raises IOError afterwards, and what comes is thrown away; writing goes on.
     # @return [nil]
     def close_read
       @lock.synchronize do
@@ -43,7 +43,7 @@ module Hijack
       nil
     end
 
-    # Ends it in order: after all that was written. Closing what is closed does nothing.
+    # Ends it gracefully: after all that was written. Closing what is closed does nothing.
     # @return [nil]
     # @raise [ForkError]
     def close

@@ -33,7 +33,7 @@ module Hijack
     end
 
     # Ends the body after what was written. Closing what is closed does nothing.
-    # @param trailers [Hash, Array, nil] headers that follow the body; left out where it is not chunked
+    # @param trailers [Hash, Array, nil] headers that follow the body; left out if it is not chunked
     # @return [nil]
     # @raise [HeaderError] the stream remains open
     # @raise [ForkError]

@@ -8,7 +8,7 @@ module Hijack
     SCHEME = ' https'
     private_constant :FACTS, :SCHEME
 
-    # @param certificate [#to_pem, #to_s, Array] PEM, or the path of a file; an Array is one chain, the leaf first
+    # @param certificate [#to_pem, #to_s, Array] PEM, or the path of a file; an Array is one chain, the server's first
     # @return [String] what the library takes: PEM text or a path
     def self.text(certificate)
       return certificate.map { |each| text(each) }.join("\n") if certificate.is_a?(Array)

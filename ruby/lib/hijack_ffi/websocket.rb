@@ -62,7 +62,7 @@ module Hijack
     end
 
     # Waits for the next message.
-    # @return [String, nil] UTF-8 or binary; nil after the end, where that came in order
+    # @return [String, nil] UTF-8 or binary; nil after the end, if that came gracefully
     # @raise [ResetError, TimedOutError, ProtocolError, ShutdownError, AbortedError] the end that came otherwise
     # @raise [StateError] the messages go to {#on_message}
     # @raise [WaitTimeoutError] the next call goes on with what has come
