@@ -129,7 +129,7 @@
     NUMBER(route, max_body_bytes, size, 0, 1099511627776, inherit,                                                     \
            "longest request body; over it 413; inherit: as the next shorter prefix that sets it, else the server")     \
     STRING(route, position, 0, 63, ,                                                                                   \
-           "where a client of a held route says after which message it goes on: last-event-id, the header, or "        \
+           "where a client of a held route gives the last message that it has: last-event-id, the header, or "         \
            "query:NAME, that header or else this parameter; empty: as the next shorter prefix that sets it, else "     \
            "last-event-id")                                                                                            \
     STRING(                                                                                                            \
