@@ -106,14 +106,17 @@ const (
 	ErrAddressNotAvailable Error = -30
 )
 
+// Kind is how a held connection starts, and how messages are written to it.
+type Kind uint32
+
+// The kinds of held connections.
 const (
-	holdRaw           = 1
-	holdStream        = 2
-	holdSSE           = 3
-	holdSSEBody       = 4
-	holdWebSocket     = 5
-	holdWebSocketOpen = 6
-	holdLongPoll      = 7
+	HoldRaw           Kind = 1 // nothing is written first; messages as they are
+	HoldStream        Kind = 2 // a 200 head; messages as pieces of the body
+	HoldSSE           Kind = 3 // a 200 text/event-stream head; each message as one event
+	HoldSSEBody       Kind = 4 // for Adopt: the other server has written the head; each message as one event
+	HoldWebSocket     Kind = 5 // the answer to a handshake; each message as one message. Pings and closing are answered
+	HoldWebSocketOpen Kind = 6 // for Adopt: HoldWebSocket where the other server has answered, without an extension
 )
 
 const (
@@ -166,20 +169,18 @@ const (
 // String is the constant's name, "HoldSSE".
 func (k Kind) String() string {
 	switch k {
-	case holdRaw:
+	case HoldRaw:
 		return "HoldRaw"
-	case holdStream:
+	case HoldStream:
 		return "HoldStream"
-	case holdSSE:
+	case HoldSSE:
 		return "HoldSSE"
-	case holdSSEBody:
+	case HoldSSEBody:
 		return "HoldSSEBody"
-	case holdWebSocket:
+	case HoldWebSocket:
 		return "HoldWebSocket"
-	case holdWebSocketOpen:
+	case HoldWebSocketOpen:
 		return "HoldWebSocketOpen"
-	case holdLongPoll:
-		return "HoldLongPoll"
 	}
 	return fmt.Sprintf("Kind(%d)", uint32(k))
 }
@@ -236,12 +237,47 @@ var texts = map[Error]string{
 	ErrWouldBlock: `nothing was sent, because too much data is waiting already`,
 	ErrFork:       `it belongs to the parent process`,
 	ErrState:      `not possible in this state`,
-	ErrAddress:    `the address cannot be understood; write ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "unix:/path" or "fd:3" (names other than localhost are not resolved)`,
 	ErrBusy:       `another goroutine is using it`,
+	ErrAddress:    `the address cannot be understood; write ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "unix:/path" or "fd:3" (names other than localhost are not resolved)`,
 	ErrHeader:     `a value of the header is invalid, or the library sets the line itself (Content-Length, for example)`,
 	ErrOption:     `no option has this name`,
 	ErrOutOfRange: `the value is out of range`,
 	ErrTooBig:     `longer than the limit`,
 	ErrVersion:    `the installed library does not fit this package; install the same version of both, then go build -a`,
 	ErrNotSocket:  `not a connection whose descriptor the library can take over`,
+}
+
+// meanings are what a code means after one operation.
+var meanings = map[string]map[Error]string{
+	"listen": {
+		ErrInvalid:    `the address is empty`,
+		ErrOutOfRange: `a port is from 0 (a free one) to 65535`,
+		ErrTooBig:     `the path of a unix socket has at most 107 bytes`,
+		ErrNotSocket:  `the descriptor is not a listening TCP or unix socket`,
+	},
+	"websocket": {
+		ErrInvalid: `the client has not offered this protocol`,
+		ErrState:   `the body has not been read to its end`,
+	},
+	"publish": {
+		ErrInvalid: `a text must be UTF-8; use Publish for other bytes`,
+	},
+	"write": {
+		ErrInvalid: `a text must be UTF-8; use MessageBinary for other bytes`,
+	},
+	"hijack": {
+		ErrState: `the body has not been read to its end`,
+	},
+	"add": {
+		ErrState: `it is a member already, or the message of a Writer is under way`,
+	},
+	"remove": {
+		ErrState: `it is not a member`,
+	},
+	"detach": {
+		ErrState: `it has been detached already`,
+	},
+	"start": {
+		ErrTLS: `a listener for TLS needs a certificate; see LoadCertificate`,
+	},
 }

@@ -3,28 +3,19 @@ Go must never hold a value that is no pointer in a pointer's type."""
 import re
 import textwrap
 
-from . import errors
+from . import errors, sentences
 
 NOTE = "made by bindings/generate from include/hijack/hijack.h"
 ACRONYMS = {"Sse": "SSE", "Http": "HTTP", "Ok": "OK", "Eof": "EOF", "Websocket": "WebSocket"}
 
-# What a code means to a program in Go, where the library's own text speaks of C.
-TEXTS = {
-    "EINVAL": "an argument is invalid",
-    "EHANDLE": "it has been freed",
-    "ECLOSED": "the connection is closed",
-    "EAGAIN": "nothing was sent, because too much data is waiting already",
-    "EFORK": "it belongs to the parent process",
-    "ESTATE": "not possible in this state",
-    "EADDR": 'the address cannot be understood; write ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", '
-             '"unix:/path" or "fd:3" (names other than localhost are not resolved)',
-    "EBUSY": "another goroutine is using it",
-    "EHEADER": "a value of the header is invalid, or the library sets the line itself (Content-Length, for example)",
-    "EOPTION": "no option has this name",
-    "ERANGE": "the value is out of range",
-    "ETOOBIG": "longer than the limit",
-    "EVERSION": "the installed library does not fit this package; install the same version of both, then go build -a",
-    "ENOTSOCK": "not a connection whose descriptor the library can take over",
+# What a kind of held connection is to a program in Go.
+KINDS = {
+    "raw": "nothing is written first; messages as they are",
+    "stream": "a 200 head; messages as pieces of the body",
+    "sse": "a 200 text/event-stream head; each message as one event",
+    "sse_body": "for Adopt: the other server has written the head; each message as one event",
+    "websocket": "the answer to a handshake; each message as one message. Pings and closing are answered",
+    "websocket_open": "for Adopt: HoldWebSocket where the other server has answered, without an extension",
 }
 
 
@@ -67,6 +58,8 @@ def code(header):
     for enum in header.enums:
         if enum[0].name == "HIJACK_OK":
             lines += error_constants(header)
+        elif enum[0].name.startswith("HIJACK_HOLD_"):
+            lines += kind_constants(header)
         else:
             names = [lower(camel(it.name.removeprefix("HIJACK_"))) for it in enum]
             width = max(map(len, names))
@@ -80,11 +73,19 @@ def code(header):
     return "\n".join(lines + equivalents(header) + texts(header)) + "\n"
 
 
+def kind_constants(header):
+    width = max(len(camel(f"HOLD_{name}")) for name, _ in header.kinds())
+    lines = ["", "// Kind is how a held connection starts, and how messages are written to it.", "type Kind uint32"]
+    lines += ["", "// The kinds of held connections.", "const ("]
+    for name, constant in header.kinds():
+        lines.append(f"\t{camel(f'HOLD_{name}').ljust(width)} Kind = {constant.value} // {KINDS[name]}")
+    return lines + [")"]
+
+
 def kind_names(header):
-    kinds = [it.name for enum in header.enums for it in enum if it.name.startswith("HIJACK_HOLD_")]
     lines = ["", '// String is the constant\'s name, "HoldSSE".', "func (k Kind) String() string {", "\tswitch k {"]
-    for kind in (camel(it.removeprefix("HIJACK_")) for it in kinds):
-        lines += [f"\tcase {lower(kind)}:", f'\t\treturn "{kind}"']
+    for kind in (camel(f"HOLD_{name}") for name, _ in header.kinds()):
+        lines += [f"\tcase {kind}:", f'\t\treturn "{kind}"']
     return lines + ["\t}", '\treturn fmt.Sprintf("Kind(%d)", uint32(k))', "}"]
 
 
@@ -118,10 +119,19 @@ def equivalents(header):
 
 
 def texts(header):
-    codes = {it.name.removeprefix("HIJACK_"): f"Err{entry[0]}:" for it, entry in errors.named(header)}
-    width = max(len(codes[code]) for code in TEXTS)
+    names = {it.name.removeprefix("HIJACK_"): f"Err{entry[0]}" for it, entry in errors.named(header)}
+    said = sentences.by_call("go")
     lines = ["", "// texts replace what the library's own texts say about C.", "var texts = map[Error]string{"]
-    return lines + [f"\t{codes[code].ljust(width)} `{text}`," for code, text in TEXTS.items()] + ["}"]
+    lines += [*entries(names, said.pop(""), "\t"), "}"]
+    lines += ["", "// meanings are what a code means after one operation.", "var meanings = map[string]map[Error]string{"]
+    for call, codes in said.items():
+        lines += [f'\t"{call}": {{', *entries(names, codes, "\t\t"), "\t},"]
+    return [*lines, "}"]
+
+
+def entries(names, codes, indent):
+    width = max(len(names[code]) for code in codes) + 1
+    return [f"{indent}{(names[code] + ':').ljust(width)} `{text}`," for code, text in codes.items()]
 
 
 def shims(header):

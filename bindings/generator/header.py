@@ -63,6 +63,11 @@ class Header:
             raise SystemExit("hijack.h: expected events whose comment begins with 'The last event of ', found none")
         return last
 
+    def kinds(self):
+        """(name, constant) of each kind of a held connection that can be had."""
+        held = [it for it in self.constants() if it.name.startswith("HIJACK_HOLD_")]
+        return [(it.name.removeprefix("HIJACK_HOLD_").lower(), it) for it in held if "not served yet" not in it.comment]
+
 
 SIZES = {"uint64_t": 8, "void *": 8, "const char *": 8, "uint32_t": 4, "int32_t": 4}  # of a 64-bit machine
 COMMENT = re.compile(r"/\*.*?\*/", re.S)

@@ -1,8 +1,9 @@
 """What the Python package takes from the header: the declarations for cffi and for type checkers, constants, exception
 classes."""
 import struct
+import textwrap
 
-from . import errors
+from . import errors, sentences
 
 # What "except OSError as error" finds in error.errno.
 ERRNO = {
@@ -78,7 +79,7 @@ def is_number(type_):
 def constants(header):
     lines = [
         f'"""{NOTE}"""',
-        "from typing import Final",
+        "from typing import Final, Literal, Mapping",
         "",
         f'VERSION: Final = "{header.version}"',
         f"VERSION_NUMBER: Final = 0x{header.version_number:06x}",
@@ -91,6 +92,9 @@ def constants(header):
     lines += ["", "#: types of events that this package knows; other types are of a later version, and skipped"]
     lines += [names("KNOWN_EVENTS", header.events()), "#: types after which no event of the same handle follows"]
     lines += [names("LAST_EVENTS", header.last_events())]
+    kinds = [name for name, _ in header.kinds()]
+    lines += ["", f"Kind = Literal[{', '.join(map(quoted, kinds))}]", "KINDS: Final[Mapping[str, int]] = {"]
+    lines += [f"    {quoted(name)}: {it.name.removeprefix('HIJACK_')}," for name, it in header.kinds()] + ["}"]
     return "\n".join(lines) + "\n"
 
 
@@ -147,4 +151,28 @@ def exceptions(header):
         lines += [f"    errno = numbers.{number}"] if number else []
     lines += ["", "", "ERRORS: Dict[int, Type[HijackError]] = {"]
     lines += [f"    {constant.value}: {entry[0]}Error," for constant, entry in errors.named(header)]
-    return "\n".join(lines + ["}"]) + "\n"
+    return "\n".join([*lines, "}", *words(errors.named(header))]) + "\n"
+
+
+def words(named):
+    """What the package says of a code and of an option."""
+    values = {constant.name.removeprefix("HIJACK_"): constant.value for constant, _ in named}
+    said = sentences.by_call("python")
+    lines = ["", "#: instead of the library's own sentences, where those are for programs in C"]
+    lines += ["SENTENCES: Dict[int, str] = {", *entries(values, said.pop("")), "}"]
+    lines += ["", "#: what a code means after one call", "WORDS: Dict[str, Dict[int, str]] = {"]
+    for call, codes in said.items():
+        lines += [f"    {quoted(call)}: {{", *entries(values, codes, " " * 8), "    },"]
+    lines += ["}", "", "#: what the values of an option are, by its type", "VALUES: Dict[str, str] = {"]
+    options = sentences.of_language(sentences.OPTIONS, "python").items()
+    return [*lines, *(f"    {quoted(type_)}: {quoted(text)}," for type_, text in options), "}"]
+
+
+def entries(values, codes, indent=" " * 4):
+    for code, text in codes.items():
+        pieces = [quoted(it) for it in textwrap.wrap(text, 100, drop_whitespace=False)]
+        yield f"{indent}{values[code]}: " + f"\n{indent}".join(pieces) + ","
+
+
+def quoted(text):
+    return '"' + text.replace('"', '\\"') + '"'

@@ -1,7 +1,7 @@
-"""ruby/lib/hijack_ffi/generated.rb: functions for ffi, constants, event offsets, exception classes."""
+"""ruby/lib/hijack_ffi/generated.rb: functions for ffi, constants, event offsets, sentences, exception classes."""
 import textwrap
 
-from . import errors
+from . import errors, sentences
 
 # Handles are opaque 64-bit values: an Integer costs less than an FFI::Pointer and cannot be followed by mistake.
 TYPES = {
@@ -59,6 +59,7 @@ def text(header):
     lines += names("LAST_EVENTS", "Types after which no event of the same handle follows.", header.last_events())
     lines += [f"    EVENT_SIZE = {header.event_size}"]
     lines += [f"    EVENT_{field.name.upper()}_AT = {field.offset}" for field in header.event] + [""]
+    lines += kinds(header) + words()
     lines += [line for function in header.functions for line in attach(function)]
     lines += ["  end", ""] + exceptions(header) + ["end", ""]
     return "\n".join(lines)
@@ -68,6 +69,38 @@ def names(name, comment, constants):
     short = ", ".join(it.name.removeprefix("HIJACK_") for it in constants)
     lines = textwrap.wrap(f"    {name} = [{short}].freeze", 118, subsequent_indent=" " * 14)
     return [f"    # {comment}", *lines, ""]
+
+
+def kinds(header):
+    pairs = ", ".join(f"{name}: {it.name.removeprefix('HIJACK_')}" for name, it in header.kinds())
+    lines = textwrap.wrap(f"    KINDS = {{ {pairs} }}.freeze", 118, subsequent_indent=" " * 14)
+    return ["    # How a held connection starts; see docs/reference/c/broadcaster.md#kinds.", *lines, ""]
+
+
+def words():
+    lines = ["    # What an error code means after a call, of which nil is any other one.", "    SENTENCES = {"]
+    for code, calls in sentences.by_code("ruby").items():
+        said = [sentence(quoted(call) if call else "nil", text) for call, text in calls.items()]
+        lines += [f"      {code} => {{", *without_comma(said), "      },"]
+    lines = [*without_comma(lines), "    }.freeze", ""]
+    lines += ["    # What the values of an option are, by its type.", "    VALUES = {"]
+    values = sentences.of_language(sentences.OPTIONS, "ruby").items()
+    lines += without_comma([f"      '{type_}' => {quoted(text).replace('{', '%{')}," for type_, text in values])
+    return [*lines, "    }.freeze", ""]
+
+
+def sentence(key, text):
+    pieces = [quoted(it) for it in textwrap.wrap(text, 104 - len(key), drop_whitespace=False)]
+    return f"        {key} => " + f" \\\n{' ' * (12 + len(key))}".join(pieces) + ","
+
+
+def quoted(text):
+    return f'"{text}"' if "'" in text else f"'{text}'"
+
+
+def without_comma(lines):
+    """Those of a list, whose last one has none."""
+    return [*lines[:-1], lines[-1].removesuffix(",")]
 
 
 def attach(function):
@@ -104,5 +137,4 @@ def exceptions(header):
         ]
     lines += ["  # The exception class of each error code.", "  ERRORS = {"]
     lines += [f"    {constant.value} => {entry[0]}Error," for constant, entry in errors.named(header)]
-    lines[-1] = lines[-1].rstrip(",")
-    return lines + ["  }.freeze"]
+    return [*without_comma(lines), "  }.freeze"]

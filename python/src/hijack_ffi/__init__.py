@@ -20,10 +20,10 @@ docs/reference/python.md of libhijack."""
 from . import _errors
 from ._adopt import Adoptable
 from ._broadcaster import Broadcaster
-from ._constants import VERSION as __version__
+from ._constants import VERSION as __version__, Kind
 from ._errors import *
 from ._headers import Headers, request_head
-from ._library import Data, Kind, Text
+from ._library import Data, Text
 from ._local import local
 from ._request import RequestHeaders
 from ._threads import Handler, Request, Server, Socket, Stream, WebSocket

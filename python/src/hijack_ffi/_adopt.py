@@ -8,8 +8,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, TypeVar, Union
 
-from ._constants import EHEADER
-from ._errors import ClosedError, InvalidError, ResetError, StateError
+from ._errors import WORDS, ClosedError, InvalidError, ResetError, StateError
 from ._headers import Headers, header_block, without
 from ._library import Data, check, ffi, lib, octets
 
@@ -27,7 +26,6 @@ NOT_TAKEN = frozenset(
     "last-modified proxy-authenticate proxy-connection repr-digest sec-websocket-accept sec-websocket-extensions "
     "sec-websocket-protocol te trailer transfer-encoding upgrade".split()
 )
-HEAD = {EHEADER: "head: expected one whole head of a request, as hijack.request_head makes it"}
 T = TypeVar("T")
 
 
@@ -73,7 +71,8 @@ def adopt_request(core: "Core", connection: Adoptable, head: Data, unread: Data 
 
     def take(descriptor: int) -> None:
         fields = (core.server, descriptor, head, len(head), data, len(data))
-        core.check(lib.hijack_server_adopt_request(out, *fields), f"adopt descriptor {descriptor}", HEAD)
+        result = lib.hijack_server_adopt_request(out, *fields)
+        core.check(result, f"adopt descriptor {descriptor}", WORDS["adopt_request"])
 
     try:
         with core.lock:  # so that no event meets a request that is not known

@@ -1,5 +1,5 @@
 """Made by bindings/generate from include/hijack/hijack.h. Do not edit."""
-from typing import Final
+from typing import Final, Literal, Mapping
 
 VERSION: Final = "0.2.0"
 VERSION_NUMBER: Final = 0x000200
@@ -136,3 +136,13 @@ LAST_EVENTS: Final = frozenset(
         EVENT_STOPPED,
     }
 )
+
+Kind = Literal["raw", "stream", "sse", "sse_body", "websocket", "websocket_open"]
+KINDS: Final[Mapping[str, int]] = {
+    "raw": HOLD_RAW,
+    "stream": HOLD_STREAM,
+    "sse": HOLD_SSE,
+    "sse_body": HOLD_SSE_BODY,
+    "websocket": HOLD_WEBSOCKET,
+    "websocket_open": HOLD_WEBSOCKET_OPEN,
+}

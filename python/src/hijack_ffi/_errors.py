@@ -310,3 +310,63 @@ ERRORS: Dict[int, Type[HijackError]] = {
     -29: NotFoundError,
     -30: AddressNotAvailableError,
 }
+
+#: instead of the library's own sentences, where those are for programs in C
+SENTENCES: Dict[int, str] = {
+    -1: "an argument is not one of those that are allowed",
+    -4: "too much waits unsent already",
+    -6: "it belongs to the parent process; make a new one after the fork",
+    -7: "not possible in this state",
+    -10: "expected 127.0.0.1:8080, [::1]:8080, *:8080, localhost:8080, unix:/path or fd:3; names other than "
+    "localhost are not resolved",
+    -12: "a name or value is not valid in a header, or the library sets this header itself",
+    -13: "no option has this name",
+    -14: "a value is out of its range",
+    -15: "more bytes than the limit",
+    -24: "expected a connected stream socket, TCP or unix",
+}
+
+#: what a code means after one call
+WORDS: Dict[str, Dict[int, str]] = {
+    "respond": {
+        -1: "expected a status from 200 to 999",
+    },
+    "publish": {
+        -1: "an event must not hold a line break, an id neither that nor NUL, and a text must be UTF-8",
+        -4: "256 MiB of messages wait for the server's threads; publish less",
+        -15: "expected at most 16 MiB",
+    },
+    "add": {
+        -1: "it belongs to another server, or its Content-Length is known",
+        -7: "it is a member already",
+    },
+    "remove": {
+        -1: "it belongs to another server",
+        -7: "it is not a member",
+    },
+    "hold": {
+        -1: "kind 'raw' takes no headers; expected kind sse, stream, websocket or raw",
+        -7: "its body comes in pieces: read all of it first",
+    },
+    "hold a route": {
+        -1: "expected kind sse, stream, websocket or raw (without headers)",
+        -7: "this path is held already",
+    },
+    "adopt_request": {
+        -12: "head: expected one whole head of a request, as hijack.request_head makes it",
+    },
+    "listen": {
+        -14: "expected a port from 0 to 65535",
+        -15: "expected at most 107 bytes as the path of a unix socket",
+        -24: "expected a listening socket",
+    },
+}
+
+#: what the values of an option are, by its type
+VALUES: Dict[str, str] = {
+    "int": "a whole number from {minimum} to {maximum}",
+    "size": "a number of bytes from {minimum} to {maximum}, or text such as '64k' or '1m'",
+    "string": "a text of {minimum} to {maximum} bytes",
+    "mode": "text of four octal digits from {minimum} to {maximum}, such as '0660'",
+    "choice": "one of its choices ({help})",
+}

@@ -6,10 +6,10 @@ from typing import (
     TYPE_CHECKING, Any, Callable, Dict, Generic, Iterator, List, Mapping, Optional, Tuple, Type, TypeVar, cast,
 )
 
-from ._constants import ECLOSED, EHEADER, EINVAL, EPROTOCOL, ESTATE, EVENT_EOF
-from ._errors import ClosedError, HijackError, ProtocolError, StateError
+from ._constants import ECLOSED, EPROTOCOL, EVENT_EOF, Kind
+from ._errors import WORDS, ClosedError, HijackError, ProtocolError, StateError
 from ._headers import Headers, HeaderValue, header_block, header_pairs
-from ._library import Kind, Text, ffi, kind_number, lib, octets, optional
+from ._library import Text, ffi, kind_number, lib, octets, optional
 from ._peer import Input
 from ._tls import TLS, facts
 
@@ -22,10 +22,6 @@ ChannelT = TypeVar("ChannelT")
 StreamT = TypeVar("StreamT")
 SocketT = TypeVar("SocketT")
 WebSocketT = TypeVar("WebSocketT")
-BODY = "its body comes in pieces: read all of it first"
-#: What is said of the codes of hold and respond.
-HOLD = {EINVAL: "kind 'raw' takes no headers; expected kind sse, stream, websocket or raw", ESTATE: BODY}
-RESPOND = {EINVAL: "expected a status from 200 to 999"}
 # Headers of an answer that the library writes itself.
 OWN: Dict[str, Tuple[str, ...]] = {
     "sse": ("content-type", "cache-control", "x-accel-buffering"),
@@ -170,7 +166,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         block, data = self._block(headers), octets(body, "respond")
         result = lib.hijack_request_respond(self._handle, status, block, len(block), data, len(data))
         if result < 0:
-            raise self._refused(result, f"respond {status} to {self.method} {self.target}", RESPOND)
+            raise self._refused(result, f"respond {status} to {self.method} {self.target}", WORDS["respond"])
         self._answered = True
         self.close()
 
@@ -188,7 +184,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         if result == EPROTOCOL:
             raise self._handshake_refused("hold")
         if result < 0:
-            raise self._refused(result, f"hold {self.method} {self.target}", HOLD)
+            raise self._refused(result, f"hold {self.method} {self.target}", WORDS["hold"])
         self._answered = True
         self.close()
 

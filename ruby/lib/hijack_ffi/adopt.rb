@@ -6,10 +6,6 @@ module Hijack
   # Taking a connection out of an object of another server.
   # @api private
   module Adopt
-    # How a held connection starts; see docs/reference/c/broadcaster.md#kinds.
-    KINDS = { raw: C::HOLD_RAW, stream: C::HOLD_STREAM, sse: C::HOLD_SSE, sse_body: C::HOLD_SSE_BODY,
-              websocket: C::HOLD_WEBSOCKET, websocket_open: C::HOLD_WEBSOCKET_OPEN }.freeze
-
     # More than an IO keeps in its buffer.
     BUFFER_BYTES = 65_536
     private_constant :BUFFER_BYTES
@@ -17,7 +13,7 @@ module Hijack
     # @return [Integer] the number of that kind
     # @raise [InvalidError]
     def self.kind(name)
-      KINDS[name] || raise(InvalidError, "as: #{name.inspect}: there are #{KINDS.keys.map(&:inspect).join(', ')}")
+      C::KINDS[name] || raise(InvalidError, "as: #{name.inspect}: there are #{C::KINDS.keys.map(&:inspect).join(', ')}")
     end
 
     # Gives a copy of the descriptor to the block's call, and the IO it is of. When that succeeds, or the block returns

@@ -240,7 +240,7 @@ module Hijack
       refuse(result, 'write_nonblock') unless result == C::EAGAIN
       return :wait_writable unless exception
 
-      raise WriteWouldBlockError, "write_nonblock: #{Sentences.for(C::EAGAIN, 'write')}"
+      raise WriteWouldBlockError, "write_nonblock: #{Error.sentence(C::EAGAIN, 'write')}"
     end
 
     # Whether nothing can be written any more, so that nobody waits for it.

@@ -124,6 +124,94 @@ module Hijack
     EVENT_TYPE_AT = 32
     EVENT_STATUS_AT = 36
 
+    # How a held connection starts; see docs/reference/c/broadcaster.md#kinds.
+    KINDS = { raw: HOLD_RAW, stream: HOLD_STREAM, sse: HOLD_SSE, sse_body: HOLD_SSE_BODY, websocket: HOLD_WEBSOCKET,
+              websocket_open: HOLD_WEBSOCKET_OPEN }.freeze
+
+    # What an error code means after a call, of which nil is any other one.
+    SENTENCES = {
+      EINVAL => {
+        nil => 'an argument is not one of those that are allowed',
+        'respond' => 'expected a status from 200 to 999',
+        'stream' => 'expected a status from 200 to 999',
+        'hijack_partial' => 'expected a status from 100 to 999',
+        'websocket' => 'the client does not offer this subprotocol',
+        'send_event' => 'event: and id: must not contain a line break, and a text must be valid UTF-8',
+        'publish' => 'event: and id: must not contain a line break, and a text must be valid UTF-8',
+        'ping' => 'expected at most 125 bytes',
+        'add' => 'it is of another server, or has a Content-Length',
+        'remove' => 'it is of another server, or has a Content-Length',
+        'adopt' => 'expected no headers, which as: :raw, :sse_body and :websocket_open cannot have',
+        'hold' => 'expected a broadcaster of this server, as: :sse, :stream, :raw or :websocket, and no headers for ' \
+                  ':raw, which has no head'
+      },
+      EHANDLE => {
+        nil => 'the object has been freed'
+      },
+      EAGAIN => {
+        nil => 'too much is unsent; wait_writable waits until more can be sent',
+        'publish' => '256 MiB of messages wait for the threads of the server; publish later'
+      },
+      EFORK => {
+        nil => 'the object belongs to the parent process; make a new one after the fork, or once for all processes ' \
+               'with Hijack.local'
+      },
+      ESTATE => {
+        nil => 'not possible in this state',
+        'publish' => 'the server has not been started',
+        'drain' => 'the server has not been started',
+        'adopt' => 'the server has not been started',
+        'adopt_request' => 'the server has not been started',
+        'wait' => 'the server has not been started',
+        'listen' => 'the server has been started; do this before',
+        'option' => 'the server has been started; do this before',
+        'route' => 'the server has been started; do this before',
+        'start' => 'the server has been started already',
+        'hijack' => 'the body of the request has to be read to its end before',
+        'hijack_partial' => 'the body of the request has to be read to its end before',
+        'websocket' => 'the body of the request has to be read to its end before',
+        'hold' => 'the path is held already, or the body of the request has to be read to its end before',
+        'add' => 'it is a member of this broadcaster already',
+        'remove' => 'it is not a member of this broadcaster',
+        'detach' => 'it has been detached already'
+      },
+      EHEADER => {
+        nil => 'a header is not valid, or is one that the library sets itself, as Content-Length'
+      },
+      EOPTION => {
+        nil => 'there is no such option'
+      },
+      ERANGE => {
+        nil => 'the value is out of range',
+        'listen' => 'a port is at most 65535'
+      },
+      ETOOBIG => {
+        nil => 'more bytes than the limit',
+        'publish' => 'a message has at most 16 MiB',
+        'listen' => 'a unix path has at most 107 bytes',
+        'write' => 'more than the Content-Length of the head'
+      },
+      ENOTSOCK => {
+        nil => 'not a connected stream socket',
+        'listen' => 'not a listening socket'
+      },
+      EPROTOCOL => {
+        'websocket' => "the client's handshake is wrong, or its page is of another origin (option websocket_origins);" \
+                       ' it was answered with 400, 403, 405 or 426',
+        'hold' => "the client's handshake is wrong, or its page is of another origin (option websocket_origins); it " \
+                  'was answered with 400, 403, 405 or 426'
+      }
+    }.freeze
+
+    # What the values of an option are, by its type.
+    VALUES = {
+      'int' => 'a whole number from %{minimum} to %{maximum}',
+      'size' => 'bytes from %{minimum} to %{maximum}, as a whole number that may end in k or m',
+      'string' => '%{minimum} to %{maximum} bytes: %{help}',
+      'mode' => 'four octal digits from %{minimum} to %{maximum}',
+      'choice' => 'one of its words: %{help}'
+    }.freeze
+
     attach_function :version, :hijack_version, [], :uint32
     attach_function :version_string, :hijack_version_string, [], :string
     attach_function :check_version, :hijack_check_version, [:uint32], :int
