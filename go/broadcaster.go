@@ -145,7 +145,7 @@ func (b *Broadcaster) Stats() map[string]uint64 {
 	var values [broadcasterStatCount]C.uint64_t
 	stats := make(map[string]uint64)
 	if C.hj_go_broadcaster_stats(&values[0], broadcasterStatCount, b.handle.c()) >= 0 {
-		for i, name := range [...]string{"members", "published", "delivered", "dropped", "closed"} {
+		for i, name := range broadcasterStats {
 			stats[name] = uint64(values[i])
 		}
 	}

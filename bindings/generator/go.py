@@ -1,12 +1,12 @@
-"""What the Go package takes from the header: constants and errors, and C functions that take handles as numbers, since
-Go must never hold a value that is no pointer in a pointer's type."""
+"""What the Go package takes from the header: constants, errors and names, and C functions that take handles as numbers,
+since Go must never hold a value that is no pointer in a pointer's type."""
 import re
 import textwrap
 
-from . import errors, sentences
+from . import errors, facts, sentences
 
 NOTE = "made by bindings/generate from include/hijack/hijack.h"
-ACRONYMS = {"Sse": "SSE", "Http": "HTTP", "Ok": "OK", "Eof": "EOF", "Websocket": "WebSocket"}
+ACRONYMS = {"Sse": "SSE", "Http": "HTTP", "Ok": "OK", "Eof": "EOF", "Websocket": "WebSocket", "Tls": "TLS"}
 
 # What a kind of held connection is to a program in Go.
 KINDS = {
@@ -70,7 +70,7 @@ def code(header):
     lines += predicate("isKnownEvent", known, header.events())
     last = "is whether no event of its handle follows one of this type"
     lines += predicate("isLastEvent", last, header.last_events())
-    return "\n".join(lines + equivalents(header) + texts(header)) + "\n"
+    return "\n".join(lines + equivalents(header) + texts(header) + known_names(header)) + "\n"
 
 
 def kind_constants(header):
@@ -123,10 +123,41 @@ def texts(header):
     said = sentences.by_call("go")
     lines = ["", "// texts replace what the library's own texts say about C.", "var texts = map[Error]string{"]
     lines += [*entries(names, said.pop(""), "\t"), "}"]
-    lines += ["", "// meanings are what a code means after one operation.", "var meanings = map[string]map[Error]string{"]
+    lines += ["", "// meanings are what a code means after one operation."]
+    lines += ["var meanings = map[string]map[Error]string{"]
     for call, codes in said.items():
         lines += [f'\t"{call}": {{', *entries(names, codes, "\t\t"), "\t},"]
     return [*lines, "}"]
+
+
+def known_names(header):
+    lines = ["", "// StatusCode is why a WebSocket was closed (RFC 6455 section 7.4).", "type StatusCode int", ""]
+    lines += ["// The codes that RFC 6455 and its registry name; 3000 to 4999 are for programs.", "const ("]
+    width = max(len(camel(name)) for _, name, _ in facts.CLOSE_CODES)
+    for code, name, comment in facts.CLOSE_CODES:
+        lines.append(f"\tStatus{camel(name).ljust(width)} StatusCode = {code} // {comment}")
+    lines += [")", "", "// TLS is what the handshake of a request's connection has settled.", "type TLS struct {"]
+    width = max(len(name) for _, name, *_ in facts.TLS)
+    for _, name, comment, absent in facts.TLS:
+        lines.append(f"\t{name.ljust(width)} string // {comment}" + (f'; "" {absent}' if absent else ""))
+    tls = ", ".join(f'"tls_{name}"' for name, *_ in facts.TLS)
+    fields = ", ".join(f"&t.{name}" for _, name, *_ in facts.TLS)
+    lines += ["}", "", "// fields are those of TLS, as tlsFacts names them for the library."]
+    lines += ["func (t *TLS) fields() []*string {", f"\treturn []*string{{{fields}}}", "}", "", f"var tlsFacts = []string{{{tls}}}"]
+    stats = ", ".join(f'"{name}"' for name in header.broadcaster_stats())
+    lines += ["", "// broadcasterStats are the counters of a broadcaster, in their order."]
+    lines += [f"var broadcasterStats = [...]string{{{stats}}}"]
+    not_taken = "are lines of another server's response that are about its connection or its body"
+    lines += header_set("notTaken", not_taken, facts.not_taken("go"))
+    of_events = "are lines that a head of Server-Sent Events has of its own"
+    return lines + header_set("ofEvents", of_events, facts.OF_EVENTS)
+
+
+def header_set(name, comment, headers):
+    names = [f'"{header.title()}":' for header in headers]
+    width = max(map(len, names))
+    lines = [f"\t{name.ljust(width)} true," for name in names]
+    return ["", f"// {name} {comment}.", f"var {name} = map[string]bool{{", *lines, "}"]
 
 
 def entries(names, codes, indent):

@@ -68,6 +68,11 @@ class Header:
         held = [it for it in self.constants() if it.name.startswith("HIJACK_HOLD_")]
         return [(it.name.removeprefix("HIJACK_HOLD_").lower(), it) for it in held if "not served yet" not in it.comment]
 
+    def broadcaster_stats(self):
+        """The names of a broadcaster's counters, in their order."""
+        names = [it.name.removeprefix("HIJACK_BROADCASTER_STAT_").lower() for it in self.constants()]
+        return [name for name in names if not name.startswith("hijack_") and name != "count"]
+
 
 SIZES = {"uint64_t": 8, "void *": 8, "const char *": 8, "uint32_t": 4, "int32_t": 4}  # of a 64-bit machine
 COMMENT = re.compile(r"/\*.*?\*/", re.S)

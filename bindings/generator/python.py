@@ -3,7 +3,7 @@ classes."""
 import struct
 import textwrap
 
-from . import errors, sentences
+from . import errors, facts, sentences
 
 # What "except OSError as error" finds in error.errno.
 ERRNO = {
@@ -33,6 +33,7 @@ def files(header):
     yield "python/src/hijack_ffi/_native.pyi", stub(header)
     yield "python/src/hijack_ffi/_constants.py", constants(header)
     yield "python/src/hijack_ffi/_errors.py", exceptions(header)
+    yield "python/src/hijack_ffi/_facts.py", known_names(header)
 
 
 def cdef(header):
@@ -110,6 +111,27 @@ def event_format(header):
     if struct.calcsize(text) != header.event_size:
         raise SystemExit("hijack.h: hijack_event has padding, bindings/generator/python.py must write it")
     return text
+
+
+def known_names(header):
+    lines = [f'"""{NOTE}"""', "from dataclasses import dataclass", "from typing import Final, Optional", ""]
+    lines += ["#: headers of another server's answer that are about its connection or its body"]
+    lines += ["NOT_TAKEN: Final = frozenset(", "    {"]
+    lines += [*(f"        {quoted(name)}," for name in facts.not_taken("python")), "    }", ")"]
+    lines += ["#: what a head of events has of its own", f"OF_EVENTS: Final = {tuple_of(facts.OF_EVENTS)}"]
+    lines += ["#: headers of which both lines are sent", f"ADDED: Final = frozenset({tuple_of(facts.ADDED)})"]
+    lines += ["#: the counters of a broadcaster, in their order"]
+    lines += [f"BROADCASTER_STATS: Final = {tuple_of(header.broadcaster_stats())}"]
+    lines += ["", "", "@dataclass(frozen=True)", "class TLS:"]
+    lines += ['    """What the TLS handshake of a request\'s connection has settled."""', ""]
+    for name, _, comment, absent in facts.TLS:
+        type_, more = ("Optional[str]", f"; None {absent}") if absent else ("str", "")
+        lines += [f"    #: {comment}{more}", f"    {name}: {type_}"]
+    return "\n".join(lines) + "\n"
+
+
+def tuple_of(names):
+    return f"({', '.join(map(quoted, names))})"
 
 
 def exceptions(header):

@@ -1,7 +1,8 @@
-"""ruby/lib/hijack_ffi/generated.rb: functions for ffi, constants, event offsets, sentences, exception classes."""
+"""ruby/lib/hijack_ffi/generated.rb: functions for ffi, constants, event offsets, sentences, names, exception
+classes."""
 import textwrap
 
-from . import errors, sentences
+from . import errors, facts, sentences
 
 # Handles are opaque 64-bit values: an Integer costs less than an FFI::Pointer and cannot be followed by mistake.
 TYPES = {
@@ -59,22 +60,53 @@ def text(header):
     lines += names("LAST_EVENTS", "Types after which no event of the same handle follows.", header.last_events())
     lines += [f"    EVENT_SIZE = {header.event_size}"]
     lines += [f"    EVENT_{field.name.upper()}_AT = {field.offset}" for field in header.event] + [""]
-    lines += kinds(header) + words()
+    lines += kinds(header) + known_names(header) + words()
     lines += [line for function in header.functions for line in attach(function)]
-    lines += ["  end", ""] + exceptions(header) + ["end", ""]
+    lines += ["  end", ""] + request_facts() + exceptions(header) + ["end", ""]
     return "\n".join(lines)
 
 
 def names(name, comment, constants):
-    short = ", ".join(it.name.removeprefix("HIJACK_") for it in constants)
-    lines = textwrap.wrap(f"    {name} = [{short}].freeze", 118, subsequent_indent=" " * 14)
-    return [f"    # {comment}", *lines, ""]
+    return listed(name, comment, "[" + ", ".join(it.name.removeprefix("HIJACK_") for it in constants) + "]")
+
+
+def listed(name, comment, elements):
+    return [f"    # {comment}", *wrapped(f"    {name} = {elements}.freeze", " " * 14), ""]
 
 
 def kinds(header):
     pairs = ", ".join(f"{name}: {it.name.removeprefix('HIJACK_')}" for name, it in header.kinds())
-    lines = textwrap.wrap(f"    KINDS = {{ {pairs} }}.freeze", 118, subsequent_indent=" " * 14)
-    return ["    # How a held connection starts; see docs/reference/c/broadcaster.md#kinds.", *lines, ""]
+    return listed("KINDS", "How a held connection starts; see docs/reference/c/broadcaster.md#kinds.", f"{{ {pairs} }}")
+
+
+def known_names(header):
+    not_taken = "Headers of another server's answer that are about its connection or its body."
+    lines = listed("NOT_TAKEN", not_taken, f"%w[{' '.join(facts.not_taken('ruby'))}]")
+    lines += listed("OF_EVENTS", "What a head of events has of its own.", f"%w[{' '.join(facts.OF_EVENTS)}]")
+    lines += listed("ADDED", "Headers of which both lines are sent.", f"%w[{' '.join(facts.ADDED)}]")
+    tls = " ".join(f"tls_{name}" for name, *_ in facts.TLS)
+    lines += listed("TLS_FACTS", "What a request says of TLS.", f"%w[{tls}]")
+    stats = " ".join(header.broadcaster_stats())
+    lines += listed("BROADCASTER_STATS", "The counters of a broadcaster, in their order.", f"%i[{stats}]")
+    return lines
+
+
+def request_facts():
+    lines = ["  # What a {Request} says of itself and its connection.", "  module Facts"]
+    for index, (name, comment) in enumerate(facts.LINE):
+        lines += getter(name, f"String] {comment}", f"line[{index}]")
+    for name, _, comment, absent in facts.TLS:
+        comment = f"String, nil] {comment}; nil {absent or 'without TLS'}"
+        lines += getter(f"tls_{name}", comment, f"@tls && @tls[:tls_{name}]")
+    return [*lines[:-1], "  end", ""]
+
+
+def getter(name, returns, value):
+    return [*wrapped(f"    # @return [{returns}", "    #   "), f"    def {name}", f"      {value}", "    end", ""]
+
+
+def wrapped(line, indent):
+    return textwrap.wrap(line, 118, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def words():

@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, TypeVar, Union
 
 from ._errors import WORDS, ClosedError, InvalidError, ResetError, StateError
+from ._facts import NOT_TAKEN
 from ._headers import Headers, header_block, without
 from ._library import Data, check, ffi, lib, octets
 
@@ -20,12 +21,6 @@ Adoptable = Union[socket.socket, asyncio.BaseTransport, asyncio.StreamWriter, in
 
 TLS = "adopt: the connection is encrypted (TLS); only plain ones can be adopted. Let a proxy do the TLS"
 LEFT = "adopt: the client has disconnected; its connection was closed"
-# What belongs to the other server's connection, or to the body that it would have sent.
-NOT_TAKEN = frozenset(
-    "connection content-digest content-encoding content-length content-md5 content-range date etag keep-alive "
-    "last-modified proxy-authenticate proxy-connection repr-digest sec-websocket-accept sec-websocket-extensions "
-    "sec-websocket-protocol te trailer transfer-encoding upgrade".split()
-)
 T = TypeVar("T")
 
 

@@ -10,6 +10,7 @@ from ._channel import Channel
 from ._constants import BROADCASTER_STAT_COUNT, MESSAGE_BINARY, MESSAGE_TEXT, Kind
 from ._core import check_listener, is_exiting
 from ._errors import WORDS, ClosedError, InvalidError
+from ._facts import BROADCASTER_STATS
 from ._headers import Headers, header_block
 from ._library import Handle, Text, check, ffi, kind_number, lib, octets, optional
 from ._options import Option
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 Listener = Callable[[Union[str, bytes]], object]
 NUMBER = 8  #: bytes of a member's number before its message
-STATS = ("members", "published", "delivered", "dropped", "closed")
 
 
 class Broadcaster(Handle):
@@ -152,7 +152,7 @@ class Broadcaster(Handle):
         """The counters: members now; messages published; copies delivered and dropped; members closed as too slow."""
         values = ffi.new("uint64_t[]", BROADCASTER_STAT_COUNT)
         check(lib.hijack_broadcaster_stats(values, BROADCASTER_STAT_COUNT, self._alive("stats")), "stats")
-        return dict(zip(STATS, values))
+        return dict(zip(BROADCASTER_STATS, values))
 
     def _holder(self, kind: Kind, headers: Headers = None) -> Callable[[Any], None]:
         """What makes a request a member; raises now what can be known before its connection is taken."""

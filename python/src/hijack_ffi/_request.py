@@ -8,10 +8,11 @@ from typing import (
 
 from ._constants import ECLOSED, EPROTOCOL, EVENT_EOF, Kind
 from ._errors import WORDS, ClosedError, HijackError, ProtocolError, StateError
+from ._facts import ADDED, OF_EVENTS, TLS
 from ._headers import Headers, HeaderValue, header_block, header_pairs
 from ._library import Text, ffi, kind_number, lib, octets, optional
 from ._peer import Input
-from ._tls import TLS, facts
+from ._tls import facts
 
 if TYPE_CHECKING:
     from ._broadcaster import Broadcaster
@@ -23,11 +24,7 @@ StreamT = TypeVar("StreamT")
 SocketT = TypeVar("SocketT")
 WebSocketT = TypeVar("WebSocketT")
 # Headers of an answer that the library writes itself.
-OWN: Dict[str, Tuple[str, ...]] = {
-    "sse": ("content-type", "cache-control", "x-accel-buffering"),
-    "websocket": ("content-type",),
-}
-ADDED = {"set-cookie", "vary"}  # one that an answer has itself does not replace those of the other server
+OWN: Dict[str, Tuple[str, ...]] = {"sse": OF_EVENTS, "websocket": ("content-type",)}
 
 
 class RequestHeaders(Mapping[str, str]):

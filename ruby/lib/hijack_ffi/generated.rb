@@ -128,6 +128,23 @@ module Hijack
     KINDS = { raw: HOLD_RAW, stream: HOLD_STREAM, sse: HOLD_SSE, sse_body: HOLD_SSE_BODY, websocket: HOLD_WEBSOCKET,
               websocket_open: HOLD_WEBSOCKET_OPEN }.freeze
 
+    # Headers of another server's answer that are about its connection or its body.
+    NOT_TAKEN = %w[connection content-encoding content-length content-md5 content-range date etag keep-alive
+              last-modified proxy-connection status te trailer transfer-encoding upgrade x-accel-redirect
+              x-sendfile].freeze
+
+    # What a head of events has of its own.
+    OF_EVENTS = %w[content-type cache-control x-accel-buffering].freeze
+
+    # Headers of which both lines are sent.
+    ADDED = %w[set-cookie vary].freeze
+
+    # What a request says of TLS.
+    TLS_FACTS = %w[tls_version tls_cipher tls_server_name tls_subject tls_certificate].freeze
+
+    # The counters of a broadcaster, in their order.
+    BROADCASTER_STATS = %i[members published delivered dropped closed].freeze
+
     # What an error code means after a call, of which nil is any other one.
     SENTENCES = {
       EINVAL => {
@@ -312,6 +329,61 @@ module Hijack
     attach_function :broadcaster_count, :hijack_broadcaster_count, [:uint64], :int
     attach_function :broadcaster_stats, :hijack_broadcaster_stats, [:pointer, :uint32, :uint64], :int
     attach_function :broadcaster_free, :hijack_broadcaster_free, [:uint64], :void
+  end
+
+  # What a {Request} says of itself and its connection.
+  module Facts
+    # @return [String] "GET"
+    def request_method
+      line[0]
+    end
+
+    # @return [String] path and query as sent, "/a?b=1"
+    def target
+      line[1]
+    end
+
+    # @return [String] "HTTP/1.1" or "HTTP/1.0"
+    def http_version
+      line[2]
+    end
+
+    # @return [String] "127.0.0.1:50312", "[::1]:50312" or "unix:"
+    def peer
+      line[3]
+    end
+
+    # @return [String] "http" or "https"
+    def scheme
+      line[4]
+    end
+
+    # @return [String, nil] "TLSv1.3" or "TLSv1.2"; nil without TLS
+    def tls_version
+      @tls && @tls[:tls_version]
+    end
+
+    # @return [String, nil] "TLS_AES_256_GCM_SHA384"; one of TLS 1.2 as OpenSSL names it,
+    #   "ECDHE-RSA-AES128-GCM-SHA256"; nil without TLS
+    def tls_cipher
+      @tls && @tls[:tls_cipher]
+    end
+
+    # @return [String, nil] the name that the client asked for (SNI); nil if it sent none
+    def tls_server_name
+      @tls && @tls[:tls_server_name]
+    end
+
+    # @return [String, nil] whom the client's certificate is for, which was verified, "CN=ann,O=us" (RFC 4514); nil
+    #   without one
+    def tls_subject
+      @tls && @tls[:tls_subject]
+    end
+
+    # @return [String, nil] the client's certificate as PEM; nil without one
+    def tls_certificate
+      @tls && @tls[:tls_certificate]
+    end
   end
 
   # HIJACK_EINVAL: an argument is out of its domain (NULL, a bad length, a status not in 100..999)
