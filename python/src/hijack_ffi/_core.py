@@ -265,7 +265,7 @@ class Core:
 
 def check_handler(handler: object, awaited: bool) -> None:
     """Raises TypeError unless it is of the kind that this face calls: an async def, or a plain function. A lambda may
-    be both."""
+    be both, and so may a plain function that wraps an async def."""
     if handler is None:
         return
     is_async = _is_async(handler, "start", "a request")
@@ -273,7 +273,8 @@ def check_handler(handler: object, awaited: bool) -> None:
         raise TypeError(
             f"start: expected a plain function (got {handler!r}, an async def); use hijack.aio.Server for it"
         )
-    if awaited and not is_async and getattr(handler, "__name__", "") != "<lambda>":
+    returns_one = is_async or inspect.iscoroutinefunction(inspect.unwrap(cast(Any, handler)))
+    if awaited and not returns_one and getattr(handler, "__name__", "") != "<lambda>":
         raise TypeError(f"start: expected an async def (got {handler!r}); use hijack.Server for plain functions")
 
 
@@ -290,8 +291,7 @@ def _is_async(call: Any, what: str, takes: str) -> bool:
     """Whether calling it gives something to await. TypeError if it cannot be called."""
     if not callable(call):
         raise TypeError(f"{what}: expected a function that takes {takes} (got {call!r})")
-    functions = (call, inspect.unwrap(call), getattr(call, "__call__", None))
-    return any(map(inspect.iscoroutinefunction, functions))
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))
 
 
 def report(request: "RequestCore[Any, Any, Any]", error: Optional[BaseException]) -> None:
