@@ -300,7 +300,7 @@ module Hijack
 
     def answer(what)
       result = yield
-      refused(what) if result == C::EPROTOCOL
+      answered(what) if result == C::EPROTOCOL # the library has answered a client whose handshake is wrong
       refuse(result, what) if result.negative?
       answered(what)
     end
@@ -332,12 +332,6 @@ module Hijack
       made = @queue.register(kind, *facts, &call)
       answer(what) { made.is_a?(Integer) ? made : 0 }
       @became = made
-    end
-
-    # The library has answered a client whose handshake is wrong.
-    def refused(what)
-      answered(what)
-      refuse(C::EPROTOCOL, what)
     end
   end
 end
