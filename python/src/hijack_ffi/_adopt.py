@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from ._errors import WORDS, ClosedError, InvalidError, ResetError, StateError
 from ._facts import NOT_TAKEN

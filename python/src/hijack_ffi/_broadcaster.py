@@ -2,8 +2,7 @@
 
 from contextlib import suppress
 from itertools import starmap
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Union
 
 from ._adopt import Adoptable, HasLeft, hand_over
 from ._channel import Channel
@@ -12,7 +11,7 @@ from ._core import check_listener, is_exiting
 from ._errors import WORDS, ClosedError, InvalidError
 from ._facts import BROADCASTER_STATS
 from ._headers import Headers, header_block
-from ._library import Handle, Text, check, ffi, kind_number, lib, octets, optional
+from ._library import Block, Handle, Text, check, ffi, kind_number, lib, octets, optional
 from ._options import Option
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ Listener = Callable[[Union[str, bytes]], object]
 NUMBER = 8  #: bytes of a member's number before its message
 
 
-class Broadcaster(Handle):
+class Broadcaster(Block, Handle):
     """Sends one message to any number of connections of its server. Cheap: make one for each user or room, and free it
     (or use it in a with block) when the room goes; one that is dropped is freed as well, unless it has on_message. Any
     thread may call anything; nothing waits."""
@@ -42,10 +41,7 @@ class Broadcaster(Handle):
             self.free()
             raise
 
-    def __enter__(self) -> "Broadcaster":
-        return self
-
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
+    def __exit__(self, *error: object) -> None:
         self.free()
 
     def __len__(self) -> int:

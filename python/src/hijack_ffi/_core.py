@@ -13,14 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Set, Tuple, Type, TypeVar, Union, cast
 
 from ._constants import (
-    EFORK,
-    EHANDLE,
-    ESTATE,
-    EVENT_DETACHED,
-    EVENT_FORMAT,
-    EVENT_MEMBER_MESSAGE,
-    EVENT_REQUEST,
-    EVENT_STOPPED,
+    EFORK, EHANDLE, ESTATE, EVENT_DETACHED, EVENT_FORMAT, EVENT_MEMBER_MESSAGE, EVENT_REQUEST, EVENT_STOPPED,
     KNOWN_EVENTS,
 )
 from ._errors import HijackError
@@ -82,23 +75,18 @@ class Core:
 
     def deliver(self, request: Any) -> None:
         """Passes a new request on to the program. On the thread of the turns."""
-        raise NotImplementedError
 
     def ended(self) -> None:
         """The server's last event has gone by, and every stream, socket and request has ended. On the same thread."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """Ends everything, if it runs."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Stops the server if it runs, and frees all handles."""
-        raise NotImplementedError
 
     def abandon(self) -> None:
         """The same from the garbage collector: anywhere, with any lock held."""
-        raise NotImplementedError
 
     def _takes_events(self) -> bool:
         """Whether this is a thread of the package, which the program cannot end by an exception."""

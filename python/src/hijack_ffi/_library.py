@@ -1,6 +1,6 @@
 """The compiled extension, checked at import, and what every call into it needs: errors, bytes, headers, options."""
 
-from typing import Any, Mapping, Optional, Tuple, Union
+from typing import Any, Mapping, Optional, Tuple, TypeVar, Union
 
 from ._constants import ECLOSED, EHANDLE, KINDS, VERSION, VERSION_NUMBER
 from ._errors import ERRORS, SENTENCES, ClosedError, HijackError, InvalidError, VersionError
@@ -22,6 +22,7 @@ if lib.hijack_check_version(VERSION_NUMBER) < 0:
 
 Data = Union[bytes, bytearray, memoryview]
 Text = Union[str, bytes, bytearray, memoryview]  #: where str stands for its UTF-8
+SelfT = TypeVar("SelfT")
 
 
 def error_of(code: int, what: str, words: Optional[Mapping[int, str]] = None) -> HijackError:
@@ -71,6 +72,13 @@ def kind_number(kind: str) -> int:
         return KINDS[kind]
     except KeyError:
         raise InvalidError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}") from None
+
+
+class Block:
+    """What a with block gives as it is."""
+
+    def __enter__(self: SelfT) -> SelfT:
+        return self
 
 
 class Handle:

@@ -1,7 +1,6 @@
 """Requests in both faces, and their headers."""
 
 from functools import cached_property
-from types import TracebackType
 from typing import (
     TYPE_CHECKING, Any, Callable, Dict, Generic, Iterator, List, Mapping, Optional, Tuple, Type, TypeVar, cast,
 )
@@ -10,7 +9,7 @@ from ._constants import ECLOSED, EPROTOCOL, EVENT_EOF, Kind
 from ._errors import WORDS, ClosedError, HijackError, ProtocolError, StateError
 from ._facts import ADDED, OF_EVENTS, TLS
 from ._headers import Headers, HeaderValue, header_block, header_pairs
-from ._library import Text, ffi, kind_number, lib, octets, optional
+from ._library import Block, Text, ffi, kind_number, lib, octets, optional
 from ._peer import Input
 from ._tls import facts
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from ._broadcaster import Broadcaster
     from ._core import Core
 
-Self = TypeVar("Self", bound="RequestCore[Any, Any, Any]")
 ChannelT = TypeVar("ChannelT")
 StreamT = TypeVar("StreamT")
 SocketT = TypeVar("SocketT")
@@ -73,7 +71,7 @@ class RequestHeaders(Mapping[str, str]):
         return f"RequestHeaders({self.pairs!r})"
 
 
-class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
+class RequestCore(Block, Input, Generic[StreamT, SocketT, WebSocketT]):
     """One request: it is answered once, or becomes something else. A refused call (a bad header, say) leaves it open;
     a second answer is a StateError. One that is closed unanswered is answered with 500."""
 
@@ -109,10 +107,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
     def __repr__(self) -> str:
         return f"<{self.method} {self.target} from {self.peer}>"
 
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @property
