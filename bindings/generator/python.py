@@ -4,6 +4,7 @@ import struct
 import textwrap
 
 from . import errors, facts, sentences
+from .header import NOTE
 
 # What "except OSError as error" finds in error.errno.
 ERRNO = {
@@ -25,7 +26,6 @@ ERRNO = {
     "ENOENT": "ENOENT",
     "EADDRNOTAVAIL": "EADDRNOTAVAIL",
 }
-NOTE = "Made by bindings/generate from include/hijack/hijack.h. Do not edit."
 
 
 def files(header):

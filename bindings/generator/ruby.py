@@ -3,6 +3,7 @@ classes."""
 import textwrap
 
 from . import errors, facts, sentences
+from .header import NOTE
 
 # Handles are opaque 64-bit values: an Integer costs less than an FFI::Pointer and cannot be followed by mistake.
 TYPES = {
@@ -29,7 +30,7 @@ def version(header):
     lines = [
         "# frozen_string_literal: true",
         "",
-        "# Made by bindings/generate from include/hijack/hijack.h. Do not edit.",
+        f"# {NOTE}",
         "module Hijack",
         "  # The library's version that this package was made for.",
         f"  VERSION = '{header.version}'",
@@ -46,7 +47,7 @@ def text(header):
     lines = [
         "# frozen_string_literal: true",
         "",
-        "# Made by bindings/generate from include/hijack/hijack.h. Do not edit.",
+        f"# {NOTE}",
         "module Hijack",
         "  # The C functions as they are, without hijack_; handles are Integers.",
         "  module C",
