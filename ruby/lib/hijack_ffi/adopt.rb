@@ -66,13 +66,12 @@ module Hijack
       source.ungetbyte(bytes) unless result || bytes.nil? || bytes.empty?
     end
 
-    def self.received(source)
+    private_class_method def self.received(source)
       bytes = source.read_nonblock(BUFFER_BYTES, exception: false)
       bytes.is_a?(String) ? bytes : '' # nothing, or the end
     rescue Errno::ENOTCONN, Errno::ECONNRESET
       '' # it listens or has gone, as the library will say
     end
-    private_class_method :received
 
     # @return [IO]
     def self.plain(io)
@@ -87,9 +86,8 @@ module Hijack
     end
 
     # OpenSSL's sockets and Puma's say so with these, other servers' in their names.
-    def self.encrypted?(io)
+    private_class_method def self.encrypted?(io)
       io.respond_to?(:peer_cert) || io.respond_to?(:peercert) || io.class.name.to_s.match?(/SSL|TLS/)
     end
-    private_class_method :encrypted?
   end
 end

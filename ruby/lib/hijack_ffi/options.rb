@@ -35,12 +35,11 @@ module Hijack
       end
     end
 
-    def self.suggestion(scope, name)
+    private_class_method def self.suggestion(scope, name)
       names = TABLE.keys.filter_map { |of, it| it if [scope, ('queue' if scope == 'server')].include?(of) } << 'workers'
       near = defined?(DidYouMean) && DidYouMean::SpellChecker.new(dictionary: names).correct(name).first
       near ? "; did you mean #{near}?" : '; docs/reference/options.md lists them'
     end
-    private_class_method :suggestion
 
     # @return [Boolean] whether it is the event queue's
     def self.queue?(name)

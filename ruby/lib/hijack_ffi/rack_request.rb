@@ -58,15 +58,14 @@ module Hijack
     end
 
     # @return [Array]
-    def self.values(value)
+    private_class_method def self.values(value)
       return Array(value) if value.is_a?(Array) || value.nil?
 
       value.is_a?(String) && !value.empty? ? value.split("\n") : [value]
     end
-    private_class_method :values
 
     # @return [String] as it was sent, where the server keeps that
-    def self.target(env)
+    private_class_method def self.target(env)
       uri = env['REQUEST_URI'].to_s
       return uri if uri.match?(%r{\A[/*]|\Ahttps?://}i)
 
@@ -76,9 +75,8 @@ module Hijack
       path = path.b.gsub(/[^!-~]|[?#]/n) { |byte| format('%%%02X', byte.ord) }
       query.empty? ? path : "#{path}?#{query}"
     end
-    private_class_method :target
 
-    def self.headers(env)
+    private_class_method def self.headers(env)
       found = { 'host' => [env['SERVER_NAME'], env['SERVER_PORT']].compact.join(':') }
       env.each do |key, value|
         name = key[/\A(?:HTTP_)?(CONTENT_(?:TYPE|LENGTH))\z|\AHTTP_(.+)\z/] && ($1 || $2).downcase.tr('_', '-')
@@ -86,6 +84,5 @@ module Hijack
       end
       found
     end
-    private_class_method :headers
   end
 end
