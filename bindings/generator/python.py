@@ -1,5 +1,6 @@
 """What the Python package takes from the header: the declarations for cffi and for type checkers, constants, exception
 classes."""
+import keyword
 import struct
 import textwrap
 
@@ -67,10 +68,16 @@ def stub(header):
         "    HIJACK_VERSION_NUMBER: int",
     ]
     for function in header.functions:
-        parameters = "".join(f", {it.name}: {'int' if is_number(it.type) else 'Any'}" for it in function.parameters)
+        types = [(word(it.name), "int" if is_number(it.type) else "Any") for it in function.parameters]
+        parameters = "".join(f", {name}: {type_}" for name, type_ in types)
         result = "int" if is_number(function.result) else "None" if function.result == "void" else "Any"
         lines.append(f"    def {function.name}(self{parameters}) -> {result}: ...")
     return "\n".join(lines + ["", "lib: _Lib"]) + "\n"
+
+
+def word(name):
+    """A name of C that Python does not have for itself."""
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def is_number(type_):
