@@ -208,23 +208,22 @@ func hijackerOf(w http.ResponseWriter, r *http.Request) (first http.Hijacker, er
 	if r.TLS != nil {
 		return nil, errTLS
 	}
-	for inner := w; ; {
-		it, ok := inner.(http.Hijacker)
+	for wrappers := 0; wrappers < tooMany; wrappers++ {
+		it, ok := w.(http.Hijacker)
 		if ok && first == nil {
 			first = it
 		}
-		wrapper, wraps := inner.(interface{ Unwrap() http.ResponseWriter })
-		if wraps {
-			inner = wrapper.Unwrap()
-			continue
-		}
-		if !ok {
-			return nil, because(ErrNotSocket, "a %T (%s) is not an http.Hijacker", inner, r.Proto)
-		} else if hasHead(inner) {
+		if wrapper, wraps := w.(interface{ Unwrap() http.ResponseWriter }); wraps {
+			w = wrapper.Unwrap()
+		} else if !ok {
+			return nil, because(ErrNotSocket, "a %T (%s) is not an http.Hijacker", w, r.Proto)
+		} else if hasHead(w) {
 			return nil, because(ErrState, "the handler has written the head of a response already")
+		} else {
+			return first, nil
 		}
-		return first, nil
 	}
+	return nil, because(ErrNotSocket, "a %T wraps itself; its Unwrap must return the writer inside", w)
 }
 
 // hasHead is whether a handler has written to net/http's own writer, which keeps that to itself. Its other head would
@@ -263,7 +262,7 @@ func (s *Server) adopt(conn net.Conn, call func(fd C.int) C.int) error {
 	return nil
 }
 
-// tooMany connections that wrap each other are one that wraps itself.
+// tooMany connections or writers that wrap each other are one that wraps itself.
 const tooMany = 100
 
 // plainConn is conn, or the connection that it wraps, which has a descriptor.

@@ -356,6 +356,24 @@ func TestAdoptOfARing(t *testing.T) {
 	wantError(t, err, hijack.ErrNotSocket, "adopt pipe: a hijack_test.ring has no descriptor")
 }
 
+// ringWriter wraps itself, as a middleware's mistake does.
+type ringWriter struct{ http.ResponseWriter }
+
+func (r ringWriter) Unwrap() http.ResponseWriter { return r }
+
+func TestHijackOfARing(t *testing.T) {
+	server := newServer(t, nil)
+	must(t, server.Start(nil))
+	result := make(chan error, 1)
+	go func() {
+		_, err := server.Hijack(ringWriter{httptest.NewRecorder()}, httptest.NewRequest("GET", "/", nil))
+		result <- err
+	}()
+	err := within(t, "the refusal", result)
+	wantError(t, err, hijack.ErrNotSocket, "hijack 192.0.2.1:1234: a hijack_test.ringWriter wraps itself")
+	wantError(t, err, hijack.ErrNotHijacked, "")
+}
+
 type withNetConn struct {
 	wrapped
 	inner net.Conn

@@ -9,22 +9,6 @@ import (
 	"runtime"
 )
 
-// Kind is how a held connection starts, and how messages are written to it.
-type Kind uint32
-
-// The kinds of held connections.
-const (
-	HoldRaw     Kind = holdRaw     // nothing is written first; messages as they are
-	HoldStream  Kind = holdStream  // a 200 head; messages as pieces of the body
-	HoldSSE     Kind = holdSSE     // a 200 text/event-stream head; each message as one event
-	HoldSSEBody Kind = holdSSEBody // for Adopt: the other server has written the head; each message as one event
-
-	// The answer to the handshake of a WebSocket; each message as one message. Pings and closing are answered.
-	HoldWebSocket Kind = holdWebSocket
-	// For Adopt: the other server has answered the handshake, without an extension.
-	HoldWebSocketOpen Kind = holdWebSocketOpen
-)
-
 // Broadcaster sends one message to any number of connections, and never waits for any of them. It is an io.Writer.
 // Its methods may be called from any goroutine. Make one for each room, and Free it when the room is no more; one that
 // nobody refers to is freed by the garbage collector, unless it has OnMessage, and all of them with the server.
@@ -161,7 +145,7 @@ func (b *Broadcaster) Stats() map[string]uint64 {
 	var values [broadcasterStatCount]C.uint64_t
 	stats := make(map[string]uint64)
 	if C.hj_go_broadcaster_stats(&values[0], broadcasterStatCount, b.handle.c()) >= 0 {
-		for i, name := range [...]string{"members", "published", "delivered", "dropped", "closed"} {
+		for i, name := range broadcasterStats {
 			stats[name] = uint64(values[i])
 		}
 	}

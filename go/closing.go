@@ -9,28 +9,6 @@ import (
 	"strings"
 )
 
-// StatusCode is why a WebSocket was closed (RFC 6455 section 7.4).
-type StatusCode int
-
-// The codes that RFC 6455 and its registry name; 3000 to 4999 are for programs.
-const (
-	StatusNormalClosure           StatusCode = 1000 // all is done
-	StatusGoingAway               StatusCode = 1001 // the page was left, or the server stops
-	StatusProtocolError           StatusCode = 1002 // the other side broke the rules
-	StatusUnsupportedData         StatusCode = 1003 // a binary message where texts are expected, for example
-	StatusNoStatusRcvd            StatusCode = 1005 // never sent: the close frame had no code
-	StatusAbnormalClosure         StatusCode = 1006 // never sent: the connection ended without a close frame
-	StatusInvalidFramePayloadData StatusCode = 1007 // a text that is not UTF-8
-	StatusPolicyViolation         StatusCode = 1008 // none of the others fits
-	StatusMessageTooBig           StatusCode = 1009 // a message over the limit
-	StatusMandatoryExtension      StatusCode = 1010 // sent by clients that want an extension
-	StatusInternalError           StatusCode = 1011 // something unexpected happened
-	StatusServiceRestart          StatusCode = 1012 // come again
-	StatusTryAgainLater           StatusCode = 1013 // too much to do
-	StatusBadGateway              StatusCode = 1014 // a server behind this one failed
-	StatusTLSHandshake            StatusCode = 1015 // never sent: TLS failed
-)
-
 // CloseError is how a WebSocket has ended that this program has not closed: by the peer's close frame; by ours because
 // the peer broke the rules, or the server stops; or without one, which is StatusAbnormalClosure. errors.Is finds why:
 // as ErrClosed, ErrProtocol, ErrReset, ErrTimedOut or ErrShutdown.

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// calls is what differs in C between a stream and a socket.
-type calls interface {
-	close(h handle) C.int
-	abort(h handle) C.int
-	free(h handle)
+// calls are what differs in C between a stream and a socket.
+type calls struct {
+	send         func(h handle, data string) C.int
+	close, abort func(h handle) C.int
+	free         func(h handle)
 }
 
 // connection is what streams, sockets and WebSockets have in common: sending with back-pressure, and their end.
 type connection struct {
 	object
-	calls   calls
+	calls   *calls
 	name    string        // for errors: the peer
 	writer  chan struct{} // full while somebody writes
 	ending  ending
@@ -47,7 +47,7 @@ func (e endpoints) LocalAddr() net.Addr { return e.local }
 // RemoteAddr is the peer's address.
 func (e endpoints) RemoteAddr() net.Addr { return e.remote }
 
-func newConnection(calls calls, name string, request *ending) connection {
+func newConnection(calls *calls, name string, request *ending) connection {
 	return connection{calls: calls, name: name, request: request, writer: make(chan struct{}, 1)}
 }
 

@@ -16,25 +16,6 @@ type Error int32
 // ErrFreed is the error of a broadcaster on which Free was called.
 var ErrFreed = errors.New("this broadcaster has been freed")
 
-// meanings are what a code means after one operation.
-var meanings = map[string]map[Error]string{
-	"listen": {
-		ErrInvalid:    "the address is empty",
-		ErrOutOfRange: "a port is from 0 (a free one) to 65535",
-		ErrNotSocket:  "the descriptor is not a listening TCP or unix socket",
-		ErrTooBig:     "the path of a unix socket has at most 107 bytes",
-	},
-	"add":     {ErrState: "it is a member already, or the message of a Writer is under way"},
-	"remove":  {ErrState: "it is not a member"},
-	"publish": {ErrInvalid: "a text must be UTF-8; use Publish for other bytes"},
-	"write":   {ErrInvalid: "a text must be UTF-8; use MessageBinary for other bytes"},
-	"hijack":  {ErrState: "the body has not been read to its end"},
-	"websocket": {ErrState: "the body has not been read to its end",
-		ErrInvalid: "the client has not offered this protocol"},
-	"start":  {ErrTLS: "a listener for TLS needs a certificate; see LoadCertificate"},
-	"detach": {ErrState: "it has been detached already"},
-}
-
 // Error describes what was wrong, and often what to do.
 func (e Error) Error() string {
 	if text, ok := texts[e]; ok {

@@ -106,14 +106,17 @@ const (
 	ErrAddressNotAvailable Error = -30
 )
 
+// Kind is how a held connection starts, and how messages are written to it.
+type Kind uint32
+
+// The kinds of held connections.
 const (
-	holdRaw           = 1
-	holdStream        = 2
-	holdSSE           = 3
-	holdSSEBody       = 4
-	holdWebSocket     = 5
-	holdWebSocketOpen = 6
-	holdLongPoll      = 7
+	HoldRaw           Kind = 1 // nothing is written first; messages as they are
+	HoldStream        Kind = 2 // a 200 head; messages as pieces of the body
+	HoldSSE           Kind = 3 // a 200 text/event-stream head; each message as one event
+	HoldSSEBody       Kind = 4 // for Adopt: the other server has written the head; each message as one event
+	HoldWebSocket     Kind = 5 // the answer to a handshake; each message as one message. Pings and closing are answered
+	HoldWebSocketOpen Kind = 6 // for Adopt: HoldWebSocket where the other server has answered, without an extension
 )
 
 const (
@@ -144,9 +147,9 @@ const (
 	statDropped        = 24
 	statHeartbeats     = 25
 	statAcceptPauses   = 26
-	statTlsHandshakes  = 27
-	statTlsResumed     = 28
-	statTlsFailed      = 29
+	statTLSHandshakes  = 27
+	statTLSResumed     = 28
+	statTLSFailed      = 29
 	statRefused        = 30
 	statCompressed     = 31
 	statResumed        = 32
@@ -166,20 +169,18 @@ const (
 // String is the constant's name, "HoldSSE".
 func (k Kind) String() string {
 	switch k {
-	case holdRaw:
+	case HoldRaw:
 		return "HoldRaw"
-	case holdStream:
+	case HoldStream:
 		return "HoldStream"
-	case holdSSE:
+	case HoldSSE:
 		return "HoldSSE"
-	case holdSSEBody:
+	case HoldSSEBody:
 		return "HoldSSEBody"
-	case holdWebSocket:
+	case HoldWebSocket:
 		return "HoldWebSocket"
-	case holdWebSocketOpen:
+	case HoldWebSocketOpen:
 		return "HoldWebSocketOpen"
-	case holdLongPoll:
-		return "HoldLongPoll"
 	}
 	return fmt.Sprintf("Kind(%d)", uint32(k))
 }
@@ -236,12 +237,119 @@ var texts = map[Error]string{
 	ErrWouldBlock: `nothing was sent, because too much data is waiting already`,
 	ErrFork:       `it belongs to the parent process`,
 	ErrState:      `not possible in this state`,
-	ErrAddress:    `the address cannot be understood; write ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "unix:/path" or "fd:3" (names other than localhost are not resolved)`,
 	ErrBusy:       `another goroutine is using it`,
+	ErrAddress:    `the address cannot be understood; write ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "unix:/path" or "fd:3" (names other than localhost are not resolved)`,
 	ErrHeader:     `a value of the header is invalid, or the library sets the line itself (Content-Length, for example)`,
 	ErrOption:     `no option has this name`,
 	ErrOutOfRange: `the value is out of range`,
 	ErrTooBig:     `longer than the limit`,
 	ErrVersion:    `the installed library does not fit this package; install the same version of both, then go build -a`,
 	ErrNotSocket:  `not a connection whose descriptor the library can take over`,
+}
+
+// meanings are what a code means after one operation.
+var meanings = map[string]map[Error]string{
+	"listen": {
+		ErrInvalid:    `the address is empty`,
+		ErrOutOfRange: `a port is from 0 (a free one) to 65535`,
+		ErrTooBig:     `the path of a unix socket has at most 107 bytes`,
+		ErrNotSocket:  `the descriptor is not a listening TCP or unix socket`,
+	},
+	"websocket": {
+		ErrInvalid: `the client has not offered this protocol`,
+		ErrState:   `the body has not been read to its end`,
+	},
+	"publish": {
+		ErrInvalid: `a text must be UTF-8; use Publish for other bytes`,
+	},
+	"write": {
+		ErrInvalid: `a text must be UTF-8; use MessageBinary for other bytes`,
+	},
+	"hijack": {
+		ErrState: `the body has not been read to its end`,
+	},
+	"add": {
+		ErrState: `it is a member already, or the message of a Writer is under way`,
+	},
+	"remove": {
+		ErrState: `it is not a member`,
+	},
+	"detach": {
+		ErrState: `it has been detached already`,
+	},
+	"start": {
+		ErrTLS: `a listener for TLS needs a certificate; see LoadCertificate`,
+	},
+}
+
+// StatusCode is why a WebSocket was closed (RFC 6455 section 7.4).
+type StatusCode int
+
+// The codes that RFC 6455 and its registry name; 3000 to 4999 are for programs.
+const (
+	StatusNormalClosure           StatusCode = 1000 // all is done
+	StatusGoingAway               StatusCode = 1001 // the page was left, or the server stops
+	StatusProtocolError           StatusCode = 1002 // the other side broke the rules
+	StatusUnsupportedData         StatusCode = 1003 // a binary message where texts are expected, for example
+	StatusNoStatusRcvd            StatusCode = 1005 // never sent: the close frame had no code
+	StatusAbnormalClosure         StatusCode = 1006 // never sent: the connection ended without a close frame
+	StatusInvalidFramePayloadData StatusCode = 1007 // a text that is not UTF-8
+	StatusPolicyViolation         StatusCode = 1008 // none of the others fits
+	StatusMessageTooBig           StatusCode = 1009 // a message over the limit
+	StatusMandatoryExtension      StatusCode = 1010 // sent by clients that want an extension
+	StatusInternalError           StatusCode = 1011 // something unexpected happened
+	StatusServiceRestart          StatusCode = 1012 // come again
+	StatusTryAgainLater           StatusCode = 1013 // too much to do
+	StatusBadGateway              StatusCode = 1014 // a server behind this one failed
+	StatusTLSHandshake            StatusCode = 1015 // never sent: TLS failed
+)
+
+// TLS is what the handshake of a request's connection has settled.
+type TLS struct {
+	Version     string // "TLSv1.3" or "TLSv1.2"
+	CipherSuite string // "TLS_AES_256_GCM_SHA384"; one of TLS 1.2 as OpenSSL names it, "ECDHE-RSA-AES128-GCM-SHA256"
+	ServerName  string // the name that the client asked for (SNI); "" if it sent none
+	Subject     string // whom the client's certificate is for, which was verified, "CN=ann,O=us" (RFC 4514); "" without one
+	Certificate string // the client's certificate as PEM; "" without one
+}
+
+// fields are those of TLS, as tlsFacts names them for the library.
+func (t *TLS) fields() []*string {
+	return []*string{&t.Version, &t.CipherSuite, &t.ServerName, &t.Subject, &t.Certificate}
+}
+
+var tlsFacts = []string{"tls_version", "tls_cipher", "tls_server_name", "tls_subject", "tls_certificate"}
+
+// broadcasterStats are the counters of a broadcaster, in their order.
+var broadcasterStats = [...]string{"members", "published", "delivered", "dropped", "closed"}
+
+// notTaken are lines of another server's response that are about its connection or its body.
+var notTaken = map[string]bool{
+	"Connection":               true,
+	"Content-Digest":           true,
+	"Content-Encoding":         true,
+	"Content-Length":           true,
+	"Content-Md5":              true,
+	"Content-Range":            true,
+	"Date":                     true,
+	"Etag":                     true,
+	"Keep-Alive":               true,
+	"Last-Modified":            true,
+	"Proxy-Connection":         true,
+	"Repr-Digest":              true,
+	"Sec-Websocket-Accept":     true,
+	"Sec-Websocket-Extensions": true,
+	"Sec-Websocket-Protocol":   true,
+	"Sec-Websocket-Version":    true,
+	"Te":                       true,
+	"Trailer":                  true,
+	"Transfer-Encoding":        true,
+	"Upgrade":                  true,
+}
+
+// ofEvents are lines that a head of Server-Sent Events has of its own.
+var ofEvents = map[string]bool{
+	"Content-Type":      true,
+	"Cache-Control":     true,
+	"X-Accel-Buffering": true,
 }

@@ -34,24 +34,13 @@ func block(header map[string][]string) (string, error) {
 	return b.String(), nil
 }
 
-// notPassedOn are lines about a response of another server that do not fit one of ours: which body it has, how that is
-// coded, how long it is, and what happens to the connection (RFC 9110 section 7.6.1).
-var notPassedOn = map[string]bool{"Connection": true, "Content-Digest": true, "Content-Encoding": true,
-	"Content-Length": true, "Content-Md5": true, "Content-Range": true, "Date": true, "Etag": true, "Keep-Alive": true,
-	"Last-Modified": true, "Proxy-Connection": true, "Repr-Digest": true, "Sec-Websocket-Accept": true,
-	"Sec-Websocket-Extensions": true, "Sec-Websocket-Protocol": true, "Sec-Websocket-Version": true, "Te": true,
-	"Trailer": true, "Transfer-Encoding": true, "Upgrade": true}
-
-// ofEvents are the lines that the library itself writes into a head of Server-Sent Events.
-var ofEvents = map[string]bool{"Content-Type": true, "Cache-Control": true, "X-Accel-Buffering": true}
-
 // passedOn is what of another server's response header goes into ours. Names that net/http would not send are left out,
 // and control characters in values become spaces, so that a middleware's mistake does not cost the response.
 func passedOn(header map[string][]string) Header {
 	below := make(Header)
 	for name, values := range header {
 		key := textproto.CanonicalMIMEHeaderKey(name)
-		if notPassedOn[key] || !isToken(name) {
+		if notTaken[key] || !isToken(name) {
 			continue
 		}
 		for _, value := range values {

@@ -410,9 +410,13 @@ func (s *Server) logPanic(where string, reason any) {
 
 // run is a call of a handler.
 func (s *Server) run(r *Request, handler Handler) {
+	returned := false
 	defer func() {
 		switch reason := recover(); reason {
 		case nil:
+			if !returned {
+				s.logf("hijack: the handler of %v ended its goroutine (runtime.Goexit, as t.Fatal does)", r)
+			}
 		case http.ErrAbortHandler: // as with net/http: the client sees a broken connection, and nobody logs it
 			r.cut()
 		default:
@@ -422,12 +426,10 @@ func (s *Server) run(r *Request, handler Handler) {
 	}()
 	if handler == nil {
 		r.Respond(404, Header{"Content-Type": {"text/plain; charset=utf-8"}}, []byte(notFound))
-		return
-	}
-	handler(r)
-	if r.isOpen() && s.context.Err() == nil {
+	} else if handler(r); r.isOpen() && s.context.Err() == nil {
 		s.logf("hijack: the handler left %v unanswered: 500", r)
 	}
+	returned = true
 }
 
 // notFound is what the library itself says where a server has nobody to ask.

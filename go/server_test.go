@@ -364,7 +364,8 @@ func TestPanicIsLoggedAndAnswered(t *testing.T) {
 	first, _ := dial(t, addr).get("/").head()
 	want(t, "after the panics", first, "HTTP/1.1 200 OK")
 	for _, wanted := range []string{"panic serving GET /panic of 127.0.0.1:", "boom", "server_test.go", "in the middle",
-		"the handler left GET /nothing of 127.0.0.1:"} {
+		"the handler left GET /nothing of 127.0.0.1:",
+		"the handler of GET /exit of 127.0.0.1:"} {
 		if !strings.Contains(logged.String(), wanted) {
 			t.Errorf("%q was not logged, but\n%s", wanted, logged.String())
 		}

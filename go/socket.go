@@ -27,16 +27,16 @@ type Socket struct {
 
 var _ net.Conn = (*Socket)(nil)
 
-type socketCalls struct{}
-
-func (socketCalls) send(h handle, data string) C.int { return C.hj_go_socket_send(h.c(), data) }
-
-func (socketCalls) close(h handle) C.int { return C.hj_go_socket_close(h.c()) }
-func (socketCalls) abort(h handle) C.int { return C.hj_go_socket_abort(h.c()) }
-func (socketCalls) free(h handle)        { C.hj_go_socket_free(h.c()) }
+var socketCalls = calls{
+	send:  func(h handle, data string) C.int { return C.hj_go_socket_send(h.c(), data) },
+	close: func(h handle) C.int { return C.hj_go_socket_close(h.c()) },
+	abort: func(h handle) C.int { return C.hj_go_socket_abort(h.c()) },
+	free:  func(h handle) { C.hj_go_socket_free(h.c()) },
+}
 
 func newSocket(name string, request *ending, ends endpoints) *Socket {
-	return &Socket{byteConnection: newByteConnection(socketCalls{}, name, request), endpoints: ends, fd: -1}
+	return &Socket{byteConnection: byteConnection{connection: newConnection(&socketCalls, name, request)},
+		endpoints: ends, fd: -1}
 }
 
 // Read reads what the peer sent; io.EOF once it sends no more. Errors: os.ErrDeadlineExceeded, ErrClosed, ErrReset,

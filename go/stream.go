@@ -27,16 +27,15 @@ type Event struct {
 	Key     string        // for the overflow policy "latest"; only with PublishEvent
 }
 
-type streamCalls struct{}
-
-func (streamCalls) send(h handle, data string) C.int { return C.hj_go_stream_send(h.c(), data) }
-
-func (streamCalls) close(h handle) C.int { return C.hj_go_stream_finish(h.c(), "") }
-func (streamCalls) abort(h handle) C.int { return C.hj_go_stream_abort(h.c()) }
-func (streamCalls) free(h handle)        { C.hj_go_stream_free(h.c()) }
+var streamCalls = calls{
+	send:  func(h handle, data string) C.int { return C.hj_go_stream_send(h.c(), data) },
+	close: func(h handle) C.int { return C.hj_go_stream_finish(h.c(), "") },
+	abort: func(h handle) C.int { return C.hj_go_stream_abort(h.c()) },
+	free:  func(h handle) { C.hj_go_stream_free(h.c()) },
+}
 
 func newStream(r *Request) *Stream {
-	return &Stream{newByteConnection(streamCalls{}, r.Peer, &r.ending)}
+	return &Stream{byteConnection{connection: newConnection(&streamCalls, r.Peer, &r.ending)}}
 }
 
 // CloseWithTrailer is Close with header lines after the body (RFC 9110 section 6.5). They are left out if the body is

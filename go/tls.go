@@ -11,15 +11,6 @@ import (
 	"strings"
 )
 
-// TLS is what the handshake of a request's connection has settled.
-type TLS struct {
-	Version     string // "TLSv1.3" or "TLSv1.2"
-	CipherSuite string // "TLS_AES_256_GCM_SHA384"; one of TLS 1.2 as OpenSSL names it, "ECDHE-RSA-AES128-GCM-SHA256"
-	ServerName  string // what the client asked for (SNI); "" if it sent none
-	Subject     string // of the client's certificate, which was verified: "CN=ann,O=us" (RFC 4514); "" without one
-	Certificate string // the client's certificate as PEM; "" without one
-}
-
 // PeerCertificate parses Certificate; nil without one.
 func (t *TLS) PeerCertificate() (*x509.Certificate, error) {
 	block, _ := pem.Decode([]byte(t.Certificate))
@@ -82,7 +73,7 @@ func tlsOf(h handle, payload []byte) *TLS {
 		return nil
 	}
 	var t TLS
-	for i, field := range []*string{&t.Version, &t.CipherSuite, &t.ServerName, &t.Subject, &t.Certificate} {
+	for i, field := range t.fields() {
 		var out *C.char
 		var size C.size_t
 		if C.hj_go_request_info(&out, &size, h.c(), tlsFacts[i]) > 0 {
@@ -91,6 +82,3 @@ func tlsOf(h handle, payload []byte) *TLS {
 	}
 	return &t
 }
-
-// tlsFacts are the library's names of the fields of TLS, in their order.
-var tlsFacts = []string{"tls_version", "tls_cipher", "tls_server_name", "tls_subject", "tls_certificate"}

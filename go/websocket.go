@@ -74,7 +74,7 @@ func listed(values []string) (elements []string) {
 // from the library: 400, 403, 405 or 426. The error is ErrProtocol then, and the request is over. The other errors
 // leave it open: ErrNotSupported (over HTTP/2), ErrInvalid (protocol was not offered), ErrHeader, and as Respond.
 func (r *Request) WebSocket(protocol string, header map[string][]string) (*WebSocket, error) {
-	it := &WebSocket{connection: newConnection(socketCalls{}, r.Peer, &r.ending), endpoints: r.endpoints(),
+	it := &WebSocket{connection: newConnection(&socketCalls, r.Peer, &r.ending), endpoints: r.endpoints(),
 		subprotocol: protocol}
 	head := r.over(header, false)
 	it, err := into(r, it, "websocket", head, func(out *C.uint64_t, lines string) C.int {

@@ -12,12 +12,6 @@ import (
 // within twice the option high_water_bytes; all of it where a broadcaster's message could come in between.
 const longestPiece = 64 << 10
 
-// byteCalls is what differs in C between a stream and a socket that carries bytes.
-type byteCalls interface {
-	calls
-	send(h handle, data string) C.int
-}
-
 // byteConnection is a connection to which bytes are written: a stream, or a socket that is no WebSocket.
 type byteConnection struct {
 	connection
@@ -25,14 +19,6 @@ type byteConnection struct {
 	// Guarded by the connection's lock.
 	shared bool // broadcasters write to it too
 	torn   bool // a part of a write is on its way, and the rest is not
-}
-
-func newByteConnection(calls byteCalls, name string, request *ending) byteConnection {
-	return byteConnection{connection: newConnection(calls, name, request)}
-}
-
-func (c *byteConnection) sendBytes(data string) C.int {
-	return c.calls.(byteCalls).send(c.handle, data)
 }
 
 // Write sends p, and waits while the peer takes less than is sent: until the write deadline, or the end of the
@@ -75,7 +61,7 @@ func (c *byteConnection) sendSome(rest string) (int, C.int) {
 	c.mu.Lock()
 	if len(rest) > longestPiece && !c.shared {
 		defer c.mu.Unlock() // held, so that a broadcaster comes before the first piece or after the last
-		result := c.sendBytes(rest[:longestPiece])
+		result := c.calls.send(c.handle, rest[:longestPiece])
 		if result < 0 {
 			return 0, result
 		}
@@ -83,7 +69,7 @@ func (c *byteConnection) sendSome(rest string) (int, C.int) {
 		return longestPiece, result
 	}
 	c.mu.Unlock()
-	result := c.sendBytes(rest)
+	result := c.calls.send(c.handle, rest)
 	if result < 0 {
 		return 0, result
 	}
@@ -121,7 +107,7 @@ func (c *byteConnection) TryWrite(p []byte) error {
 	default:
 		return &OpError{"write", c.name, ErrWouldBlock}
 	}
-	return c.problem("write", c.sendBytes(text(p)))
+	return c.problem("write", c.calls.send(c.handle, text(p)))
 }
 
 // SetWriteDeadline sets when waiting writes fail with os.ErrDeadlineExceeded; the zero time is never.

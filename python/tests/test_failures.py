@@ -5,6 +5,7 @@ import contextvars
 import functools
 import logging
 import sys
+import threading
 from typing import Any, Callable, List
 
 import pytest
@@ -173,7 +174,13 @@ def decorated(request: hijack.aio.Request) -> Any:
     return awaited(request)
 
 
-KINDS: List[Any] = [awaited, Awaited(), functools.partial(awaited), decorated]
+@functools.wraps(awaited)
+def running(request: Any) -> None:
+    """A plain function, whatever it wraps."""
+    asyncio.run(awaited(request))
+
+
+KINDS: List[Any] = [awaited, Awaited(), functools.partial(awaited)]
 
 
 @pytest.mark.parametrize("handler", [*KINDS, 5])
@@ -182,7 +189,7 @@ def test_handlers_for_the_other_server(server: hijack.Server, handler: Any) -> N
     for call in (server.start, server.serve):
         with pytest.raises(TypeError, match=match):
             call(handler)
-    server.start(plain)
+    server.start(running)
     assert get(port_of(server)).status == 200
 
 
@@ -200,6 +207,22 @@ def test_calls_that_nobody_would_await(server: hijack.Server, call: Any) -> None
         assert not server._core.kept
 
 
+def test_a_plain_function_may_wrap_an_async_one(server: hijack.Server) -> None:
+    called = threading.Event()
+
+    @functools.wraps(awaited)
+    def call(news: Any) -> None:
+        called.set()
+
+    server.broadcaster().on_message(call)
+    with Client(port_of(server)) as client:
+        client.ask()
+        request = server.accept(20)
+        request.on_close(call)
+        request.close()
+    assert called.wait(20)
+
+
 def test_handlers_for_the_other_server_of_asyncio(run: Run) -> None:
     async def main() -> None:
         wrong: Any = plain
@@ -208,7 +231,7 @@ def test_handlers_for_the_other_server_of_asyncio(run: Run) -> None:
                 server.start(wrong)
             with pytest.raises(TypeError, match="expected an async def .* use hijack.Server"):
                 await server.serve(functools.partial(wrong))
-        for handler in (*KINDS, lambda request: awaited(request)):
+        for handler in (*KINDS, decorated, lambda request: awaited(request)):
             async with hijack.aio.Server(threads=1) as server:
                 port = server.listen("127.0.0.1:0")
                 server.start(handler)

@@ -201,6 +201,7 @@ def test_an_exit_in_on_close_does_not_end_the_events(
     with caplog.at_level(logging.ERROR, "hijack"), Serving(server, handler) as port:
         with Client(port) as client:
             client.ask("/stream").until(b"\r\n\r\n")
+            wait_until(lambda: server._core.kept, "on_close has been called: after the end it would call leave itself")
         wait_until(lambda: caplog.records)
         assert "from on_close" in caplog.text and get(port).status == 200
 

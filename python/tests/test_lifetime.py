@@ -267,7 +267,8 @@ def publish():
 
 for _ in range(3):
     threading.Thread(target=publish, daemon=True).start()
-time.sleep(0.1)
+while room.stats()["published"] < 100:
+    time.sleep(0.001)
 """)
 
 

@@ -197,8 +197,8 @@ def test_the_end_of_a_block(run: Run, how: str, code: int) -> None:
                     await websocket.recv()
 
         task = asyncio.ensure_future(block())
-        await asyncio.sleep(0.01)
         if how == "cancel":
+            await eventually(lambda: websocket._receiving)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):  # it waits for no client
                 await task
@@ -271,8 +271,7 @@ class Handled:
 
 async def receive(websocket: hijack.aio.WebSocket) -> None:
     async for message in websocket:
-        await asyncio.sleep(0.05)  # the client has gone meanwhile
-        await websocket.send(message)
+        await websocket.send(message)  # with which the client's close frame came
 
 
 async def sleep(websocket: hijack.aio.WebSocket) -> None:

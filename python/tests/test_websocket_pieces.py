@@ -1,11 +1,11 @@
 """Messages that come in pieces (option websocket_piece_bytes): put together, or taken one by one."""
 
-import time
+import select
 
 import pytest
 
 import hijack
-from support import BINARY, TEXT, WebSocketClient, close_frame, frame, in_thread, port_of
+from support import BINARY, TEXT, WebSocketClient, close_frame, frame, in_thread, port_of, wait_until
 from test_websocket import MEGA, accept
 
 
@@ -39,10 +39,15 @@ def test_what_comes_behind_a_piece_that_nobody_takes_waits() -> None:
         server.listen("127.0.0.1:0")
         with WebSocketClient(port_of(server)) as client:
             websocket = accept(server, client)
+
+            def stands() -> bool:
+                before = server.stats()["bytes_in"]
+                return not select.select([], [client.socket], [], 0)[1] and server.stats()["bytes_in"] == before
+
             with in_thread(lambda: client.send(frame(BINARY, b"x" * (30 << 20)))):
                 pieces = websocket.recv_streaming(20)
                 assert len(next(pieces)) == 65536
-                time.sleep(0.05)
+                wait_until(stands, "the client has to wait")
                 assert server.stats()["bytes_in"] < MEGA
                 assert sum(len(piece) for piece in pieces) == (30 << 20) - 65536
             websocket.abort()

@@ -6,7 +6,6 @@ module Hijack
 end
 
 require_relative 'hijack_ffi/library'
-require_relative 'hijack_ffi/sentences'
 require_relative 'hijack_ffi/headers'
 require_relative 'hijack_ffi/options'
 require_relative 'hijack_ffi/tls'

@@ -20,14 +20,15 @@ docs/reference/python.md of libhijack."""
 from . import _errors
 from ._adopt import Adoptable
 from ._broadcaster import Broadcaster
-from ._constants import VERSION as __version__
+from ._constants import VERSION as __version__, Kind
 from ._errors import *
+from ._facts import TLS
 from ._headers import Headers, request_head
-from ._library import Data, Kind, Text
+from ._library import Data, Text
 from ._local import local
 from ._request import RequestHeaders
 from ._threads import Handler, Request, Server, Socket, Stream, WebSocket
-from ._tls import TLS, Certificate
+from ._tls import Certificate
 from ._websocket import Close, ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, Message
 
 __all__ = [

@@ -6,10 +6,10 @@ import os
 import socket
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
-from ._constants import EHEADER
-from ._errors import ClosedError, InvalidError, ResetError, StateError
+from ._errors import WORDS, ClosedError, InvalidError, ResetError, StateError
+from ._facts import NOT_TAKEN
 from ._headers import Headers, header_block, without
 from ._library import Data, check, ffi, lib, octets
 
@@ -21,13 +21,6 @@ Adoptable = Union[socket.socket, asyncio.BaseTransport, asyncio.StreamWriter, in
 
 TLS = "adopt: the connection is encrypted (TLS); only plain ones can be adopted. Let a proxy do the TLS"
 LEFT = "adopt: the client has disconnected; its connection was closed"
-# What belongs to the other server's connection, or to the body that it would have sent.
-NOT_TAKEN = frozenset(
-    "connection content-digest content-encoding content-length content-md5 content-range date etag keep-alive "
-    "last-modified proxy-authenticate proxy-connection repr-digest sec-websocket-accept sec-websocket-extensions "
-    "sec-websocket-protocol te trailer transfer-encoding upgrade".split()
-)
-HEAD = {EHEADER: "head: expected one whole head of a request, as hijack.request_head makes it"}
 T = TypeVar("T")
 
 
@@ -73,7 +66,8 @@ def adopt_request(core: "Core", connection: Adoptable, head: Data, unread: Data 
 
     def take(descriptor: int) -> None:
         fields = (core.server, descriptor, head, len(head), data, len(data))
-        core.check(lib.hijack_server_adopt_request(out, *fields), f"adopt descriptor {descriptor}", HEAD)
+        result = lib.hijack_server_adopt_request(out, *fields)
+        core.check(result, f"adopt descriptor {descriptor}", WORDS["adopt_request"])
 
     try:
         with core.lock:  # so that no event meets a request that is not known

@@ -2,16 +2,16 @@
 
 from contextlib import suppress
 from itertools import starmap
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Union
 
 from ._adopt import Adoptable, HasLeft, hand_over
 from ._channel import Channel
-from ._constants import BROADCASTER_STAT_COUNT, EAGAIN, EINVAL, ESTATE, ETOOBIG, MESSAGE_BINARY, MESSAGE_TEXT
+from ._constants import BROADCASTER_STAT_COUNT, MESSAGE_BINARY, MESSAGE_TEXT, Kind
 from ._core import check_listener, is_exiting
-from ._errors import ClosedError, InvalidError
+from ._errors import WORDS, ClosedError, InvalidError
+from ._facts import BROADCASTER_STATS
 from ._headers import Headers, header_block
-from ._library import Handle, Kind, Text, check, ffi, kind_number, lib, octets, optional
+from ._library import Block, Handle, Text, check, ffi, kind_number, lib, octets, optional
 from ._options import Option
 
 if TYPE_CHECKING:
@@ -19,18 +19,9 @@ if TYPE_CHECKING:
 
 Listener = Callable[[Union[str, bytes]], object]
 NUMBER = 8  #: bytes of a member's number before its message
-#: What is said of the codes of publish.
-PUBLISH = {
-    EAGAIN: "256 MiB of messages wait for the server's threads; publish less",
-    EINVAL: "an event must not hold a line break, an id neither that nor NUL, and a text must be UTF-8",
-    ETOOBIG: "expected at most 16 MiB",
-}
-MEMBER = {EINVAL: "it belongs to another server, or its Content-Length is known", ESTATE: "it is a member already"}
-NO_MEMBER = {EINVAL: "it belongs to another server", ESTATE: "it is not a member"}
-STATS = ("members", "published", "delivered", "dropped", "closed")
 
 
-class Broadcaster(Handle):
+class Broadcaster(Block, Handle):
     """Sends one message to any number of connections of its server. Cheap: make one for each user or room, and free it
     (or use it in a with block) when the room goes; one that is dropped is freed as well, unless it has on_message. Any
     thread may call anything; nothing waits."""
@@ -50,10 +41,7 @@ class Broadcaster(Handle):
             self.free()
             raise
 
-    def __enter__(self) -> "Broadcaster":
-        return self
-
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
+    def __exit__(self, *error: object) -> None:
         self.free()
 
     def __len__(self) -> int:
@@ -91,7 +79,7 @@ class Broadcaster(Handle):
 
     def _publish(self, call: Callable[..., int], *args: Any) -> int:
         try:
-            return self._core.check(call(self._alive("publish"), *args), "publish", PUBLISH)
+            return self._core.check(call(self._alive("publish"), *args), "publish", WORDS["publish"])
         except ConnectionError:
             if is_exiting():
                 return 0  # on a daemon thread, which ends with the interpreter
@@ -103,7 +91,7 @@ class Broadcaster(Handle):
             raise TypeError(f"add: expected a Stream, Socket or WebSocket (got {channel!r})")
         result = lib.hijack_broadcaster_add(self._alive("add"), channel._handle, 0, ffi.NULL, 0)
         if result < 0:
-            raise channel._refused(result, f"add {channel!r}", MEMBER)
+            raise channel._refused(result, f"add {channel!r}", WORDS["add"])
         channel._memberships += 1
 
     def remove(self, channel: Channel) -> None:
@@ -112,7 +100,7 @@ class Broadcaster(Handle):
             raise TypeError(f"remove: expected a Stream, Socket or WebSocket (got {channel!r})")
         result = lib.hijack_broadcaster_remove(self._alive("remove"), channel._handle)
         if result < 0:
-            raise channel._refused(result, f"remove {channel!r}", NO_MEMBER)
+            raise channel._refused(result, f"remove {channel!r}", WORDS["remove"])
         channel._memberships -= 1
 
     def adopt(self, connection: Adoptable, kind: Kind = "sse", headers: Headers = None) -> None:
@@ -160,7 +148,7 @@ class Broadcaster(Handle):
         """The counters: members now; messages published; copies delivered and dropped; members closed as too slow."""
         values = ffi.new("uint64_t[]", BROADCASTER_STAT_COUNT)
         check(lib.hijack_broadcaster_stats(values, BROADCASTER_STAT_COUNT, self._alive("stats")), "stats")
-        return dict(zip(STATS, values))
+        return dict(zip(BROADCASTER_STATS, values))
 
     def _holder(self, kind: Kind, headers: Headers = None) -> Callable[[Any], None]:
         """What makes a request a member; raises now what can be known before its connection is taken."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 from ._constants import EAGAIN, ECLOSED, EFORK, EVENT_DETACHED, EVENT_DRAINED
 from ._errors import HijackError, InvalidError
 from ._headers import Headers, header_block
-from ._library import GONE, Data, Text, check, error_of, ffi, lib, octets, optional
+from ._library import GONE, Data, Text, check, error_of, lib, octets, optional
 from ._peer import Input, Peer
 
 if TYPE_CHECKING:

@@ -13,14 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Set, Tuple, Type, TypeVar, Union, cast
 
 from ._constants import (
-    EFORK,
-    EHANDLE,
-    ESTATE,
-    EVENT_DETACHED,
-    EVENT_FORMAT,
-    EVENT_MEMBER_MESSAGE,
-    EVENT_REQUEST,
-    EVENT_STOPPED,
+    EFORK, EHANDLE, ESTATE, EVENT_DETACHED, EVENT_FORMAT, EVENT_MEMBER_MESSAGE, EVENT_REQUEST, EVENT_STOPPED,
     KNOWN_EVENTS,
 )
 from ._errors import HijackError
@@ -82,23 +75,18 @@ class Core:
 
     def deliver(self, request: Any) -> None:
         """Passes a new request on to the program. On the thread of the turns."""
-        raise NotImplementedError
 
     def ended(self) -> None:
         """The server's last event has gone by, and every stream, socket and request has ended. On the same thread."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """Ends everything, if it runs."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Stops the server if it runs, and frees all handles."""
-        raise NotImplementedError
 
     def abandon(self) -> None:
         """The same from the garbage collector: anywhere, with any lock held."""
-        raise NotImplementedError
 
     def _takes_events(self) -> bool:
         """Whether this is a thread of the package, which the program cannot end by an exception."""
@@ -265,7 +253,7 @@ class Core:
 
 def check_handler(handler: object, awaited: bool) -> None:
     """Raises TypeError unless it is of the kind that this face calls: an async def, or a plain function. A lambda may
-    be both."""
+    be both, and so may a plain function that wraps an async def."""
     if handler is None:
         return
     is_async = _is_async(handler, "start", "a request")
@@ -273,7 +261,8 @@ def check_handler(handler: object, awaited: bool) -> None:
         raise TypeError(
             f"start: expected a plain function (got {handler!r}, an async def); use hijack.aio.Server for it"
         )
-    if awaited and not is_async and getattr(handler, "__name__", "") != "<lambda>":
+    returns_one = is_async or inspect.iscoroutinefunction(inspect.unwrap(cast(Any, handler)))
+    if awaited and not returns_one and getattr(handler, "__name__", "") != "<lambda>":
         raise TypeError(f"start: expected an async def (got {handler!r}); use hijack.Server for plain functions")
 
 
@@ -290,8 +279,7 @@ def _is_async(call: Any, what: str, takes: str) -> bool:
     """Whether calling it gives something to await. TypeError if it cannot be called."""
     if not callable(call):
         raise TypeError(f"{what}: expected a function that takes {takes} (got {call!r})")
-    functions = (call, inspect.unwrap(call), getattr(call, "__call__", None))
-    return any(map(inspect.iscoroutinefunction, functions))
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))
 
 
 def report(request: "RequestCore[Any, Any, Any]", error: Optional[BaseException]) -> None:

@@ -1,30 +1,9 @@
 """The compiled extension, checked at import, and what every call into it needs: errors, bytes, headers, options."""
 
-from typing import Any, Dict, Literal, Mapping, Optional, Tuple, Union
+from typing import Any, Mapping, Optional, Tuple, TypeVar, Union
 
-from ._constants import (
-    EADDR,
-    EAGAIN,
-    ECLOSED,
-    EFORK,
-    EHANDLE,
-    EHEADER,
-    EINVAL,
-    ENOTSOCK,
-    EOPTION,
-    ERANGE,
-    ESTATE,
-    ETOOBIG,
-    HOLD_RAW,
-    HOLD_SSE,
-    HOLD_SSE_BODY,
-    HOLD_STREAM,
-    HOLD_WEBSOCKET,
-    HOLD_WEBSOCKET_OPEN,
-    VERSION,
-    VERSION_NUMBER,
-)
-from ._errors import ERRORS, ClosedError, HijackError, InvalidError, VersionError
+from ._constants import ECLOSED, EHANDLE, KINDS, VERSION, VERSION_NUMBER
+from ._errors import ERRORS, SENTENCES, ClosedError, HijackError, InvalidError, VersionError
 
 try:
     from ._native import ffi as ffi, lib as lib
@@ -43,31 +22,7 @@ if lib.hijack_check_version(VERSION_NUMBER) < 0:
 
 Data = Union[bytes, bytearray, memoryview]
 Text = Union[str, bytes, bytearray, memoryview]  #: where str stands for its UTF-8
-Kind = Literal["raw", "stream", "sse", "sse_body", "websocket", "websocket_open"]
-KINDS: Dict[str, int] = {
-    "raw": HOLD_RAW,
-    "stream": HOLD_STREAM,
-    "sse": HOLD_SSE,
-    "sse_body": HOLD_SSE_BODY,
-    "websocket": HOLD_WEBSOCKET,
-    "websocket_open": HOLD_WEBSOCKET_OPEN,
-}
-
-
-#: Instead of the library's own sentences, where those are for programs in C.
-SENTENCES: Dict[int, str] = {
-    EINVAL: "an argument is not one of those that are allowed",
-    EAGAIN: "too much waits unsent already",
-    EFORK: "it belongs to the parent process; make a new one after the fork",
-    ESTATE: "not possible in this state",
-    EHEADER: "a name or value is not valid in a header, or the library sets this header itself",
-    EOPTION: "no option has this name",
-    ERANGE: "a value is out of its range",
-    ETOOBIG: "more bytes than the limit",
-    EADDR: "expected 127.0.0.1:8080, [::1]:8080, *:8080, localhost:8080, unix:/path or fd:3; names other than "
-    "localhost are not resolved",
-    ENOTSOCK: "expected a connected stream socket, TCP or unix",
-}
+SelfT = TypeVar("SelfT")
 
 
 def error_of(code: int, what: str, words: Optional[Mapping[int, str]] = None) -> HijackError:
@@ -117,6 +72,13 @@ def kind_number(kind: str) -> int:
         return KINDS[kind]
     except KeyError:
         raise InvalidError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}") from None
+
+
+class Block:
+    """What a with block gives as it is."""
+
+    def __enter__(self: SelfT) -> SelfT:
+        return self
 
 
 class Handle:

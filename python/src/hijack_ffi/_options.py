@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from typing import Any, Callable, Dict, Tuple, Union
 
 from ._constants import ERANGE
-from ._errors import OptionError
+from ._errors import VALUES, OptionError
 from ._library import check, ffi, lib
 
 Value = Union[int, str]
@@ -36,16 +36,7 @@ class Option:
     @property
     def expected(self) -> str:
         """What its values are, for errors."""
-        if self.type == "choice":
-            return f"one of its choices ({self.help})"
-        bounds = f"from {self.minimum} to {self.maximum}"
-        kinds = {
-            "int": f"a whole number {bounds}",
-            "size": f"a number of bytes {bounds}, or text such as '64k' or '1m'",
-            "string": f"a text of {self.minimum} to {self.maximum} bytes",
-            "mode": f"text of four octal digits {bounds}, such as '0660'",
-        }
-        return kinds[self.type]
+        return VALUES[self.type].format(minimum=self.minimum, maximum=self.maximum, help=self.help)
 
     def set(self, value: Any, call: Callable[..., int], *front: Any, where: str = "option ") -> None:
         """Gives it to the library by call(*front, name, value)."""

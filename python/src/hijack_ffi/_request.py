@@ -1,37 +1,28 @@
 """Requests in both faces, and their headers."""
 
 from functools import cached_property
-from types import TracebackType
 from typing import (
     TYPE_CHECKING, Any, Callable, Dict, Generic, Iterator, List, Mapping, Optional, Tuple, Type, TypeVar, cast,
 )
 
-from ._constants import ECLOSED, EHEADER, EINVAL, EPROTOCOL, ESTATE, EVENT_EOF
-from ._errors import ClosedError, HijackError, ProtocolError, StateError
+from ._constants import ECLOSED, EPROTOCOL, EVENT_EOF, Kind
+from ._errors import WORDS, ClosedError, HijackError, ProtocolError, StateError
+from ._facts import ADDED, OF_EVENTS, TLS
 from ._headers import Headers, HeaderValue, header_block, header_pairs
-from ._library import Kind, Text, ffi, kind_number, lib, octets, optional
+from ._library import Block, Text, ffi, kind_number, lib, octets, optional
 from ._peer import Input
-from ._tls import TLS, facts
+from ._tls import facts
 
 if TYPE_CHECKING:
     from ._broadcaster import Broadcaster
     from ._core import Core
 
-Self = TypeVar("Self", bound="RequestCore[Any, Any, Any]")
 ChannelT = TypeVar("ChannelT")
 StreamT = TypeVar("StreamT")
 SocketT = TypeVar("SocketT")
 WebSocketT = TypeVar("WebSocketT")
-BODY = "its body comes in pieces: read all of it first"
-#: What is said of the codes of hold and respond.
-HOLD = {EINVAL: "kind 'raw' takes no headers; expected kind sse, stream, websocket or raw", ESTATE: BODY}
-RESPOND = {EINVAL: "expected a status from 200 to 999"}
 # Headers of an answer that the library writes itself.
-OWN: Dict[str, Tuple[str, ...]] = {
-    "sse": ("content-type", "cache-control", "x-accel-buffering"),
-    "websocket": ("content-type",),
-}
-ADDED = {"set-cookie", "vary"}  # one that an answer has itself does not replace those of the other server
+OWN: Dict[str, Tuple[str, ...]] = {"sse": OF_EVENTS, "websocket": ("content-type",)}
 
 
 class RequestHeaders(Mapping[str, str]):
@@ -80,7 +71,7 @@ class RequestHeaders(Mapping[str, str]):
         return f"RequestHeaders({self.pairs!r})"
 
 
-class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
+class RequestCore(Block, Input, Generic[StreamT, SocketT, WebSocketT]):
     """One request: it is answered once, or becomes something else. A refused call (a bad header, say) leaves it open;
     a second answer is a StateError. One that is closed unanswered is answered with 500."""
 
@@ -116,10 +107,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
     def __repr__(self) -> str:
         return f"<{self.method} {self.target} from {self.peer}>"
 
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @property
@@ -170,7 +158,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         block, data = self._block(headers), octets(body, "respond")
         result = lib.hijack_request_respond(self._handle, status, block, len(block), data, len(data))
         if result < 0:
-            raise self._refused(result, f"respond {status} to {self.method} {self.target}", RESPOND)
+            raise self._refused(result, f"respond {status} to {self.method} {self.target}", WORDS["respond"])
         self._answered = True
         self.close()
 
@@ -188,7 +176,7 @@ class RequestCore(Input, Generic[StreamT, SocketT, WebSocketT]):
         if result == EPROTOCOL:
             raise self._handshake_refused("hold")
         if result < 0:
-            raise self._refused(result, f"hold {self.method} {self.target}", HOLD)
+            raise self._refused(result, f"hold {self.method} {self.target}", WORDS["hold"])
         self._answered = True
         self.close()
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Dict, Generic, List, Optional, TypeVar, U
 
 from ._adopt import Adoptable, adopt_request, hand_over, peername, unread_by
 from ._broadcaster import Broadcaster
-from ._constants import EINVAL, ENOTSOCK, ERANGE, ESTATE, ETOOBIG, STAT_COUNT
+from ._constants import ERANGE, ESTATE, STAT_COUNT, Kind
 from ._core import Core
-from ._errors import InvalidError, OutOfRangeError
+from ._errors import WORDS, InvalidError, OutOfRangeError
 from ._headers import Headers, header_block
-from ._library import Data, Handle, Kind, ffi, kind_number, lib, name_of, octets
+from ._library import Data, Handle, ffi, kind_number, lib, name_of, octets
 from ._options import Option
 from ._tls import Certificate, Staple, name, pem, response
 
@@ -23,16 +23,6 @@ SocketT = TypeVar("SocketT")
 RequestT = TypeVar("RequestT", bound="RequestCore[Any, Any, Any]")
 TEXT_SIZE = 4096
 LONGEST_MS = 2**31 - 1
-#: What is said of the codes of listen and hold.
-LISTEN = {
-    ENOTSOCK: "expected a listening socket",
-    ERANGE: "expected a port from 0 to 65535",
-    ETOOBIG: "expected at most 107 bytes as the path of a unix socket",
-}
-HOLD = {
-    EINVAL: "expected kind sse, stream, websocket or raw (without headers)",
-    ESTATE: "this path is held already",
-}
 
 
 def _abandoned(core: Core) -> None:
@@ -100,7 +90,7 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
             raise InvalidError("listen: keyfile belongs to a certfile, and there is none")
         raw = address.encode()
         result = lib.hijack_server_listen(self._core.server, raw, len(raw))
-        return self._core.check(result, f"listen {address}", LISTEN, before=True)
+        return self._core.check(result, f"listen {address}", WORDS["listen"], before=True)
 
     def certificate(
         self, certfile: Certificate, keyfile: Optional[Certificate] = None, staple: Optional[Staple] = None
@@ -141,7 +131,7 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
             raise TypeError(f"hold {path}: expected a Broadcaster (got {broadcaster!r})")
         fields = (kind_number(kind), block, len(block), broadcaster._alive(f"hold {path}"))
         result = lib.hijack_server_hold(self._core.server, raw, len(raw), *fields)
-        self._core.check(result, f"hold {path}", HOLD, before=True)
+        self._core.check(result, f"hold {path}", WORDS["hold a route"], before=True)
 
     def route_set(self, path: str, **options: Union[int, str]) -> None:
         """Sets options for the requests of path, before the start: those of scope "route" in docs/reference/options.md,

@@ -9,14 +9,13 @@ import socket as sockets
 import threading
 import time
 import traceback
-from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar, Union
 
 from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
 from ._constants import EAGAIN, ESHUTDOWN, MESSAGE_MORE
 from ._core import Core, check_handler, logger, report
 from ._errors import ForkError, InvalidError, ShutdownError, StateError, TimedOutError
-from ._library import GONE, Data, Text, check, error_of, ffi, lib
+from ._library import GONE, Block, Data, Text, check, error_of, ffi, lib
 from ._peer import WINDOW, Input, Peer
 from ._request import RequestCore
 from ._server import ServerCore
@@ -24,13 +23,10 @@ from ._websocket import (
     INTERNAL_ERROR, NORMAL, ConnectionClosed, ConnectionClosedOK, Decoder, Message, Piece, WebSocketCore, decoded,
 )
 
-Trace = Optional[TracebackType]
-Error = Optional[Type[BaseException]]
 Handler = Callable[["Request"], object]
 GRACE = 0.1  #: seconds that stop gives to handlers
 LONGEST = threading.TIMEOUT_MAX
 T = TypeVar("T")
-BlockT = TypeVar("BlockT", bound="Block")
 
 
 class _Notice:
@@ -116,19 +112,16 @@ class Sending(Waiting, Channel):
             self._wait(lambda: self._drained != seen or self._ended or self._gone() or None, timeout, "send", since)
 
 
-class Block(Sending, ByteChannel):
+class Bytes(Block, Sending, ByteChannel):
     """What streams and sockets share."""
 
-    def __enter__(self: BlockT) -> BlockT:
-        return self
-
-    def __exit__(self, kind: Error, error: Any, trace: Trace) -> None:
-        self._leave(kind is not None)
+    def __exit__(self, *error: object) -> None:
+        self._leave(error[0] is not None)
 
 
-class Stream(StreamCore, Block):
-    """A response body in pieces. Any thread may send; the pieces go out whole, one after the other. A send waits while
-    too much waits for the peer (option high_water_bytes). ClosedError: the client has disconnected.
+class Stream(StreamCore, Bytes):
+    """A response body in pieces. Any thread may send; each piece goes out whole and in order. A send waits while too
+    much waits for the peer (option high_water_bytes). ClosedError: the client has disconnected.
 
     A with block finishes the body at its end, or cuts it off if the block raised. print(..., file=stream) works."""
 
@@ -162,7 +155,7 @@ class Stream(StreamCore, Block):
         return True
 
 
-class Socket(SocketCore, Reading, Block):
+class Socket(SocketCore, Reading, Bytes):
     """The connection itself, after a hijack or adopt; to be used like a blocking socket.socket. Any thread may send or
     receive. A with block closes it at its end, or resets the connection if the block raised. Iterating gives what the
     peer sends, in pieces."""
@@ -252,7 +245,7 @@ class _File(io.RawIOBase):
         return self._socket.send(data)
 
 
-class WebSocket(WebSocketCore, Sending):
+class WebSocket(Block, WebSocketCore, Sending):
     """Messages in both directions: str is text, bytes are binary. The library answers pings, and sends its own to a
     client that is silent. Any thread may send or receive. A with block closes it at its end with code 1000, or with
     1011 if the block raised.
@@ -262,13 +255,10 @@ class WebSocket(WebSocketCore, Sending):
 
     _core: "ThreadCore"
 
-    def __enter__(self) -> "WebSocket":
-        return self
-
-    def __exit__(self, kind: Error, error: Any, trace: Trace) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
-            if error is None or isinstance(error, Exception):
-                self.close(NORMAL if error is None else INTERNAL_ERROR)
+            if error[1] is None or isinstance(error[1], Exception):
+                self.close(NORMAL if error[1] is None else INTERNAL_ERROR)
             else:  # Ctrl-C waits for no client
                 self._say_close(INTERNAL_ERROR, "")
         except ForkError:
@@ -486,7 +476,7 @@ def _work(core: ThreadCore, handler: Handler) -> None:
         del request, error
 
 
-class Server(ServerCore[Socket, Request]):
+class Server(Block, ServerCore[Socket, Request]):
     __doc__ = f"""{ServerCore.__doc__}
 
     Any thread may call anything. A with block stops the server at its end. Not from a signal handler: raise an
@@ -497,10 +487,7 @@ class Server(ServerCore[Socket, Request]):
     def __init__(self, **options: Union[int, str]) -> None:
         super().__init__(ThreadCore(options))
 
-    def __enter__(self) -> "Server":
-        return self
-
-    def __exit__(self, kind: Error, error: Any, trace: Trace) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def start(self, handler: Optional[Handler] = None, workers: int = 8) -> None:

@@ -1,26 +1,15 @@
 """Certificates on their way to the library, and what a handshake has settled on its way back."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import fields
 from typing import Any, Optional, Tuple, Union
 
+from ._facts import TLS
 from ._library import ffi, lib, optional
 
 Certificate = Union[str, bytes, "os.PathLike[str]"]  #: PEM text, or the path of a file
 Staple = Union[str, bytes, "os.PathLike[str]"]  #: an OCSP response in DER, or the path of a file
-NAMES = ("tls_version", "tls_cipher", "tls_server_name", "tls_subject", "tls_certificate")
-FACTS = tuple((name.encode(), len(name)) for name in NAMES)
-
-
-@dataclass(frozen=True)
-class TLS:
-    """What the TLS handshake of a request's connection has settled."""
-
-    version: str  #: "TLSv1.3" or "TLSv1.2"
-    cipher: str  #: "TLS_AES_256_GCM_SHA384"
-    server_name: Optional[str]  #: what the client asked for (SNI)
-    subject: Optional[str]  #: of the client's certificate, which was verified: "CN=ann,O=us" (RFC 4514)
-    certificate: Optional[str]  #: the client's, as PEM
+FACTS = tuple((f"tls_{it.name}".encode(), len(f"tls_{it.name}")) for it in fields(TLS))
 
 
 def facts(handle: Any) -> Optional[TLS]:

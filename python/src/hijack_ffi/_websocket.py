@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any, Deque, Mapping, Optional, Tuple, Type, Un
 
 from ._channel import Call, Channel
 from ._constants import (
-    ECLOSED,
-    ESHUTDOWN,
-    EVENT_MESSAGE,
-    MESSAGE_BINARY,
-    MESSAGE_MORE,
-    MESSAGE_PING,
-    MESSAGE_TEXT,
+    ECLOSED, ESHUTDOWN, EVENT_MESSAGE, MESSAGE_BINARY, MESSAGE_MORE, MESSAGE_PING, MESSAGE_TEXT,
 )
 from ._errors import ClosedError, HijackError, InvalidError, StateError
 from ._library import GONE, Text, check, error_of, lib, octets, sentence

@@ -13,7 +13,6 @@ import socket as sockets
 from collections import deque
 from contextlib import nullcontext
 from functools import partial
-from types import TracebackType
 from typing import (
     Any, AsyncIterator, Awaitable, Callable, Deque, Dict, Optional, Set, Tuple, Type, TypeVar, Union, cast,
 )
@@ -22,8 +21,8 @@ from ._broadcaster import Broadcaster
 from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
 from ._constants import ESHUTDOWN, MESSAGE_MORE
 from ._core import Core, check_handler, report
-from ._errors import ForkError, HijackError, InvalidError, ShutdownError, StateError
-from ._library import GONE, Data, Text, check, error_of, ffi, lib
+from ._errors import ForkError, InvalidError, ShutdownError, StateError
+from ._library import GONE, Data, SelfT, Text, check, error_of, ffi, lib
 from ._peer import WINDOW, Input, Peer
 from ._request import ChannelT, RequestCore, RequestHeaders
 from ._server import ServerCore
@@ -39,10 +38,14 @@ __all__ = [
 
 Handler = Callable[["Request"], Awaitable[object]]
 GRACE = 1.0  #: seconds that handlers have to end by themselves after a drain
-Trace = Optional[TracebackType]
-Error = Optional[Type[BaseException]]
 ReadingT = TypeVar("ReadingT", bound="Reading")
-BlockT = TypeVar("BlockT", bound="Block")
+
+
+class Block:
+    """What an async with block gives as it is."""
+
+    async def __aenter__(self: SelfT) -> SelfT:
+        return self
 
 
 class _Notice:
@@ -152,19 +155,16 @@ class Sending(Waiting, Channel):
             await self._changed.wait_for(lambda: self._drained != seen or self._ended or self._gone())
 
 
-class Block(Sending, ByteChannel):
+class Bytes(Block, Sending, ByteChannel):
     """What streams and sockets share."""
 
-    async def __aenter__(self: BlockT) -> BlockT:
-        return self
-
-    async def __aexit__(self, kind: Error, error: Any, trace: Trace) -> None:
-        self._leave(kind is not None)
+    async def __aexit__(self, *error: object) -> None:
+        self._leave(error[0] is not None)
 
 
-class Stream(StreamCore, Block):
-    """A response body in pieces; the pieces go out whole, one after the other. A send waits while too much waits for
-    the peer (option high_water_bytes). ClosedError: the client has disconnected.
+class Stream(StreamCore, Bytes):
+    """A response body in pieces; each goes out whole and in order. A send waits while too much waits for the peer
+    (option high_water_bytes). ClosedError: the client has disconnected.
 
     An async with block finishes the body at its end, or cuts it off if the block raised or was cancelled."""
 
@@ -179,8 +179,7 @@ class Stream(StreamCore, Block):
         id: Optional[str] = None,
         retry: Optional[int] = None,
     ) -> None:
-        """Sends one Server-Sent Event; each line of data becomes a data line. retry is in milliseconds. An
-        empty id makes the client forget its Last-Event-ID."""
+        """Sends one Server-Sent Event; see hijack.Stream.send_event."""
         await self._push(self._event(data, event, id, retry))
 
     async def comment(self, text: Text) -> None:
@@ -188,7 +187,7 @@ class Stream(StreamCore, Block):
         await self._push(self._comment(text))
 
 
-class Socket(SocketCore, Reading, Block):
+class Socket(SocketCore, Reading, Bytes):
     """The connection itself, after a hijack or adopt; reading is as with asyncio.StreamReader. An async with block
     closes it at its end, or resets the connection if the block raised or was cancelled. async for gives what the peer
     sends, in pieces."""
@@ -262,7 +261,7 @@ class Socket(SocketCore, Reading, Block):
         return True
 
 
-class WebSocket(WebSocketCore, Sending):
+class WebSocket(Block, WebSocketCore, Sending):
     """Messages in both directions: str is text, bytes are binary. The library answers pings, and sends its own to a
     client that is silent. An async with block closes it at its end with code 1000, or with 1011 if the block raised or
     was cancelled.
@@ -270,21 +269,17 @@ class WebSocket(WebSocketCore, Sending):
     async for gives the messages until the end: one with code 1000, 1001 or none ends the loop, any other raises
     ConnectionClosedError. A client may send one message ahead of what is received here."""
 
-    async def __aenter__(self) -> "WebSocket":
-        return self
-
-    async def __aexit__(self, kind: Error, error: Any, trace: Trace) -> None:
+    async def __aexit__(self, *error: object) -> None:
         try:
-            if error is None or isinstance(error, Exception):
-                await self.close(NORMAL if error is None else INTERNAL_ERROR)
+            if error[1] is None or isinstance(error[1], Exception):
+                await self.close(NORMAL if error[1] is None else INTERNAL_ERROR)
             else:  # a task that was cancelled waits for no client
                 self._say_close(INTERNAL_ERROR, "")
         except ForkError:
             pass
 
     async def send(self, message: Text) -> None:
-        """Sends a message: str as text, bytes as binary. Waits while too much waits for the client (option
-        high_water_bytes). ConnectionClosed: it has ended."""
+        """Sends a message: str as text, bytes as binary; see hijack.WebSocket.send."""
         await self._send(self._message(message))
 
     async def ping(self, data: Text = b"") -> None:
@@ -292,15 +287,13 @@ class WebSocket(WebSocketCore, Sending):
         await self._send(self._ping(data))
 
     async def recv(self) -> Message:
-        """Waits for a message and returns it: str if it is text, bytes if it is binary. One that comes in pieces
-        (option websocket_piece_bytes) is put together. ConnectionClosed if the WebSocket has ended and all was
-        received. Whoever cancels it loses no message."""
+        """Waits for a message and returns it: str if it is text, bytes if it is binary; see hijack.WebSocket.recv.
+        Whoever cancels it loses no message."""
         await self._until_receivable(True)
         return decoded(self._take())
 
     async def recv_streaming(self) -> AsyncIterator[Message]:
-        """Gives the pieces of the next message as they come, which are those of option websocket_piece_bytes: for
-        messages larger than memory. It must be iterated to its end."""
+        """Gives the pieces of the next message as they come; see hijack.WebSocket.recv_streaming."""
         decode = Decoder()
         while True:
             await self._until_receivable(False)
@@ -310,9 +303,8 @@ class WebSocket(WebSocketCore, Sending):
                 return
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Sends a close frame after all that was sent, and waits until the client has answered, or for the time of
-        option websocket_pong_ms. code: 1000 to 1014 (but those that RFC 6455 reserves) or 3000 to 4999. reason: at most
-        123 bytes. Messages that came before can still be received. Nothing happens if it has ended already."""
+        """Sends a close frame after all that was sent, and waits until the client has answered; see
+        hijack.WebSocket.close."""
         self._say_close(code, reason)
         await self._changed.wait_for(self._gone)
 
@@ -476,7 +468,7 @@ async def _answer(request: Request, handler: Handler) -> None:
     report(request, error)
 
 
-class Server(ServerCore[Socket, Request]):
+class Server(Block, ServerCore[Socket, Request]):
     __doc__ = f"""{ServerCore.__doc__}
 
     An async with block stops the server at its end. To be used on one loop's thread."""
@@ -486,10 +478,7 @@ class Server(ServerCore[Socket, Request]):
     def __init__(self, **options: Union[int, str]) -> None:
         super().__init__(LoopCore(options))
 
-    async def __aenter__(self) -> "Server":
-        return self
-
-    async def __aexit__(self, kind: Error, error: Any, trace: Trace) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self.stop()
         await self._join()
         self.close()
@@ -523,8 +512,7 @@ class Server(ServerCore[Socket, Request]):
             await self._join()
 
     async def accept(self) -> Request:
-        """Waits for the next request, for a program that answers them itself; starts the server if it does not run yet.
-        ShutdownError once the server has ended."""
+        """Waits for the next request, for a program that answers them itself; see hijack.Server.accept."""
         core = self._core
         if not core.started:
             core.handled = True
@@ -547,8 +535,7 @@ class Server(ServerCore[Socket, Request]):
             raise StopAsyncIteration from None
 
     async def drain(self, seconds: float) -> None:
-        """Ends gently, and returns when all is over: accepts nothing more, lets open requests and streams finish,
-        closes held connections spread over so many seconds, and what is left then."""
+        """Ends gently, and returns when all is over; see hijack.Server.drain."""
         self._drain(seconds)
         await self._core.changed.wait_for(lambda: self._core.over)
         result = lib.hijack_server_stop(self._core.server)  # its threads are at their end
@@ -561,8 +548,7 @@ class Server(ServerCore[Socket, Request]):
         self._core.stop()
 
     def close(self) -> None:
-        """Stops the server if it runs, and frees it; it cannot be used any more. Nothing happens the second time, nor
-        in a forked child."""
+        """Stops the server if it runs, and frees it; see hijack.Server.close."""
         self._core.close()
 
     async def _join(self) -> None:

@@ -21,9 +21,9 @@ from urllib.parse import quote
 
 from . import _adopt
 from ._broadcaster import Broadcaster
+from ._constants import Kind
 from ._errors import StateError
 from ._headers import Headers, encoded, request_head
-from ._library import Kind
 from ._server import ServerCore
 
 __all__ = ["Middleware", "adopt", "adopt_request", "head", "hold", "take", "transport"]

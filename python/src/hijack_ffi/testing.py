@@ -2,9 +2,9 @@
 
 import asyncio
 import socket
-from types import TracebackType
-from typing import Any, List, Optional, Type
+from typing import List
 
+from ._library import Block
 from .asgi import App, Message, Receive, Scope, Send
 
 __all__ = ["Uvicorn"]
@@ -13,7 +13,7 @@ PATIENCE = 10.0  #: seconds for an answer, and for what a test receives
 HOP_BY_HOP = (b"connection", b"transfer-encoding")
 
 
-class Uvicorn:
+class Uvicorn(Block):
     """Stands between the TestClient of Starlette or FastAPI and a program, and gives each request a connection that can
     be handed over. TestClient gets the answer that the library writes; of one without an end, such as Server-Sent
     Events, the head. What follows is read from the client's end, which is in connections:
@@ -31,10 +31,7 @@ class Uvicorn:
         self.app = app
         self.connections = []
 
-    def __enter__(self) -> "Uvicorn":
-        return self
-
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: Optional[TracebackType]) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

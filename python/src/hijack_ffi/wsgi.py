@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 from . import _adopt
 from ._broadcaster import Broadcaster
+from ._constants import Kind
 from ._errors import StateError
 from ._headers import encoded, request_head
-from ._library import Kind
 from ._server import ServerCore
 
 __all__ = ["HandedOver", "Middleware", "connection", "head", "hold", "take"]

@@ -6,10 +6,6 @@ module Hijack
   # Taking a connection out of an object of another server.
   # @api private
   module Adopt
-    # How a held connection starts; see docs/reference/c/broadcaster.md#kinds.
-    KINDS = { raw: C::HOLD_RAW, stream: C::HOLD_STREAM, sse: C::HOLD_SSE, sse_body: C::HOLD_SSE_BODY,
-              websocket: C::HOLD_WEBSOCKET, websocket_open: C::HOLD_WEBSOCKET_OPEN }.freeze
-
     # More than an IO keeps in its buffer.
     BUFFER_BYTES = 65_536
     private_constant :BUFFER_BYTES
@@ -17,7 +13,7 @@ module Hijack
     # @return [Integer] the number of that kind
     # @raise [InvalidError]
     def self.kind(name)
-      KINDS[name] || raise(InvalidError, "as: #{name.inspect}: there are #{KINDS.keys.map(&:inspect).join(', ')}")
+      C::KINDS[name] || raise(InvalidError, "as: #{name.inspect}: there are #{C::KINDS.keys.map(&:inspect).join(', ')}")
     end
 
     # Gives a copy of the descriptor to the block's call, and the IO it is of. When that succeeds, or the block returns
@@ -70,13 +66,12 @@ module Hijack
       source.ungetbyte(bytes) unless result || bytes.nil? || bytes.empty?
     end
 
-    def self.received(source)
+    private_class_method def self.received(source)
       bytes = source.read_nonblock(BUFFER_BYTES, exception: false)
       bytes.is_a?(String) ? bytes : '' # nothing, or the end
     rescue Errno::ENOTCONN, Errno::ECONNRESET
       '' # it listens or has gone, as the library will say
     end
-    private_class_method :received
 
     # @return [IO]
     def self.plain(io)
@@ -91,9 +86,8 @@ module Hijack
     end
 
     # OpenSSL's sockets and Puma's say so with these, other servers' in their names.
-    def self.encrypted?(io)
+    private_class_method def self.encrypted?(io)
       io.respond_to?(:peer_cert) || io.respond_to?(:peercert) || io.class.name.to_s.match?(/SSL|TLS/)
     end
-    private_class_method :encrypted?
   end
 end

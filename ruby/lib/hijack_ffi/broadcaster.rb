@@ -6,10 +6,6 @@ module Hijack
   #
   # Its members are held by the library: no object of Ruby stands for one.
   class Broadcaster
-    STATS = C.constants.grep(/\ABROADCASTER_STAT_(?!COUNT\z)/).sort_by { |name| C.const_get(name) }
-             .map { |name| name.to_s.delete_prefix('BROADCASTER_STAT_').downcase.to_sym }.freeze
-    private_constant :STATS
-
     # @api private
     def initialize(handles, queue, **options)
       @handles = handles
@@ -126,7 +122,7 @@ module Hijack
     # @return [Hash{Symbol => Integer}] members, published, delivered, dropped, closed
     # @raise [ClosedError]
     def stats
-      C.numbers(STATS, 'stats') { |out, count| check(C.broadcaster_stats(out, count, @handle), 'stats') }
+      C.numbers(C::BROADCASTER_STATS, 'stats') { |*out| check(C.broadcaster_stats(*out, @handle), 'stats') }
     end
 
     # Ends every member gracefully, after what was published before. The broadcaster remains usable.

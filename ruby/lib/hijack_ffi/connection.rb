@@ -110,20 +110,16 @@ module Hijack
       "#<#{self.class} #{@ended ? C.errname(@ended) : @over ? 'client has ended' : 'open'}>"
     end
 
-    # Closes it at the end of the block, aborts it when the block fails.
+    # Closes it at the end of the block, breaks it off when the block fails.
     # @api private
     def use
       yield self
     rescue Exception
-      abort unless @queue.forked?
+      break_off unless @queue.forked?
       raise
     ensure
-      Thread.current.status == 'aborting' ? abort : close unless @ended || @queue.forked?
+      Thread.current.status == 'aborting' ? break_off : close unless @ended || @queue.forked?
     end
-
-    # A {WebSocket} is read from now on, as far as its own rules allow.
-    # @api private
-    def listen; end
 
     # Ends what the program never got, or has not ended itself.
     # @api private
@@ -240,12 +236,21 @@ module Hijack
       refuse(result, 'write_nonblock') unless result == C::EAGAIN
       return :wait_writable unless exception
 
-      raise WriteWouldBlockError, "write_nonblock: #{Sentences.for(C::EAGAIN, 'write')}"
+      raise WriteWouldBlockError, "write_nonblock: #{Error.sentence(C::EAGAIN, 'write')}"
     end
 
     # Whether nothing can be written any more, so that nobody waits for it.
     def dead?
       @ended
+    end
+
+    def break_off
+      abort
+    end
+
+    # Of all that is no {Stream}.
+    def cut
+      C.socket_abort(@handle)
     end
 
     def end_with(reason, what, &call)

@@ -10,7 +10,14 @@ module Hijack
     # @return [Exception] one of {ERRORS}' class, to be raised
     # @api private
     def self.for(code, what)
-      (ERRORS[code] || SystemFailureError).new("#{what}: #{Sentences.for(code, what)}")
+      (ERRORS[code] || SystemFailureError).new("#{what}: #{sentence(code, what)}")
+    end
+
+    # @return [String] what the code means in Ruby; the library's own sentence where that is not one for programs in C
+    # @api private
+    def self.sentence(code, what)
+      sentences = C::SENTENCES.fetch(code, {})
+      sentences[what[/\A\w+/]] || sentences[nil] || C.strerror(code)
     end
 
     # @return [Object, nil] whose end it reports: a request, a body, or what a request has become

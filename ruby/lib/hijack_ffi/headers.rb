@@ -22,32 +22,29 @@ module Hijack
       constant || with(headers, more)
     end
 
-    def self.with(headers, more)
+    private_class_method def self.with(headers, more)
       block = String.new
       pairs(headers).each { |name, value| add(block, name, value) } if headers
       more.each { |name, value| add(block, name, value) }
       block
     end
-    private_class_method :with
 
     # Programs have few constant ones, which are made once.
-    def self.constant(headers)
+    private_class_method def self.constant(headers)
       return unless headers.is_a?(Hash) && headers.frozen? && BLOCKS.size < 64
 
       changing = headers.any? { |pair| pair.any? { |it| !it.frozen? || it.is_a?(Array) } }
       BLOCKS[headers] = changing ? nil : with(headers, NONE).freeze
     end
-    private_class_method :constant
 
-    def self.pairs(headers)
+    private_class_method def self.pairs(headers)
       right = headers.is_a?(Array) ? headers.all? { |it| it.is_a?(Array) && it.size == 2 } : headers.respond_to?(:each)
       return headers if right
 
       raise HeaderError, "headers: expected a Hash, or an Array of pairs of name and value (got #{headers.inspect})"
     end
-    private_class_method :pairs
 
-    def self.add(block, name, value)
+    private_class_method def self.add(block, name, value)
       case value
       when String, Symbol, Integer then block << line(name.to_s.b, value.to_s.b)
       when Array then value.each { |it| add(block, name, it) }
@@ -56,15 +53,13 @@ module Hijack
                                          "these (got #{value.inspect})")
       end
     end
-    private_class_method :add
 
-    def self.line(name, value)
+    private_class_method def self.line(name, value)
       raise HeaderError, "the header name #{name.inspect} is not a token" if name.empty? || name.match?(/[:\r\n\0]/n)
       raise HeaderError, "the header #{name} has a line break or NUL in its value" if value.match?(/[\r\n\0]/n)
 
       name << ': ' << value << "\r\n"
     end
-    private_class_method :line
 
     # @api private
     # @param lines [Array<String>] as "name: value", names in lower case

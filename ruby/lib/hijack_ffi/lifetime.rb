@@ -80,8 +80,10 @@ module Hijack
 
     # Calls the block once, when it is over. If it is over already, that is immediately; else the block runs in a thread
     # that all callbacks of the server share, one after the other (where a Fiber scheduler runs, in a fiber).
-    # {Server#on_error} gets what the block raises.
-    # @yieldparam reason [Exception, nil] as {#close_reason}
+    # {Server#on_error} gets what the block raises. For a {WebSocket} it is called after the last message of
+    # {WebSocket#on_message}, and after the client's answer to {WebSocket#close}.
+    # @yieldparam reason [Exception, nil] as {#close_reason}; of a {WebSocket} its {WebSocket#close_code}
+    # @yieldparam text [String] of a {WebSocket} alone: its {WebSocket#close_reason}
     # @return [self]
     def on_close(&block)
       raise InvalidError, 'on_close: a block is expected, and none was given' unless block
@@ -89,18 +91,24 @@ module Hijack
       keep
       waits = @lock.synchronize { (@callbacks ||= []) << block unless told? }
       block.call(*end_facts) unless waits
+      listen
       self
     end
 
-    # Waits until it is over, which is when {#closed?} is true.
+    # Waits until it is over, which is when {#closed?} is true; after {WebSocket#close} for the client's answer.
     # @param timeout [Numeric, nil] seconds; nil: for ever
     # @return [Boolean] false when the time is over
     # @raise [ForkError]
     def wait_closed(timeout = nil)
+      listen
       @lock.synchronize { wait_for('wait_closed', timeout) { @over } }
     rescue WaitTimeoutError
       false
     end
+
+    # A {WebSocket} is read from now on, as far as its own rules allow.
+    # @api private
+    def listen; end
 
     # Whether that is its own connection.
     # @api private

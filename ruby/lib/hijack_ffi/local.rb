@@ -4,9 +4,10 @@ module Hijack
   # Stands for an object of which each process that uses it has its own, made when it is first used there.
   # @api private
   class Local < BasicObject
-    # @param lock [Monitor] one for a server and all that is made of it, so that no two threads wait for each other
-    def initialize(lock)
+    # @param lock [Monitor] one for a server and all that is made of it, lest two threads wait for each other
+    def initialize(lock, options)
       @lock = lock
+      @options = options
       @made = @ready = nil # in which process
     end
 
@@ -37,8 +38,7 @@ module Hijack
   class LocalServer < Local
     # @param setup [Proc, nil] is called when there is a new one
     def initialize(options, setup)
-      super(::Monitor.new)
-      @options = options
+      super(::Monitor.new, options)
       @setup = setup
     end
 
@@ -80,9 +80,8 @@ module Hijack
   # @api private
   class LocalBroadcaster < Local
     def initialize(lock, server, options)
-      super(lock)
+      super(lock, options)
       @server = server
-      @options = options
     end
 
     private

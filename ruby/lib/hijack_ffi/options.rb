@@ -28,28 +28,18 @@ module Hijack
       when C::EOPTION then raise OptionError, "#{what}: a #{scope} has no option of this name#{suggestion(scope, name)}"
       when C::EHANDLE then raise ClosedError, "#{what}: this #{scope} has been freed"
       when C::ERANGE
-        raise OutOfRangeError, "#{what}: expected #{expected(*TABLE.fetch([scope, name]))} (got #{value.inspect})"
+        type, _, minimum, maximum, help = TABLE.fetch([scope, name])
+        expected = format(C::VALUES.fetch(type), minimum: minimum, maximum: maximum, help: help)
+        raise OutOfRangeError, "#{what}: expected #{expected} (got #{value.inspect})"
       else raise Error.for(result, what)
       end
     end
 
-    def self.suggestion(scope, name)
+    private_class_method def self.suggestion(scope, name)
       names = TABLE.keys.filter_map { |of, it| it if [scope, ('queue' if scope == 'server')].include?(of) } << 'workers'
       near = defined?(DidYouMean) && DidYouMean::SpellChecker.new(dictionary: names).correct(name).first
       near ? "; did you mean #{near}?" : '; docs/reference/options.md lists them'
     end
-    private_class_method :suggestion
-
-    def self.expected(type, _default, minimum, maximum, help)
-      case type
-      when 'int' then "a whole number from #{minimum} to #{maximum}"
-      when 'size' then "bytes from #{minimum} to #{maximum}, as a whole number that may end in k or m"
-      when 'string' then "#{minimum} to #{maximum} bytes: #{help}"
-      when 'mode' then "four octal digits from #{minimum} to #{maximum}"
-      else "one of its words: #{help}"
-      end
-    end
-    private_class_method :expected
 
     # @return [Boolean] whether it is the event queue's
     def self.queue?(name)

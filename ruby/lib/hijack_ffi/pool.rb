@@ -63,7 +63,7 @@ module Hijack
     # they for a worker, which may itself wait for what they do.
     # @param object [Lifetime] whose they are
     def notify(object, facts, callbacks)
-      notice = -> { callbacks.each { |callback| report_failure(object) { callback.call(*facts) } } }
+      notice = -> { callbacks.each { |callback| guard(object, ends: false) { callback.call(*facts) } } }
       return Fiber.schedule { notice.call } if Fiber.current_scheduler
 
       @notices << notice
@@ -103,12 +103,13 @@ module Hijack
 
     # Calls the block.
     # @param object [Request, WebSocket] whom it is about
+    # @param ends [Boolean] that the object's own connection has ended is no failure
     # @return [Boolean] false if it failed, which was reported
-    def guard(object)
+    def guard(object, ends: true)
       yield
       true
     rescue *FAILURES => e
-      return true if self.class.own_end?(e, object) || (@ending && e.is_a?(ShutdownError))
+      return true if ends && (self.class.own_end?(e, object) || (@ending && e.is_a?(ShutdownError)))
 
       report(e, object)
       false
@@ -175,12 +176,6 @@ module Hijack
       guard(request) { handler.call(request) }
     ensure
       request.free
-    end
-
-    def report_failure(object)
-      yield
-    rescue *FAILURES => e
-      report(e, object)
     end
 
     def report(error, object)

@@ -4,19 +4,13 @@ module Hijack
   # A request that a Rack server has read, as the library takes it.
   # @api private
   module RackRequest
-    # What is about the other server's own response or connection, and not about this library's.
-    DROPPED = %w[connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length
-                 content-encoding content-range content-md5 etag last-modified date status x-sendfile
-                 x-accel-redirect].freeze
     # Of a request: how its body was sent. It has been read.
     FRAMING = %w[version transfer-encoding expect].freeze
-    private_constant :DROPPED, :FRAMING
+    private_constant :FRAMING
     # By the kind of answer, what its head sets itself; a kind that is not here has no head.
-    OWN = { C::HOLD_STREAM => [], C::HOLD_SSE => %w[content-type cache-control x-accel-buffering],
+    OWN = { C::HOLD_STREAM => [], C::HOLD_SSE => C::OF_EVENTS,
             C::HOLD_WEBSOCKET => %w[content-type sec-websocket-accept sec-websocket-protocol
                                     sec-websocket-extensions] }.freeze
-    # Of these the values of both go into a head: what another server has set, and what the program sets.
-    ADDED = %w[set-cookie vary].freeze
     # What an application returns whose connection is hijacked: servers ignore it, Rack::Lint finds no fault.
     HIJACKED = [204, {}.freeze, [].freeze].freeze
 
@@ -57,22 +51,21 @@ module Hijack
     def self.preset(headers)
       headers&.each_with_object({}) do |(name, value), preset|
         name = name.to_s.downcase
-        next if DROPPED.include?(name) || name.start_with?('rack.')
+        next if C::NOT_TAKEN.include?(name) || name.start_with?('rack.')
 
         (preset[name] ||= []).concat(values(value))
       end
     end
 
     # @return [Array]
-    def self.values(value)
+    private_class_method def self.values(value)
       return Array(value) if value.is_a?(Array) || value.nil?
 
       value.is_a?(String) && !value.empty? ? value.split("\n") : [value]
     end
-    private_class_method :values
 
     # @return [String] as it was sent, where the server keeps that
-    def self.target(env)
+    private_class_method def self.target(env)
       uri = env['REQUEST_URI'].to_s
       return uri if uri.match?(%r{\A[/*]|\Ahttps?://}i)
 
@@ -82,9 +75,8 @@ module Hijack
       path = path.b.gsub(/[^!-~]|[?#]/n) { |byte| format('%%%02X', byte.ord) }
       query.empty? ? path : "#{path}?#{query}"
     end
-    private_class_method :target
 
-    def self.headers(env)
+    private_class_method def self.headers(env)
       found = { 'host' => [env['SERVER_NAME'], env['SERVER_PORT']].compact.join(':') }
       env.each do |key, value|
         name = key[/\A(?:HTTP_)?(CONTENT_(?:TYPE|LENGTH))\z|\AHTTP_(.+)\z/] && ($1 || $2).downcase.tr('_', '-')
@@ -92,6 +84,5 @@ module Hijack
       end
       found
     end
-    private_class_method :headers
   end
 end

@@ -14,9 +14,7 @@ module Hijack
     WINDOW = 65_536
     private_constant :WINDOW
 
-    # Reads what is there, and waits only if nothing is.
-    # @param length [Integer] at most so many bytes
-    # @param buffer [String, nil] is filled, where given
+    # Reads what is there, and waits only if nothing is; parameters as IO#readpartial.
     # @return [String]
     # @raise [EOFError] the peer sends no more
     # @raise [ClosedError, WaitTimeoutError]
@@ -28,10 +26,7 @@ module Hijack
       end
     end
 
-    # Reads what is there without waiting.
-    # @param length [Integer] at most so many bytes
-    # @param buffer [String, nil] is filled, where given
-    # @param exception [Boolean] false: returns :wait_readable, or nil at the end, instead of raising
+    # Reads what is there without waiting; parameters as IO#read_nonblock.
     # @return [String, Symbol, nil]
     # @raise [ReadWouldBlockError] an IO::WaitReadable; {#wait_readable} waits for the moment to try again
     # @raise [EOFError, ClosedError]
@@ -58,21 +53,17 @@ module Hijack
       nil
     end
 
-    # Reads so many bytes, or up to the end. When the wait is interrupted, nothing is lost: what came is read next.
-    # @param length [Integer, nil] nil: all up to the end
-    # @param buffer [String, nil] is filled, where given
+    # Reads so many bytes, or up to the end; parameters as IO#read. When the wait is interrupted, nothing is lost: what
+    # came is read next.
     # @return [String, nil] fewer bytes only at the end; nil where length bytes were asked for and it is the end
     # @raise [ClosedError, ResetError, WaitTimeoutError]
     def read(length = nil, buffer = nil)
-      buffer&.clear
-      bytes = @lock.synchronize do
+      bytes = into(buffer) do
         at_end? unless length && length < 1 # for which nothing need come
         nil while (length.nil? || @buffer.bytesize < length) && more?(@buffer.bytesize)
         take(length || @buffer.bytesize)
       end
-      return if bytes.empty? && length&.positive?
-
-      buffer ? buffer.replace(bytes) : bytes
+      bytes unless bytes.empty? && length&.positive?
     end
 
     # @return [Integer, nil] the next byte; nil at the end
@@ -104,11 +95,8 @@ module Hijack
       Encoding::BINARY
     end
 
-    # Reads a line. When the wait is interrupted, nothing is lost.
-    # @param separator [String, nil] ends the line; nil: read up to the end; '': a paragraph, up to an empty line, with
-    #   the empty lines before it left out
-    # @param limit [Integer, nil] at most so many bytes: without it a peer may send a line of any length
-    # @param chomp [Boolean] leaves the separator out
+    # Reads a line; parameters as IO#gets. Without a limit a peer may send a line of any length. When the wait is
+    # interrupted, nothing is lost.
     # @return [String, nil] nil at the end
     # @raise [ClosedError, ResetError, WaitTimeoutError]
     def gets(separator = $/, limit = nil, chomp: false)

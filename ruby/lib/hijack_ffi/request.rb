@@ -6,6 +6,7 @@ module Hijack
   # the connection has ended. Any thread may do it; the head can be read at any time.
   class Request
     include Lifetime
+    include Facts
 
     # @api private
     # @param payload [String] the head in the library's form, then the body
@@ -23,16 +24,6 @@ module Hijack
       @body = (Body.new(self, queue, handle, nil) if in_pieces)
     end
 
-    # @return [String] "GET"
-    def request_method
-      line[0]
-    end
-
-    # @return [String] path and query as sent, "/a?b=1"
-    def target
-      line[1]
-    end
-
     # @return [String] the target's path, "/a"; also of an absolute target ("http://host/a", RFC 9112 section 3.2.2)
     def path
       path = target.partition('?').first
@@ -42,47 +33,6 @@ module Hijack
     # @return [String, nil] the target after "?"
     def query
       target[/\?(.*)\z/m, 1]
-    end
-
-    # @return [String] "HTTP/1.1" or "HTTP/1.0"
-    def http_version
-      line[2]
-    end
-
-    # @return [String] "127.0.0.1:50312", "[::1]:50312" or "unix:"
-    def peer
-      line[3]
-    end
-
-    # @return [String] "http" or "https"
-    def scheme
-      line[4]
-    end
-
-    # @return [String, nil] "TLSv1.3" or "TLSv1.2"; this and the following are nil without TLS
-    def tls_version
-      @tls && @tls[:tls_version]
-    end
-
-    # @return [String, nil] "TLS_AES_256_GCM_SHA384"
-    def tls_cipher
-      @tls && @tls[:tls_cipher]
-    end
-
-    # @return [String, nil] the name that the client asked for (SNI); nil if it sent none
-    def tls_server_name
-      @tls && @tls[:tls_server_name]
-    end
-
-    # @return [String, nil] whom the client's certificate is for (RFC 4514), "CN=ann,O=us"; nil without one. It was
-    #   verified in the handshake (option tls_client_verify).
-    def tls_subject
-      @tls && @tls[:tls_subject]
-    end
-
-    # @return [String, nil] the client's certificate as PEM
-    def tls_certificate
-      @tls && @tls[:tls_certificate]
     end
 
     # What a Rack application expects to find of TLS: rack.url_scheme and HTTPS; SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI,
@@ -328,7 +278,7 @@ module Hijack
       own = RackRequest::OWN[kind]
       return given unless @preset && own
 
-      replaced = given.downcase.scan(/^[^:]+/) - RackRequest::ADDED
+      replaced = given.downcase.scan(/^[^:]+/) - C::ADDED
       Headers.block(@preset.except(*replaced, *own)) << given
     end
 
@@ -350,7 +300,7 @@ module Hijack
 
     def answer(what)
       result = yield
-      refused(what) if result == C::EPROTOCOL
+      answered(what) if result == C::EPROTOCOL # the library has answered a client whose handshake is wrong
       refuse(result, what) if result.negative?
       answered(what)
     end
@@ -382,12 +332,6 @@ module Hijack
       made = @queue.register(kind, *facts, &call)
       answer(what) { made.is_a?(Integer) ? made : 0 }
       @became = made
-    end
-
-    # The library has answered a client whose handshake is wrong.
-    def refused(what)
-      answered(what)
-      refuse(C::EPROTOCOL, what)
     end
   end
 end

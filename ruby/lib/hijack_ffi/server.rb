@@ -360,7 +360,7 @@ module Hijack
       return give_back unless @poller
 
       C.server_stop(handle)
-      return if polling_here? || in_trap?
+      return if in_trap? || (@poller == Thread.current && !Fiber.current_scheduler) # whom the end waits for
 
       @done.pop
       @thread&.join unless @thread == Thread.current
@@ -376,8 +376,7 @@ module Hijack
 
     # @return [String]
     def inspect
-      state = running? ? 'running' : 'not running'
-      "#<#{self.class} #{state}>"
+      "#<#{self.class} #{running? ? 'running' : 'not running'}>"
     end
 
     private
@@ -438,13 +437,9 @@ module Hijack
         give_back if @stopping # by a thread that waits now
         raise
       end
-      prepare_pool(handler)
-      C.server_stop(handle) if @stopping # asked for by a trap, meanwhile
-    end
-
-    def prepare_pool(handler)
       @fibers = !Fiber.current_scheduler.nil?
       needing_threads { @pool.handle_with(handler) } unless handler == false
+      C.server_stop(handle) if @stopping # asked for by a trap, meanwhile
     end
 
     # Nobody serves where there cannot be so many.
@@ -524,11 +519,6 @@ module Hijack
       @handles.free
       @done.close
       nil
-    end
-
-    # Whether this is the thread that polls, and not in a fiber that could wait for the one that does.
-    def polling_here?
-      @poller == Thread.current && !Fiber.current_scheduler
     end
 
     # Where no Mutex can be had, and so nothing be waited for: what is interrupted may hold one.

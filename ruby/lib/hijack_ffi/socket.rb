@@ -118,9 +118,5 @@ module Hijack
     def send_bytes(data, size)
       C.socket_send(@handle, data, size)
     end
-
-    def cut
-      C.socket_abort(@handle)
-    end
   end
 end

@@ -4,9 +4,8 @@ module Hijack
   # Certificates on their way to the library, and what a handshake has settled on its way back.
   # @api private
   module TLS
-    FACTS = %w[tls_version tls_cipher tls_server_name tls_subject tls_certificate].freeze
     SCHEME = ' https'
-    private_constant :FACTS, :SCHEME
+    private_constant :SCHEME
 
     # @param certificate [#to_pem, #to_s, Array] PEM, or the path of a file; an Array is one chain, the server's first
     # @return [String] what the library takes: PEM text or a path
@@ -34,7 +33,7 @@ module Hijack
       return unless at && payload.byteslice(at - SCHEME.size, SCHEME.size) == SCHEME
 
       out = FFI::MemoryPointer.new(:uint64, 2)
-      found = FACTS.each_with_object({}) do |name, facts|
+      found = C::TLS_FACTS.each_with_object({}) do |name, facts|
         next unless C.request_info(out, out + 8, handle, name, name.bytesize).positive?
 
         facts[name.to_sym] = out.read_pointer.read_string(out.get_uint64(8)).force_encoding(Encoding::UTF_8).freeze

@@ -121,26 +121,6 @@ module Hijack
       self
     end
 
-    # Calls the block once, as {Lifetime#on_close}: after the last message of {#on_message}, and after the client's
-    # answer to {#close}.
-    # @yieldparam code [Integer] as {#close_code}
-    # @yieldparam reason [String] as {#close_reason}
-    # @return [self]
-    def on_close(&block)
-      super
-      listen
-      self
-    end
-
-    # Waits for the end, as {Lifetime#wait_closed}: after {#close} for the client's answer.
-    # @param timeout [Numeric, nil] seconds; nil: for ever
-    # @return [Boolean] false when the time is over
-    # @raise [ForkError]
-    def wait_closed(timeout = nil)
-      listen
-      super
-    end
-
     # For those who know faye-websocket: calls the block with an {Event}. :message has data; :close has code and reason;
     # :error comes before :close and has a message; :open comes immediately.
     # @param name [Symbol, String] open, message, close or error
@@ -260,17 +240,6 @@ module Hijack
       "#<#{self.class} #{@ended ? "#{close_code} #{close_reason}".strip : @closed ? 'closing' : 'open'}>"
     end
 
-    # Closes it at the end of the block, with code 1011 when the block fails.
-    # @api private
-    def use
-      yield self
-    rescue Exception
-      close(1011) unless @queue.forked?
-      raise
-    ensure
-      close(Thread.current.status == 'aborting' ? 1011 : 1000) unless @queue.forked?
-    end
-
     # Gives the first credit to a program that has not asked for messages yet: what it sends or asks shows that it wants
     # to hear of the end, and clients want to hear of their pings.
     # @api private
@@ -310,7 +279,7 @@ module Hijack
       blocks, message = @lock.synchronize { [@blocks, (take if whole?)] }
       if message
         done = @queue.guard(self) { blocks.each { |block| block.call(message) } }
-        close(1011) unless done
+        break_off unless done
       else
         tell_in_turn
       end
@@ -474,8 +443,8 @@ module Hijack
       C.socket_send_message(@handle, kind, data, data.bytesize)
     end
 
-    def cut
-      C.socket_abort(@handle)
+    def break_off
+      close(1011)
     end
   end
 end
