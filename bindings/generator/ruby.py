@@ -86,14 +86,14 @@ def known_names(header):
     lines += listed("OF_EVENTS", "What a head of events has of its own.", f"%w[{' '.join(facts.OF_EVENTS)}]")
     lines += listed("ADDED", "Headers of which both lines are sent.", f"%w[{' '.join(facts.ADDED)}]")
     tls = " ".join(f"tls_{name}" for name, *_ in facts.TLS)
-    lines += listed("TLS_FACTS", "What a request says of TLS.", f"%w[{tls}]")
+    lines += listed("TLS_FACTS", "What a request reports of TLS.", f"%w[{tls}]")
     stats = " ".join(header.broadcaster_stats())
     lines += listed("BROADCASTER_STATS", "The counters of a broadcaster, in their order.", f"%i[{stats}]")
     return lines
 
 
 def request_facts():
-    lines = ["  # What a {Request} says of itself and its connection.", "  module Facts"]
+    lines = ["  # What a {Request} reports of itself and its connection.", "  module Facts"]
     for index, (name, comment) in enumerate(facts.LINE):
         lines += getter(name, f"String] {comment}", f"line[{index}]")
     for name, _, comment, absent in facts.TLS:

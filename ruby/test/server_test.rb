@@ -33,7 +33,7 @@ class ServerTest < HijackTest
 
       made = ->(set) { make_with(scope, set) }
       made.call(name.to_sym => value)
-      wrong = type == 'choice' ? 'nonsense' : maximum.to_i + 1
+      wrong = { 'choice' => 'nonsense', 'string' => 'x' * (maximum.to_i + 1) }.fetch(type, maximum.to_i + 1)
       assert_raises(Hijack::OutOfRangeError, name) { made.call(name.to_sym => wrong) }
     end
   end
@@ -49,15 +49,16 @@ class ServerTest < HijackTest
   OTHER_CHOICES = { 'request_body' => 'pieces', 'http2' => 'off', 'tls_min_version' => '1.3', 'tls_takeover' => 'off',
                     'tls_client_verify' => 'require', 'websocket_deflate' => 'off',
                     'websocket_context_takeover' => 'on', 'overflow' => 'latest',
-                    'member_messages' => 'deliver' }.freeze
-  private_constant :OTHER_CHOICES
+                    'member_messages' => 'deliver', 'member_events' => 'on' }.freeze
+  OTHER_TEXTS = { 'position' => 'query:from', 'user_data' => 'header:x-user', 'history_position' => 'e-1' }.freeze
+  private_constant :OTHER_CHOICES, :OTHER_TEXTS
 
   # A value that the option does not have by itself.
   def another(name, type, minimum, maximum, default)
     case type
     when 'choice' then OTHER_CHOICES.fetch(name)
     when 'mode' then '0600'
-    when 'string' then "not#{default}"
+    when 'string' then OTHER_TEXTS.fetch(name, "not#{default}")
     else minimum == default ? maximum.to_i : minimum.to_i
     end
   end
@@ -123,7 +124,7 @@ class ServerTest < HijackTest
     error = assert_raises(Hijack::OutOfRangeError) { server.route_set('/up/*', request_body: :some) }
     assert_match(%r{\Aroute /up/\*: option request_body: expected .*whole or pieces.* \(got :some\)\z}, error.message)
     assert_raises(Hijack::OptionError) { server.route_set('/', colour: 'red') }
-    assert_raises(Hijack::NotSupportedError) { server.route_set('/', user_data: 1) }
+    assert_raises(Hijack::NotSupportedError) { server.route_set('/', long_poll_ms: 1) }
     assert_raises(Hijack::InvalidError) { server.route_set('up', max_body_bytes: 1) }
     server.start
     assert_raises(Hijack::StateError) { server.route_set('/', max_body_bytes: 1) }

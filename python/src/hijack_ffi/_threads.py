@@ -120,8 +120,8 @@ class Bytes(Block, Sending, ByteChannel):
 
 
 class Stream(StreamCore, Bytes):
-    """A response body in pieces. Any thread may send; each piece goes out whole and in order. A send waits while too
-    much waits for the peer (option high_water_bytes). ClosedError: the client has disconnected.
+    """A response body in pieces. Any thread may send; each piece goes out whole, one after the other. A send
+    waits while too much waits for the peer (option high_water_bytes). ClosedError: the client has disconnected.
 
     A with block finishes the body at its end, or cuts it off if the block raised. print(..., file=stream) works."""
 

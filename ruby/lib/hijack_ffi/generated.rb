@@ -139,7 +139,7 @@ module Hijack
     # Headers of which both lines are sent.
     ADDED = %w[set-cookie vary].freeze
 
-    # What a request says of TLS.
+    # What a request reports of TLS.
     TLS_FACTS = %w[tls_version tls_cipher tls_server_name tls_subject tls_certificate].freeze
 
     # The counters of a broadcaster, in their order.
@@ -331,7 +331,7 @@ module Hijack
     attach_function :broadcaster_free, :hijack_broadcaster_free, [:uint64], :void
   end
 
-  # What a {Request} says of itself and its connection.
+  # What a {Request} reports of itself and its connection.
   module Facts
     # @return [String] "GET"
     def request_method

@@ -4,7 +4,7 @@ module Hijack
   # Stands for an object of which each process that uses it has its own, made when it is first used there.
   # @api private
   class Local < BasicObject
-    # @param lock [Monitor] one for a server and all that is made of it, lest two threads wait for each other
+    # @param lock [Monitor] one for a server and all that is made of it, so that two threads do not deadlock
     def initialize(lock, options)
       @lock = lock
       @options = options

@@ -103,7 +103,7 @@ module Hijack
 
     # Calls the block.
     # @param object [Request, WebSocket] whom it is about
-    # @param ends [Boolean] that the object's own connection has ended is no failure
+    # @param ends [Boolean] whether the end of the object's own connection is normal
     # @return [Boolean] false if it failed, which was reported
     def guard(object, ends: true)
       yield
