@@ -31,11 +31,18 @@
 /* How many entries to look at for one that can give way. */
 #define LOOK_MAX 4096
 
+/* A socket that the loops share wakes one of them for each connection. One that another process may share wakes all:
+ * the process that is woken alone may be draining, and leave the connection to nobody. */
+static bool wakes_one(const struct hj_loop *loop, uint32_t i)
+{
+    return !loop->acceptors[i].owned && loop->server->listeners[i].address.kind != HJ_ADDRESS_FD;
+}
+
 /* 0 or why the poller refuses it. */
 static int poll_acceptor(struct hj_loop *loop, uint32_t i)
 {
     struct hj_acceptor *acceptor = &loop->acceptors[i];
-    unsigned events = HJ_POLL_IN | (acceptor->owned ? 0u : (unsigned)HJ_POLL_EXCLUSIVE);
+    unsigned events = HJ_POLL_IN | (wakes_one(loop, i) ? (unsigned)HJ_POLL_EXCLUSIVE : 0u);
     return hj_poller_add(&loop->poller, acceptor->fd, events, HJ_POLL_DATA_LISTENER - i) ? 0 : hj_socket_error(errno);
 }
 
