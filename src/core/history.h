@@ -20,7 +20,7 @@
 #define HJ_FROM_ALL UINT64_MAX           /* with all that is there */
 #define HJ_FROM_UNKNOWN (UINT64_MAX - 1) /* the same, but it has missed something: nobody knows how much */
 
-#define HJ_HISTORY_PART 32 /* messages in one look */
+#define HJ_HISTORY_PART 60 /* messages in one look: with a head, a first message and a notice one write takes them */
 
 struct hj_history_entry {
     struct hj_message *message; /* a reference */

@@ -2,9 +2,10 @@
  * Fan-out: one message to every SSE member through one loop thread, against a plain loop of send() over as many
  * sockets.
  *
- *     fanout [members [turns a round [rounds [streams [websocket]]]]]
+ *     fanout [members [turns a round [rounds [streams [websocket [history]]]]]]
  *
  * With 1 for websocket the members are WebSockets (which have agreed to compression; the message is too short for it).
+ * With a number for history the broadcaster keeps so many messages, and each one has an id.
  * With streams the library's members speak HTTP/2, so many on a connection; the plain side stays as it is, and sends as
  * many bytes to each of its sockets.
  *
@@ -41,6 +42,7 @@ struct side {
     uint64_t members;
     unsigned streams; /* of an HTTP/2 connection; 0: HTTP/1 */
     bool websocket;
+    long history;
     uint16_t port;
     struct bench_child server, client;
 };
@@ -119,6 +121,19 @@ static void receive(int fd, void *arg)
  * one how many bytes in one send(). Answered twice: with the time when it began, and the time when it knew itself to be
  * done, or 0. The question 0 is answered, once, with the copies delivered since the start. ---- */
 
+/* Positions of nine digits from the start, so that all messages have the same length. */
+static void keep_history(hijack_broadcaster *members, long messages)
+{
+    char text[16];
+    if (messages == 0)
+        return;
+    snprintf(text, sizeof text, "%ld", messages);
+    bench_check(hijack_broadcaster_set(members, HIJACK_STR("history_messages"), text, strlen(text)),
+                "history_messages");
+    bench_check(hijack_broadcaster_set(members, HIJACK_STR("history_position"), HIJACK_STR("e-100000000")),
+                "history_position");
+}
+
 static void serve_library(int fd, void *arg)
 {
     const struct side *side = arg;
@@ -128,6 +143,7 @@ static void serve_library(int fd, void *arg)
     memset(payload, 'x', sizeof payload);
     bench_pin(BENCH_CORE_SERVER);
     bench_library_start(&library, 1, side->websocket ? HIJACK_HOLD_WEBSOCKET : HIJACK_HOLD_SSE);
+    keep_history(library.members, side->history);
     bench_pin(BENCH_CORE_CLIENT);
     bench_answer(fd, library.port);
     bench_library_wait(&library, HIJACK_STAT_HELD, side->members, false);
@@ -287,7 +303,9 @@ int main(int argc, char **argv)
     bool websocket = bench_argument(argc, argv, 5, "websocket", 0, 0, 1) != 0;
     if (websocket && streams != 0)
         bench_die("websocket: not over HTTP/2");
+    long history = bench_argument(argc, argv, 6, "history", 0, 0, 1000000);
     struct side library = {.name = "library",
+                           .history = history,
                            .serve = serve_library,
                            .members = (uint64_t)members,
                            .streams = (unsigned)streams,

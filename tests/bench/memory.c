@@ -21,8 +21,8 @@
 struct method {
     const char *name;
     uint32_t kind;
-    bool adopted, handles;
-    int threads, target; /* bytes; 0: TARGET */
+    bool adopted, handles, users; /* users: each member has a number */
+    int threads, target;          /* bytes; 0: TARGET */
     double rss[BENCH_MAX_ROUNDS], pss[BENCH_MAX_ROUNDS], dirty[BENCH_MAX_ROUNDS];
 };
 
@@ -44,8 +44,8 @@ static void serve(int fd, void *arg)
 
     while (bench_next(fd, &wanted)) {
         for (; method->adopted && adopted < wanted; ++adopted)
-            bench_check(hijack_broadcaster_adopt(library.members, bench_accept(listener), method->kind, 0, NULL, 0,
-                                                 NULL, 0, NULL, 0),
+            bench_check(hijack_broadcaster_adopt(library.members, bench_accept(listener), method->kind,
+                                                 method->users ? adopted + 1 : 0, NULL, 0, NULL, 0, NULL, 0),
                         "hijack_broadcaster_adopt");
         bench_library_wait(&library, HIJACK_STAT_HELD, wanted, false);
         bench_answer(fd, wanted);
@@ -135,6 +135,12 @@ int main(int argc, char **argv)
         {.name = "held route, raw", .kind = HIJACK_HOLD_RAW, .threads = 1},
         {.name = "adopted, SSE", .kind = HIJACK_HOLD_SSE, .adopted = true, .threads = 1},
         {.name = "adopted, raw", .kind = HIJACK_HOLD_RAW, .adopted = true, .threads = 1},
+        {.name = "adopted, raw, user",
+         .kind = HIJACK_HOLD_RAW,
+         .adopted = true,
+         .users = true,
+         .threads = 1,
+         .target = 104},
         {.name = "held route, WebSocket", .kind = HIJACK_HOLD_WEBSOCKET, .threads = 1, .target = 112},
         {.name = "WebSocket, handle", .kind = HIJACK_HOLD_WEBSOCKET, .handles = true, .threads = 1, .target = 256},
         {.name = "held route, SSE", .kind = HIJACK_HOLD_SSE, .threads = 2},
