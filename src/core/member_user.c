@@ -3,25 +3,18 @@
 
 #include "base/handle.h"
 #include "core/broadcaster.h"
+#include "core/membership.h"
 
-/* Pins, asks the loops, unpins. other_handle may be NULL. */
-static int ask_users(hijack_broadcaster *handle, enum hj_op op, hijack_broadcaster *other_handle, uint64_t user_data)
+/* Pins and asks the loops. */
+static int ask_users(hijack_broadcaster *handle, enum hj_op op, uint64_t user_data)
 {
-    struct hj_broadcaster *broadcaster, *other = NULL;
+    struct hj_broadcaster *broadcaster;
     if (user_data == 0)
         return HIJACK_EINVAL;
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
-    if (other_handle != NULL)
-        rc = hj_broadcaster_pin(&other, other_handle);
-    if (rc == 0) {
-        rc = other != NULL && other->server != broadcaster->server
-                 ? HIJACK_EINVAL
-                 : hj_broadcaster_ask(broadcaster, op, other == NULL ? NULL : &other->object, NULL, user_data);
-        if (other != NULL)
-            hj_handle_unpin(other_handle);
-    }
+    rc = hj_broadcaster_ask(broadcaster, op, NULL, NULL, user_data);
     hj_handle_unpin(handle);
     return rc;
 }
@@ -49,18 +42,41 @@ int hijack_broadcaster_send_user(hijack_broadcaster *handle, uint64_t user_data,
 
 int hijack_broadcaster_remove_user(hijack_broadcaster *handle, uint64_t user_data)
 {
-    return ask_users(handle, HJ_OP_REMOVE_USER, NULL, user_data);
+    return ask_users(handle, HJ_OP_REMOVE_USER, user_data);
 }
 
 int hijack_broadcaster_close_user(hijack_broadcaster *handle, uint64_t user_data)
 {
-    return ask_users(handle, HJ_OP_CLOSE_USER, NULL, user_data);
+    return ask_users(handle, HJ_OP_CLOSE_USER, user_data);
 }
 
-/* The loops of `from` are asked, where the members are. */
-int hijack_broadcaster_join_user(hijack_broadcaster *handle, hijack_broadcaster *from, uint64_t user_data)
+/* Members may come on all loops that `from` has some on, and what is published next must reach them. */
+static int join_from(struct hj_broadcaster *broadcaster, struct hj_broadcaster *from, uint64_t user_data)
 {
-    if (handle == NULL || from == NULL)
-        return HIJACK_EHANDLE;
-    return ask_users(from, HJ_OP_JOIN_USER, handle, user_data);
+    struct hj_server *server = broadcaster->server;
+    if (from->server != server)
+        return HIJACK_EINVAL;
+    int rc = hj_server_check_running(server);
+    const uint64_t addressed = atomic_load(&from->addressed);
+    for (uint32_t i = 0; rc == 0 && i < server->worker_count; ++i)
+        if ((addressed >> i & 1) != 0)
+            hj_membership_address(broadcaster, server->workers[i]);
+    return rc != 0 ? rc : hj_broadcaster_ask(from, HJ_OP_JOIN_USER, &broadcaster->object, NULL, user_data);
+}
+
+int hijack_broadcaster_join_user(hijack_broadcaster *handle, hijack_broadcaster *from_handle, uint64_t user_data)
+{
+    struct hj_broadcaster *broadcaster, *from;
+    if (user_data == 0)
+        return HIJACK_EINVAL;
+    int rc = hj_broadcaster_pin(&broadcaster, handle);
+    if (rc != 0)
+        return rc;
+    rc = hj_broadcaster_pin(&from, from_handle);
+    if (rc == 0) {
+        rc = join_from(broadcaster, from, user_data);
+        hj_handle_unpin(from_handle);
+    }
+    hj_handle_unpin(handle);
+    return rc;
 }

@@ -64,9 +64,11 @@ static bool make_room(struct hj_subscriptions *subscriptions)
     return true;
 }
 
-/* The first member on this loop. What was published before does not reach the loop, and all that comes after does. */
-static void address(struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
+/* The first time: what was published before does not reach the loop, and all that comes after does. */
+void hj_membership_address(struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
 {
+    if ((atomic_load_explicit(&broadcaster->addressed, memory_order_acquire) >> worker->index & 1) != 0)
+        return;
     pthread_mutex_lock(&broadcaster->lock);
     struct hj_history *history = hj_history_of(&broadcaster->history);
     uint64_t before = atomic_fetch_or(&broadcaster->addressed, 1ull << worker->index);
@@ -77,8 +79,7 @@ static void address(struct hj_broadcaster *broadcaster, const struct hj_worker *
 
 void hj_membership_begin(struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
 {
-    if ((atomic_load_explicit(&broadcaster->addressed, memory_order_acquire) >> worker->index & 1) == 0)
-        address(broadcaster, worker);
+    hj_membership_address(broadcaster, worker);
     atomic_fetch_add_explicit(&broadcaster->members, 1, memory_order_relaxed);
 }
 

@@ -47,6 +47,9 @@ void hj_subscriptions_forget(struct hj_subscriptions *subscriptions, struct hj_b
 /* Leaves all, for good. */
 void hj_subscriptions_close(struct hj_subscriptions *subscriptions);
 
+/* Members are about to join on this loop: what is published from now on goes to it. Any thread. */
+void hj_membership_address(struct hj_broadcaster *broadcaster, const struct hj_worker *worker);
+
 /* A member without a handle joins on this loop: it is counted, and later messages go to the loop too. Before the
  * command that adds it is posted. Any thread. */
 void hj_membership_begin(struct hj_broadcaster *broadcaster, const struct hj_worker *worker);

@@ -159,6 +159,33 @@ static void test_request_adopt_and_query(void **state)
     members_wait(room, 0);
 }
 
+/* What is published right after a user was made to join reaches it: the calls take effect in their order. */
+static void test_join_then_publish(void **state)
+{
+    struct fixture *f = *state;
+    char text[64];
+
+    fixture_option(f, OPT_THREADS, "2");
+    hijack_broadcaster *room = room_by_header(f);
+    struct client *c[4];
+    for (int i = 0; i < 4; i++)
+        c[i] = member(f, room, "/raw", "X-User: 5\r\n");
+    for (int i = 0; i < 50; i++) {
+        hijack_broadcaster *fresh;
+        OK(hijack_broadcaster_new(&fresh, f->server));
+        OK(hijack_broadcaster_join_user(fresh, room, 5));
+        snprintf(text, sizeof(text), "%d;", i);
+        say(fresh, text);
+        tell(fresh, 5, text);
+        for (int k = 0; k < 4; k++) {
+            client_expect_bytes(c[k], text, strlen(text));
+            client_expect_bytes(c[k], text, strlen(text));
+        }
+        OK(hijack_broadcaster_remove_user(fresh, 5));
+        hijack_broadcaster_free(fresh);
+    }
+}
+
 /* A user that does not read costs what its backlog may have, and is closed by the policy; the others do not notice. */
 static void test_slow_user(void **state)
 {
@@ -209,9 +236,13 @@ static void test_many(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_by_header),    TEST(test_remove_and_close),
-        TEST(test_with_handles), TEST(test_request_adopt_and_query),
-        TEST(test_slow_user),    TEST(test_many),
+        TEST(test_by_header),
+        TEST(test_remove_and_close),
+        TEST(test_with_handles),
+        TEST(test_request_adopt_and_query),
+        TEST(test_join_then_publish),
+        TEST(test_slow_user),
+        TEST(test_many),
     };
 
     return RUN_TESTS(tests, argc, argv);
