@@ -167,6 +167,7 @@ class MembersTest < WebSocketTestCase
     other = come(port, '/raw', '6')
     side = @server.broadcaster
     assert_same side, side.join_user(5, from: @room)
+    eventually('it has joined') { side.count == 1 }
     @room.remove_user(5)
     @room << 'not for five'
     side << 'aside;'
@@ -292,7 +293,9 @@ class MembersTest < WebSocketTestCase
     port = serve_room(threads: 2)
     joins = leaves = 0
     @room.on_join { joins += 1 }.on_leave { leaves += 1 }
-    clients = Array.new(300) { |index| [index % 7, ask(port, index.even? ? '/raw' : '/sse', { 'X-User' => index % 7 })] }
+    clients = Array.new(300) do |index|
+      [index % 7, ask(port, index.even? ? '/raw' : '/sse', { 'X-User' => index % 7 })]
+    end
     joined(300)
     gone, rest = clients.each_with_index.partition { |_, index| index % 3 != 0 }.map { |them| them.map(&:first) }
     gone.each_with_index { |(_, client), index| index.odd? ? reset_client(client) : client.close }

@@ -110,8 +110,8 @@ module Hijack
       self
     end
 
-    # Sends data to the connections of one user alone, in the form of each, as {#publish}. It is not kept in the history.
-    # That the user has no connection here is not an error.
+    # Sends data to the connections of one user alone, in the form of each, as {#publish}. It is not kept in the
+    # history. That the user has no connection here is not an error.
     # @param user [Integer, String] as {Request#hold}, and not nobody
     # @param data [#to_s, nil] as {#publish}
     # @return [self]

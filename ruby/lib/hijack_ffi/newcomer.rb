@@ -31,8 +31,8 @@ module Hijack
     out.read_bytes(size).force_encoding(Encoding::UTF_8)
   end
 
-  # What is said of a connection that becomes a broadcaster's member: who it is, what it is sent first, and where it goes
-  # on.
+  # What is said of a connection that becomes a broadcaster's member: who it is, what it is sent first, and where it
+  # goes on.
   # @api private
   module Newcomer
     USERS = (0..(1 << 64) - 1).freeze
@@ -49,8 +49,8 @@ module Hijack
       number = 0 if user.nil?
       return number if number.is_a?(Integer) && USERS.cover?(number) && number >= least
 
-      raise InvalidError, "#{what}: user: expected a whole number from #{least} to #{USERS.last}, or a String that is " \
-                          "not empty (got #{user.inspect})"
+      raise InvalidError, "#{what}: user: expected a whole number from #{least} to #{USERS.last}, or a String that " \
+                          "is not empty (got #{user.inspect})"
     end
 
     # @param first [String, nil]
@@ -81,8 +81,8 @@ module Hijack
       end
       return Text.sized(position) if position.empty? || C.broadcaster_position(nil, 0, room) != C::ESTATE
 
-      raise StateError, "#{what}: position: the broadcaster keeps no history (got #{position[0, 80].inspect}); set its " \
-                        'option history_messages before'
+      raise StateError, "#{what}: position: the broadcaster keeps no history (got #{position[0, 80].inspect}); set " \
+                        'its option history_messages before'
     end
   end
 end

@@ -8,7 +8,7 @@ module Hijack
     RECORD = 'Ql'
     RECORD_BYTES = 16
     JOINED = 1
-    # Ends that are no error: as the program asked, and by the client.
+    # Ends that nobody needs to hear a reason of: as the program asked, and by the client.
     ENDS = [C::OK, C::ECLOSED].freeze
     private_constant :RECORD, :RECORD_BYTES, :JOINED, :ENDS
 
