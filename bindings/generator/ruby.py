@@ -16,6 +16,8 @@ TYPES = {
     "void *": ":uint64",
     "const char *": ":buffer_in",
 }
+# Ruby's own methods of a module, which keep their names.
+RENAMED = {"hijack_hash": "text_hash"}
 BLOCKING = {"hijack_server_stop"}  # joins threads: other Ruby threads run on meanwhile
 
 
@@ -136,8 +138,13 @@ def without_comma(lines):
     return [*lines[:-1], lines[-1].removesuffix(",")]
 
 
+def called(function):
+    """How Ruby calls a function."""
+    return RENAMED.get(function, function.removeprefix("hijack_"))
+
+
 def attach(function):
-    name = function.name.removeprefix("hijack_")
+    name = called(function.name)
     types = ", ".join(argument(parameter) for parameter in function.parameters)
     result = ":string" if function.result == "const char *" else TYPES[function.result]
     options = ", blocking: true" if function.name in BLOCKING else ""

@@ -37,6 +37,9 @@ ERRORS = {
             "go": "a text must be UTF-8; use Publish for other bytes",
         },
         "write": {"go": "a text must be UTF-8; use MessageBinary for other bytes"},
+        "publish_to": {"ruby": "a text must be valid UTF-8"},
+        "event": {"ruby": "event: and id: must not contain a line break, and id: no NUL"},
+        "join_user": {"ruby": "both broadcasters have to be of one server"},
         "ping": {"ruby": "expected at most 125 bytes"},
         "add": {"ruby": FOREIGN, "python": "it belongs to another server, or its Content-Length is known"},
         "remove": {"ruby": FOREIGN, "python": "it belongs to another server"},
@@ -60,6 +63,7 @@ ERRORS = {
             "ruby": "256 MiB of messages wait for the threads of the server; publish later",
             "python": "256 MiB of messages wait for the server's threads; publish less",
         },
+        "publish_to": {"ruby": "256 MiB of messages wait for the threads of the server; publish later"},
     },
     "EFORK": {
         "": {
@@ -72,6 +76,11 @@ ERRORS = {
     "ESTATE": {
         "": dict.fromkeys(("ruby", "python", "go"), "not possible in this state"),
         "publish": {"ruby": NOT_STARTED},
+        "publish_to": {"ruby": NOT_STARTED},
+        "remove_user": {"ruby": NOT_STARTED},
+        "close_user": {"ruby": NOT_STARTED},
+        "join_user": {"ruby": NOT_STARTED},
+        "position": {"ruby": "the broadcaster keeps no history; set its option history_messages before"},
         "drain": {"ruby": NOT_STARTED},
         "adopt": {"ruby": NOT_STARTED},
         "adopt_request": {"ruby": NOT_STARTED},
@@ -143,6 +152,7 @@ ERRORS = {
             "go": "longer than the limit",
         },
         "publish": {"ruby": "a message has at most 16 MiB", "python": "expected at most 16 MiB"},
+        "publish_to": {"ruby": "a message has at most 16 MiB"},
         "listen": {
             "ruby": "a unix path has at most 107 bytes",
             "python": "expected at most 107 bytes as the path of a unix socket",

@@ -114,6 +114,20 @@ class DocumentationTest < HijackTest
     read_until(events, "data: hello\n\n")
   end
 
+  def test_the_guides_history_users_and_presence
+    (news, _), (users, output) = examples('History, users and presence')
+    client = ask(news)
+    read_until(client, "event: snapshot\ndata: first\n\n")
+    read_until(ask(news, '/events'), "id: ")
+    mine = ask(users, '/mine', { 'X-User' => 'alice' })
+    login = ask(users, '/login')
+    eventually('both came') { output.string == "alice came\n" * 2 }
+    assert_equal "{#{Hijack.user('alice')}=>2}\n", get(users, '/tell').body.gsub(' ', '')
+    [mine, login].each { |it| read_until(it, "data: for you alone\n\n") }
+    get(users, '/logout')
+    eventually('both left') { output.string.lines.last(2) == ["#{Hijack.user('alice')} left: nil\n"] * 2 }
+  end
+
   # Each other piece of Ruby in the guide is at least Ruby, and names only methods that exist.
   def test_the_guides_other_pieces
     pieces = File.read(GUIDE).scan(/^```ruby\n(.*?)^```$/m).flatten

@@ -6,6 +6,11 @@ module Hijack
   #
   # Its members are held by the library: no object of Ruby stands for one.
   class Broadcaster
+    # More than a position has.
+    POSITION_BYTES = 128
+    PRESENCE = Mutex.new # guards the making of a Presence: few broadcasters have one
+    private_constant :POSITION_BYTES, :PRESENCE
+
     # @api private
     def initialize(handles, queue, **options)
       @handles = handles
@@ -53,14 +58,18 @@ module Hijack
 
     # Makes a stream, socket or WebSocket of the same server a member. {Connection#release} then releases its object.
     # @param connection [Stream, Socket, WebSocket]
+    # @param user [Integer, String, nil] as {Request#hold}
+    # @param position [String, nil] as {Request#hold}, without the client's Last-Event-ID
     # @return [self]
-    # @raise [StateError] a member already
-    # @raise [InvalidError] another server's, or a stream with a Content-Length
+    # @raise [StateError] a member already; a position, and there is no history
+    # @raise [InvalidError] another server's, or a stream with a Content-Length; user or position
     # @raise [ClosedError]
-    def add(connection)
+    def add(connection, user: nil, position: nil)
+      user = Newcomer.user(user, 'add')
+      position = Newcomer.position(position, @handle, 'add')
       member(connection, 'add') do
         connection.share
-        C.broadcaster_add(@handle, connection.handle, 0, *Text::NONE)
+        C.broadcaster_add(@handle, connection.handle, user, *position)
       end
       connection.listen
       self
@@ -84,16 +93,78 @@ module Hijack
     #   :sse_body if the other server has written the head, :websocket_open if it has done the handshake without
     #   an extension
     # @param headers [Hash, Array, nil] are added to the head, as those of {Server#adopt_request}
+    # @param user [Integer, String, nil] as {Request#hold}
+    # @param first [String, nil] as {Request#hold}
+    # @param position [String, nil] as {Request#hold}, without the client's Last-Event-ID
     # @return [self]
     # @raise [InvalidError, NotSocketError, HeaderError, StateError, ShutdownError, LimitError]
-    def adopt(io, as: :sse, headers: nil)
+    def adopt(io, as: :sse, headers: nil, user: nil, first: nil, position: nil)
       kind = Adopt.kind(as)
       flat = Headers.block(RackRequest.preset(headers)&.except(*RackRequest::OWN[kind]))
+      user = Newcomer.user(user, 'adopt')
+      start = [*Newcomer.first(first, kind, 'adopt'), *Newcomer.position(position, @handle, 'adopt')]
       Adopt.take(io) do |fd|
-        result = C.broadcaster_adopt(@handle, fd, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
+        result = C.broadcaster_adopt(@handle, fd, kind, user, flat, flat.bytesize, *start)
         check(result, 'adopt') unless result == C::ERESET
       end
       self
+    end
+
+    # Sends data to the connections of one user alone, in the form of each, as {#publish}. It is not kept in the
+    # history. That the user has no connection here is not an error.
+    # @param user [Integer, String] as {Request#hold}, and not nobody
+    # @param data [#to_s, nil] as {#publish}
+    # @return [self]
+    # @raise [WouldBlockError] 256 MiB of messages wait for the server's threads
+    # @raise [InvalidError, TooBigError, StateError, ShutdownError]
+    def publish_to(user, data)
+      number = Newcomer.user(user, 'publish_to', 1)
+      check(C.broadcaster_send_user(@handle, number, Text.kind(data), *Text.sized(data)), 'publish_to')
+      self
+    end
+
+    # Ends the memberships of a user here. A connection without an object that is in no other broadcaster ends.
+    # @param user [Integer, String] as {#publish_to}
+    # @return [self]
+    # @raise [InvalidError, StateError, ShutdownError]
+    def remove_user(user)
+      check(C.broadcaster_remove_user(@handle, Newcomer.user(user, 'remove_user', 1)), 'remove_user')
+      self
+    end
+
+    # Ends the connections of a user gracefully, after what was published before.
+    # @param user [Integer, String] as {#publish_to}
+    # @return [self]
+    # @raise [InvalidError, StateError, ShutdownError]
+    def close_user(user)
+      check(C.broadcaster_close_user(@handle, Newcomer.user(user, 'close_user', 1)), 'close_user')
+      self
+    end
+
+    # Makes the connections that a user has in another broadcaster members of this one as well. To move the user, call
+    # {#remove_user} of the other one afterwards.
+    # @param user [Integer, String] as {#publish_to}
+    # @param from [Broadcaster] of the same server
+    # @return [self]
+    # @raise [InvalidError, StateError, ShutdownError, ClosedError]
+    def join_user(user, from:)
+      number = Newcomer.user(user, 'join_user', 1)
+      other = Broadcaster.handle(from, 'join_user: from')
+      check(C.broadcaster_join_user(@handle, other, number), 'join_user')
+      self
+    end
+
+    # Where the history is now: a newcomer that is given this position gets all that is published after this call.
+    #
+    #   position = room.position
+    #   request.hold room, first: Hijack.event(snapshot), position: position # nothing is lost, nothing comes twice
+    # @return [String] of the newest message
+    # @raise [StateError] there is no history: option history_messages
+    # @raise [ClosedError]
+    def position
+      out = FFI::MemoryPointer.new(:char, POSITION_BYTES)
+      check(C.broadcaster_position(out, POSITION_BYTES, @handle), 'position')
+      out.read_string.force_encoding(Encoding::UTF_8)
     end
 
     # Sets options, for messages published afterwards.
@@ -109,6 +180,7 @@ module Hijack
     # @param value [#to_s]
     # @raise [OptionError, OutOfRangeError]
     def []=(name, value)
+      presence('option member_events') if name.to_s == 'member_events' # counted from the beginning
       Options.set('broadcaster', name, value) { |*texts| @handles.shut(C.broadcaster_set(@handle, *texts)) }
     end
 
@@ -141,11 +213,11 @@ module Hijack
     #
     #   room.on_message { |message| room << message } # a chat
     # @yieldparam message [String] UTF-8 or binary
+    # @yieldparam user [Integer] whose connection has sent it, 0: nobody's
     # @return [self]
     # @raise [ClosedError]
     def on_message(&block)
-      raise InvalidError, 'on_message: a block is expected, and none was given' unless block
-
+      block = Callback.lenient(block, 'on_message')
       handle = open_handle('on_message')
       @on_message = block
       @queue.listen(handle, self)
@@ -153,12 +225,57 @@ module Hijack
       self
     end
 
-    # @param data [String] 8 bytes of user_data, which is 0, before the message
+    # Calls the block with each member that joins, beginning with those that are there when the program first asks for
+    # members; a connection without an object as well as one that is added. It runs as the block of {#on_message}, so it
+    # must not wait. A second block replaces the first.
+    #
+    #   room.on_join { |user| room << "#{user} is here" if room.members[user] == 1 }
+    # @yieldparam user [Integer] whose connection it is, 0: nobody's
+    # @return [self]
+    # @raise [InvalidError, ClosedError, ShutdownError]
+    def on_join(&block)
+      block = Callback.lenient(block, 'on_join')
+      presence('on_join').on_join = block
+      count_members
+      self
+    end
+
+    # Calls the block with each member that has left, whatever ended the membership; otherwise as {#on_join}.
+    # @yieldparam user [Integer] as for {#on_join}
+    # @yieldparam reason [Exception, nil] nil if the client ended it, or the program; else as {Lifetime#close_reason}
+    # @return [self]
+    # @raise [InvalidError, ClosedError, ShutdownError]
+    def on_leave(&block)
+      block = Callback.lenient(block, 'on_leave')
+      presence('on_leave').on_leave = block
+      count_members
+      self
+    end
+
+    # Who is here. It is exact as soon as the events of the members have been taken; in a block of {#on_join} and
+    # {#on_leave} it is as of that member. The first call switches the option member_events on, and so do {#on_join} and
+    # {#on_leave}: the first result may be empty, and a program that calls none of them pays for none.
+    # @return [Hash{Integer => Integer}] by user how many connections; 0: nobody's
+    # @raise [ClosedError, ShutdownError]
+    def members
+      found = presence('members')
+      count_members
+      found.members
+    end
+
+    # @api private
+    def on_members(records)
+      @presence&.take(records)
+    end
+
+    # @param data [String] 8 bytes of user_data before the message
     # @api private
     def on_member_message(data, kind)
+      return unless @on_message # the program has set the option, and something else listens
+
       message = data.byteslice(8..)
       message.force_encoding(Encoding::UTF_8) if kind == C::MESSAGE_TEXT
-      @queue.guard(self) { @on_message.call(message) }
+      @queue.guard(self) { @on_message.call(message, data.unpack1('Q')) }
     end
 
     # The server's end.
@@ -172,7 +289,8 @@ module Hijack
     end
 
     # Gives it back to the library; members stay connected until they leave or the server stops. The collector does this
-    # with a broadcaster that the program has dropped, unless it has {#on_message}, and so does the server's end.
+    # with a broadcaster that the program has dropped, unless it has {#on_message} or counts its {#members}, and so does
+    # the server's end.
     # @return [nil]
     def free
       @freed = true
@@ -200,6 +318,19 @@ module Hijack
     end
 
     private
+
+    # What counts the members; the event queue knows of it before the first event comes.
+    def presence(what)
+      handle = open_handle(what)
+      PRESENCE.synchronize { @presence ||= Presence.new(@queue, self).tap { @queue.listen(handle, self) } }
+    end
+
+    def count_members
+      return if @counts_members
+
+      self[:member_events] = true
+      @counts_members = true
+    end
 
     def member(connection, what)
       unless connection.is_a?(Connection)

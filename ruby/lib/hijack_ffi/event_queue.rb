@@ -75,7 +75,7 @@ module Hijack
       object
     end
 
-    # A broadcaster wants what its members send; it has no number, as requests.
+    # A broadcaster wants to hear of its members; it has no number, as requests.
     def listen(handle, broadcaster)
       @mutex.synchronize { @objects[handle] = broadcaster }
     end
@@ -188,6 +188,7 @@ module Hijack
       when C::EVENT_CLOSED then object&.on_closed(status(at), *data)
       when C::EVENT_MESSAGE then object&.on_piece(data || String.new, status(at))
       when C::EVENT_MEMBER_MESSAGE then object&.on_member_message(data, status(at))
+      when C::EVENT_MEMBERS then object&.on_members(data)
       when C::EVENT_DETACHED then object ? object.on_detached(status(at), data) : IO.for_fd(status(at)).close
       when C::EVENT_STOPPED then @stopped = true
       end

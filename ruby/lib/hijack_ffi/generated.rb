@@ -155,6 +155,9 @@ module Hijack
         'websocket' => 'the client does not offer this subprotocol',
         'send_event' => 'event: and id: must not contain a line break, and a text must be valid UTF-8',
         'publish' => 'event: and id: must not contain a line break, and a text must be valid UTF-8',
+        'publish_to' => 'a text must be valid UTF-8',
+        'event' => 'event: and id: must not contain a line break, and id: no NUL',
+        'join_user' => 'both broadcasters have to be of one server',
         'ping' => 'expected at most 125 bytes',
         'add' => 'it is of another server, or has a Content-Length',
         'remove' => 'it is of another server, or has a Content-Length',
@@ -167,7 +170,8 @@ module Hijack
       },
       EAGAIN => {
         nil => 'too much is unsent; wait_writable waits until more can be sent',
-        'publish' => '256 MiB of messages wait for the threads of the server; publish later'
+        'publish' => '256 MiB of messages wait for the threads of the server; publish later',
+        'publish_to' => '256 MiB of messages wait for the threads of the server; publish later'
       },
       EFORK => {
         nil => 'the object belongs to the parent process; make a new one after the fork, or once for all processes ' \
@@ -176,6 +180,11 @@ module Hijack
       ESTATE => {
         nil => 'not possible in this state',
         'publish' => 'the server has not been started',
+        'publish_to' => 'the server has not been started',
+        'remove_user' => 'the server has not been started',
+        'close_user' => 'the server has not been started',
+        'join_user' => 'the server has not been started',
+        'position' => 'the broadcaster keeps no history; set its option history_messages before',
         'drain' => 'the server has not been started',
         'adopt' => 'the server has not been started',
         'adopt_request' => 'the server has not been started',
@@ -205,6 +214,7 @@ module Hijack
       ETOOBIG => {
         nil => 'more bytes than the limit',
         'publish' => 'a message has at most 16 MiB',
+        'publish_to' => 'a message has at most 16 MiB',
         'listen' => 'a unix path has at most 107 bytes',
         'write' => 'more than the Content-Length of the head'
       },
@@ -235,7 +245,7 @@ module Hijack
     attach_function :strerror, :hijack_strerror, [:int], :string
     attach_function :errname, :hijack_errname, [:int], :string
     attach_function :event_name, :hijack_event_name, [:uint32], :string
-    attach_function :hash, :hijack_hash, [:buffer_in, :size_t], :uint64
+    attach_function :text_hash, :hijack_hash, [:buffer_in, :size_t], :uint64
     attach_function :sse_encode, :hijack_sse_encode,
                     [:pointer, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :buffer_in, :size_t, :int64], :int
     attach_function :options, :hijack_options, [], :string

@@ -193,14 +193,24 @@ module Hijack
     # @param as [:sse, :stream, :raw, :websocket] the head that is written, and how messages are:
     #   docs/reference/c/broadcaster.md
     # @param headers [Hash, Array, nil] are added to the head
+    # @param user [Integer, String, nil] whose connection it is, for {Broadcaster#publish_to} and the like: a number
+    #   from 1 to 2**64 - 1, or a text, of which {Hijack.user} makes one; nil: nobody's
+    # @param first [String, nil] what it is sent before everything that is published later: bytes of the body
+    #   ({Hijack.event} makes those of an event), for a WebSocket one text message
+    # @param position [String, nil] where it goes on, if the broadcaster keeps a history: a {Broadcaster#position}, an
+    #   id of the program's own, or '*' for all that is kept; nil: the client's Last-Event-ID, if it has sent one
     # @return [nil]
     # @raise as {#respond}; with as: :websocket as {#websocket}
-    def hold(broadcaster, as: :sse, headers: nil)
+    # @raise [InvalidError] user, first or position
+    # @raise [StateError] a position, and the broadcaster keeps no history
+    def hold(broadcaster, as: :sse, headers: nil, user: nil, first: nil, position: nil)
       kind = Adopt.kind(as)
       flat = head_block(headers, {}, kind)
       room = Broadcaster.handle(broadcaster, 'hold')
+      user = Newcomer.user(user, 'hold')
+      start = [*Newcomer.first(first, kind, 'hold'), *Newcomer.position(position, room, 'hold')]
       answer('hold') do
-        result = C.request_hold(@handle, room, kind, 0, flat, flat.bytesize, *Text::NONE, *Text::NONE)
+        result = C.request_hold(@handle, room, kind, user, flat, flat.bytesize, *start)
         left?(result) ? 0 : result
       end
       nil
