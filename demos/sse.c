@@ -2,7 +2,8 @@
  * Server-Sent Events: a page that shows the time, pushed to everyone once a second.
  *
  *     /         the page
- *     /sse      the events: held by a broadcaster, without a handle or an event per client
+ *     /sse      the events: held by a broadcaster, without a handle or an event per client; one that comes back with
+ *               Last-Event-ID gets what it has missed, up to 100 events
  *     /room     the page of the chat, whose room is here too: /chat, /events and /say, as in chat.c
  *     /stats    how many clients /sse has, how long the last event took to all of them, and the memory, as JSON
  *     /healthz  "ok"
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
     demo_check(hijack_queue_new(&queue), "hijack_queue_new");
     demo_check(hijack_server_new(&server, queue), "hijack_server_new");
     demo_check(hijack_broadcaster_new(&clients, server), "hijack_broadcaster_new");
+    demo_check(hijack_broadcaster_set(clients, HIJACK_STR("history_messages"), HIJACK_STR("100")), "history_messages");
     demo_check(hijack_server_hold(server, HIJACK_STR("/sse"), HIJACK_HOLD_SSE, NULL, 0, clients), "hijack_server_hold");
     room_open(server);
     demo_start(server, demo_port(argc, argv));

@@ -1,21 +1,37 @@
 """Server-Sent Events of the sse demo: framing, fields, pace."""
 
 import calendar
+import re
 import time
 
 from client import Client, Failed
 from harness import between, equal, eventually, http1, matches, scenario, shown, took
 
+POSITION = rb"id: \S+\n\n"
+GAP = rb"event: hijack-gap\nid: (\S+-)\d+\ndata: \1\d+\n\n"
 EVENT = rb"id: (\d+)\ndata: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\n\n"
 
 
+def block(client):
+    """The next event, with the empty line behind it, out of the chunks; empty at their end. What was kept for a client
+    may come together in one."""
+    text = getattr(client, "blocks", b"")
+    while b"\n\n" not in text:
+        part = client.chunk()
+        if part == b"":
+            return part
+        text += part
+    first, end, client.blocks = text.partition(b"\n\n")
+    return first + end
+
+
 def event(client, plain=False):
-    """The next event as (id, data). Comments, which are heartbeats, may come in between."""
+    """The next event as (id, data). Comments, which are heartbeats, may come in between, and where the client is."""
     while True:
-        text = client.line("an event", b"\n\n") if plain else client.chunk()
+        text = client.line("an event", b"\n\n") if plain else block(client)
         if text == b"":
             raise Failed("the stream", "another event", "the last chunk")
-        if not text.startswith(b":"):
+        if not text.startswith(b":") and not re.fullmatch(POSITION, text):
             fields = matches("an event", text, EVENT)
             return int(fields.group(1)), fields.group(2).decode()
 
@@ -87,7 +103,7 @@ def first_event(case):
 def same_for_all(case):
     """All clients get the same events, whenever they came and however they asked."""
     clients = [subscribed(case), subscribed(case, headers=["Accept: text/event-stream"]),
-               subscribed(case, headers=["Last-Event-ID: 1"])]
+               subscribed(case, headers=["Last-Event-ID: "])]
     plain = [] if Client.http2 else [subscribed(case, version="1.0")]
     events = [[event(client, client in plain) for _ in range(3)] for client in clients + plain]
     newest = max(seen[0][0] for seen in events)
@@ -122,12 +138,35 @@ def stats(case):
 
 @scenario
 def last_event_id(case):
-    """A client that comes back with Last-Event-ID, sensible or not, gets the events from now on."""
-    newest, _ = event(subscribed(case))
-    clients = [subscribed(case, headers=["Last-Event-ID: " + value])
-               for value in ("1", "", "0", "-1", "999999999999999999999", "\xff\xfe", "a b", "x" * 5000)]
+    """A client that comes back with an id that means nothing is told so, and gets what is kept and the events from now
+    on."""
+    demo = case.start("sse")
+    newest, _ = event(subscribed(case, demo))
+    clients = [subscribed(case, demo, headers=["Last-Event-ID: " + value])
+               for value in ("0", "-1", "999999999999999999999", "\xff\xfe", "a b", "x-1", "x" * 5000)]
     for client in clients:
-        between("the id of the first event", event(client)[0], newest, newest + 10)
+        matches("what it is told first", block(client), GAP)
+        equal("the first event", event(client)[0], 1)
+    between("an empty one", event(subscribed(case, demo, headers=["Last-Event-ID: "]))[0], newest, newest + 10)
+
+
+@scenario
+def missed(case):
+    """A client that comes back gets what it has missed, each event once, and goes on with the others."""
+    stays, leaves = subscribed(case), subscribed(case)
+    last, _ = event(leaves)
+    leaves.close()
+    while event(stays)[0] < last + 2:
+        pass
+    start = time.monotonic()
+    back = subscribed(case, headers=[f"Last-Event-ID: {last}"])
+    equal("what it has missed", [event(back)[0] for _ in range(2)], [last + 1, last + 2])
+    took("seconds until it has that", time.monotonic() - start, 0, 0.9)
+    newest = last + 2
+    for _ in range(2):
+        newest += 1
+        equal("the next event", event(back)[0], newest)
+        equal("the next event of the one that stayed", event(stays)[0], newest)
 
 
 @scenario

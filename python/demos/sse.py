@@ -55,7 +55,7 @@ async def publish_time(server: hijack.aio.Server, clients: hijack.Broadcaster) -
 
 async def main() -> None:
     async with hijack.aio.Server(websocket_message_bytes=chat_room.TEXT_BYTES) as server:
-        clients = server.broadcaster()
+        clients = server.broadcaster(history_messages=100)  # for those that come back with Last-Event-ID
         server.hold("/sse", clients, kind="sse")
         room = chat_room.ChatRoom(server)
         port = server.listen(f"127.0.0.1:{common.port()}", *common.certificate())

@@ -32,7 +32,7 @@ end
 
 Demo.prepare
 Hijack::Server.open do |server|
-  clients = server.broadcaster
+  clients = server.broadcaster(history_messages: 100) # for those that come back with Last-Event-ID
   server.hold '/sse', clients
   room = ChatRoom.new(server)
   took = 0.0

@@ -32,7 +32,7 @@ func main() {
 
 	server, err := hijack.NewServer(hijack.Options{"websocket_message_bytes": chat.TextBytes})
 	demo.Check(err)
-	clients, err := server.NewBroadcaster(nil)
+	clients, err := server.NewBroadcaster(hijack.Options{"history_messages": 100}) // for those that come back
 	demo.Check(err)
 	demo.Check(server.Hold("/sse", clients, hijack.HoldSSE, nil))
 	room, err := chat.NewRoom(server)
