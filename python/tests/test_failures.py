@@ -54,6 +54,11 @@ def test_the_end_of_another_client_is_a_failure(
         lambda room, request: room.close(),
         lambda room, request: room.stats(),
         lambda room, request: room.on_message(print),
+        lambda room, request: room.on_join(print),
+        lambda room, request: room.members,
+        lambda room, request: room.position,
+        lambda room, request: room.publish_to("ann", "x"),
+        lambda room, request: room.close_user("ann"),
     ],
 )
 def test_a_freed_broadcaster_is_named(
@@ -197,8 +202,9 @@ def test_handlers_for_the_other_server(server: hijack.Server, handler: Any) -> N
 def test_calls_that_nobody_would_await(server: hijack.Server, call: Any) -> None:
     match = "expected a plain function .*async def" if callable(call) else rf"expected a function .*got {call!r}"
     room = server.broadcaster()
-    with pytest.raises(TypeError, match=f"on_message: {match}"):
-        room.on_message(call)
+    for what in ("on_message", "on_join", "on_leave"):
+        with pytest.raises(TypeError, match=f"{what}: {match}"):
+            getattr(room, what)(call)
     assert not server._core.rooms
     with Client(port_of(server)) as client:
         client.ask()

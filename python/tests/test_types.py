@@ -41,7 +41,9 @@ def test_wrong_uses_are_found(tmp_path: Path) -> None:
         "server.accept().websocket().send(5)\n"
         "server.accept().websocket(b'chat')\n"
         "server.accept().websocket().recv().strip(b' ')\n"
+        "server.accept().hold(server.broadcaster(), user=b'ann')\n"
+        "server.broadcaster().on_leave(lambda user: None)\n"
     )
     report = mypy(tmp_path, "--strict", "wrong.py", folder=tmp_path)
-    for line in range(2, 10):
+    for line in range(2, 12):
         assert f"wrong.py:{line}: error" in report, report

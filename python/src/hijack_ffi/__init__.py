@@ -26,15 +26,18 @@ from ._facts import TLS
 from ._headers import Headers, request_head
 from ._library import Data, Text
 from ._local import local
+from ._newcomer import sse_event
 from ._request import RequestHeaders
 from ._threads import Handler, Request, Server, Socket, Stream, WebSocket
 from ._tls import Certificate
+from ._users import User, user_number
 from ._websocket import Close, ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, Message
 
 __all__ = [
     "Adoptable", "Broadcaster", "Certificate", "Close", "ConnectionClosed", "ConnectionClosedError",
     "ConnectionClosedOK", "Data", "Handler", "Headers", "Kind", "Message", "Request", "RequestHeaders", "Server",
-    "Socket", "Stream", "TLS", "Text", "WebSocket", "__version__", "local", "request_head",
+    "Socket", "Stream", "TLS", "Text", "User", "WebSocket", "__version__", "local", "request_head", "sse_event",
+    "user_number",
 ]
 __all__ += _errors.__all__
 

@@ -13,8 +13,8 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Set, Tuple, Type, TypeVar, Union, cast
 
 from ._constants import (
-    EFORK, EHANDLE, ESTATE, EVENT_DETACHED, EVENT_FORMAT, EVENT_MEMBER_MESSAGE, EVENT_REQUEST, EVENT_STOPPED,
-    KNOWN_EVENTS,
+    EFORK, EHANDLE, ESTATE, EVENT_DETACHED, EVENT_FORMAT, EVENT_MEMBER_MESSAGE, EVENT_MEMBERS, EVENT_REQUEST,
+    EVENT_STOPPED, KNOWN_EVENTS,
 )
 from ._errors import HijackError
 from ._library import check, error_of, ffi, lib
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hijack")
 BATCH = 64
+EVENTS_OF_ROOMS = (EVENT_MEMBER_MESSAGE, EVENT_MEMBERS)
 # All fields of a batch in one go, and the address of a payload as an offset from 0: half the time of cffi's own fields.
 EVENT = struct.Struct(EVENT_FORMAT)
 ZERO = ffi.cast("char *", 0)
@@ -101,7 +102,7 @@ class Core:
         self.requests: "Dict[int, weakref.ref[RequestCore[Any, Any, Any]]]" = {}
         self.kept: "Set[object]" = set()  # what is needed although the program may have no reference to it
         self.broadcasters: "weakref.WeakSet[Broadcaster]" = weakref.WeakSet()
-        self.rooms: "Dict[int, Broadcaster]" = {}  # by handle: those that want to hear what their members send
+        self.rooms: "Dict[int, Broadcaster]" = {}  # by handle: those that want to hear of their members
         self.handled = False  # whether requests go to the program; else they are answered with 404
         self.started = self.over = self._stopped = False
         self.queue = self.server = ffi.NULL
@@ -200,10 +201,10 @@ class Core:
             peer: "Optional[Peer]" = known and known()
             if peer is not None:
                 peer._on_event(kind, data, status)
-            elif kind == EVENT_MEMBER_MESSAGE:
+            elif kind in EVENTS_OF_ROOMS:
                 room = self.rooms.get(handle)
                 if room is not None:
-                    room._on_member_message(data, status)
+                    room._on_event(kind, data, status)
             elif kind == EVENT_DETACHED:
                 os.close(status)
             elif kind == EVENT_STOPPED:
@@ -219,10 +220,10 @@ class Core:
         else:
             request._not_found()
 
-    def tell(self, call: Callable[[Any], object], news: Any, whose: object, what: str) -> None:
+    def tell(self, call: Callable[..., object], whose: object, what: str, *news: Any) -> None:
         """Calls what the program gave. What that raises is logged, but for an end of the program on a thread of it."""
         try:
-            call(news)
+            call(*news)
         except BaseException as error:
             if isinstance(error, (SystemExit, KeyboardInterrupt)) and not self._takes_events():
                 raise

@@ -115,7 +115,7 @@ class Peer(Handle):
             self._call(call)
 
     def _call(self, call: Watcher) -> None:
-        self._core.tell(call, self.reason, self, "on_close")
+        self._core.tell(call, self, "on_close", self.reason)
 
     def _refused(self, code: int, what: str, words: Optional[Mapping[int, str]] = None) -> HijackError:
         """The exception for a call that failed; one on a connection that has gone names the reason as its cause."""

@@ -9,9 +9,11 @@ from ._constants import ECLOSED, EPROTOCOL, EVENT_EOF, Kind
 from ._errors import WORDS, ClosedError, HijackError, ProtocolError, StateError
 from ._facts import ADDED, OF_EVENTS, TLS
 from ._headers import Headers, HeaderValue, header_block, header_pairs
-from ._library import Block, Text, ffi, kind_number, lib, octets, optional
+from ._library import Block, Text, lib, octets, optional
+from ._newcomer import joining
 from ._peer import Input
 from ._tls import facts
+from ._users import User
 
 if TYPE_CHECKING:
     from ._broadcaster import Broadcaster
@@ -162,17 +164,32 @@ class RequestCore(Block, Input, Generic[StreamT, SocketT, WebSocketT]):
         self._answered = True
         self.close()
 
-    def hold(self, broadcaster: "Broadcaster", kind: Kind = "sse", headers: Headers = None) -> None:
+    def hold(
+        self,
+        broadcaster: "Broadcaster",
+        kind: Kind = "sse",
+        headers: Headers = None,
+        *,
+        user: User = None,
+        first: Optional[Text] = None,
+        position: Optional[str] = None,
+    ) -> None:
         """Makes the connection a member of broadcaster, without any Python object. kind: "sse", "stream" (a plain body
         without end), "websocket" (the library answers pings; see Broadcaster.on_message for what comes) or "raw"
-        (nothing is written first, and headers must be empty). ProtocolError: see websocket."""
+        (nothing is written first, and headers must be empty). ProtocolError: see websocket.
+
+        user: whose connection it is, for Broadcaster.publish_to and others. first: what it is sent before everything
+        else: bytes of the body, of which sse_event makes those of an event; for a WebSocket one text message. position:
+        where it goes on if the broadcaster keeps a history (option history_messages): after the message with this
+        position or id, or "*" with all that is kept; by default where the client's Last-Event-ID is, else live only."""
         self._open("hold")
-        number = kind_number(kind)
-        block = header_block(headers) if kind == "raw" else self._block(headers, kind)
         if not hasattr(broadcaster, "_alive"):
             raise TypeError(f"hold: expected a Broadcaster (got {broadcaster!r})")
-        fields = (number, 0, block, len(block), ffi.NULL, 0, ffi.NULL, 0)
-        result = lib.hijack_request_hold(self._handle, broadcaster._alive("hold"), *fields)
+        block = header_block(headers) if kind == "raw" else self._block(headers, kind)
+        room = broadcaster._alive("hold")
+        result = lib.hijack_request_hold(
+            self._handle, room, *joining("hold", room, kind, block, user, first, position)
+        )
         if result == EPROTOCOL:
             raise self._handshake_refused("hold")
         if result < 0:

@@ -24,7 +24,9 @@ from ._broadcaster import Broadcaster
 from ._constants import Kind
 from ._errors import StateError
 from ._headers import Headers, encoded, request_head
+from ._library import Text
 from ._server import ServerCore
+from ._users import User
 
 __all__ = ["Middleware", "adopt", "adopt_request", "head", "hold", "take", "transport"]
 
@@ -69,15 +71,26 @@ def head(scope: Scope) -> bytes:
     return request_head(method, encoded(target.decode("latin-1")), _text(scope["headers"]), f"HTTP/{version}")
 
 
-async def adopt(receive: Receive, clients: Broadcaster, kind: Kind = "sse", headers: Headers = None) -> None:
+async def adopt(
+    receive: Receive,
+    clients: Broadcaster,
+    kind: Kind = "sse",
+    headers: Headers = None,
+    *,
+    user: User = None,
+    first: Optional[Text] = None,
+    position: Optional[str] = None,
+) -> None:
     """Makes the connection of this request, also of one for a WebSocket (kind "websocket"), a member of clients. The
-    program then returns without having sent anything. A client that has left meanwhile is not an error."""
+    program then returns without having sent anything. user, first and position: see Request.hold. A client that has
+    left meanwhile is not an error."""
     found = transport(receive)
     scope: Optional[Scope] = getattr(getattr(receive, "__self__", None), "scope", None)
     if scope is None or kind == "sse_body":
-        clients.adopt(found, kind, headers)
+        clients.adopt(found, kind, headers, user=user, first=first, position=position)
     else:
-        _adopt.take(clients._core, found, head(scope), clients._holder(kind, headers))
+        then = clients._holder(kind, headers, user, first, position)
+        _adopt.take(clients._core, found, head(scope), then)
     await _released(receive)
 
 
@@ -99,9 +112,18 @@ def take(scope: Scope, server: "ServerCore[Any, Any]", then: Then) -> None:
     _taking(scope).plan(server._core, then)
 
 
-def hold(scope: Scope, clients: Broadcaster, kind: Kind = "sse", headers: Headers = None) -> None:
-    """The same, making the connection a member of clients."""
-    _taking(scope).plan(clients._core, clients._holder(kind, headers))
+def hold(
+    scope: Scope,
+    clients: Broadcaster,
+    kind: Kind = "sse",
+    headers: Headers = None,
+    *,
+    user: User = None,
+    first: Optional[Text] = None,
+    position: Optional[str] = None,
+) -> None:
+    """The same, making the connection a member of clients. user, first and position: see Request.hold."""
+    _taking(scope).plan(clients._core, clients._holder(kind, headers, user, first, position))
 
 
 class Middleware:

@@ -19,7 +19,9 @@ from ._broadcaster import Broadcaster
 from ._constants import Kind
 from ._errors import StateError
 from ._headers import encoded, request_head
+from ._library import Text
 from ._server import ServerCore
+from ._users import User
 
 __all__ = ["HandedOver", "Middleware", "connection", "head", "hold", "take"]
 
@@ -53,9 +55,18 @@ def head(environ: Environ) -> bytes:
     return request_head(environ["REQUEST_METHOD"], encoded(target), headers, environ.get("SERVER_PROTOCOL", "HTTP/1.1"))
 
 
-def hold(environ: Environ, clients: Broadcaster, kind: Kind = "sse") -> None:
-    """Makes the connection a member of clients when the program has answered; see take."""
-    _taking(environ).plan(clients._core, clients._holder(kind))
+def hold(
+    environ: Environ,
+    clients: Broadcaster,
+    kind: Kind = "sse",
+    *,
+    user: User = None,
+    first: Optional[Text] = None,
+    position: Optional[str] = None,
+) -> None:
+    """Makes the connection a member of clients when the program has answered; see take. user, first and position: see
+    Request.hold."""
+    _taking(environ).plan(clients._core, clients._holder(kind, None, user, first, position))
 
 
 def take(environ: Environ, server: "ServerCore[Any, Any]", then: Callable[[Any], object]) -> None:
