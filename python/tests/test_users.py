@@ -29,6 +29,10 @@ def raw(port: int, user: object, path: str = "/raw") -> Client:
 
 @pytest.fixture
 def room(server: hijack.Server) -> hijack.Broadcaster:
+    return room_of(server)
+
+
+def room_of(server: hijack.Server) -> hijack.Broadcaster:
     """Held routes, whose clients say who they are."""
     room = server.broadcaster()
     kinds: List[Any] = ["raw", "sse", "websocket"]
@@ -182,33 +186,34 @@ def test_who_comes_and_goes(server: hijack.Server, room: hijack.Broadcaster) -> 
     assert callable(join) and callable(leave)
 
 
-def test_members_after_much_coming_and_going(server: hijack.Server, room: hijack.Broadcaster) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_members_after_much_coming_and_going(threads: int) -> None:
     came: "Counter[int]" = Counter()
     left: "Counter[int]" = Counter()
     chance = random.Random(5)
-    server.start()
-    port = port_of(server)
-    early = raw(port, 3)  # is there before anyone asks
-    joined(room, 1)
-    room.on_join(lambda user: came.update([user]))
-    room.on_leave(lambda user, reason: left.update([user]))
-    here: List[Tuple[int, Client]] = [(3, early)]
-    for _ in range(400):
-        if here and chance.random() < 0.45:
-            _, client = here.pop(chance.randrange(len(here)))
-            client.reset() if chance.random() < 0.5 else client.socket.close()
-        else:
-            user = chance.randrange(8)
-            here.append((user, raw(port, user)))
-    expected = Counter(user for user, _ in here)
-    wait_until(lambda: room.members == expected and sum(expected.values()) == len(room), "the members are these")
-    room.close_user(3)
-    del expected[3]
-    wait_until(lambda: room.members == expected)
-    for _, client in here:
-        client.socket.close()
-    wait_until(lambda: room.members == {})
-    assert came == left and sum(came.values()) > 200
+    with hijack.Server(threads=threads) as server, contextlib.ExitStack() as stack:
+        room, port = room_of(server), server.listen("127.0.0.1:0")
+        server.start()
+        here = [(3, stack.enter_context(raw(port, 3)))]  # is there before anyone asks
+        joined(room, 1)
+        room.on_join(lambda user: came.update([user]))
+        room.on_leave(lambda user, reason: left.update([user]))
+        for _ in range(400):
+            if here and chance.random() < 0.45:
+                _, client = here.pop(chance.randrange(len(here)))
+                client.reset() if chance.random() < 0.5 else client.socket.close()
+            else:
+                user = chance.randrange(8)
+                here.append((user, stack.enter_context(raw(port, user))))
+        expected = Counter(user for user, _ in here)
+        wait_until(lambda: room.members == expected and sum(expected.values()) == len(room), "the members are these")
+        room.close_user(3)
+        del expected[3]
+        wait_until(lambda: room.members == expected)
+        for _, client in here:
+            client.socket.close()
+        wait_until(lambda: room.members == {})
+        assert came == left and sum(came.values()) > 200
 
 
 def test_an_error_of_a_program_that_is_told(
