@@ -213,9 +213,8 @@ class Broadcaster(Block, Handle):
         return call
 
     def on_leave(self, call: LeftT) -> LeftT:
-        """Calls call(user, reason) for each member that leaves. reason is the exception that stands for it: ClosedError
-        if the client has disconnected, ResetError, TimedOutError, SlowError, ...; None if the program has ended the
-        membership or the connection. Otherwise as on_join."""
+        """Calls call(user, reason) for each member that leaves. reason is the exception that stands for it (ResetError,
+        TimedOutError, SlowError, ...), and None if the client or the program has ended it. Otherwise as on_join."""
         check_listener(call, "on_leave", "a user and a reason")
         self._present("on_leave").on_leave = call
         self.set(member_events="on")

@@ -14,7 +14,6 @@ Joined = Callable[[int], object]
 Left = Callable[[int, Optional[HijackError]], object]
 RECORD = struct.Struct("=QiI")  #: the user; 1 if it joined, else why it left; nothing
 JOINED = 1
-WORDS = {ECLOSED: "the client has disconnected"}
 
 
 class Presence:
@@ -36,7 +35,7 @@ class Presence:
             else:
                 self._leave(user)
                 if self.on_leave is not None:
-                    reason = None if status == 0 else error_of(status, f"user {user}", WORDS)
+                    reason = None if status in (0, ECLOSED) else error_of(status, f"user {user}")
                     core.tell(self.on_leave, whose, "on_leave", user, reason)
 
     def _leave(self, user: int) -> None:
