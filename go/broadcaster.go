@@ -11,10 +11,12 @@ import (
 
 // Broadcaster sends one message to any number of connections, and never waits for any of them. It is an io.Writer.
 // Its methods may be called from any goroutine. Make one for each room, and Free it when the room is no more; one that
-// nobody refers to is freed by the garbage collector, unless it has OnMessage, and all of them with the server.
+// nobody refers to is freed by the garbage collector, unless it has OnMessage or OnMembers, and all of them with the
+// server.
 type Broadcaster struct {
-	server *Server
-	handle handle
+	server   *Server
+	handle   handle
+	presence *presence
 }
 
 // Member is a Stream, a Socket or a WebSocket.
@@ -38,7 +40,7 @@ func (s *Server) NewBroadcaster(options Options) (*Broadcaster, error) {
 	if result < 0 {
 		return nil, s.fail("broadcaster", "", result)
 	}
-	b := &Broadcaster{s, handle(out)}
+	b := &Broadcaster{s, handle(out), new(presence)}
 	b.freeWhenForgotten()
 	if err := options.set("option", "", "broadcaster", b.set); err != nil {
 		b.Free()
