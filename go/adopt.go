@@ -47,24 +47,35 @@ func (s *Server) Adopt(conn net.Conn, unread []byte) (*Socket, error) {
 
 // Adopt takes a connection of another server as a member, with no object of its own; kind is any Hold constant except
 // HoldWebSocket, which needs the request (see Hijack); header is added to the head that HoldStream and HoldSSE write.
-// What happens to conn, and the errors, are those of Server.Adopt, and ErrHeader.
-func (b *Broadcaster) Adopt(conn net.Conn, kind Kind, header map[string][]string) error {
+// What happens to conn, and the errors, are those of Server.Adopt, and ErrHeader, and of the newcomer those of
+// Request.Hold.
+func (b *Broadcaster) Adopt(conn net.Conn, kind Kind, header map[string][]string, newcomer ...Newcomer) error {
+	it, err := b.newcomer("adopt", addrText(conn.RemoteAddr()), kind, newcomer)
+	if err != nil {
+		return err
+	}
 	lines, err := block(header)
 	if err == nil {
-		err = b.server.adopt(conn, func(fd C.int) C.int { return b.adopt(fd, kind, lines) })
+		err = b.server.adopt(conn, func(fd C.int) C.int { return b.adopt(fd, kind, lines, it) })
 	}
 	return b.explain("adopt", b.server, kind, header, err)
 }
 
 // adopt takes a descriptor. -1 is refused as ErrNotSocket, once nothing else is wrong.
-func (b *Broadcaster) adopt(fd C.int, kind Kind, lines string) C.int {
-	return C.hj_go_broadcaster_adopt(b.handle.c(), fd, C.uint32_t(kind), 0, lines, "", "")
+func (b *Broadcaster) adopt(fd C.int, kind Kind, lines string, it Newcomer) C.int {
+	return C.hj_go_broadcaster_adopt(b.handle.c(), fd, C.uint32_t(kind), C.uint64_t(it.User), lines, text(it.First),
+		given(it.Position))
 }
 
 // Hijack takes the connection of a request that net/http serves as a member. The handler returns after it, and nothing
-// of the request stays in Go. kind and header are those of Request.Hold; what happens to w, and the errors, are those
-// of AdoptRequest and Request.Hold.
-func (b *Broadcaster) Hijack(w http.ResponseWriter, r *http.Request, kind Kind, header map[string][]string) error {
+// of the request stays in Go. kind, header and newcomer are those of Request.Hold; what happens to w, and the errors,
+// are those of AdoptRequest and Request.Hold.
+func (b *Broadcaster) Hijack(w http.ResponseWriter, r *http.Request, kind Kind, header map[string][]string,
+	newcomer ...Newcomer) error {
+	it, err := b.newcomer("hijack", r.RemoteAddr, kind, newcomer)
+	if err != nil {
+		return notHijacked{err}
+	}
 	lines, err := block(header)
 	if err == nil {
 		checked := kind
@@ -74,12 +85,12 @@ func (b *Broadcaster) Hijack(w http.ResponseWriter, r *http.Request, kind Kind, 
 		case HoldSSEBody, HoldWebSocketOpen:
 			checked = 0
 		}
-		err = b.server.refusal("hijack", r.RemoteAddr, b.adopt(-1, checked, lines))
+		err = b.server.refusal("hijack", r.RemoteAddr, b.adopt(-1, checked, lines, it))
 	}
 	if err != nil {
 		return notHijacked{b.explain("hijack", b.server, kind, header, err)}
 	}
-	return b.server.adoptRequest(w, r, func(it *Request) error { return it.Hold(b, kind, header) })
+	return b.server.adoptRequest(w, r, func(it *Request) error { return it.Hold(b, kind, header, newcomer...) })
 }
 
 // Hijack takes the connection of a request that net/http serves as a Socket, with the bytes that net/http had read

@@ -11,10 +11,12 @@ import (
 
 // Broadcaster sends one message to any number of connections, and never waits for any of them. It is an io.Writer.
 // Its methods may be called from any goroutine. Make one for each room, and Free it when the room is no more; one that
-// nobody refers to is freed by the garbage collector, unless it has OnMessage, and all of them with the server.
+// nobody refers to is freed by the garbage collector, unless it has OnMessage or OnMembers, and all of them with the
+// server.
 type Broadcaster struct {
-	server *Server
-	handle handle
+	server   *Server
+	handle   handle
+	presence *presence
 }
 
 // Member is a Stream, a Socket or a WebSocket.
@@ -38,7 +40,7 @@ func (s *Server) NewBroadcaster(options Options) (*Broadcaster, error) {
 	if result < 0 {
 		return nil, s.fail("broadcaster", "", result)
 	}
-	b := &Broadcaster{s, handle(out)}
+	b := &Broadcaster{s, handle(out), new(presence)}
 	b.freeWhenForgotten()
 	if err := options.set("option", "", "broadcaster", b.set); err != nil {
 		b.Free()
@@ -104,10 +106,20 @@ func (b *Broadcaster) WriteString(s string) (int, error) {
 
 // Add makes a Stream, Socket or WebSocket of the same server a member; one may be a member of many. What a WebSocket
 // sends is read as before. If a Write of over 64 KiB is under way in another goroutine, Add waits for its end, so that
-// no message comes into the middle. Errors: ErrState (it is a member already, or a message of a WebSocket's Writer is
-// under way), ErrInvalid (of another server, or with a Content-Length), ErrClosed, ErrFreed.
-func (b *Broadcaster) Add(member Member) error {
-	return b.change("add", member, C.hj_go_broadcaster_add(b.handle.c(), member.member().c(), 0, ""))
+// no message comes into the middle. Of a newcomer it takes User and Position. Errors: ErrState (it is a member already,
+// or a message of a WebSocket's Writer is under way, or a Position without a history), ErrInvalid (of another server,
+// or with a Content-Length, or First), ErrClosed, ErrFreed.
+func (b *Broadcaster) Add(member Member, newcomer ...Newcomer) error {
+	it, err := b.newcomer("add", member.String(), 0, newcomer)
+	if err == nil && len(it.First) > 0 {
+		err = &OpError{"add", member.String(), because(ErrInvalid,
+			"First is for a connection without an object; write it before Add (got %d bytes)", len(it.First))}
+	}
+	if err != nil {
+		return err
+	}
+	return b.change("add", member,
+		C.hj_go_broadcaster_add(b.handle.c(), member.member().c(), C.uint64_t(it.User), given(it.Position)))
 }
 
 // Remove ends a membership; the connection goes on. Errors: ErrState (not a member), ErrInvalid (of another server),

@@ -251,3 +251,71 @@ func ExampleBroadcaster_Hijack() {
 	show(web.Listener.Addr().String())
 	// Output: data: hello
 }
+
+// A snapshot, and then everything that was published since it was made, once.
+func ExampleNewcomer() {
+	server, err := hijack.NewServer(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Stop()
+	room, err := server.NewBroadcaster(hijack.Options{"history_messages": 1000, "history_position": "today-41"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	addr, err := server.Listen("127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Start(func(r *hijack.Request) {
+		position, err := room.Position() // before the snapshot
+		if err != nil {
+			return
+		}
+		first, err := hijack.Event{Name: "snapshot", Data: "the state at " + position}.Bytes()
+		if err == nil {
+			r.Hold(room, hijack.HoldSSE, nil, hijack.Newcomer{First: first, Position: position})
+		}
+	})
+	show(addr.String())
+	// Output:
+	// event: snapshot
+	// data: the state at today-41
+}
+
+func ExampleBroadcaster_OnMembers() {
+	server, err := hijack.NewServer(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Stop()
+	room, err := server.NewBroadcaster(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	news := make(chan string, 2)
+	room.OnMembers(func(user uint64, joined bool, err error) {
+		switch connections := room.Members()[user]; {
+		case joined && connections == 1:
+			news <- fmt.Sprint(user, " is here")
+			room.PublishStringTo(user, "welcome")
+			room.CloseUser(user)
+		case connections == 0:
+			news <- fmt.Sprint(user, " has left")
+		}
+	})
+	server.SetRoute("/", hijack.Options{"user_data": "query:user"}) // or a header, which your proxy sets
+	server.Hold("/", room, hijack.HoldSSE, nil)
+	addr, err := server.Listen("127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Start(nil)
+	show(addr.String() + "?user=42")
+	fmt.Println(<-news)
+	fmt.Println(<-news)
+	// Output:
+	// data: welcome
+	// 42 is here
+	// 42 has left
+}

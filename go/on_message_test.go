@@ -2,6 +2,7 @@ package hijack_test
 
 import (
 	"context"
+	"fmt"
 	"log"
 	"runtime"
 	"strings"
@@ -41,6 +42,25 @@ func TestOnMessage(t *testing.T) {
 	room.Free()
 	first.send(opText, "nobody is there").send(opPing, "it lives").expect(opPong, "it lives")
 	wantError(t, room.OnMessage(nil), hijack.ErrFreed, "on message: ")
+}
+
+func TestOnUserMessage(t *testing.T) {
+	server, room := usersOf(t, "query:user", nil)
+	got := make(chan string, 10)
+	must(t, room.OnUserMessage(func(user uint64, kind hijack.MessageType, data []byte) {
+		got <- fmt.Sprint(user, " ", kind, " ", string(data))
+	}))
+	addr := serve(t, server, nil)
+	connect(t, addr, "/ws?user=18446744073709551615").send(opText, "hello")
+	want(t, "a message", within(t, "a message", got), "18446744073709551615 1 hello")
+	c := connect(t, addr, "/ws").send(opBinary, "")
+	want(t, "an empty one of nobody", within(t, "a message", got), "0 2 ")
+	must(t, room.OnMessage(func(_ hijack.MessageType, data []byte) { got <- string(data) }))
+	c.send(opText, "replaced")
+	want(t, "to the other function", within(t, "a message", got), "replaced")
+	must(t, room.OnUserMessage(nil))
+	c.send(opText, "thrown away").send(opPing, "in order").expect(opPong, "in order")
+	want(t, "messages", len(got), 0)
 }
 
 func TestOnMessageThatEndsItsGoroutine(t *testing.T) {

@@ -33,6 +33,20 @@ type event struct {
 type turn struct {
 	events     [batch]event
 	next, last int
+	record     event // one of an event of many
+}
+
+// pop takes the next event. Of one that tells of many members it gives one record after the other, since each is a call
+// of a function that may end the goroutine.
+func (t *turn) pop() *event {
+	e := &t.events[t.next]
+	if e.kind == eventMembers && len(e.data) > recordBytes {
+		t.record = *e
+		t.record.data, e.data = e.data[:recordBytes], e.data[recordBytes:]
+		return &t.record
+	}
+	t.next++
+	return e
 }
 
 // receiver is an object of the table: a request, stream or socket.
@@ -143,10 +157,8 @@ func (s *Server) copy(to *event, from *C.hj_go_event, before []event) {
 		r := &Request{inPieces: to.status != 0}
 		s.register(r, to.handle)
 		to.to = r
-	case to.kind == eventMemberMessage:
-		if call := s.onMessage[to.handle]; call != nil {
-			to.to = memberMessages{s, call}
-		}
+	case to.kind == eventMemberMessage, to.kind == eventMembers:
+		to.to = s.listenerOf(to.handle, to.kind)
 	case id == 0:
 		if r := sameHandle(before, to.handle); r != nil {
 			to.to, id = r, r.id
@@ -212,8 +224,8 @@ func (s *Server) forget(o *object) {
 	s.mu.Unlock()
 }
 
-// poll hands out events until the server has stopped. It runs on a goroutine of its own and keeps no thread busy. What
-// OnMessage was given may end that goroutine (runtime.Goexit, which t.Fatal calls); then another one goes on.
+// poll hands out events until the server has stopped. It runs on a goroutine of its own and keeps no thread busy. A
+// listener may end that goroutine (runtime.Goexit, which t.Fatal calls); then another one goes on.
 func (s *Server) poll(file *os.File, turn *turn) {
 	over := false
 	defer func() {
@@ -241,8 +253,7 @@ func (s *Server) poll(file *os.File, turn *turn) {
 // dispatch gives each event of a turn to its object, without any lock.
 func (s *Server) dispatch(turn *turn) {
 	for turn.next < turn.last {
-		e := &turn.events[turn.next]
-		turn.next++
+		e := turn.pop()
 		switch {
 		case e.kind == eventRequest && s.stopping:
 			e.to.(*Request).free() // too late for a handler: the library answers 500, or has hung up

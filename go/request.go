@@ -193,14 +193,20 @@ func (r *Request) endpoints() endpoints {
 }
 
 // Hold makes the connection a member of broadcaster, with no object of its own; see Server.Hold. Errors: as Respond,
-// and with HoldWebSocket those of WebSocket.
-func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]string) error {
+// with HoldWebSocket those of WebSocket, and of the newcomer ErrState (a Position without a history) and ErrInvalid
+// (First of a WebSocket is not UTF-8).
+func (r *Request) Hold(broadcaster *Broadcaster, kind Kind, header map[string][]string, newcomer ...Newcomer) error {
+	it, err := broadcaster.newcomer("hold", r.String(), kind, newcomer)
+	if err != nil {
+		return err
+	}
 	all := header
 	if kind != HoldRaw { // which has no head
 		all = r.over(header, kind == HoldSSE)
 	}
-	err := r.become("hold", all, func(lines string) C.int {
-		return C.hj_go_request_hold(r.handle.c(), broadcaster.handle.c(), C.uint32_t(kind), 0, lines, "", "")
+	err = r.become("hold", all, func(lines string) C.int {
+		return C.hj_go_request_hold(r.handle.c(), broadcaster.handle.c(), C.uint32_t(kind), C.uint64_t(it.User), lines,
+			text(it.First), given(it.Position))
 	})
 	return broadcaster.explain("hold", r.server, kind, header, err)
 }

@@ -23,13 +23,14 @@ func (r *resources) free() {
 	r.queue.free()
 }
 
-// freeBroadcaster lets a broadcaster go, if the program has done so, or has forgotten it and wants no messages either.
+// freeBroadcaster lets a broadcaster go, if the program has done so, or has forgotten it and wants to hear nothing
+// of it either.
 func (s *Server) freeBroadcaster(b handle, forgotten bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.broadcasters[b] && !(forgotten && s.onMessage[b] != nil) {
+	if s.broadcasters[b] && !(forgotten && s.isListenedTo(b)) {
 		delete(s.broadcasters, b)
-		delete(s.onMessage, b)
+		s.unlisten(b)
 		C.hj_go_broadcaster_free(b.c())
 	}
 }

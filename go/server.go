@@ -29,8 +29,8 @@ type Handler func(*Request)
 // NewBroadcaster, Hold and Listen, then call Serve, or Start and Stop. Its methods may be called from any goroutine.
 //
 // A server that was started lives until it is stopped, also if nobody refers to it. One that was never started is freed
-// with its last reference, or by Stop; before Go 1.24 only by Stop where a function given to OnMessage refers to it, or
-// to one of its broadcasters.
+// with its last reference, or by Stop; before Go 1.24 only by Stop where a function given to OnMessage or OnMembers
+// refers to it, or to one of its broadcasters.
 type Server struct {
 	// ErrorLog takes what no function can return: panics of handlers, and requests that were left unanswered. nil
 	// means the log package's standard logger. Set it before the start.
@@ -46,13 +46,12 @@ type Server struct {
 	spares  int32         // how many wait
 	err     error         // why it ended unasked; read it after done
 
-	mu      sync.Mutex // held for moments only, and nothing else is locked meanwhile
-	state   int
-	objects map[uint64]receiver
-	lastID  uint64
-	// What OnMessage was given. Handles, since an object of Go is let go when nobody else refers to it.
-	onMessage map[handle]func(MessageType, []byte)
-	stopping  bool // STOPPED has come; the poller's alone
+	mu        sync.Mutex // held for moments only, and nothing else is locked meanwhile
+	state     int
+	objects   map[uint64]receiver
+	lastID    uint64
+	listeners map[listening]*listener // of handles: what a program has forgotten has no object
+	stopping  bool                    // STOPPED has come; the poller's alone
 }
 
 // States of a server.
@@ -79,7 +78,7 @@ func NewServer(options Options) (*Server, error) {
 	}
 	s := &Server{resources: &resources{handle(out), queue, make(map[handle]bool)}, done: make(chan struct{}),
 		spare: make(chan *Request), objects: make(map[uint64]receiver),
-		onMessage: make(map[handle]func(MessageType, []byte))}
+		listeners: make(map[listening]*listener)}
 	if err := options.set("option", "", "server", s.set); err != nil {
 		s.free()
 		return nil, err
@@ -251,8 +250,8 @@ func (s *Server) start(ctx context.Context, handler Handler) error {
 }
 
 // Stop closes every connection now and waits until the server has ended, which takes milliseconds; contexts of requests
-// are cancelled, but handlers are not waited for. A second call does nothing. It always returns nil. In OnMessage it
-// does not wait; see Done.
+// are cancelled, but handlers are not waited for. A second call does nothing. It always returns nil. In the functions
+// of OnMessage and OnMembers it does not wait; see Done.
 func (s *Server) Stop() error {
 	s.mu.Lock()
 	if s.state == made {
@@ -263,7 +262,7 @@ func (s *Server) Stop() error {
 	if !isClosed(s.done) {
 		C.hj_go_server_stop(s.handle.c())
 	}
-	if !isInOnMessage() { // which the end waits for
+	if !isInCallback() { // which the end waits for
 		<-s.done
 	}
 	return nil
@@ -271,7 +270,8 @@ func (s *Server) Stop() error {
 
 // Drain stops accepting, lets open requests and streams finish, closes held members spread evenly over within, and what
 // is left then; it waits until the server has ended. When ctx ends first, the server is stopped now and ctx.Err()
-// comes back. In OnMessage it does not wait, and returns nil. Errors: ErrState (not started), ErrShutdown (ended).
+// comes back. In the functions of OnMessage and OnMembers it does not wait, and returns nil. Errors: ErrState (not
+// started), ErrShutdown (ended).
 func (s *Server) Drain(ctx context.Context, within time.Duration) error {
 	ms := milliseconds(within)
 	if ms < 0 || ms > math.MaxUint32 {
@@ -280,7 +280,7 @@ func (s *Server) Drain(ctx context.Context, within time.Duration) error {
 	if err := s.fail("drain", within.String(), C.hj_go_server_drain(s.handle.c(), C.uint32_t(ms))); err != nil {
 		return err
 	}
-	if isInOnMessage() { // which the end waits for
+	if isInCallback() { // which the end waits for
 		go s.awaitDrain(ctx)
 		return nil
 	}
@@ -325,11 +325,11 @@ func (s *Server) finish(file *os.File, turn *turn, err error) {
 	close(s.done)
 }
 
-// freeAll also lets go what OnMessage was given, which may refer to the server. The lock is held.
+// freeAll also lets go what OnMessage and OnMembers were given, which may refer to the server. The lock is held.
 func (s *Server) freeAll() {
 	s.state = stopped
 	s.free()
-	s.onMessage = nil
+	s.listeners = nil
 }
 
 // Stats are the server's counters by name, "connections" or "accepted" for example; docs/reference/statistics.md lists

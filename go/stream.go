@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 // Stream is a response body in pieces: an io.Writer with back-pressure, and Server-Sent Events. Its methods may be
@@ -57,10 +58,7 @@ func (s *Stream) SendEvent(e Event) error {
 
 // SendEventContext is SendEvent, given up when ctx ends. Nothing of the event was sent then.
 func (s *Stream) SendEventContext(ctx context.Context, e Event) error {
-	if e.Key != "" {
-		return &OpError{"write", s.name, because(ErrInvalid, "Key is only for Broadcaster.PublishEvent (got %q)",
-			e.Key)}
-	} else if err := e.check("write", s.name); err != nil {
+	if err := e.checkAlone("write", s.name); err != nil {
 		return err
 	}
 	return e.explain("write", s.send(ctx, func() C.int {
@@ -80,6 +78,21 @@ func (s *Stream) CommentContext(ctx context.Context, comment string) error {
 
 func (s *Stream) send(ctx context.Context, call func() C.int) error {
 	return s.exclusive(ctx, func() error { return s.push(ctx, "write", call) })
+}
+
+// Bytes are those of the event in the body of a response, for the First of a Newcomer. Errors: ErrInvalid (a line end
+// in Name or ID, a negative Retry, or a Key), ErrTooBig (Data over 256 MiB).
+func (e Event) Bytes() ([]byte, error) {
+	if err := e.checkAlone("encode", "event"); err != nil {
+		return nil, err
+	}
+	size := C.hj_go_sse_encode(nil, 0, given(e.Name), e.id(), e.data(), e.retry())
+	if size < 0 {
+		return nil, e.explain("encode", check("encode", "event", size))
+	}
+	out := make([]byte, size) // never none: an event ends with an empty line
+	C.hj_go_sse_encode((*C.char)(unsafe.Pointer(&out[0])), C.size_t(size), given(e.Name), e.id(), e.data(), e.retry())
+	return out, nil
 }
 
 // EventWriter collects what is written to it, by a template or io.Copy for example, as the Data of one event.
@@ -124,6 +137,14 @@ func (e *Event) explain(op string, err error) error {
 		}
 	}
 	return &OpError{op, "event", because(ErrInvalid, "Data must be UTF-8")}
+}
+
+// checkAlone is check for an event that is not published.
+func (e *Event) checkAlone(op, name string) error {
+	if e.Key != "" {
+		return &OpError{op, name, because(ErrInvalid, "Key is only for Broadcaster.PublishEvent (got %q)", e.Key)}
+	}
+	return e.check(op, name)
 }
 
 // check is for what the library would not refuse.

@@ -224,6 +224,11 @@ func dial(t testing.TB, addr string) *client {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", addr, patience)
 	must(t, err)
+	return clientOf(t, conn)
+}
+
+func clientOf(t testing.TB, conn net.Conn) *client {
+	t.Helper()
 	t.Cleanup(func() { conn.Close() })
 	must(t, conn.SetDeadline(time.Now().Add(patience)))
 	return &client{conn.(*net.TCPConn), bufio.NewReader(conn), t}

@@ -200,7 +200,7 @@ HIJACK_API const char *hijack_errname(int code);
 HIJACK_API const char *hijack_event_name(uint32_t type);
 
 /* The number that a text becomes as a member's user_data: a decimal number without leading zeros is itself, anything
- * else the first 8 bytes of its SHA-256 as a big-endian number, and no text 0. */
+ * else the first 8 bytes of its SHA-256 as a big-endian number. The empty text is 0, which is nobody. */
 HIJACK_API uint64_t hijack_hash(const char *text, size_t len);
 
 /* Writes one SSE event as hijack_stream_send_sse sends it, without a NUL, and returns its length (out NULL: the length
