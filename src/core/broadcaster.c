@@ -113,16 +113,14 @@ void hj_broadcaster_saw(struct hj_broadcaster *broadcaster, uint32_t loop, uint6
         atomic_store_explicit(&history->seen[loop], offset, memory_order_relaxed);
 }
 
-/* An option of the history, which the first one makes. */
+/* An option of the history, which the first one makes. The lock is held. */
 static int set_history(struct hj_broadcaster *broadcaster, struct hj_slice name, struct hj_slice value)
 {
-    pthread_mutex_lock(&broadcaster->lock);
     struct hj_history *history = atomic_load(&broadcaster->history);
     if (history == NULL)
         history = hj_history_new();
     int rc = history == NULL ? HIJACK_ENOMEM : hj_history_set(history, name, value);
     atomic_store_explicit(&broadcaster->history, history, memory_order_release);
-    pthread_mutex_unlock(&broadcaster->lock);
     return rc;
 }
 
@@ -131,7 +129,9 @@ static bool is_of_history(struct hj_slice name)
     return (name.len > 8 && memcmp(name.base, "history_", 8) == 0) || hj_slice_equal(name, HJ_SLICE("gap_event"));
 }
 
-static int set_broadcaster_option(struct hj_broadcaster *broadcaster, struct hj_slice name, struct hj_slice value)
+/* With the lock, so that two threads that set different options do not undo each other's. *tells: that of members has
+ * changed. */
+static int set_locked(struct hj_broadcaster *broadcaster, struct hj_slice name, struct hj_slice value, bool *tells)
 {
     struct hj_broadcaster_options options = {
         .backlog_bytes = atomic_load(&broadcaster->backlog_bytes),
@@ -147,10 +147,20 @@ static int set_broadcaster_option(struct hj_broadcaster *broadcaster, struct hj_
     atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
     atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
     atomic_store(&broadcaster->delivers, options.member_messages == HJ_MEMBER_MESSAGES_DELIVER);
-    const bool tells = options.member_events == HJ_SWITCH_ON;
-    if (atomic_exchange(&broadcaster->tells, tells) == tells || hj_server_check_running(broadcaster->server) != 0)
-        return 0;
-    return hj_broadcaster_ask(broadcaster, HJ_OP_TELL_MEMBERS, NULL, NULL, tells);
+    const bool on = options.member_events == HJ_SWITCH_ON;
+    *tells = atomic_exchange(&broadcaster->tells, on) != on;
+    return 0;
+}
+
+static int set_broadcaster_option(struct hj_broadcaster *broadcaster, struct hj_slice name, struct hj_slice value)
+{
+    bool tells = false;
+    pthread_mutex_lock(&broadcaster->lock);
+    int rc = set_locked(broadcaster, name, value, &tells);
+    pthread_mutex_unlock(&broadcaster->lock);
+    if (!tells || hj_server_check_running(broadcaster->server) != 0)
+        return rc;
+    return hj_broadcaster_ask(broadcaster, HJ_OP_TELL_MEMBERS, NULL, NULL, atomic_load(&broadcaster->tells));
 }
 
 int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t name_len, const char *value,
