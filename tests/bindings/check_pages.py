@@ -40,6 +40,7 @@ FOLDERS = ("docs/start", "docs/guides", "docs/migrate")
 BLOCK = re.compile(r"(?:^<!-- (\w+) ?([^\n>]*?) ?-->\n\s*)?^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
 PORT = re.compile(r"\b(?:8080|8081|9292|8000|6379)\b")
 SYNTAX = {"ruby": ["ruby", "-wc"], "python": ["python3", "-m", "py_compile"], "sh": ["sh", "-n"], "go": ["gofmt", "-l"],
+          "js": ["node", "--check"],
           "c": ["sh", "-c", 'cc -std=c11 -Wall -Werror -fsyntax-only $(pkg-config --cflags libhijack) "$0"']}
 INSTALL = bool(os.environ.get("HIJACK_INSTALL"))
 
