@@ -300,11 +300,29 @@ static void test_messages_have_the_number(void **state)
     CHECK(user == 31 && memcmp(event->data + 8, "hello", 5) == 0);
 }
 
+/* Without a queue nobody hears of members. */
+static void test_no_queue(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_without_queue(f);
+    hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    OK(hijack_server_hold(f->server, LIT("/ws"), HIJACK_HOLD_WEBSOCKET, NULL, 0, room));
+    OK(hijack_broadcaster_set(room, LIT("member_events"), LIT("on")));
+    OK(hijack_broadcaster_set(room, LIT("member_messages"), LIT("deliver")));
+    fixture_start(f);
+    struct client *c = come(f, "/raw", 1), *d = ws_connect(f, "/ws");
+    members_wait(room, 2);
+    ws_send(d, WS_TEXT, LIT("hello"));
+    client_close(c);
+    members_wait(room, 1);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_reasons), TEST(test_handles_and_switching),    TEST(test_mass_leave), TEST(test_full_queue),
-        TEST(test_churn),   TEST(test_messages_have_the_number),
+        TEST(test_no_queue),   TEST(test_reasons), TEST(test_handles_and_switching),    TEST(test_mass_leave),
+        TEST(test_full_queue), TEST(test_churn),   TEST(test_messages_have_the_number),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -168,13 +168,14 @@ static bool tell_join(struct hj_loop *loop, struct hj_shard *shard)
 {
     if (shard->roll != NULL)
         return hj_roll_join(loop, shard->roll, hj_shard_user(shard, shard->count - 1));
-    return !atomic_load_explicit(&shard->broadcaster->tells, memory_order_relaxed) || begin_roll(loop, shard);
+    const bool tells = atomic_load_explicit(&shard->broadcaster->tells, memory_order_relaxed);
+    return !tells || loop->server->queue_count == 0 || begin_roll(loop, shard);
 }
 
 void hj_shard_tell(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool tells)
 {
     struct hj_shard *shard = hj_shard_of(loop, broadcaster);
-    if (shard == NULL || tells == (shard->roll != NULL))
+    if (shard == NULL || tells == (shard->roll != NULL) || loop->server->queue_count == 0)
         return;
     if (tells) {
         begin_roll(loop, shard); /* without memory the next member that joins tries again */
