@@ -318,11 +318,49 @@ static void test_no_queue(void **state)
     members_wait(room, 1);
 }
 
+/* The stop of a server whose program is slow tells everything, too. */
+static void test_stop_with_full_queue(void **state)
+{
+    (void)state;
+    enum {
+        MEMBERS = 100
+    };
+    struct told told = {0};
+    hijack_queue *queue;
+    hijack_server *server;
+    hijack_event event;
+    int fds[MEMBERS][2];
+
+    OK(hijack_queue_new(&queue));
+    OK(hijack_queue_set(queue, LIT(OPT_CAPACITY), LIT("1")));
+    OK(hijack_server_new(&server, queue));
+    OK(hijack_broadcaster_new(&told.room, server));
+    OK(hijack_broadcaster_set(told.room, LIT("member_events"), LIT("on")));
+    OK(hijack_server_start(server));
+    for (int i = 0; i < MEMBERS; i++) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]) == 0);
+        OK(hijack_broadcaster_adopt(told.room, fds[i][1], HIJACK_HOLD_RAW, 1, NULL, 0, NULL, 0, NULL, 0));
+        stat_wait(server, HIJACK_STAT_MEMBERSHIPS, (uint64_t)i + 1);
+    }
+    OK(hijack_server_stop(server));
+    do {
+        CODE(hijack_queue_poll(&event, queue, 1, (int)clock_limit_ms()), 1);
+        if (event.type == HIJACK_EVENT_MEMBERS)
+            take_event(&told, event.data, event.len, event.status);
+    } while (event.type != HIJACK_EVENT_STOPPED);
+    CHECK(told.joined == MEMBERS && told.left == MEMBERS && told.why == HIJACK_ESHUTDOWN);
+    hijack_broadcaster_free(told.room);
+    hijack_server_free(server);
+    hijack_queue_free(queue);
+    for (int i = 0; i < MEMBERS; i++)
+        CHECK(close(fds[i][0]) == 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_no_queue),   TEST(test_reasons), TEST(test_handles_and_switching),    TEST(test_mass_leave),
-        TEST(test_full_queue), TEST(test_churn),   TEST(test_messages_have_the_number),
+        TEST(test_no_queue),   TEST(test_stop_with_full_queue), TEST(test_reasons), TEST(test_handles_and_switching),
+        TEST(test_mass_leave), TEST(test_full_queue),           TEST(test_churn),   TEST(test_messages_have_the_number),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -83,7 +83,7 @@ static bool give_out(struct hj_loop *loop, struct hj_roll *roll)
 {
     struct hj_queue *queue = loop->server->queues[0];
     const uint32_t count = roll->count < RECORDS_MAX ? roll->count : RECORDS_MAX;
-    if (!hj_producer_is_open(loop, queue))
+    if (!loop->stopping && !hj_producer_is_open(loop, queue)) /* there is no later turn of a loop that stops */
         return false;
     struct hj_buf *buf = hj_buf_copy((const char *)roll->records, count * sizeof(*roll->records));
     struct hj_event *event = buf == NULL ? NULL : hj_event_new(HIJACK_EVENT_MEMBERS, &roll->broadcaster->object, buf);
