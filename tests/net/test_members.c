@@ -5,6 +5,7 @@
  */
 #include "support/websocket_client.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -356,11 +357,54 @@ static void test_stop_with_full_queue(void **state)
         CHECK(close(fds[i][0]) == 0);
 }
 
+static void *set_backlog(void *room)
+{
+    for (int i = 0; i < 20000; i++)
+        if (hijack_broadcaster_set(room, LIT("backlog_bytes"), i % 2 == 0 ? "1000" : "2000", 4) != 0)
+            return room;
+    return NULL;
+}
+
+/* Options that several threads set do not undo each other. */
+static void test_options_of_threads(void **state)
+{
+    struct fixture *f = *state;
+    struct told told = {0};
+    struct client *c;
+    pthread_t thread;
+    void *failed;
+
+    fixture_start(f);
+    hijack_broadcaster *room = told.room = fixture_broadcaster(f);
+    OK(hijack_handle_set_user_data(room, 77));
+    hijack_socket *socket = socket_open(f, &c);
+    CHECK(pthread_create(&thread, NULL, set_backlog, room) == 0);
+    for (int i = 0; i < 2000; i++)
+        OK(hijack_broadcaster_set(room, LIT("member_events"), i % 2 == 0 ? "off" : "on", i % 2 == 0 ? 3 : 2));
+    for (int i = 0; i < 100; i++) {
+        const int joined = told.joined, left = told.left;
+        OK(hijack_broadcaster_add(room, socket, 5, NULL, 0));
+        UNTIL(f, &told, told.joined == joined + 1);
+        OK(hijack_broadcaster_remove(room, socket));
+        UNTIL(f, &told, told.left == left + 1);
+        OK(hijack_broadcaster_set(room, LIT("member_events"), LIT("off")));
+        OK(hijack_broadcaster_set(room, LIT("member_events"), LIT("on")));
+    }
+    CHECK(pthread_join(thread, &failed) == 0 && failed == NULL);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_no_queue),   TEST(test_stop_with_full_queue), TEST(test_reasons), TEST(test_handles_and_switching),
-        TEST(test_mass_leave), TEST(test_full_queue),           TEST(test_churn),   TEST(test_messages_have_the_number),
+        TEST(test_no_queue),
+        TEST(test_stop_with_full_queue),
+        TEST(test_options_of_threads),
+        TEST(test_reasons),
+        TEST(test_handles_and_switching),
+        TEST(test_mass_leave),
+        TEST(test_full_queue),
+        TEST(test_churn),
+        TEST(test_messages_have_the_number),
     };
 
     return RUN_TESTS(tests, argc, argv);
