@@ -193,6 +193,8 @@ void hj_history_read(struct hj_history *history, struct hj_history_part *out, ui
 {
     size_t bytes = 0;
     trim(history);
+    if (*from<HJ_FROM_UNKNOWN && * from> history->newest + 1)
+        *from = HJ_FROM_UNKNOWN; /* the count has been set back since the position was found */
     const uint64_t oldest = history->newest - history->count + 1;
     const uint64_t first = oldest <= until ? oldest : until + 1; /* what comes after `until` is on its way */
     *out = (struct hj_history_part){.gap = *from != HJ_FROM_ALL && (*from == HJ_FROM_UNKNOWN || *from < first),
