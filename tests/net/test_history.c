@@ -347,6 +347,58 @@ static void test_ends_while_behind(void **state)
     client_eof(ended);
 }
 
+/* The number in the next message of a raw member. */
+static int next_number(struct client *c)
+{
+    char digits[8] = {0};
+    client_want(c, SIZE);
+    memcpy(digits, c->buf + SIZE - 7, 7);
+    client_consume(c, SIZE);
+    return (int)strtol(digits, NULL, 10);
+}
+
+/* A socket that is behind in two rooms, of which one is closed, ends when it has everything of both. */
+static void test_two_rooms_behind(void **state)
+{
+    enum {
+        MESSAGES = 1000,
+        SECOND = 100000
+    };
+    struct fixture *f = *state;
+    hijack_broadcaster *rooms[2];
+
+    for (int i = 0; i < 2; i++) {
+        rooms[i] = fixture_broadcaster(f);
+        set(rooms[i], "history_messages", "1000");
+        set(rooms[i], "history_bytes", "100m");
+    }
+    fixture_start(f);
+    for (int i = 1; i <= MESSAGES; i++) {
+        say_number(rooms[0], i);
+        say_number(rooms[1], SECOND + i);
+    }
+    for (int closed = 0; closed < 2; closed++) {
+        struct client *c = client_connect_slow(f->port);
+        int had[2] = {0};
+        check_context("room %d", closed);
+        ask(c, "/");
+        hijack_socket *socket = socket_of(f, next_request(f));
+        for (int i = 0; i < 2; i++)
+            OK(hijack_broadcaster_add(rooms[i], socket, 0, LIT("*")));
+        stat_wait(f->server, HIJACK_STAT_RESUMED, (uint64_t)closed * 2 + 2);
+        OK(hijack_broadcaster_close(rooms[closed]));
+        for (int i = 0; i < 2 * MESSAGES; i++) {
+            const int number = next_number(c), room = number > SECOND;
+            CHECK(number == room * SECOND + ++had[room]);
+        }
+        client_eof(c);
+        CODE(hijack_socket_send(socket, LIT("x")), HIJACK_ECLOSED);
+        events_closed(&f->events, socket, 0);
+        socket_free(f, socket);
+    }
+    check_context("%s", "");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +413,7 @@ int main(int argc, char **argv)
         TEST(test_websocket),
         TEST(test_slow_return),
         TEST(test_ends_while_behind),
+        TEST(test_two_rooms_behind),
     };
 
     return RUN_TESTS(tests, argc, argv);

@@ -197,13 +197,16 @@ void hj_catchup_go_on(struct hj_loop *loop, struct hj_conn *conn)
             behind = true;
             break;
         }
-        ending |= hj_behind_at(loop, index)->ending;
+        if (hj_behind_at(loop, index)->ending) { /* it stays, until the connection has what it misses elsewhere */
+            ending = true;
+            continue;
+        }
         hj_behind_give(loop, index);
         member->out = HJ_MEMBER_INDIRECT;
     }
     if (!hj_conn_is_open(conn))
         return;
-    conn->behind = behind;
+    conn->behind = behind || ending;
     hj_shard_mark(loop, conn);
     if (ending && !behind)
         hj_held_finish(loop, conn);
