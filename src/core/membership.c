@@ -64,16 +64,22 @@ static bool make_room(struct hj_subscriptions *subscriptions)
     return true;
 }
 
-/* The first time: what was published before does not reach the loop, and all that comes after does. */
+static bool is_addressed(const struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
+{
+    return (atomic_load_explicit(&broadcaster->addressed, memory_order_acquire) >> worker->index & 1) != 0;
+}
+
+/* The first time: what was published before does not reach the loop, and all that comes after does. The bit comes last:
+ * who finds it set does not wait for the lock. */
 void hj_membership_address(struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
 {
-    if ((atomic_load_explicit(&broadcaster->addressed, memory_order_acquire) >> worker->index & 1) != 0)
+    if (is_addressed(broadcaster, worker))
         return;
     pthread_mutex_lock(&broadcaster->lock);
     struct hj_history *history = hj_history_of(&broadcaster->history);
-    uint64_t before = atomic_fetch_or(&broadcaster->addressed, 1ull << worker->index);
-    if (history != NULL && (before >> worker->index & 1) == 0)
+    if (history != NULL && !is_addressed(broadcaster, worker))
         atomic_store_explicit(&history->seen[worker->index], history->newest, memory_order_relaxed);
+    atomic_fetch_or(&broadcaster->addressed, 1ull << worker->index);
     pthread_mutex_unlock(&broadcaster->lock);
 }
 
