@@ -336,11 +336,11 @@ int hj_broadcaster_ask(struct hj_broadcaster *broadcaster, enum hj_op op, struct
 {
     struct hj_server *server = broadcaster->server;
     struct hj_command *commands[HJ_MAX_LOOPS];
-    struct hj_history *history = op == HJ_OP_PUBLISH ? hj_history_of(&broadcaster->history) : NULL;
     int rc = hj_server_check_running(server);
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&broadcaster->lock);
+    struct hj_history *history = op == HJ_OP_PUBLISH ? hj_history_of(&broadcaster->history) : NULL;
     if (history != NULL && !hj_history_reserve(history))
         rc = HIJACK_ENOMEM;
     if (rc == 0)
@@ -382,7 +382,7 @@ static int publish(struct hj_broadcaster *broadcaster, struct hj_message_parts *
 {
     struct hj_message *message;
     const uint64_t members = atomic_load(&broadcaster->members);
-    parts->positioned = hj_history_of(&broadcaster->history) != NULL && parts->id.base == NULL;
+    parts->positioned = parts->id.base == NULL; /* a history may begin before it is posted */
     int rc = hj_broadcaster_compose(&message, broadcaster, parts);
     if (rc != 0)
         return rc;

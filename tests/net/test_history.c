@@ -5,6 +5,8 @@
  */
 #include "support/websocket_client.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -399,6 +401,59 @@ static void test_two_rooms_behind(void **state)
     check_context("%s", "");
 }
 
+static _Atomic(hijack_broadcaster *) published; /* the room that publish_always publishes to; NULL: it ends */
+
+static void *publish_always(void *argument)
+{
+    hijack_broadcaster *room;
+    while ((room = atomic_load(&published)) != NULL) {
+        const int rc = hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("x"));
+        if (rc < 0 && rc != HIJACK_EAGAIN)
+            return argument;
+    }
+    return NULL;
+}
+
+/* A history that begins while a thread publishes: from its first message on each has an id. */
+static void test_begins_while_publishing(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t thread;
+    hijack_broadcaster *rooms[FIXTURE_BROADCASTERS];
+    void *failed;
+
+    fixture_option(f, OPT_HEARTBEAT, "0");
+    for (int i = 0; i < FIXTURE_BROADCASTERS; i++) {
+        rooms[i] = fixture_broadcaster(f);
+        set(rooms[i], "backlog_bytes", "100m");
+        set(rooms[i], "history_position", "e-0");
+    }
+    fixture_start(f);
+    atomic_store(&published, rooms[0]);
+    CHECK(pthread_create(&thread, NULL, publish_always, rooms) == 0);
+    for (int i = 0; i < FIXTURE_BROADCASTERS; i++) {
+        char position[64];
+        int fds[2];
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+        struct client *c = client_wrap(fds[0]);
+        OK(hijack_broadcaster_adopt(rooms[i], fds[1], HIJACK_HOLD_SSE_BODY, 0, NULL, 0, NULL, 0, NULL, 0));
+        atomic_store(&published, rooms[i]);
+        client_until(c, "data: x\n\n");
+        set(rooms[i], "history_messages", "10");
+        CODE(hijack_broadcaster_position(position, sizeof(position), rooms[i]) > 0, 1);
+        client_until(c, "id: e-1\n");
+        client_consume(c, client_until(c, "id: e-1\n"));
+        for (int n = 1; n < 20; n++) {
+            char expected[64];
+            int len = snprintf(expected, sizeof(expected), "id: e-%d\ndata: x\n\n", n);
+            client_expect_bytes(c, expected, (size_t)len);
+        }
+        client_close(c);
+    }
+    atomic_store(&published, NULL);
+    CHECK(pthread_join(thread, &failed) == 0 && failed == NULL);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +469,7 @@ int main(int argc, char **argv)
         TEST(test_slow_return),
         TEST(test_ends_while_behind),
         TEST(test_two_rooms_behind),
+        TEST(test_begins_while_publishing),
     };
 
     return RUN_TESTS(tests, argc, argv);
