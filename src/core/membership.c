@@ -45,7 +45,7 @@ static uint32_t find_subscription(const struct hj_subscriptions *subscriptions,
                                   const struct hj_broadcaster *broadcaster)
 {
     uint32_t i = 0;
-    while (i < subscriptions->count && subscriptions->list[i] != broadcaster)
+    while (i < subscriptions->count && subscriptions->list[i].broadcaster != broadcaster)
         ++i;
     return i;
 }
@@ -56,8 +56,8 @@ static bool make_room(struct hj_subscriptions *subscriptions)
     uint32_t count = subscriptions->count;
     if (count != 0 && (count & (count - 1)) != 0)
         return true;
-    size_t size = (count == 0 ? 1 : count * 2) * sizeof(struct hj_broadcaster *);
-    struct hj_broadcaster **list = realloc(subscriptions->list, size);
+    size_t size = (count == 0 ? 1 : count * 2) * sizeof(struct hj_subscription);
+    struct hj_subscription *list = realloc(subscriptions->list, size);
     if (list == NULL)
         return false;
     subscriptions->list = list;
@@ -94,6 +94,12 @@ void hj_membership_end(struct hj_broadcaster *broadcaster)
     atomic_fetch_sub_explicit(&broadcaster->members, 1, memory_order_relaxed);
 }
 
+static void add_entry(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster, uint32_t since)
+{
+    subscriptions->list[subscriptions->count++] = (struct hj_subscription){broadcaster, since};
+    subscriptions->joined = true;
+}
+
 static int join_locked(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
                        struct hj_worker *worker, struct hj_command *command)
 {
@@ -108,8 +114,7 @@ static int join_locked(struct hj_subscriptions *subscriptions, struct hj_broadca
         hj_membership_end(broadcaster);
         return HIJACK_ECLOSED;
     }
-    subscriptions->list[subscriptions->count++] = broadcaster;
-    subscriptions->joined = true;
+    add_entry(subscriptions, broadcaster, ++subscriptions->asked);
     return 0;
 }
 
@@ -128,12 +133,11 @@ bool hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_br
 {
     pthread_mutex_t *lock = lock_of(subscriptions);
     pthread_mutex_lock(lock);
-    bool enters = !subscriptions->closed && find_subscription(subscriptions, broadcaster) == subscriptions->count &&
-                  make_room(subscriptions);
+    bool enters = !subscriptions->closed && !subscriptions->exclusive &&
+                  find_subscription(subscriptions, broadcaster) == subscriptions->count && make_room(subscriptions);
     if (enters) {
         hj_membership_begin(broadcaster, worker);
-        subscriptions->list[subscriptions->count++] = broadcaster;
-        subscriptions->joined = true;
+        add_entry(subscriptions, broadcaster, subscriptions->done);
     }
     pthread_mutex_unlock(lock);
     return enters;
@@ -141,7 +145,7 @@ bool hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_br
 
 static void remove_entry(struct hj_subscriptions *subscriptions, uint32_t i)
 {
-    hj_membership_end(subscriptions->list[i]);
+    hj_membership_end(subscriptions->list[i].broadcaster);
     subscriptions->list[i] = subscriptions->list[--subscriptions->count];
 }
 
@@ -158,19 +162,43 @@ int hj_subscriptions_leave(struct hj_subscriptions *subscriptions, struct hj_bro
         rc = HIJACK_ESTATE;
     else if (!hj_worker_post(worker, command))
         rc = HIJACK_ECLOSED;
-    else
+    if (rc == 0) {
+        ++subscriptions->asked;
         remove_entry(subscriptions, i);
+    }
     pthread_mutex_unlock(lock);
     return rc;
+}
+
+static void forget_locked(struct hj_subscriptions *subscriptions, const struct hj_broadcaster *broadcaster)
+{
+    uint32_t i = find_subscription(subscriptions, broadcaster);
+    if (i != subscriptions->count && (int32_t)(subscriptions->list[i].since - subscriptions->done) <= 0)
+        remove_entry(subscriptions, i);
 }
 
 void hj_subscriptions_forget(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster)
 {
     pthread_mutex_t *lock = lock_of(subscriptions);
     pthread_mutex_lock(lock);
-    uint32_t i = find_subscription(subscriptions, broadcaster);
-    if (i != subscriptions->count)
-        remove_entry(subscriptions, i);
+    forget_locked(subscriptions, broadcaster);
+    pthread_mutex_unlock(lock);
+}
+
+void hj_subscriptions_joining(struct hj_subscriptions *subscriptions)
+{
+    pthread_mutex_t *lock = lock_of(subscriptions);
+    pthread_mutex_lock(lock);
+    ++subscriptions->done;
+    pthread_mutex_unlock(lock);
+}
+
+void hj_subscriptions_leaving(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster)
+{
+    pthread_mutex_t *lock = lock_of(subscriptions);
+    pthread_mutex_lock(lock);
+    ++subscriptions->done;
+    forget_locked(subscriptions, broadcaster);
     pthread_mutex_unlock(lock);
 }
 
