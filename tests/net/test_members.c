@@ -393,6 +393,48 @@ static void test_options_of_threads(void **state)
     CHECK(pthread_join(thread, &failed) == 0 && failed == NULL);
 }
 
+/* A room that is empty again and again while the program does not poll: each join, and each leave behind its join. */
+static void test_empty_again(void **state)
+{
+    (void)state;
+    enum {
+        TIMES = 50
+    };
+    hijack_queue *queue;
+    hijack_server *server;
+    hijack_broadcaster *room;
+    hijack_event event;
+    int fds[2];
+
+    OK(hijack_queue_new(&queue));
+    OK(hijack_queue_set(queue, LIT(OPT_CAPACITY), LIT("1")));
+    OK(hijack_server_new(&server, queue));
+    OK(hijack_broadcaster_new(&room, server));
+    OK(hijack_server_set(server, LIT(OPT_THREADS), LIT("1")));
+    OK(hijack_broadcaster_set(room, LIT("member_events"), LIT("on")));
+    OK(hijack_server_start(server));
+    for (int i = 0; i < TIMES; i++) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+        OK(hijack_broadcaster_adopt(room, fds[1], HIJACK_HOLD_RAW, (uint64_t)i, NULL, 0, NULL, 0, NULL, 0));
+        stat_wait(server, HIJACK_STAT_MEMBERSHIPS, 1);
+        CHECK(close(fds[0]) == 0);
+        stat_wait(server, HIJACK_STAT_MEMBERSHIPS, 0);
+    }
+    for (int n = 0; n < 2 * TIMES;) {
+        CODE(hijack_queue_poll(&event, queue, 1, (int)clock_limit_ms()), 1);
+        CHECK(event.type == HIJACK_EVENT_MEMBERS && event.status > 0);
+        for (int i = 0; i < event.status; i++, n++) {
+            struct record record;
+            memcpy(&record, event.data + (size_t)i * sizeof(record), sizeof(record));
+            CHECK(record.user_data == (uint64_t)n / 2 && record.what == (n % 2 == 0 ? 1 : HIJACK_ECLOSED));
+        }
+    }
+    OK(hijack_server_stop(server));
+    hijack_broadcaster_free(room);
+    hijack_server_free(server);
+    hijack_queue_free(queue);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +445,7 @@ int main(int argc, char **argv)
         TEST(test_handles_and_switching),
         TEST(test_mass_leave),
         TEST(test_full_queue),
+        TEST(test_empty_again),
         TEST(test_churn),
         TEST(test_messages_have_the_number),
     };

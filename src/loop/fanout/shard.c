@@ -153,11 +153,11 @@ void hj_shard_limit_unsent(struct hj_loop *loop, struct hj_conn *conn)
 /* Puts those that are there on a new roll. False when out of memory. */
 static bool begin_roll(struct hj_loop *loop, struct hj_shard *shard)
 {
-    shard->roll = hj_roll_begin(loop, shard->broadcaster);
+    shard->roll = hj_roll_begin(shard->broadcaster);
     for (uint32_t i = 0; shard->roll != NULL && i < shard->count; ++i) {
         if (hj_roll_join(loop, shard->roll, hj_shard_user(shard, i)))
             continue;
-        hj_roll_end(loop, shard->roll);
+        hj_roll_end(shard->roll);
         shard->roll = NULL;
     }
     return shard->roll != NULL;
@@ -180,7 +180,7 @@ void hj_shard_tell(struct hj_loop *loop, struct hj_broadcaster *broadcaster, boo
     if (tells) {
         begin_roll(loop, shard); /* without memory the next member that joins tries again */
     } else {
-        hj_roll_end(loop, shard->roll);
+        hj_roll_end(shard->roll);
         shard->roll = NULL;
     }
 }
