@@ -99,7 +99,7 @@ static int begin_at(struct hj_history *history, struct hj_slice position)
         return 0;
     if (history->added)
         return HIJACK_ESTATE;
-    if (!parse_position(&epoch, &offset, position))
+    if (!parse_position(&epoch, &offset, position) || offset > INT64_MAX) /* the count never comes to HJ_FROM_UNKNOWN */
         return HIJACK_ERANGE;
     memcpy(history->epoch, epoch.base, epoch.len);
     history->epoch[epoch.len] = '\0';

@@ -65,7 +65,7 @@ static void test_ids_and_position(void **state)
     set(other, "history_messages", "1");
     CODE(hijack_broadcaster_position(text, sizeof(text), other), 18);
     CHECK(strcmp(text + 16, "-0") == 0);
-    const char *const bad[] = {"e", "e-", "-5", "e-x", "e-18446744073709551615", "\xc3\xa4-5"};
+    const char *const bad[] = {"e", "e-", "-5", "e-x", "e-18446744073709551615", "e-9223372036854775808", "\xc3\xa4-5"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         CODE(hijack_broadcaster_set(other, LIT("history_position"), STR(bad[i])), HIJACK_ERANGE);
 }
@@ -454,6 +454,32 @@ static void test_begins_while_publishing(void **state)
     CHECK(pthread_join(thread, &failed) == 0 && failed == NULL);
 }
 
+/* The last offset that an earlier process can have had; clients with offsets over all that there ever is. */
+static void test_large_offsets(void **state)
+{
+    struct fixture *f = *state;
+
+    hijack_broadcaster *room = room_with_history(f, "10");
+    set(room, "history_position", "a-b-9223372036854775807"); /* an epoch may have hyphens */
+    fixture_start(f);
+    say(room, "1");
+    say(room, "2");
+    struct client *c = listen_from(f, "/sse", "Last-Event-ID: a-b-9223372036854775808\r\n");
+    client_expect(c, "id: a-b-9223372036854775809\ndata: 2\n\n");
+    const char *const over[] = {"a-b-9223372036854775810",  "a-b-18446744073709551612", "a-b-18446744073709551613",
+                                "a-b-18446744073709551614", "a-b-18446744073709551615", "a-b-18446744073709551616",
+                                "b-9223372036854775808"};
+    for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); i++) {
+        char line[64];
+        check_context("%s", over[i]);
+        snprintf(line, sizeof(line), "Last-Event-ID: %s\r\n", over[i]);
+        c = listen_from(f, "/sse", line);
+        client_expect(c, "event: hijack-gap\nid: a-b-9223372036854775807\ndata: a-b-9223372036854775808\n\n"
+                         "id: a-b-9223372036854775808\ndata: 1\n\nid: a-b-9223372036854775809\ndata: 2\n\n");
+    }
+    check_context("%s", "");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +496,7 @@ int main(int argc, char **argv)
         TEST(test_ends_while_behind),
         TEST(test_two_rooms_behind),
         TEST(test_begins_while_publishing),
+        TEST(test_large_offsets),
     };
 
     return RUN_TESTS(tests, argc, argv);
