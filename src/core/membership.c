@@ -100,15 +100,22 @@ static void add_entry(struct hj_subscriptions *subscriptions, struct hj_broadcas
     subscriptions->joined = true;
 }
 
-static int join_locked(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
-                       struct hj_worker *worker, struct hj_command *command)
+/* Whether it may join, and has room for the entry. */
+static int prepare_entry(struct hj_subscriptions *subscriptions, const struct hj_broadcaster *broadcaster)
 {
     if (subscriptions->closed)
         return HIJACK_ECLOSED;
     if (subscriptions->exclusive || find_subscription(subscriptions, broadcaster) != subscriptions->count)
         return HIJACK_ESTATE;
-    if (!make_room(subscriptions))
-        return HIJACK_ENOMEM;
+    return make_room(subscriptions) ? 0 : HIJACK_ENOMEM;
+}
+
+static int join_locked(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                       struct hj_worker *worker, struct hj_command *command)
+{
+    int rc = prepare_entry(subscriptions, broadcaster);
+    if (rc != 0)
+        return rc;
     hj_membership_begin(broadcaster, worker);
     if (!hj_worker_post(worker, command)) {
         hj_membership_end(broadcaster);
@@ -128,19 +135,18 @@ int hj_subscriptions_join(struct hj_subscriptions *subscriptions, struct hj_broa
     return rc;
 }
 
-bool hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
-                            const struct hj_worker *worker)
+int hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                           const struct hj_worker *worker)
 {
     pthread_mutex_t *lock = lock_of(subscriptions);
     pthread_mutex_lock(lock);
-    bool enters = !subscriptions->closed && !subscriptions->exclusive &&
-                  find_subscription(subscriptions, broadcaster) == subscriptions->count && make_room(subscriptions);
-    if (enters) {
+    int rc = prepare_entry(subscriptions, broadcaster);
+    if (rc == 0) {
         hj_membership_begin(broadcaster, worker);
         add_entry(subscriptions, broadcaster, subscriptions->done);
     }
     pthread_mutex_unlock(lock);
-    return enters;
+    return rc;
 }
 
 static void remove_entry(struct hj_subscriptions *subscriptions, uint32_t i)

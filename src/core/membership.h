@@ -49,9 +49,10 @@ int hj_subscriptions_leave(struct hj_subscriptions *subscriptions, struct hj_bro
 void hj_subscriptions_joining(struct hj_subscriptions *subscriptions);
 void hj_subscriptions_leaving(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster);
 
-/* Loop: it has become a member without a call for it, and counts. False if it is one, or is not to become one. */
-bool hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
-                            const struct hj_worker *worker);
+/* Loop: it becomes a member without a call for it, and counts. 0, HIJACK_ESTATE (a member already, or exclusive),
+ * HIJACK_ECLOSED or HIJACK_ENOMEM. */
+int hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                           const struct hj_worker *worker);
 
 /* Loop: the membership could not be, or has ended; it leaves and counts. Not if a later call has made it a member anew.
  */
