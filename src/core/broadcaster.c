@@ -113,14 +113,16 @@ void hj_broadcaster_saw(struct hj_broadcaster *broadcaster, uint32_t loop, uint6
         atomic_store_explicit(&history->seen[loop], offset, memory_order_relaxed);
 }
 
-/* An option of the history, which the first one makes. The lock is held. */
+/* An option of the history, which the first one makes. */
 static int set_history(struct hj_broadcaster *broadcaster, struct hj_slice name, struct hj_slice value)
 {
+    pthread_mutex_lock(&broadcaster->lock);
     struct hj_history *history = atomic_load(&broadcaster->history);
     if (history == NULL)
         history = hj_history_new();
     int rc = history == NULL ? HIJACK_ENOMEM : hj_history_set(history, name, value);
     atomic_store_explicit(&broadcaster->history, history, memory_order_release);
+    pthread_mutex_unlock(&broadcaster->lock);
     return rc;
 }
 
@@ -129,38 +131,33 @@ static bool is_of_history(struct hj_slice name)
     return (name.len > 8 && memcmp(name.base, "history_", 8) == 0) || hj_slice_equal(name, HJ_SLICE("gap_event"));
 }
 
-/* With the lock, so that two threads that set different options do not undo each other's. *tells: that of members has
- * changed. */
-static int set_locked(struct hj_broadcaster *broadcaster, struct hj_slice name, struct hj_slice value, bool *tells)
+static int set_tells(struct hj_broadcaster *broadcaster, bool tells)
 {
-    struct hj_broadcaster_options options = {
-        .backlog_bytes = atomic_load(&broadcaster->backlog_bytes),
-        .overflow = atomic_load(&broadcaster->overflow),
-        .member_messages = atomic_load(&broadcaster->delivers) ? HJ_MEMBER_MESSAGES_DELIVER : HJ_MEMBER_MESSAGES_DROP,
-        .member_events = atomic_load(&broadcaster->tells) ? HJ_SWITCH_ON : HJ_SWITCH_OFF,
-    };
-    int rc = hj_option_set(&options, HJ_SCOPE_BROADCASTER, name, value);
-    if (rc != 0)
-        return rc;
-    if (is_of_history(name))
-        return set_history(broadcaster, name, value);
-    atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
-    atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
-    atomic_store(&broadcaster->delivers, options.member_messages == HJ_MEMBER_MESSAGES_DELIVER);
-    const bool on = options.member_events == HJ_SWITCH_ON;
-    *tells = atomic_exchange(&broadcaster->tells, on) != on;
+    if (hj_server_check_running(broadcaster->server) == 0)
+        return hj_broadcaster_ask(broadcaster, HJ_OP_TELL_MEMBERS, NULL, NULL, tells);
+    atomic_store(&broadcaster->tells, tells);
     return 0;
 }
 
 static int set_broadcaster_option(struct hj_broadcaster *broadcaster, struct hj_slice name, struct hj_slice value)
 {
-    bool tells = false;
-    pthread_mutex_lock(&broadcaster->lock);
-    int rc = set_locked(broadcaster, name, value, &tells);
-    pthread_mutex_unlock(&broadcaster->lock);
-    if (!tells || hj_server_check_running(broadcaster->server) != 0)
+    struct hj_broadcaster_options options;
+    hj_options_default(&options, HJ_SCOPE_BROADCASTER);
+    int rc = hj_option_set(&options, HJ_SCOPE_BROADCASTER, name, value);
+    if (rc != 0)
         return rc;
-    return hj_broadcaster_ask(broadcaster, HJ_OP_TELL_MEMBERS, NULL, NULL, atomic_load(&broadcaster->tells));
+    if (is_of_history(name))
+        return set_history(broadcaster, name, value);
+    if (hj_slice_equal(name, HJ_SLICE("member_events")))
+        return set_tells(broadcaster, options.member_events == HJ_SWITCH_ON);
+    /* the others stay as they are: another thread may set one at this moment */
+    if (hj_slice_equal(name, HJ_SLICE("backlog_bytes")))
+        atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
+    else if (hj_slice_equal(name, HJ_SLICE("overflow")))
+        atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
+    else
+        atomic_store(&broadcaster->delivers, options.member_messages == HJ_MEMBER_MESSAGES_DELIVER);
+    return 0;
 }
 
 int hijack_broadcaster_set(hijack_broadcaster *handle, const char *name, size_t name_len, const char *value,
@@ -339,17 +336,19 @@ int hj_broadcaster_ask(struct hj_broadcaster *broadcaster, enum hj_op op, struct
 {
     struct hj_server *server = broadcaster->server;
     struct hj_command *commands[HJ_MAX_LOOPS];
-    struct hj_history *history = op == HJ_OP_PUBLISH ? hj_history_of(&broadcaster->history) : NULL;
     int rc = hj_server_check_running(server);
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&broadcaster->lock);
+    struct hj_history *history = op == HJ_OP_PUBLISH ? hj_history_of(&broadcaster->history) : NULL;
     if (history != NULL && !hj_history_reserve(history))
         rc = HIJACK_ENOMEM;
     if (rc == 0)
         rc = make_commands(commands, broadcaster, op, other, message);
     if (rc == 0 && history != NULL)
         hj_history_add(history, message);
+    if (rc == 0 && op == HJ_OP_TELL_MEMBERS) /* of several calls the last one counts, here and in the loops */
+        atomic_store(&broadcaster->tells, value != 0);
     for (uint32_t i = 0; rc == 0 && i < server->worker_count; ++i) {
         if (commands[i] == NULL)
             continue;
@@ -383,7 +382,7 @@ static int publish(struct hj_broadcaster *broadcaster, struct hj_message_parts *
 {
     struct hj_message *message;
     const uint64_t members = atomic_load(&broadcaster->members);
-    parts->positioned = hj_history_of(&broadcaster->history) != NULL && parts->id.base == NULL;
+    parts->positioned = parts->id.base == NULL; /* a history may begin before it is posted */
     int rc = hj_broadcaster_compose(&message, broadcaster, parts);
     if (rc != 0)
         return rc;

@@ -99,7 +99,7 @@ static int begin_at(struct hj_history *history, struct hj_slice position)
         return 0;
     if (history->added)
         return HIJACK_ESTATE;
-    if (!parse_position(&epoch, &offset, position))
+    if (!parse_position(&epoch, &offset, position) || offset > INT64_MAX) /* the count never comes to HJ_FROM_UNKNOWN */
         return HIJACK_ERANGE;
     memcpy(history->epoch, epoch.base, epoch.len);
     history->epoch[epoch.len] = '\0';
@@ -193,6 +193,8 @@ void hj_history_read(struct hj_history *history, struct hj_history_part *out, ui
 {
     size_t bytes = 0;
     trim(history);
+    if (*from<HJ_FROM_UNKNOWN && * from> history->newest + 1)
+        *from = HJ_FROM_UNKNOWN; /* the count has been set back since the position was found */
     const uint64_t oldest = history->newest - history->count + 1;
     const uint64_t first = oldest <= until ? oldest : until + 1; /* what comes after `until` is on its way */
     *out = (struct hj_history_part){.gap = *from != HJ_FROM_ALL && (*from == HJ_FROM_UNKNOWN || *from < first),

@@ -78,7 +78,8 @@ void hj_history_add(struct hj_history *history, struct hj_message *message);
 /* Where a member goes on that has this id, or position, or "*", or "": HJ_FROM_* or an offset. */
 uint64_t hj_history_find(const struct hj_history *history, struct hj_slice position);
 
-/* The next messages from *from up to the offset `until`; *from moves behind them. */
+/* The next messages from *from up to the offset `until`; *from moves behind them. There is nothing for a *from that is
+ * over `until`. */
 void hj_history_read(struct hj_history *history, struct hj_history_part *out, uint64_t *from, uint64_t until);
 
 #endif

@@ -45,7 +45,7 @@ static uint32_t find_subscription(const struct hj_subscriptions *subscriptions,
                                   const struct hj_broadcaster *broadcaster)
 {
     uint32_t i = 0;
-    while (i < subscriptions->count && subscriptions->list[i] != broadcaster)
+    while (i < subscriptions->count && subscriptions->list[i].broadcaster != broadcaster)
         ++i;
     return i;
 }
@@ -56,24 +56,30 @@ static bool make_room(struct hj_subscriptions *subscriptions)
     uint32_t count = subscriptions->count;
     if (count != 0 && (count & (count - 1)) != 0)
         return true;
-    size_t size = (count == 0 ? 1 : count * 2) * sizeof(struct hj_broadcaster *);
-    struct hj_broadcaster **list = realloc(subscriptions->list, size);
+    size_t size = (count == 0 ? 1 : count * 2) * sizeof(struct hj_subscription);
+    struct hj_subscription *list = realloc(subscriptions->list, size);
     if (list == NULL)
         return false;
     subscriptions->list = list;
     return true;
 }
 
-/* The first time: what was published before does not reach the loop, and all that comes after does. */
+static bool is_addressed(const struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
+{
+    return (atomic_load_explicit(&broadcaster->addressed, memory_order_acquire) >> worker->index & 1) != 0;
+}
+
+/* The first time: what was published before does not reach the loop, and all that comes after does. The bit comes last:
+ * who finds it set does not wait for the lock. */
 void hj_membership_address(struct hj_broadcaster *broadcaster, const struct hj_worker *worker)
 {
-    if ((atomic_load_explicit(&broadcaster->addressed, memory_order_acquire) >> worker->index & 1) != 0)
+    if (is_addressed(broadcaster, worker))
         return;
     pthread_mutex_lock(&broadcaster->lock);
     struct hj_history *history = hj_history_of(&broadcaster->history);
-    uint64_t before = atomic_fetch_or(&broadcaster->addressed, 1ull << worker->index);
-    if (history != NULL && (before >> worker->index & 1) == 0)
+    if (history != NULL && !is_addressed(broadcaster, worker))
         atomic_store_explicit(&history->seen[worker->index], history->newest, memory_order_relaxed);
+    atomic_fetch_or(&broadcaster->addressed, 1ull << worker->index);
     pthread_mutex_unlock(&broadcaster->lock);
 }
 
@@ -88,22 +94,34 @@ void hj_membership_end(struct hj_broadcaster *broadcaster)
     atomic_fetch_sub_explicit(&broadcaster->members, 1, memory_order_relaxed);
 }
 
-static int join_locked(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
-                       struct hj_worker *worker, struct hj_command *command)
+static void add_entry(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster, uint32_t since)
+{
+    subscriptions->list[subscriptions->count++] = (struct hj_subscription){broadcaster, since};
+    subscriptions->joined = true;
+}
+
+/* Whether it may join, and has room for the entry. */
+static int prepare_entry(struct hj_subscriptions *subscriptions, const struct hj_broadcaster *broadcaster)
 {
     if (subscriptions->closed)
         return HIJACK_ECLOSED;
     if (subscriptions->exclusive || find_subscription(subscriptions, broadcaster) != subscriptions->count)
         return HIJACK_ESTATE;
-    if (!make_room(subscriptions))
-        return HIJACK_ENOMEM;
+    return make_room(subscriptions) ? 0 : HIJACK_ENOMEM;
+}
+
+static int join_locked(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                       struct hj_worker *worker, struct hj_command *command)
+{
+    int rc = prepare_entry(subscriptions, broadcaster);
+    if (rc != 0)
+        return rc;
     hj_membership_begin(broadcaster, worker);
     if (!hj_worker_post(worker, command)) {
         hj_membership_end(broadcaster);
         return HIJACK_ECLOSED;
     }
-    subscriptions->list[subscriptions->count++] = broadcaster;
-    subscriptions->joined = true;
+    add_entry(subscriptions, broadcaster, ++subscriptions->asked);
     return 0;
 }
 
@@ -117,25 +135,23 @@ int hj_subscriptions_join(struct hj_subscriptions *subscriptions, struct hj_broa
     return rc;
 }
 
-bool hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
-                            const struct hj_worker *worker)
+int hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                           const struct hj_worker *worker)
 {
     pthread_mutex_t *lock = lock_of(subscriptions);
     pthread_mutex_lock(lock);
-    bool enters = !subscriptions->closed && find_subscription(subscriptions, broadcaster) == subscriptions->count &&
-                  make_room(subscriptions);
-    if (enters) {
+    int rc = prepare_entry(subscriptions, broadcaster);
+    if (rc == 0) {
         hj_membership_begin(broadcaster, worker);
-        subscriptions->list[subscriptions->count++] = broadcaster;
-        subscriptions->joined = true;
+        add_entry(subscriptions, broadcaster, subscriptions->done);
     }
     pthread_mutex_unlock(lock);
-    return enters;
+    return rc;
 }
 
 static void remove_entry(struct hj_subscriptions *subscriptions, uint32_t i)
 {
-    hj_membership_end(subscriptions->list[i]);
+    hj_membership_end(subscriptions->list[i].broadcaster);
     subscriptions->list[i] = subscriptions->list[--subscriptions->count];
 }
 
@@ -152,19 +168,43 @@ int hj_subscriptions_leave(struct hj_subscriptions *subscriptions, struct hj_bro
         rc = HIJACK_ESTATE;
     else if (!hj_worker_post(worker, command))
         rc = HIJACK_ECLOSED;
-    else
+    if (rc == 0) {
+        ++subscriptions->asked;
         remove_entry(subscriptions, i);
+    }
     pthread_mutex_unlock(lock);
     return rc;
+}
+
+static void forget_locked(struct hj_subscriptions *subscriptions, const struct hj_broadcaster *broadcaster)
+{
+    uint32_t i = find_subscription(subscriptions, broadcaster);
+    if (i != subscriptions->count && (int32_t)(subscriptions->list[i].since - subscriptions->done) <= 0)
+        remove_entry(subscriptions, i);
 }
 
 void hj_subscriptions_forget(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster)
 {
     pthread_mutex_t *lock = lock_of(subscriptions);
     pthread_mutex_lock(lock);
-    uint32_t i = find_subscription(subscriptions, broadcaster);
-    if (i != subscriptions->count)
-        remove_entry(subscriptions, i);
+    forget_locked(subscriptions, broadcaster);
+    pthread_mutex_unlock(lock);
+}
+
+void hj_subscriptions_joining(struct hj_subscriptions *subscriptions)
+{
+    pthread_mutex_t *lock = lock_of(subscriptions);
+    pthread_mutex_lock(lock);
+    ++subscriptions->done;
+    pthread_mutex_unlock(lock);
+}
+
+void hj_subscriptions_leaving(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster)
+{
+    pthread_mutex_t *lock = lock_of(subscriptions);
+    pthread_mutex_lock(lock);
+    ++subscriptions->done;
+    forget_locked(subscriptions, broadcaster);
     pthread_mutex_unlock(lock);
 }
 

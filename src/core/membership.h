@@ -13,10 +13,18 @@ struct hj_broadcaster;
 struct hj_command;
 struct hj_worker;
 
+struct hj_subscription {
+    struct hj_broadcaster *broadcaster; /* not a reference: the entry goes before its membership does */
+    uint32_t since;                     /* what `asked` was with the call that made it */
+};
+
 /* Guarded by a lock that few channels share (membership.c); inside it only a mailbox's is taken. */
 struct hj_subscriptions {
-    struct hj_broadcaster **list; /* not references: an entry goes before its membership does */
+    struct hj_subscription *list;
     uint32_t count;
+    /* joins and leaves that were posted, and carried out by the loop: an entry that is newer is not yet the loop's to
+     * take out */
+    uint32_t asked, done;
     bool closed;    /* no more: the connection leaves */
     bool exclusive; /* none now: the pieces of a message are being sent, and nothing may come between them */
     bool joined;    /* since this was last cleared: others may have sent to the connection */
@@ -37,11 +45,17 @@ int hj_subscriptions_join(struct hj_subscriptions *subscriptions, struct hj_broa
 int hj_subscriptions_leave(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
                            struct hj_worker *worker, struct hj_command *command);
 
-/* Loop: it has become a member without a call for it, and counts. False if it is one, or is not to become one. */
-bool hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
-                            const struct hj_worker *worker);
+/* Loop: it carries out a join or leave now. A leave takes out what the loop itself has entered since it was asked. */
+void hj_subscriptions_joining(struct hj_subscriptions *subscriptions);
+void hj_subscriptions_leaving(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster);
 
-/* Loop: the membership could not be, or has ended; it leaves and counts. */
+/* Loop: it becomes a member without a call for it, and counts. 0, HIJACK_ESTATE (a member already, or exclusive),
+ * HIJACK_ECLOSED or HIJACK_ENOMEM. */
+int hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster,
+                           const struct hj_worker *worker);
+
+/* Loop: the membership could not be, or has ended; it leaves and counts. Not if a later call has made it a member anew.
+ */
 void hj_subscriptions_forget(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster);
 
 /* Leaves all, for good. */

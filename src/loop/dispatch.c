@@ -152,12 +152,15 @@ static void run_add(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->other;
     struct hj_conn *conn = open_conn_of(&channel->object);
+    struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
     const unsigned leaving = HJ_CONN_ENDING | HJ_CONN_DETACHING | HJ_CONN_SHUTTING | HJ_CONN_DISCARD;
+    hj_subscriptions_joining(&channel->subscriptions);
     if (conn == NULL || (conn->flags & leaving) != 0) {
-        hj_subscriptions_forget(&channel->subscriptions, (struct hj_broadcaster *)command->object);
+        hj_subscriptions_forget(&channel->subscriptions, broadcaster);
         return;
     }
-    struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
+    if (hj_shard_has(loop, broadcaster, conn))
+        return; /* a JOIN_USER that was asked before it came first */
     if (!hj_shard_add(loop, broadcaster, conn, command->joining == NULL ? 0 : command->joining->user_data))
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
     else
@@ -166,9 +169,12 @@ static void run_add(struct hj_loop *loop, struct hj_command *command)
 
 static void run_remove(struct hj_loop *loop, struct hj_command *command)
 {
-    struct hj_conn *conn = open_conn_of(command->other);
+    struct hj_channel *channel = (struct hj_channel *)command->other;
+    struct hj_conn *conn = open_conn_of(&channel->object);
+    struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
+    hj_subscriptions_leaving(&channel->subscriptions, broadcaster);
     if (conn != NULL)
-        hj_shard_remove(loop, (struct hj_broadcaster *)command->object, conn);
+        hj_shard_remove(loop, broadcaster, conn);
 }
 
 static void run_shutdown(struct hj_loop *loop, struct hj_command *command)

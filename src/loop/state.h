@@ -89,7 +89,8 @@ struct hj_loop {
     struct hj_numbers partners; /* of RELAY entries: the index of the other one */
     struct hj_websockets websockets;
     struct hj_behind_table behind;
-    struct hj_roll *rolls;     /* those that have records (fanout/roll.h) */
+    struct hj_roll *rolls;     /* those that have records (fanout/roll.h), the oldest first */
+    struct hj_roll *last_roll; /* of them, if there are any */
     struct hj_http2 *http2;    /* NULL without option http2 */
     struct hj_tls *tls;        /* NULL without a listener with "tls:" */
     uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */

@@ -60,7 +60,7 @@ static uint64_t interval(const struct hj_loop *loop)
 int hj_sweep_wait(struct hj_loop *loop)
 {
     if (loop->table.live == 0 && !hj_http2_is_busy(loop) && !(loop->accept_paused && loop->may_accept) &&
-        !loop->draining) {
+        !loop->draining && loop->rolls == NULL) { /* which may wait for memory */
         loop->sweep_at_ms = 0;
         return -1;
     }

@@ -5,6 +5,7 @@
 #include "fault/run.h"
 #include "support/websocket_client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -408,6 +409,117 @@ static void play_websocket_room(struct run *run)
     run_end(run, client);
 }
 
+/* A member that returns is behind, gets what it has missed, a message of its own in between, and what is live. */
+static void play_history(struct run *run)
+{
+    enum {
+        MESSAGES = 130, /* more than two looks at the history */
+        BEFORE = 125
+    };
+    static char text[10000];
+    struct fixture *f = &run->fixture;
+    struct client *client;
+    char position[64];
+
+    fixture_option(f, "send_buffer_bytes", "8192");
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    OK(hijack_broadcaster_set(room, LIT("history_bytes"), LIT("100m")));
+    OK(hijack_broadcaster_set(room, LIT("history_position"), LIT("e-0")));
+    OK(hijack_broadcaster_set(room, LIT("history_messages"), LIT("1000")));
+    fixture_start(f);
+    memset(text, 'x', sizeof(text) - 1);
+    for (int i = 0; i < BEFORE; i++)
+        OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, text, sizeof(text) - 1));
+    run_arm(run);
+    for (int i = BEFORE + 1; i < MESSAGES; i++)
+        DO(run, hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, text, sizeof(text) - 1));
+    DO(run, hijack_broadcaster_publish_sse(room, NULL, 0, LIT("own"), LIT("last"), NULL, 0, -1));
+    OK(hijack_broadcaster_position(position, sizeof(position), room));
+    CHECK(strcmp(position, "e-130") == 0);
+    hijack_request *request = run_ask(run, &client, GET("/"));
+    MUST_HAVE(request != NULL);
+    DO(run, hijack_request_hold(request, room, HIJACK_HOLD_SSE, 7, NULL, 0, LIT(": first\n\n"), LIT("e-0")));
+    MUST_HAVE(run_event(run, HIJACK_EVENT_CLOSED, request) != NULL);
+    DO(run, hijack_broadcaster_send_user(room, 7, HIJACK_MESSAGE_TEXT, LIT("mine")));
+    DO(run, hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("live")));
+    MUST_HAVE(run_read(run, client, ": first\n\n"));
+    for (int i = 1; i < MESSAGES; i++) {
+        snprintf(position, sizeof(position), "id: e-%d\ndata: x", i);
+        MUST_HAVE(run_read(run, client, position));
+    }
+    MUST_HAVE(run_read(run, client, "id: own\ndata: last\n\n"));
+    MUST_HAVE(run_read(run, client, "id: e-131\ndata: live\n\n"));
+    DO(run, hijack_broadcaster_close(room));
+    MUST_HAVE(run_read(run, client, "0\r\n\r\n"));
+}
+
+/* An option of the history is the first thing that a broadcaster is told while the server runs. */
+static void play_history_begins(struct run *run)
+{
+    struct client *client;
+    hijack_broadcaster *room = fixture_broadcaster(&run->fixture);
+
+    run_start(run);
+    DO(run, hijack_broadcaster_set(room, LIT("history_position"), LIT("e-0")));
+    DO(run, hijack_broadcaster_set(room, LIT("history_messages"), LIT("10")));
+    int fd = make_pair(&client);
+    ADOPT(run, fd, hijack_broadcaster_adopt(room, fd, HIJACK_HOLD_SSE_BODY, 0, NULL, 0, NULL, 0, LIT("*")));
+    MUST_HAVE(run_read(run, client, "id: e-0\n\n"));
+}
+
+/* Adds up what MEMBERS events say: who is there, in the end nobody, however often somebody joined. */
+static void await_nobody(struct run *run, const hijack_broadcaster *room)
+{
+    struct events *events = &run->fixture.events;
+    const uint64_t end = clock_ms() + clock_limit_ms();
+    int joined = 0, left = 0;
+    do {
+        events_poll(events, 5);
+        while (events_pending(events, HIJACK_EVENT_MEMBERS, NULL) != 0) {
+            const struct event *event = events_next(events, HIJACK_EVENT_MEMBERS, (void *)(uintptr_t)room);
+            for (int i = 0; i < event->status; i++) {
+                int32_t what;
+                memcpy(&what, event->data + (size_t)i * 16 + 8, sizeof(what));
+                joined += what == 1;
+                left += what != 1;
+                CHECK(left <= joined);
+            }
+        }
+        if (clock_ms() > end)
+            check_fail(__FILE__, __LINE__, "%d have joined, %d left", joined, left);
+    } while (joined != left || (joined == 0 && !run->lost));
+}
+
+/* Members of a user, who are told of, with a handle and without. */
+static void play_users(struct run *run)
+{
+    struct fixture *f = &run->fixture;
+    struct client *client, *second;
+    hijack_broadcaster *room = fixture_broadcaster(f), *other = fixture_broadcaster(f);
+    hijack_socket *socket = NULL;
+
+    fixture_start(f);
+    hijack_request *request = run_ask(run, &client, GET("/"));
+    OK(hijack_request_hijack(&socket, request));
+    run_note(run, socket, KIND_SOCKET);
+    run_arm(run);
+    DO(run, hijack_broadcaster_add(room, socket, 7, NULL, 0));
+    DO(run, hijack_broadcaster_set(room, LIT("member_events"), LIT("on")));
+    int fd = make_pair(&second);
+    ADOPT(run, fd, hijack_broadcaster_adopt(room, fd, HIJACK_HOLD_RAW, 7, NULL, 0, LIT("hello;"), NULL, 0));
+    MUST_HAVE(run_read(run, second, "hello;"));
+    DO(run, hijack_broadcaster_join_user(other, room, 7));
+    DO(run, hijack_broadcaster_send_user(other, 7, HIJACK_MESSAGE_TEXT, LIT("joined;")));
+    MUST_HAVE(run_read(run, client, "joined;"));
+    MUST_HAVE(run_read(run, second, "joined;"));
+    DO(run, hijack_broadcaster_remove_user(room, 7));
+    DO(run, hijack_broadcaster_close_user(other, 7));
+    run_end(run, second);
+    members_wait(room, 0);
+    members_wait(other, 0);
+    await_nobody(run, room);
+}
+
 const struct scenario scenarios_held[] = {
     {"stream", play_stream},
     {"sse", play_sse},
@@ -423,6 +535,9 @@ const struct scenario scenarios_held[] = {
     {"adopt request", play_adopt_request},
     {"adopt member", play_adopt_member},
     {"membership", play_membership},
+    {"history", play_history},
+    {"history begins", play_history_begins},
+    {"users", play_users},
     {"detach", play_detach},
     {"abort", play_abort},
     {"websocket", play_websocket},

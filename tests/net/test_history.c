@@ -5,6 +5,8 @@
  */
 #include "support/websocket_client.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -63,7 +65,7 @@ static void test_ids_and_position(void **state)
     set(other, "history_messages", "1");
     CODE(hijack_broadcaster_position(text, sizeof(text), other), 18);
     CHECK(strcmp(text + 16, "-0") == 0);
-    const char *const bad[] = {"e", "e-", "-5", "e-x", "e-18446744073709551615", "\xc3\xa4-5"};
+    const char *const bad[] = {"e", "e-", "-5", "e-x", "e-18446744073709551615", "e-9223372036854775808", "\xc3\xa4-5"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         CODE(hijack_broadcaster_set(other, LIT("history_position"), STR(bad[i])), HIJACK_ERANGE);
 }
@@ -347,6 +349,137 @@ static void test_ends_while_behind(void **state)
     client_eof(ended);
 }
 
+/* The number in the next message of a raw member. */
+static int next_number(struct client *c)
+{
+    char digits[8] = {0};
+    client_want(c, SIZE);
+    memcpy(digits, c->buf + SIZE - 7, 7);
+    client_consume(c, SIZE);
+    return (int)strtol(digits, NULL, 10);
+}
+
+/* A socket that is behind in two rooms, of which one is closed, ends when it has everything of both. */
+static void test_two_rooms_behind(void **state)
+{
+    enum {
+        MESSAGES = 1000,
+        SECOND = 100000
+    };
+    struct fixture *f = *state;
+    hijack_broadcaster *rooms[2];
+
+    for (int i = 0; i < 2; i++) {
+        rooms[i] = fixture_broadcaster(f);
+        set(rooms[i], "history_messages", "1000");
+        set(rooms[i], "history_bytes", "100m");
+    }
+    fixture_start(f);
+    for (int i = 1; i <= MESSAGES; i++) {
+        say_number(rooms[0], i);
+        say_number(rooms[1], SECOND + i);
+    }
+    for (int closed = 0; closed < 2; closed++) {
+        struct client *c = client_connect_slow(f->port);
+        int had[2] = {0};
+        check_context("room %d", closed);
+        ask(c, "/");
+        hijack_socket *socket = socket_of(f, next_request(f));
+        for (int i = 0; i < 2; i++)
+            OK(hijack_broadcaster_add(rooms[i], socket, 0, LIT("*")));
+        stat_wait(f->server, HIJACK_STAT_RESUMED, (uint64_t)closed * 2 + 2);
+        OK(hijack_broadcaster_close(rooms[closed]));
+        for (int i = 0; i < 2 * MESSAGES; i++) {
+            const int number = next_number(c), room = number > SECOND;
+            CHECK(number == room * SECOND + ++had[room]);
+        }
+        client_eof(c);
+        CODE(hijack_socket_send(socket, LIT("x")), HIJACK_ECLOSED);
+        events_closed(&f->events, socket, 0);
+        socket_free(f, socket);
+    }
+    check_context("%s", "");
+}
+
+static _Atomic(hijack_broadcaster *) published; /* the room that publish_always publishes to; NULL: it ends */
+
+static void *publish_always(void *argument)
+{
+    hijack_broadcaster *room;
+    while ((room = atomic_load(&published)) != NULL) {
+        const int rc = hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("x"));
+        if (rc < 0 && rc != HIJACK_EAGAIN)
+            return argument;
+    }
+    return NULL;
+}
+
+/* A history that begins while a thread publishes: from its first message on each has an id. */
+static void test_begins_while_publishing(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t thread;
+    hijack_broadcaster *rooms[FIXTURE_BROADCASTERS];
+    void *failed;
+
+    fixture_option(f, OPT_HEARTBEAT, "0");
+    for (int i = 0; i < FIXTURE_BROADCASTERS; i++) {
+        rooms[i] = fixture_broadcaster(f);
+        set(rooms[i], "backlog_bytes", "100m");
+        set(rooms[i], "history_position", "e-0");
+    }
+    fixture_start(f);
+    atomic_store(&published, rooms[0]);
+    CHECK(pthread_create(&thread, NULL, publish_always, rooms) == 0);
+    for (int i = 0; i < FIXTURE_BROADCASTERS; i++) {
+        char position[64];
+        int fds[2];
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+        struct client *c = client_wrap(fds[0]);
+        OK(hijack_broadcaster_adopt(rooms[i], fds[1], HIJACK_HOLD_SSE_BODY, 0, NULL, 0, NULL, 0, NULL, 0));
+        atomic_store(&published, rooms[i]);
+        client_until(c, "data: x\n\n");
+        set(rooms[i], "history_messages", "10");
+        CODE(hijack_broadcaster_position(position, sizeof(position), rooms[i]) > 0, 1);
+        client_until(c, "id: e-1\n");
+        client_consume(c, client_until(c, "id: e-1\n"));
+        for (int n = 1; n < 20; n++) {
+            char expected[64];
+            int len = snprintf(expected, sizeof(expected), "id: e-%d\ndata: x\n\n", n);
+            client_expect_bytes(c, expected, (size_t)len);
+        }
+        client_close(c);
+    }
+    atomic_store(&published, NULL);
+    CHECK(pthread_join(thread, &failed) == 0 && failed == NULL);
+}
+
+/* The last offset that an earlier process can have had; clients with offsets over all that there ever is. */
+static void test_large_offsets(void **state)
+{
+    struct fixture *f = *state;
+
+    hijack_broadcaster *room = room_with_history(f, "10");
+    set(room, "history_position", "a-b-9223372036854775807"); /* an epoch may have hyphens */
+    fixture_start(f);
+    say(room, "1");
+    say(room, "2");
+    struct client *c = listen_from(f, "/sse", "Last-Event-ID: a-b-9223372036854775808\r\n");
+    client_expect(c, "id: a-b-9223372036854775809\ndata: 2\n\n");
+    const char *const over[] = {"a-b-9223372036854775810",  "a-b-18446744073709551612", "a-b-18446744073709551613",
+                                "a-b-18446744073709551614", "a-b-18446744073709551615", "a-b-18446744073709551616",
+                                "b-9223372036854775808"};
+    for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); i++) {
+        char line[64];
+        check_context("%s", over[i]);
+        snprintf(line, sizeof(line), "Last-Event-ID: %s\r\n", over[i]);
+        c = listen_from(f, "/sse", line);
+        client_expect(c, "event: hijack-gap\nid: a-b-9223372036854775807\ndata: a-b-9223372036854775808\n\n"
+                         "id: a-b-9223372036854775808\ndata: 1\n\nid: a-b-9223372036854775809\ndata: 2\n\n");
+    }
+    check_context("%s", "");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +494,9 @@ int main(int argc, char **argv)
         TEST(test_websocket),
         TEST(test_slow_return),
         TEST(test_ends_while_behind),
+        TEST(test_two_rooms_behind),
+        TEST(test_begins_while_publishing),
+        TEST(test_large_offsets),
     };
 
     return RUN_TESTS(tests, argc, argv);

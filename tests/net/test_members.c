@@ -5,6 +5,7 @@
  */
 #include "support/websocket_client.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -300,11 +301,153 @@ static void test_messages_have_the_number(void **state)
     CHECK(user == 31 && memcmp(event->data + 8, "hello", 5) == 0);
 }
 
+/* Without a queue nobody hears of members. */
+static void test_no_queue(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_without_queue(f);
+    hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    OK(hijack_server_hold(f->server, LIT("/ws"), HIJACK_HOLD_WEBSOCKET, NULL, 0, room));
+    OK(hijack_broadcaster_set(room, LIT("member_events"), LIT("on")));
+    OK(hijack_broadcaster_set(room, LIT("member_messages"), LIT("deliver")));
+    fixture_start(f);
+    struct client *c = come(f, "/raw", 1), *d = ws_connect(f, "/ws");
+    members_wait(room, 2);
+    ws_send(d, WS_TEXT, LIT("hello"));
+    client_close(c);
+    members_wait(room, 1);
+}
+
+/* The stop of a server whose program is slow tells everything, too. */
+static void test_stop_with_full_queue(void **state)
+{
+    (void)state;
+    enum {
+        MEMBERS = 100
+    };
+    struct told told = {0};
+    hijack_queue *queue;
+    hijack_server *server;
+    hijack_event event;
+    int fds[MEMBERS][2];
+
+    OK(hijack_queue_new(&queue));
+    OK(hijack_queue_set(queue, LIT(OPT_CAPACITY), LIT("1")));
+    OK(hijack_server_new(&server, queue));
+    OK(hijack_broadcaster_new(&told.room, server));
+    OK(hijack_broadcaster_set(told.room, LIT("member_events"), LIT("on")));
+    OK(hijack_server_start(server));
+    for (int i = 0; i < MEMBERS; i++) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]) == 0);
+        OK(hijack_broadcaster_adopt(told.room, fds[i][1], HIJACK_HOLD_RAW, 1, NULL, 0, NULL, 0, NULL, 0));
+        stat_wait(server, HIJACK_STAT_MEMBERSHIPS, (uint64_t)i + 1);
+    }
+    OK(hijack_server_stop(server));
+    do {
+        CODE(hijack_queue_poll(&event, queue, 1, (int)clock_limit_ms()), 1);
+        if (event.type == HIJACK_EVENT_MEMBERS)
+            take_event(&told, event.data, event.len, event.status);
+    } while (event.type != HIJACK_EVENT_STOPPED);
+    CHECK(told.joined == MEMBERS && told.left == MEMBERS && told.why == HIJACK_ESHUTDOWN);
+    hijack_broadcaster_free(told.room);
+    hijack_server_free(server);
+    hijack_queue_free(queue);
+    for (int i = 0; i < MEMBERS; i++)
+        CHECK(close(fds[i][0]) == 0);
+}
+
+static void *set_backlog(void *room)
+{
+    for (int i = 0; i < 20000; i++)
+        if (hijack_broadcaster_set(room, LIT("backlog_bytes"), i % 2 == 0 ? "1000" : "2000", 4) != 0)
+            return room;
+    return NULL;
+}
+
+/* Options that several threads set do not undo each other. */
+static void test_options_of_threads(void **state)
+{
+    struct fixture *f = *state;
+    struct told told = {0};
+    struct client *c;
+    pthread_t thread;
+    void *failed;
+
+    fixture_start(f);
+    hijack_broadcaster *room = told.room = fixture_broadcaster(f);
+    OK(hijack_handle_set_user_data(room, 77));
+    hijack_socket *socket = socket_open(f, &c);
+    CHECK(pthread_create(&thread, NULL, set_backlog, room) == 0);
+    for (int i = 0; i < 2000; i++)
+        OK(hijack_broadcaster_set(room, LIT("member_events"), i % 2 == 0 ? "off" : "on", i % 2 == 0 ? 3 : 2));
+    for (int i = 0; i < 100; i++) {
+        const int joined = told.joined, left = told.left;
+        OK(hijack_broadcaster_add(room, socket, 5, NULL, 0));
+        UNTIL(f, &told, told.joined == joined + 1);
+        OK(hijack_broadcaster_remove(room, socket));
+        UNTIL(f, &told, told.left == left + 1);
+        OK(hijack_broadcaster_set(room, LIT("member_events"), LIT("off")));
+        OK(hijack_broadcaster_set(room, LIT("member_events"), LIT("on")));
+    }
+    CHECK(pthread_join(thread, &failed) == 0 && failed == NULL);
+}
+
+/* A room that is empty again and again while the program does not poll: each join, and each leave behind its join. */
+static void test_empty_again(void **state)
+{
+    (void)state;
+    enum {
+        TIMES = 50
+    };
+    hijack_queue *queue;
+    hijack_server *server;
+    hijack_broadcaster *room;
+    hijack_event event;
+    int fds[2];
+
+    OK(hijack_queue_new(&queue));
+    OK(hijack_queue_set(queue, LIT(OPT_CAPACITY), LIT("1")));
+    OK(hijack_server_new(&server, queue));
+    OK(hijack_broadcaster_new(&room, server));
+    OK(hijack_server_set(server, LIT(OPT_THREADS), LIT("1")));
+    OK(hijack_broadcaster_set(room, LIT("member_events"), LIT("on")));
+    OK(hijack_server_start(server));
+    for (int i = 0; i < TIMES; i++) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+        OK(hijack_broadcaster_adopt(room, fds[1], HIJACK_HOLD_RAW, (uint64_t)i, NULL, 0, NULL, 0, NULL, 0));
+        stat_wait(server, HIJACK_STAT_MEMBERSHIPS, 1);
+        CHECK(close(fds[0]) == 0);
+        stat_wait(server, HIJACK_STAT_MEMBERSHIPS, 0);
+    }
+    for (int n = 0; n < 2 * TIMES;) {
+        CODE(hijack_queue_poll(&event, queue, 1, (int)clock_limit_ms()), 1);
+        CHECK(event.type == HIJACK_EVENT_MEMBERS && event.status > 0);
+        for (int i = 0; i < event.status; i++, n++) {
+            struct record record;
+            memcpy(&record, event.data + (size_t)i * sizeof(record), sizeof(record));
+            CHECK(record.user_data == (uint64_t)n / 2 && record.what == (n % 2 == 0 ? 1 : HIJACK_ECLOSED));
+        }
+    }
+    OK(hijack_server_stop(server));
+    hijack_broadcaster_free(room);
+    hijack_server_free(server);
+    hijack_queue_free(queue);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_reasons), TEST(test_handles_and_switching),    TEST(test_mass_leave), TEST(test_full_queue),
-        TEST(test_churn),   TEST(test_messages_have_the_number),
+        TEST(test_no_queue),
+        TEST(test_stop_with_full_queue),
+        TEST(test_options_of_threads),
+        TEST(test_reasons),
+        TEST(test_handles_and_switching),
+        TEST(test_mass_leave),
+        TEST(test_full_queue),
+        TEST(test_empty_again),
+        TEST(test_churn),
+        TEST(test_messages_have_the_number),
     };
 
     return RUN_TESTS(tests, argc, argv);

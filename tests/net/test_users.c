@@ -233,9 +233,47 @@ static void test_many(void **state)
     }
 }
 
+/* What is asked of a user, and what is asked of one of its members with a handle, take effect in the order of the
+ * calls, although the loops know the former alone. */
+static void test_order_of_calls(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c;
+
+    fixture_option(f, OPT_THREADS, "1");
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f), *other = fixture_broadcaster(f);
+    hijack_socket *socket = socket_open(f, &c);
+    OK(hijack_broadcaster_add(other, socket, 7, NULL, 0));
+    for (int i = 0; i < 200; i++) {
+        check_context("%d", i);
+        OK(hijack_broadcaster_add(room, socket, 7, NULL, 0));
+        OK(hijack_broadcaster_remove_user(room, 7));
+        const int removed = hijack_broadcaster_remove(room, socket);
+        CHECK(removed == 0 || removed == HIJACK_ESTATE);
+        OK(hijack_broadcaster_add(room, socket, 7, NULL, 0));
+        say(room, "in;");
+        say(other, "x"); /* the loop is here when it has come */
+        client_expect(c, "in;x");
+        CODE(hijack_broadcaster_count(room), 1);
+        OK(hijack_broadcaster_remove(room, socket));
+        OK(hijack_broadcaster_join_user(room, other, 7));
+        const int added = hijack_broadcaster_add(room, socket, 7, NULL, 0);
+        CHECK(added == 0 || added == HIJACK_ESTATE);
+        OK(hijack_broadcaster_remove(room, socket));
+        say(room, "out;");
+        say(other, "y");
+        client_expect(c, "y");
+        CODE(hijack_broadcaster_count(room), 0);
+        CODE(hijack_broadcaster_remove(room, socket), HIJACK_ESTATE);
+    }
+    check_context("%s", "");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_order_of_calls),
         TEST(test_by_header),
         TEST(test_remove_and_close),
         TEST(test_with_handles),

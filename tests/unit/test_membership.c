@@ -160,12 +160,31 @@ static void what_could_not_be_is_forgotten(void **state)
     CODE(join(fixture, 0), 0);
     CODE(join(fixture, 1), 0);
     hj_subscriptions_forget(&fixture->subscriptions, &fixture->broadcasters[0]);
+    assert_int_equal(members(fixture, 0), 1); /* the loop has not got there: what ended was an earlier membership */
+    hj_subscriptions_joining(&fixture->subscriptions);
+    hj_subscriptions_forget(&fixture->subscriptions, &fixture->broadcasters[0]);
     assert_int_equal(members(fixture, 0), 0);
     assert_int_equal(members(fixture, 1), 1);
     hj_subscriptions_forget(&fixture->subscriptions,
                             &fixture->broadcasters[0]); /* left by the program meanwhile: counted already */
     assert_int_equal(members(fixture, 0), 0);
     CODE(join(fixture, 0), 0);
+}
+
+/* A JOIN_USER is asked, then the program's own join and leave; the loop carries them out in this order. */
+static void a_leave_takes_out_what_the_loop_has_entered(void **state)
+{
+    struct fixture *fixture = *state;
+    CODE(join(fixture, 0), 0);
+    CODE(leave(fixture, 0), 0);
+    CODE(hj_subscriptions_enter(&fixture->subscriptions, &fixture->broadcasters[0], &fixture->loop.worker), 0);
+    assert_int_equal(members(fixture, 0), 1);
+    hj_subscriptions_joining(&fixture->subscriptions);
+    hj_subscriptions_leaving(&fixture->subscriptions, &fixture->broadcasters[0]);
+    assert_int_equal(members(fixture, 0), 0);
+    fixture->subscriptions.exclusive = true;
+    CODE(hj_subscriptions_enter(&fixture->subscriptions, &fixture->broadcasters[0], &fixture->loop.worker),
+         HIJACK_ESTATE);
 }
 
 static void closing_leaves_all_for_good(void **state)
@@ -251,6 +270,7 @@ int main(void)
         TEST(what_is_refused_changes_nothing),
         TEST(many_rooms),
         TEST(what_could_not_be_is_forgotten),
+        TEST(a_leave_takes_out_what_the_loop_has_entered),
         TEST(closing_leaves_all_for_good),
         TEST(a_loop_that_has_ended),
         TEST(list_and_loop_see_the_same_order),

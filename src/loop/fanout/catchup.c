@@ -2,7 +2,8 @@
  *
  * What a loop has written to its members is an offset (hj_history.seen). All later messages are in its mailbox, or will
  * be: whoever is a member gets them. So a member has missed nothing and gets nothing twice when it is written up to
- * that offset from the history, and is left out of the fan-outs until then. */
+ * that offset from the history, and is left out of the fan-outs until then. A member that comes from another loop may
+ * have had what this one has yet to write: it is left out until that has been written. */
 #include "loop/fanout/catchup.h"
 
 #include <pthread.h>
@@ -17,7 +18,6 @@
 #include "loop/fanout/behind.h"
 #include "loop/held/websocket_closing.h"
 #include "loop/io/writer.h"
-#include "loop/ready.h"
 
 /* What one connection gets before others have their turn. */
 #define TURN_BYTES 262144
@@ -79,7 +79,7 @@ static void put_message(struct part *part, const struct hj_conn *conn, struct hj
     hj_message_unref(message);
 }
 
-/* Adds what is next for this member; true if it is not behind any more then. */
+/* Adds what is next for this member; true if what the loop writes next is what it wants next. */
 static bool fill(struct hj_loop *loop, const struct hj_conn *conn, struct hj_behind *catchup, struct part *part)
 {
     struct hj_broadcaster *broadcaster = catchup->shard->broadcaster;
@@ -101,7 +101,7 @@ static bool fill(struct hj_loop *loop, const struct hj_conn *conn, struct hj_beh
         hj_loop_count(loop, HIJACK_STAT_GAPS, 1);
     hj_loop_count(loop, HIJACK_STAT_DELIVERED, (uint64_t)messages.count);
     atomic_fetch_add_explicit(&broadcaster->delivered, (uint64_t)messages.count, memory_order_relaxed);
-    return catchup->from > until;
+    return catchup->from == until + 1;
 }
 
 /* Writes it; false if that closed the connection. */
@@ -136,7 +136,9 @@ static bool fall_behind(struct hj_loop *loop, struct hj_conn *conn, struct hj_sh
     /* it has just become a member, and stands last */
     shard->members[shard->count - 1].out = (uint32_t)conn->wire << HJ_MEMBER_WIRE_SHIFT | HJ_MEMBER_INDIRECT | index;
     conn->behind = true;
-    return conn->backlog != NULL || hj_ready_add(loop, conn);
+    if (conn->backlog == NULL)
+        hj_conn_make_ready(loop, conn);
+    return hj_conn_is_open(conn);
 }
 
 bool hj_catchup_begin(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster,
@@ -163,14 +165,15 @@ bool hj_catchup_begin(struct hj_loop *loop, struct hj_conn *conn, struct hj_broa
 /* Writes to this member until it has all, takes no more, or has had its turn; true when it is not behind any more. */
 static bool write_missed(struct hj_loop *loop, struct hj_conn *conn, struct hj_behind *catchup, uint64_t end)
 {
+    bool waits = false; /* for what is in the loop's mailbox: the next turn has it */
     while (conn->backlog == NULL) {
         struct part part = {.count = 0};
-        if (atomic_load_explicit(&loop->worker.stats[HIJACK_STAT_BYTES_OUT], memory_order_relaxed) >= end) {
-            if (!hj_ready_add(loop, conn))
-                hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        if (waits || atomic_load_explicit(&loop->worker.stats[HIJACK_STAT_BYTES_OUT], memory_order_relaxed) >= end) {
+            hj_conn_make_ready(loop, conn);
             return false;
         }
         bool done = fill(loop, conn, catchup, &part);
+        waits = part.count == 0;
         if (!flush(loop, conn, &part) || done)
             return done;
     }
@@ -194,13 +197,16 @@ void hj_catchup_go_on(struct hj_loop *loop, struct hj_conn *conn)
             behind = true;
             break;
         }
-        ending |= hj_behind_at(loop, index)->ending;
+        if (hj_behind_at(loop, index)->ending) { /* it stays, until the connection has what it misses elsewhere */
+            ending = true;
+            continue;
+        }
         hj_behind_give(loop, index);
         member->out = HJ_MEMBER_INDIRECT;
     }
     if (!hj_conn_is_open(conn))
         return;
-    conn->behind = behind;
+    conn->behind = behind || ending;
     hj_shard_mark(loop, conn);
     if (ending && !behind)
         hj_held_finish(loop, conn);

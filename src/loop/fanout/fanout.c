@@ -218,8 +218,6 @@ void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
             hj_behind_at(loop, shard->members[i].out & HJ_MEMBER_FD)->ending = true;
             continue;
         }
-        if (conn->channel != NULL && hj_conn_is_open(conn))
-            atomic_store(&conn->channel->state, HJ_CHANNEL_CLOSING);
         hj_held_finish(loop, conn);
         shard = hj_shard_of(loop, broadcaster);
     }

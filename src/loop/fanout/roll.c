@@ -12,13 +12,11 @@
 /* Of one event: as much as a program reads without falling behind. */
 #define RECORDS_MAX 4096
 
-struct hj_roll *hj_roll_begin(struct hj_loop *loop, struct hj_broadcaster *broadcaster)
+struct hj_roll *hj_roll_begin(struct hj_broadcaster *broadcaster)
 {
-    struct hj_roll *roll = loop->rolls;
-    while (roll != NULL && roll->broadcaster != broadcaster)
-        roll = roll->next;
-    if (roll != NULL || (roll = calloc(1, sizeof(*roll))) == NULL)
-        return roll;
+    struct hj_roll *roll = calloc(1, sizeof(*roll));
+    if (roll == NULL)
+        return NULL;
     hj_object_ref(&broadcaster->object);
     roll->broadcaster = broadcaster;
     return roll;
@@ -35,8 +33,11 @@ static void free_roll(struct hj_roll *roll)
 static void add_record(struct hj_loop *loop, struct hj_roll *roll, uint64_t user_data, int what)
 {
     if (roll->count == 0) {
-        roll->next = loop->rolls;
-        loop->rolls = roll;
+        if (loop->rolls == NULL)
+            loop->rolls = roll;
+        else
+            loop->last_roll->next = roll;
+        loop->last_roll = roll;
     }
     roll->records[roll->count++] = (struct hj_roll_record){.user_data = user_data, .what = what};
 }
@@ -63,19 +64,14 @@ void hj_roll_leave(struct hj_loop *loop, struct hj_roll *roll, uint64_t user_dat
     add_record(loop, roll, user_data, why);
 }
 
-static void take_out(struct hj_loop *loop, struct hj_roll *roll)
+void hj_roll_end(struct hj_roll *roll)
 {
-    struct hj_roll **link = &loop->rolls;
-    while (*link != NULL && *link != roll)
-        link = &(*link)->next;
-    if (*link != NULL)
-        *link = roll->next;
-}
-
-void hj_roll_end(struct hj_loop *loop, struct hj_roll *roll)
-{
-    take_out(loop, roll);
-    free_roll(roll);
+    if (roll->count == 0) {
+        free_roll(roll);
+    } else { /* whoever comes to it in the list finds it empty */
+        roll->count = 0;
+        roll->members = 0;
+    }
 }
 
 /* Gives out the first records; false when they have to wait. */
@@ -83,7 +79,7 @@ static bool give_out(struct hj_loop *loop, struct hj_roll *roll)
 {
     struct hj_queue *queue = loop->server->queues[0];
     const uint32_t count = roll->count < RECORDS_MAX ? roll->count : RECORDS_MAX;
-    if (!hj_producer_is_open(loop, queue))
+    if (!loop->stopping && !hj_producer_is_open(loop, queue)) /* there is no later turn of a loop that stops */
         return false;
     struct hj_buf *buf = hj_buf_copy((const char *)roll->records, count * sizeof(*roll->records));
     struct hj_event *event = buf == NULL ? NULL : hj_event_new(HIJACK_EVENT_MEMBERS, &roll->broadcaster->object, buf);
@@ -96,30 +92,28 @@ static bool give_out(struct hj_loop *loop, struct hj_roll *roll)
     return true;
 }
 
+/* Takes the first roll out of the list. */
+static void drop_first(struct hj_loop *loop)
+{
+    struct hj_roll *roll = loop->rolls;
+    loop->rolls = roll->next;
+    roll->next = NULL;
+    if (roll->members == 0) /* nor is there a shard */
+        free_roll(roll);
+}
+
 void hj_roll_run(struct hj_loop *loop)
 {
-    for (struct hj_roll **link = &loop->rolls; *link != NULL;) {
-        struct hj_roll *roll = *link;
-        while (roll->count != 0 && give_out(loop, roll))
-            ;
-        if (roll->count != 0) {
-            link = &roll->next;
-            continue;
-        }
-        *link = roll->next;
-        if (roll->members == 0) /* nor is there a shard */
-            free_roll(roll);
+    while (loop->rolls != NULL) {
+        while (loop->rolls->count != 0)
+            if (!give_out(loop, loop->rolls))
+                return; /* the others wait too: one behind may be of the same broadcaster */
+        drop_first(loop);
     }
 }
 
 void hj_roll_dispose(struct hj_loop *loop)
 {
-    while (loop->rolls != NULL) {
-        struct hj_roll *roll = loop->rolls;
-        loop->rolls = roll->next;
-        if (roll->members == 0)
-            free_roll(roll);
-        else
-            roll->count = 0; /* its shard has it */
-    }
+    while (loop->rolls != NULL)
+        drop_first(loop);
 }

@@ -21,24 +21,25 @@ struct hj_roll_record {
     uint32_t reserved;
 };
 
-/* Of one broadcaster on one loop. Its shard has it; without members it waits for its records to be given out. */
+/* Of one broadcaster on one loop. Its shard has it; without members it waits for its records to be given out, before
+ * those of a later one of the same broadcaster. */
 struct hj_roll {
-    struct hj_roll *next;               /* of those that have records: loop->rolls */
+    struct hj_roll *next;               /* of those that have records, the oldest first: loop->rolls */
     struct hj_broadcaster *broadcaster; /* a reference */
     struct hj_roll_record *records;
     uint32_t count, capacity;
     uint32_t members; /* recorded as joined and not as left */
 };
 
-/* The roll of a broadcaster whose shard has none yet; one that still has records goes on. NULL when out of memory. */
-struct hj_roll *hj_roll_begin(struct hj_loop *loop, struct hj_broadcaster *broadcaster);
+/* The roll of a broadcaster whose shard has none yet. NULL when out of memory. */
+struct hj_roll *hj_roll_begin(struct hj_broadcaster *broadcaster);
 
 /* A member has joined. False when out of memory. */
 bool hj_roll_join(struct hj_loop *loop, struct hj_roll *roll, uint64_t user_data);
 void hj_roll_leave(struct hj_loop *loop, struct hj_roll *roll, uint64_t user_data, int why);
 
 /* Nobody wants to hear of its members any more. */
-void hj_roll_end(struct hj_loop *loop, struct hj_roll *roll);
+void hj_roll_end(struct hj_roll *roll);
 
 /* Gives out what the queue has room for, the rest in a later turn. */
 void hj_roll_run(struct hj_loop *loop);

@@ -153,11 +153,11 @@ void hj_shard_limit_unsent(struct hj_loop *loop, struct hj_conn *conn)
 /* Puts those that are there on a new roll. False when out of memory. */
 static bool begin_roll(struct hj_loop *loop, struct hj_shard *shard)
 {
-    shard->roll = hj_roll_begin(loop, shard->broadcaster);
+    shard->roll = hj_roll_begin(shard->broadcaster);
     for (uint32_t i = 0; shard->roll != NULL && i < shard->count; ++i) {
         if (hj_roll_join(loop, shard->roll, hj_shard_user(shard, i)))
             continue;
-        hj_roll_end(loop, shard->roll);
+        hj_roll_end(shard->roll);
         shard->roll = NULL;
     }
     return shard->roll != NULL;
@@ -168,18 +168,19 @@ static bool tell_join(struct hj_loop *loop, struct hj_shard *shard)
 {
     if (shard->roll != NULL)
         return hj_roll_join(loop, shard->roll, hj_shard_user(shard, shard->count - 1));
-    return !atomic_load_explicit(&shard->broadcaster->tells, memory_order_relaxed) || begin_roll(loop, shard);
+    const bool tells = atomic_load_explicit(&shard->broadcaster->tells, memory_order_relaxed);
+    return !tells || loop->server->queue_count == 0 || begin_roll(loop, shard);
 }
 
 void hj_shard_tell(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool tells)
 {
     struct hj_shard *shard = hj_shard_of(loop, broadcaster);
-    if (shard == NULL || tells == (shard->roll != NULL))
+    if (shard == NULL || tells == (shard->roll != NULL) || loop->server->queue_count == 0)
         return;
     if (tells) {
         begin_roll(loop, shard); /* without memory the next member that joins tries again */
     } else {
-        hj_roll_end(loop, shard->roll);
+        hj_roll_end(shard->roll);
         shard->roll = NULL;
     }
 }

@@ -58,7 +58,8 @@ bool hj_shard_add(struct hj_loop *loop, struct hj_broadcaster *broadcaster, stru
 void hj_shard_remove(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_conn *conn);
 void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn, int why);
 
-/* The program wants to hear of the members, beginning with those that are there, or not any more. */
+/* The program wants to hear of the members, beginning with those that are there, or not any more. Without a queue it
+ * hears of nobody. */
 void hj_shard_tell(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool tells);
 
 /* Counts the connection's memberships, which nobody's call stands for any more. */

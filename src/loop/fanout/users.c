@@ -35,13 +35,6 @@ void hj_users_send(struct hj_loop *loop, struct hj_command *command)
     hj_fanout_user(loop, (struct hj_broadcaster *)command->object, command->message, command->value);
 }
 
-static void finish(struct hj_loop *loop, struct hj_conn *conn)
-{
-    if (conn->channel != NULL)
-        atomic_store(&conn->channel->state, HJ_CHANNEL_CLOSING);
-    hj_held_finish(loop, conn);
-}
-
 static void remove_one(struct hj_loop *loop, struct hj_conn *conn, struct hj_command *command)
 {
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
@@ -51,7 +44,7 @@ static void remove_one(struct hj_loop *loop, struct hj_conn *conn, struct hj_com
         hj_membership_end(broadcaster);
     hj_shard_remove(loop, broadcaster, conn);
     if (conn->channel == NULL && conn->memberships == 0)
-        finish(loop, conn);
+        hj_held_finish(loop, conn);
 }
 
 void hj_users_remove(struct hj_loop *loop, struct hj_command *command)
@@ -62,7 +55,7 @@ void hj_users_remove(struct hj_loop *loop, struct hj_command *command)
 static void close_one(struct hj_loop *loop, struct hj_conn *conn, struct hj_command *command)
 {
     (void)command;
-    finish(loop, conn);
+    hj_held_finish(loop, conn);
 }
 
 void hj_users_close(struct hj_loop *loop, struct hj_command *command)
@@ -73,13 +66,16 @@ void hj_users_close(struct hj_loop *loop, struct hj_command *command)
 static void join_one(struct hj_loop *loop, struct hj_conn *conn, struct hj_command *command)
 {
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->other;
+    int rc = 0;
     if (hj_shard_has(loop, broadcaster, conn))
         return;
     if (conn->channel == NULL)
         hj_membership_begin(broadcaster, &loop->worker);
-    else if (!hj_subscriptions_enter(&conn->channel->subscriptions, broadcaster, &loop->worker))
-        return; /* the program has just made it a member itself, or it leaves */
-    if (hj_shard_add(loop, broadcaster, conn, command->value))
+    else
+        rc = hj_subscriptions_enter(&conn->channel->subscriptions, broadcaster, &loop->worker);
+    if (rc == HIJACK_ESTATE || rc == HIJACK_ECLOSED)
+        return; /* the program has just made it a member itself, sends a message in pieces, or it leaves */
+    if (rc == 0 && hj_shard_add(loop, broadcaster, conn, command->value))
         return;
     if (conn->channel == NULL)
         hj_membership_end(broadcaster);

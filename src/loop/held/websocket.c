@@ -81,9 +81,11 @@ static bool has_closed(const struct feed *feed)
     return !hj_conn_is_open(feed->conn) || (feed->state != NULL && feed->state->closer != HJ_WEBSOCKET_OPEN);
 }
 
-/* Whether a broadcaster of this member wants what it sends. */
+/* Whether a broadcaster of this member wants what it sends. Without a queue nobody gets it. */
 static bool is_listened_to(struct hj_loop *loop, const struct hj_conn *conn)
 {
+    if (loop->server->queue_count == 0)
+        return false;
     for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next)
         if (atomic_load_explicit(&hj_member_table_at(&loop->members, i)->shard->broadcaster->delivers,
                                  memory_order_relaxed))

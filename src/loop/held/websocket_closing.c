@@ -127,6 +127,8 @@ static void end_by_close_frame(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_held_finish(struct hj_loop *loop, struct hj_conn *conn)
 {
+    if (conn->channel != NULL && hj_conn_is_open(conn))
+        atomic_store(&conn->channel->state, HJ_CHANNEL_CLOSING);
     if (!hj_conn_is_websocket(conn))
         hj_ending_finish(loop, conn, NULL);
     else if (hj_conn_is_live_websocket(conn))
