@@ -123,8 +123,9 @@ class ChatRoom:
         """The others hear of the newcomer, who gets the names and then all that is published."""
         self._publish(type="joined", name=member.name)
         self._members[member.name] = member
-        await member.greet(as_json({"type": "here", "names": list(self._members)}))
-        self._everyone.add(member.connection)
+        with contextlib.suppress(ConnectionError):  # it has left already, and what it sent before is still read
+            await member.greet(as_json({"type": "here", "names": list(self._members)}))
+            self._everyone.add(member.connection)
 
     async def _take(self, member: Member, websocket: hijack.aio.WebSocket, message: Union[str, bytes]) -> None:
         """The library has seen to UTF-8 and the length."""

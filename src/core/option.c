@@ -149,7 +149,7 @@
     NUMBER(broadcaster, history_messages, int, 0, 16777216, 0,                                                         \
            "messages kept for members that return; 0: none, and no message has a position")                            \
     NUMBER(broadcaster, history_bytes, size, 0, 1099511627776, 16777216,                                               \
-           "memory for the messages that are kept; over it the oldest go")                                             \
+           "bytes of the messages that are kept, without the forms in which they were sent; over it the oldest go")    \
     NUMBER(broadcaster, history_ms, int, 0, 86400000, 0, "age at which a kept message goes; 0: never")                 \
     STRING(broadcaster, history_position, 0, 53, ,                                                                     \
            "position of the last message of an earlier process, which this one continues; before the first message")   \
