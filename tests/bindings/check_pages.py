@@ -284,10 +284,12 @@ def surroundings(source, build):
     values = {**os.environ, "PATH": f"{venv}:{os.environ['PATH']}", "RUBYLIB": f"{source}/ruby/lib",
               "HIJACK_LIBRARY": str(build / "libhijack.so"), "CMAKE_PREFIX_PATH": str(build / "stage"),
               "PYTHONDONTWRITEBYTECODE": "1",
-              "GOFLAGS": "-mod=mod -trimpath", "GOPROXY": "off", "GOWORK": "off"}
+              "GOFLAGS": "-mod=mod -trimpath", "GOPROXY": "off", "GOWORK": "off",
+              # Go's cache knows a package without its folder, but with this: that of another checkout is not taken
+              "CGO_LDFLAGS": f"-O2 -g -L{build / 'stage' / 'lib'}"}
     if INSTALL:  # what the pages install is to be found instead
         values["PATH"] = os.environ["PATH"]
-        for name in ("RUBYLIB", "HIJACK_LIBRARY", "CMAKE_PREFIX_PATH", "GOPROXY"):
+        for name in ("RUBYLIB", "HIJACK_LIBRARY", "CMAKE_PREFIX_PATH", "GOPROXY", "CGO_LDFLAGS"):
             del values[name]
     return values
 
