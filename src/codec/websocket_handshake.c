@@ -89,16 +89,6 @@ bool hj_ws_offers(struct hj_slice protocols, struct hj_slice protocol)
     return false;
 }
 
-static bool equal_in_any_case(struct hj_slice a, struct hj_slice b)
-{
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; ++i)
-        if (hj_lower(a.base[i]) != hj_lower(b.base[i]))
-            return false;
-    return true;
-}
-
 /* Without the port that the origin's scheme has anyway. */
 static struct hj_slice without_port(struct hj_slice host, struct hj_slice port)
 {
@@ -116,7 +106,7 @@ static bool is_same_origin(struct hj_slice origin, struct hj_slice host)
     const struct hj_slice scheme = hj_slice(origin.base, scheme_len);
     const struct hj_slice port = hj_slice_equal_lower(scheme, HJ_SLICE("https")) ? HJ_SLICE(":443") : HJ_SLICE(":80");
     const struct hj_slice authority = hj_slice(colon + 3, origin.len - scheme_len - 3);
-    return equal_in_any_case(without_port(authority, port), without_port(host, port));
+    return hj_slice_equal_nocase(without_port(authority, port), without_port(host, port));
 }
 
 bool hj_ws_origin_is_allowed(struct hj_slice allowed, struct hj_slice origin, struct hj_slice host)
@@ -127,7 +117,7 @@ bool hj_ws_origin_is_allowed(struct hj_slice allowed, struct hj_slice origin, st
     while (next_element(&element, &allowed)) {
         const bool same = hj_slice_equal(element, HJ_SLICE("same"));
         if (same ? is_same_origin(origin, host)
-                 : hj_slice_equal(element, HJ_SLICE("*")) || equal_in_any_case(element, origin))
+                 : hj_slice_equal(element, HJ_SLICE("*")) || hj_slice_equal_nocase(element, origin))
             return true;
     }
     return false;
