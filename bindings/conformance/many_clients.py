@@ -44,8 +44,8 @@ def lacking(connections, done):
 def sse(case):
     """All of them get the same event."""
     connections = crowd(case, case.demo("sse"), "/sse")
-    turns(connections, "clients without two events",
-          lambda: lacking(connections, lambda data: data.count(b"\n\n") > 1), 0)
+    turns(connections, "clients without two events, and where they are",
+          lambda: lacking(connections, lambda data: data.count(b"\n\n") > 2), 0)
     events = [set(bytes(c.data).split(b"\r\n")) for c in connections.all.values()]
     common = {each for each in set.intersection(*events) if each.startswith(b"id: ")}
     between("events that all of them have", len(common), 1, 100)
