@@ -176,10 +176,17 @@ int hj_subscriptions_leave(struct hj_subscriptions *subscriptions, struct hj_bro
     return rc;
 }
 
+/* Of two counts that wrap around. */
+static bool is_newer(uint32_t a, uint32_t b)
+{
+    const uint32_t ahead = (a - b) & ((1u << HJ_CALL_BITS) - 1);
+    return ahead != 0 && ahead < 1u << (HJ_CALL_BITS - 1);
+}
+
 static void forget_locked(struct hj_subscriptions *subscriptions, const struct hj_broadcaster *broadcaster)
 {
     uint32_t i = find_subscription(subscriptions, broadcaster);
-    if (i != subscriptions->count && (int32_t)(subscriptions->list[i].since - subscriptions->done) <= 0)
+    if (i != subscriptions->count && !is_newer(subscriptions->list[i].since, subscriptions->done))
         remove_entry(subscriptions, i);
 }
 

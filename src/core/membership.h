@@ -13,6 +13,8 @@ struct hj_broadcaster;
 struct hj_command;
 struct hj_worker;
 
+#define HJ_CALL_BITS 18
+
 struct hj_subscription {
     struct hj_broadcaster *broadcaster; /* not a reference: the entry goes before its membership does */
     uint32_t since;                     /* what `asked` was with the call that made it */
@@ -21,13 +23,13 @@ struct hj_subscription {
 /* Guarded by a lock that few channels share (membership.c); inside it only a mailbox's is taken. */
 struct hj_subscriptions {
     struct hj_subscription *list;
-    uint32_t count;
+    uint64_t count : 24; /* as many as there are handles */
     /* joins and leaves that were posted, and carried out by the loop: an entry that is newer is not yet the loop's to
-     * take out */
-    uint32_t asked, done;
-    bool closed;    /* no more: the connection leaves */
-    bool exclusive; /* none now: the pieces of a message are being sent, and nothing may come between them */
-    bool joined;    /* since this was last cleared: others may have sent to the connection */
+     * take out. They wrap around; 131,071 may be on their way */
+    uint64_t asked : HJ_CALL_BITS, done : HJ_CALL_BITS;
+    uint64_t closed : 1;    /* no more: the connection leaves */
+    uint64_t exclusive : 1; /* none now: the pieces of a message are being sent, and nothing may come between them */
+    uint64_t joined : 1;    /* since this was last cleared: others may have sent to the connection */
 };
 
 /* For whoever else guards something of a channel by the lock. */
