@@ -215,6 +215,18 @@ void hj_subscriptions_leaving(struct hj_subscriptions *subscriptions, struct hj_
     pthread_mutex_unlock(lock);
 }
 
+bool hj_subscriptions_take(struct hj_subscriptions *subscriptions, const struct hj_broadcaster *broadcaster)
+{
+    pthread_mutex_t *lock = lock_of(subscriptions);
+    pthread_mutex_lock(lock);
+    uint32_t i = find_subscription(subscriptions, broadcaster);
+    bool found = i != subscriptions->count;
+    if (found)
+        subscriptions->list[i] = subscriptions->list[--subscriptions->count];
+    pthread_mutex_unlock(lock);
+    return found;
+}
+
 void hj_subscriptions_close(struct hj_subscriptions *subscriptions)
 {
     pthread_mutex_t *lock = lock_of(subscriptions);

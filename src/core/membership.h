@@ -60,6 +60,10 @@ int hj_subscriptions_enter(struct hj_subscriptions *subscriptions, struct hj_bro
  */
 void hj_subscriptions_forget(struct hj_subscriptions *subscriptions, struct hj_broadcaster *broadcaster);
 
+/* Loop: takes the entry out and leaves the membership counted, which goes on without the handle; false: there is none.
+ */
+bool hj_subscriptions_take(struct hj_subscriptions *subscriptions, const struct hj_broadcaster *broadcaster);
+
 /* Leaves all, for good. */
 void hj_subscriptions_close(struct hj_subscriptions *subscriptions);
 

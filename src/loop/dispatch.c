@@ -112,8 +112,7 @@ static void run_abort(struct hj_loop *loop, struct hj_command *command)
 static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_channel *channel = conn->channel;
-    hj_subscriptions_close(&channel->subscriptions);
-    hj_shard_count(loop, conn);
+    hj_shard_hand_over(loop, conn, &channel->subscriptions);
     conn->channel = NULL;
     channel->conn = NULL;
     channel->ended = true;

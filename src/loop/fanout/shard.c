@@ -120,10 +120,14 @@ void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn)
     }
 }
 
-void hj_shard_count(struct hj_loop *loop, struct hj_conn *conn)
+void hj_shard_hand_over(struct hj_loop *loop, struct hj_conn *conn, struct hj_subscriptions *subscriptions)
 {
-    for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next)
-        hj_membership_begin(hj_member_table_at(&loop->members, i)->shard->broadcaster, &loop->worker);
+    for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next) {
+        struct hj_broadcaster *broadcaster = hj_member_table_at(&loop->members, i)->shard->broadcaster;
+        if (!hj_subscriptions_take(subscriptions, broadcaster))
+            hj_membership_begin(broadcaster, &loop->worker); /* a remove that comes too late has counted it out */
+    }
+    hj_subscriptions_close(subscriptions);
 }
 
 /* out_ms counts from the start of the loop and may wrap around: the later one is the one with the smaller age. */

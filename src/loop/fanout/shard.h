@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/broadcaster.h"
+#include "core/membership.h"
 #include "loop/state.h"
 
 struct hj_member {
@@ -62,8 +63,9 @@ void hj_shard_remove_all(struct hj_loop *loop, struct hj_conn *conn, int why);
  * hears of nobody. */
 void hj_shard_tell(struct hj_loop *loop, struct hj_broadcaster *broadcaster, bool tells);
 
-/* Counts the connection's memberships, which nobody's call stands for any more. */
-void hj_shard_count(struct hj_loop *loop, struct hj_conn *conn);
+/* The handle is freed: the connection's memberships stay counted, and the subscriptions are closed. A publish at the
+ * same time finds each of them counted. */
+void hj_shard_hand_over(struct hj_loop *loop, struct hj_conn *conn, struct hj_subscriptions *subscriptions);
 
 /* The connection got its backlog, or lost it. */
 void hj_shard_mark(struct hj_loop *loop, struct hj_conn *conn);
