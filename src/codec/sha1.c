@@ -1,9 +1,7 @@
 /* SHA-1; see sha1.h. Pure. */
 #include "codec/sha1.h"
 
-#include <string.h>
-
-#define BLOCK 64
+#include "codec/sha.h"
 
 static uint32_t rotate(uint32_t word, int bits)
 {
@@ -11,14 +9,12 @@ static uint32_t rotate(uint32_t word, int bits)
 }
 
 /* RFC 3174 section 6.1. */
-static void add_block(uint32_t state[5], const uint8_t block[BLOCK])
+static void add_block(uint32_t *state, const uint8_t block[HJ_SHA_BLOCK])
 {
     uint32_t w[80], a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
+    hj_sha_words(w, block);
     for (int t = 0; t < 80; ++t) {
-        if (t < 16)
-            w[t] = (uint32_t)block[4 * t] << 24 | (uint32_t)block[4 * t + 1] << 16 | (uint32_t)block[4 * t + 2] << 8 |
-                   block[4 * t + 3];
-        else
+        if (t >= 16)
             w[t] = rotate(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
         uint32_t f = t < 20   ? ((b & c) | (~b & d))
                      : t < 40 ? b ^ c ^ d
@@ -42,19 +38,5 @@ static void add_block(uint32_t state[5], const uint8_t block[BLOCK])
 void hj_sha1(uint8_t out[HJ_SHA1_LEN], const void *data, size_t len)
 {
     uint32_t state[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
-    uint8_t last[2 * BLOCK] = {0};
-    const uint8_t *at = data;
-    size_t left = len;
-    for (; left >= BLOCK; left -= BLOCK, at += BLOCK)
-        add_block(state, at);
-    if (left != 0)
-        memcpy(last, at, left);
-    last[left] = 0x80;
-    const size_t padded = left + 9 <= BLOCK ? BLOCK : 2 * BLOCK;
-    for (int i = 0; i < 8; ++i)
-        last[padded - 1 - (size_t)i] = (uint8_t)((uint64_t)len * 8 >> (8 * i));
-    for (size_t i = 0; i < padded; i += BLOCK)
-        add_block(state, last + i);
-    for (int i = 0; i < HJ_SHA1_LEN; ++i)
-        out[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i & 3)));
+    hj_sha_digest(out, state, 5, add_block, data, len);
 }

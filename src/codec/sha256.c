@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define BLOCK 64
+#include "codec/sha.h"
 
 /* RFC 6234 section 5.1: the first bits of the fractional parts of the cube roots of the first 64 primes. */
 static const uint32_t round_constants[64] = {
@@ -22,11 +22,9 @@ static uint32_t rotate_right(uint32_t word, int bits)
     return word >> bits | word << (32 - bits);
 }
 
-static void expand_block(uint32_t w[64], const uint8_t block[BLOCK])
+static void expand_block(uint32_t w[64], const uint8_t block[HJ_SHA_BLOCK])
 {
-    for (int t = 0; t < 16; ++t)
-        w[t] = (uint32_t)block[4 * t] << 24 | (uint32_t)block[4 * t + 1] << 16 | (uint32_t)block[4 * t + 2] << 8 |
-               block[4 * t + 3];
+    hj_sha_words(w, block);
     for (int t = 16; t < 64; ++t) {
         uint32_t s0 = rotate_right(w[t - 15], 7) ^ rotate_right(w[t - 15], 18) ^ w[t - 15] >> 3;
         uint32_t s1 = rotate_right(w[t - 2], 17) ^ rotate_right(w[t - 2], 19) ^ w[t - 2] >> 10;
@@ -35,7 +33,7 @@ static void expand_block(uint32_t w[64], const uint8_t block[BLOCK])
 }
 
 /* RFC 6234 section 6.2; v is a, b, c, d, e, f, g, h. */
-static void compress_block(uint32_t state[8], const uint8_t block[BLOCK])
+static void compress_block(uint32_t *state, const uint8_t block[HJ_SHA_BLOCK])
 {
     uint32_t w[64], v[8];
     expand_block(w, block);
@@ -57,19 +55,5 @@ void hj_sha256(uint8_t out[HJ_SHA256_LEN], const void *data, size_t len)
 {
     uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    uint8_t last[2 * BLOCK] = {0};
-    const uint8_t *at = data;
-    size_t left = len;
-    for (; left >= BLOCK; left -= BLOCK, at += BLOCK)
-        compress_block(state, at);
-    if (left != 0)
-        memcpy(last, at, left);
-    last[left] = 0x80;
-    const size_t padded = left + 9 <= BLOCK ? BLOCK : 2 * BLOCK;
-    for (int i = 0; i < 8; ++i)
-        last[padded - 1 - (size_t)i] = (uint8_t)((uint64_t)len * 8 >> (8 * i));
-    for (size_t i = 0; i < padded; i += BLOCK)
-        compress_block(state, last + i);
-    for (int i = 0; i < HJ_SHA256_LEN; ++i)
-        out[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i & 3)));
+    hj_sha_digest(out, state, 8, compress_block, data, len);
 }
