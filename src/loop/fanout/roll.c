@@ -74,22 +74,33 @@ void hj_roll_end(struct hj_roll *roll)
     }
 }
 
-/* Gives out the first records; false when they have to wait. */
-static bool give_out(struct hj_loop *loop, struct hj_roll *roll)
+/* Makes an event of records; false when they have to wait. */
+static bool push_records(struct hj_loop *loop, const struct hj_roll *roll, uint32_t from, uint32_t count)
 {
     struct hj_queue *queue = loop->server->queues[0];
-    const uint32_t count = roll->count < RECORDS_MAX ? roll->count : RECORDS_MAX;
     if (!loop->stopping && !hj_producer_is_open(loop, queue)) /* there is no later turn of a loop that stops */
         return false;
-    struct hj_buf *buf = hj_buf_copy((const char *)roll->records, count * sizeof(*roll->records));
+    struct hj_buf *buf = hj_buf_copy((const char *)(roll->records + from), count * sizeof(*roll->records));
     struct hj_event *event = buf == NULL ? NULL : hj_event_new(HIJACK_EVENT_MEMBERS, &roll->broadcaster->object, buf);
     if (event == NULL)
         return false;
     event->status = (int32_t)count;
     hj_loop_push(loop, queue, event);
-    roll->count -= count;
-    memmove(roll->records, roll->records + count, roll->count * sizeof(*roll->records));
     return true;
+}
+
+/* Gives out what the queue has room for; false when some have to wait. */
+static bool give_out(struct hj_loop *loop, struct hj_roll *roll)
+{
+    uint32_t given = 0, count;
+    for (; given < roll->count; given += count) {
+        count = roll->count - given < RECORDS_MAX ? roll->count - given : RECORDS_MAX;
+        if (!push_records(loop, roll, given, count))
+            break;
+    }
+    roll->count -= given;
+    memmove(roll->records, roll->records + given, roll->count * sizeof(*roll->records));
+    return roll->count == 0;
 }
 
 /* Takes the first roll out of the list. */
@@ -105,9 +116,8 @@ static void drop_first(struct hj_loop *loop)
 void hj_roll_run(struct hj_loop *loop)
 {
     while (loop->rolls != NULL) {
-        while (loop->rolls->count != 0)
-            if (!give_out(loop, loop->rolls))
-                return; /* the others wait too: one behind may be of the same broadcaster */
+        if (!give_out(loop, loop->rolls))
+            return; /* the others wait too: one behind may be of the same broadcaster */
         drop_first(loop);
     }
 }
