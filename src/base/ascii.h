@@ -22,6 +22,12 @@ static inline bool hj_ascii_is(char c, unsigned classes)
     return (hj_ascii_class[(unsigned char)c] & classes) != 0;
 }
 
+/* Of a byte of class HJ_ASCII_HEX. */
+static inline unsigned hj_ascii_hex_value(char c)
+{
+    return c <= '9' ? (unsigned)(c - '0') : (unsigned)(hj_lower(c) - 'a') + 10;
+}
+
 /* Whether every byte is of one of these classes; true for an empty slice. */
 bool hj_ascii_all(struct hj_slice text, unsigned classes);
 

@@ -23,6 +23,17 @@ static inline bool hj_slice_equal(struct hj_slice a, struct hj_slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.base, b.base, a.len) == 0);
 }
 
+static inline bool hj_slice_begins(struct hj_slice text, struct hj_slice prefix)
+{
+    return text.len >= prefix.len && memcmp(text.base, prefix.base, prefix.len) == 0;
+}
+
+/* What follows prefix; empty where text does not begin with it. */
+static inline struct hj_slice hj_slice_behind(struct hj_slice text, struct hj_slice prefix)
+{
+    return hj_slice_begins(text, prefix) ? hj_slice(text.base + prefix.len, text.len - prefix.len) : HJ_SLICE("");
+}
+
 static inline char hj_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;

@@ -47,11 +47,6 @@ static int refuse_body(const char **problem, int status, const char *why)
     return -status;
 }
 
-static unsigned hex_value(char c)
-{
-    return c <= '9' ? (unsigned)(c - '0') : (unsigned)(hj_lower(c) - 'a') + 10;
-}
-
 static int take_digit(struct hj_chunked *chunked, unsigned digit, const char **problem)
 {
     if (chunked->digits == HJ_CHUNKED_MAX_DIGITS)
@@ -103,7 +98,7 @@ static int take_size_line(struct hj_chunked *chunked, char c, const char **probl
     enum state next;
     if (chunked->state == SIZE) {
         if (hj_ascii_is(c, HJ_ASCII_HEX))
-            return take_digit(chunked, hex_value(c), problem);
+            return take_digit(chunked, hj_ascii_hex_value(c), problem);
         if (chunked->digits == 0)
             return refuse_body(problem, 400, "a chunk does not start with its size in hexadecimal digits");
         next = after_complete(c, BEFORE_SEMI);

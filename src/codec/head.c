@@ -311,3 +311,10 @@ int hj_head_parse(struct hj_head *head, const char *data, size_t len, size_t sca
     const size_t from = scanned < start ? start : scanned < limit ? scanned : limit;
     return parse_lines(head, data, from, limit, len >= max_len);
 }
+
+void hj_head_field(struct hj_slice *value, const struct hj_head *head, struct hj_slice name)
+{
+    for (size_t i = 0; i < head->header_count; ++i)
+        if (hj_slice_equal_nocase(head->headers[i].name, name))
+            *value = head->headers[i].value;
+}

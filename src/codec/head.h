@@ -42,4 +42,7 @@ struct hj_head {
  * byte linear. max_len: the longest head accepted; 414 if the request line alone is over it, else 431. */
 int hj_head_parse(struct hj_head *head, const char *data, size_t len, size_t scanned, size_t max_len);
 
+/* The value of the last header of this name; *value stays as it is where there is none. */
+void hj_head_field(struct hj_slice *value, const struct hj_head *head, struct hj_slice name);
+
 #endif

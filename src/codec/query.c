@@ -3,11 +3,6 @@
 
 #include "base/ascii.h"
 
-static int value_of_hex(char c)
-{
-    return c <= '9' ? c - '0' : hj_lower(c) - 'a' + 10;
-}
-
 /* An escape that is none stands for itself, as in URLSearchParams. False where the text is too long. */
 static bool decode(struct hj_slice *value, char buffer[HJ_PARAMETER_MAX], struct hj_slice text)
 {
@@ -16,7 +11,7 @@ static bool decode(struct hj_slice *value, char buffer[HJ_PARAMETER_MAX], struct
         char c = text.base[i] == '+' ? ' ' : text.base[i];
         if (c == '%' && text.len - i > 2 && hj_ascii_is(text.base[i + 1], HJ_ASCII_HEX) &&
             hj_ascii_is(text.base[i + 2], HJ_ASCII_HEX)) {
-            c = (char)(value_of_hex(text.base[i + 1]) * 16 + value_of_hex(text.base[i + 2]));
+            c = (char)(hj_ascii_hex_value(text.base[i + 1]) << 4 | hj_ascii_hex_value(text.base[i + 2]));
             i += 2;
         }
         if (len == HJ_PARAMETER_MAX)

@@ -16,11 +16,6 @@
 
 #include "base/ascii.h"
 
-static bool starts_with(struct hj_slice text, struct hj_slice prefix)
-{
-    return text.len >= prefix.len && memcmp(text.base, prefix.base, prefix.len) == 0;
-}
-
 /* A copy with a NUL; false where it does not fit or has a NUL of its own. */
 static bool copy_text(char *out, size_t out_size, struct hj_slice text)
 {
@@ -171,9 +166,9 @@ int hj_address_parse(struct hj_address *address, struct hj_slice text)
     memset(&parsed, 0, sizeof(parsed));
     parsed.fd = -1;
     int rc = HIJACK_EADDR;
-    if (starts_with(text, HJ_SLICE("unix:")))
+    if (hj_slice_begins(text, HJ_SLICE("unix:")))
         rc = parse_unix(&parsed, hj_slice(text.base + 5, text.len - 5));
-    else if (starts_with(text, HJ_SLICE("fd:")))
+    else if (hj_slice_begins(text, HJ_SLICE("fd:")))
         rc = parse_fd(&parsed, hj_slice(text.base + 3, text.len - 3));
     else if (text.len != 0)
         rc = parse_tcp(&parsed, text);

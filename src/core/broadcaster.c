@@ -128,7 +128,7 @@ static int set_history(struct hj_broadcaster *broadcaster, struct hj_slice name,
 
 static bool is_of_history(struct hj_slice name)
 {
-    return (name.len > 8 && memcmp(name.base, "history_", 8) == 0) || hj_slice_equal(name, HJ_SLICE("gap_event"));
+    return hj_slice_begins(name, HJ_SLICE("history_")) || hj_slice_equal(name, HJ_SLICE("gap_event"));
 }
 
 static int set_tells(struct hj_broadcaster *broadcaster, bool tells)

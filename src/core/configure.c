@@ -82,11 +82,11 @@ static bool has_descriptor(const struct hj_server *server, const struct hj_addre
 
 static int add_listener(struct hj_server *server, struct hj_slice text)
 {
-    struct hj_listener listener = {.fd = -1, .tls = text.len >= 4 && memcmp(text.base, "tls:", 4) == 0};
+    struct hj_listener listener = {.fd = -1, .tls = hj_slice_begins(text, HJ_SLICE("tls:"))};
     if (listener.tls && !HIJACK_TLS)
         return HIJACK_ENOTSUP;
     if (listener.tls)
-        text = hj_slice(text.base + 4, text.len - 4);
+        text = hj_slice_behind(text, HJ_SLICE("tls:"));
     int rc = hj_address_parse(&listener.address, text);
     if (rc != 0)
         return rc;

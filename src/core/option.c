@@ -341,7 +341,7 @@ static bool is_not_built(const struct option *option, struct hj_slice value)
         return true;
 #endif
 #if !HIJACK_TLS
-    if (option->name.len > 4 && memcmp(option->name.base, "tls_", 4) == 0)
+    if (hj_slice_begins(option->name, HJ_SLICE("tls_")))
         return true;
 #endif
     (void)option;

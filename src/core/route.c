@@ -11,8 +11,6 @@
 
 #include "core/server.h"
 
-#define QUERY HJ_SLICE("query:")
-
 static struct hj_slice route_path(const struct hj_route *route)
 {
     return hj_slice(route->path, route->path_len);
@@ -22,7 +20,7 @@ static bool covers(const struct hj_route *route, struct hj_slice path)
 {
     if (!route->prefix)
         return hj_slice_equal(route_path(route), path);
-    return route->path_len <= path.len && memcmp(route->path, path.base, route->path_len) == 0;
+    return hj_slice_begins(path, route_path(route));
 }
 
 int hj_route_make(struct hj_route **out, struct hj_server *server, struct hj_slice path, bool prefix)
@@ -117,9 +115,7 @@ const struct hj_route *hj_route_find(const struct hj_server *server, struct hj_s
 
 struct hj_slice hj_route_parameter(const char *option)
 {
-    const size_t len = strlen(option);
-    return len > QUERY.len && memcmp(option, QUERY.base, QUERY.len) == 0 ? hj_slice(option + QUERY.len, len - QUERY.len)
-                                                                         : HJ_SLICE("");
+    return hj_slice_behind(hj_slice(option, strlen(option)), HJ_SLICE("query:"));
 }
 
 const struct hj_route_options *hj_route_options_of(const struct hj_server *server, const struct hj_route *route)

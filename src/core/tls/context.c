@@ -16,6 +16,7 @@
 
 #include <hijack/hijack.h>
 
+#include "base/ascii.h"
 #include "base/os/file.h"
 
 #define GROUPS "X25519:P-256:P-384"
@@ -77,11 +78,6 @@ void hj_tls_context_close(struct hj_tls_context *context)
         close(context->keylog_fd);
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
-
 /* The secret at the end of a key log line; false if it is not one of ours. */
 static bool read_hex(uint8_t out[48], const char *hex)
 {
@@ -89,7 +85,7 @@ static bool read_hex(uint8_t out[48], const char *hex)
     if (len != 64 && len != 96)
         return false;
     for (size_t i = 0; i < len / 2; ++i)
-        out[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+        out[i] = (uint8_t)(hj_ascii_hex_value(hex[2 * i]) << 4 | hj_ascii_hex_value(hex[2 * i + 1]));
     return true;
 }
 

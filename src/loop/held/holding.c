@@ -92,9 +92,7 @@ static struct hj_joining route_joining(const struct hj_route *route, const struc
         return joining;
     const struct hj_slice name = hj_route_parameter(route->options.position);
     joining.tells = name.len != 0 && hj_query_parameter(&position, text, request->target, name);
-    for (size_t i = 0; i < request->header_count; ++i)
-        if (hj_slice_equal_lower(request->headers[i].name, HJ_SLICE("last-event-id")))
-            position = request->headers[i].value;
+    hj_head_field(&position, request, HJ_SLICE("last-event-id"));
     joining.from = hj_broadcaster_find(route->broadcaster, position);
     return joining;
 }
