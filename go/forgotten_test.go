@@ -99,15 +99,29 @@ func TestForgottenButWatched(t *testing.T) {
 	}
 }
 
-// A server that was never started is freed also where OnMessage refers to it, and with it its port.
+// A server that was never started is freed with its last reference, with its socket.
+func TestForgottenServer(t *testing.T) {
+	forget(t, func(*hijack.Broadcaster) func(hijack.MessageType, []byte) {
+		return func(hijack.MessageType, []byte) {}
+	})
+}
+
+// Also where its broadcaster's OnMessage refers to it.
 func TestForgottenRing(t *testing.T) {
+	forget(t, func(room *hijack.Broadcaster) func(hijack.MessageType, []byte) {
+		return func(_ hijack.MessageType, data []byte) { room.Publish(data) }
+	})
+}
+
+func forget(t *testing.T, listener func(*hijack.Broadcaster) func(hijack.MessageType, []byte)) {
+	t.Helper()
 	before := leftovers()
 	for i := 0; i < times(1000, 100); i++ {
 		server, err := hijack.NewServer(nil)
 		must(t, err)
 		room, err := server.NewBroadcaster(nil)
 		must(t, err)
-		must(t, room.OnMessage(func(_ hijack.MessageType, data []byte) { room.Publish(data) }))
+		must(t, room.OnMessage(listener(room)))
 		_, err = server.Listen("127.0.0.1:0")
 		must(t, err)
 	}

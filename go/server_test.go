@@ -450,24 +450,6 @@ func TestStats(t *testing.T) {
 	want(t, "how many", len(stats), 34)
 }
 
-// A server that was never started is freed with its last reference, with its socket.
-func TestForgottenServer(t *testing.T) {
-	before := leftovers()
-	for i := 0; i < times(1000, 100); i++ {
-		server, err := hijack.NewServer(nil)
-		must(t, err)
-		room, err := server.NewBroadcaster(nil)
-		must(t, err)
-		must(t, room.OnMessage(func(hijack.MessageType, []byte) {}))
-		_, err = server.Listen("127.0.0.1:0")
-		must(t, err)
-	}
-	until(t, "the collection", func() bool {
-		runtime.GC()
-		return leftovers().descriptors <= before.descriptors
-	})
-}
-
 func TestCycles(t *testing.T) {
 	before := leftovers()
 	for i := 0; i < times(5000, 1000); i++ {
