@@ -14,10 +14,10 @@ import resource
 import socket
 import sys
 import threading
-import time
 from typing import Any, Set
 
 import uvicorn
+from burning import burn, calibrate
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -75,23 +75,6 @@ class Tasks:
     def put(self, text: str) -> None:
         for queue in self.queues:
             queue.put_nowait(text)
-
-
-def burn(size: int) -> float:
-    """One power of a big integer, all of it in C with the lock held; gives the seconds it took."""
-    start = time.perf_counter()
-    assert 7**size
-    return time.perf_counter() - start
-
-
-def calibrate() -> int:
-    """The exponent that takes about three seconds: Python multiplies big integers in O(n ** 1.585)."""
-    size = 50_000
-    took = burn(size)
-    while took < 0.2:
-        size *= 2
-        took = burn(size)
-    return int(size * (3.0 / took) ** (1 / 1.585))
 
 
 def obey(side: Any, size: int) -> None:
