@@ -12,12 +12,10 @@
  * connection the client connects, sends a request head and waits for the answer's head; 200 are under way at a time. It
  * closes them between the turns. A client costs more than a bare server, so the rate alone would hide what a server
  * takes: its processor time for a connection stands beside it. */
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,8 +32,7 @@ enum {
     ASK_EMPTY
 };
 
-static char head[4096]; /* what the library answers; known before the bare server is forked */
-static size_t head_len;
+static struct bench_bare_answer head; /* what the library answers; known before the bare server is forked */
 
 static void serve_library(int fd, void *arg)
 {
@@ -52,70 +49,6 @@ static void serve_library(int fd, void *arg)
     }
 }
 
-/* ---- The bare server: accept4, epoll_ctl, recv, send, and nothing else. ---- */
-
-struct bare {
-    int epoll, listener, control;
-    uint16_t port;
-    uint64_t open;
-    bool asked; /* the parent waits for an answer, which it gets once open is 0 */
-};
-
-static void bare_watch(const struct bare *bare, int fd)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (epoll_ctl(bare->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-        bench_die("epoll_ctl: %s", strerror(errno));
-}
-
-static void bare_accept(struct bare *bare)
-{
-    for (int fd; (fd = accept4(bare->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0; ++bare->open)
-        bare_watch(bare, fd);
-}
-
-static void bare_readable(struct bare *bare, int fd)
-{
-    char buffer[4096];
-    ssize_t n = recv(fd, buffer, sizeof buffer, 0);
-    if (n > 0) {
-        bench_send_all(fd, head, head_len);
-    } else if (n == 0 || errno != EAGAIN) {
-        close(fd);
-        --bare->open;
-    }
-}
-
-static void serve_bare(int fd, void *arg)
-{
-    struct bare bare = {.epoll = epoll_create1(EPOLL_CLOEXEC), .control = fd};
-    struct epoll_event events[256];
-    uint64_t question;
-    (void)arg;
-    bench_pin(BENCH_CORE_SERVER);
-    bare.listener = bench_listen(&bare.port);
-    bench_nonblocking(bare.listener);
-    bare_watch(&bare, bare.listener);
-    bare_watch(&bare, fd);
-    for (;;) {
-        int n = epoll_wait(bare.epoll, events, 256, -1);
-        for (int i = 0; i < n; ++i) {
-            if (events[i].data.fd == bare.listener)
-                bare_accept(&bare);
-            else if (events[i].data.fd != fd)
-                bare_readable(&bare, events[i].data.fd);
-            else if (!bench_next(fd, &question))
-                return;
-            else
-                bare.asked = true;
-        }
-        if (bare.asked && bare.open == 0) {
-            bare.asked = false;
-            bench_answer(fd, bare.port);
-        }
-    }
-}
-
 /* ---- The client. ---- */
 
 struct contender {
@@ -129,7 +62,7 @@ struct contender {
 
 static void begin(struct contender *contender, void (*serve)(int fd, void *arg))
 {
-    contender->server = bench_start(serve, NULL);
+    contender->server = bench_start(serve, &head);
     contender->port = (uint16_t)bench_ask(&contender->server, ASK_PORT);
 }
 
@@ -176,7 +109,7 @@ static void learn_head(const struct contender *library)
 {
     int fd = bench_connect(library->port);
     bench_send_all(fd, BENCH_REQUEST, strlen(BENCH_REQUEST));
-    head_len = bench_receive_head(fd, head, sizeof head);
+    head.len = bench_receive_head(fd, head.data, sizeof head.data);
     close(fd);
     bench_ask(&library->server, ASK_EMPTY);
 }
@@ -216,7 +149,7 @@ static void fresh(int *fds, long connections)
     for (long round = 0; round < FRESH_TURNS; ++round) {
         if (round % 2 == 0)
             fresh_turn(&library, serve_library, fds, connections, round);
-        fresh_turn(&bare, serve_bare, fds, connections, round);
+        fresh_turn(&bare, bench_bare_serve, fds, connections, round);
         if (round % 2 == 1)
             fresh_turn(&library, serve_library, fds, connections, round);
     }
@@ -239,7 +172,7 @@ int main(int argc, char **argv)
     learn_head(&library);
     for (size_t i = 0; i < sizeof fresh_connections / sizeof *fresh_connections; ++i)
         fresh(fds, fresh_connections[i]);
-    begin(&bare, serve_bare);
+    begin(&bare, bench_bare_serve);
     bench_pin(BENCH_CORE_CLIENT);
 
     take_turns(&library, &bare, fds, connections, 0); /* once without counting: both have all their memory then */
@@ -248,7 +181,7 @@ int main(int argc, char **argv)
     printf(
         "%ld connections a turn, %d turns a round, %d under way; a request of %zu bytes, a head of %zu; median of %ld "
         "rounds.\n\n",
-        connections, TURNS, WINDOW, strlen(BENCH_REQUEST), head_len, rounds);
+        connections, TURNS, WINDOW, strlen(BENCH_REQUEST), head.len, rounds);
     report(&library, &bare, (size_t)rounds);
     free(fds);
     bench_end(&library.server);

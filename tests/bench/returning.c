@@ -5,12 +5,10 @@
  *     returning [clients [messages behind [rounds]]]
  *
  * The growth of the server's resident memory stands beside it: clients that are behind share the history. */
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,8 +26,7 @@ enum {
     ASK_EMPTY
 };
 
-static char answer[1 << 20]; /* the head, and all that was missed; what the bare server sends */
-static size_t answer_len;
+static struct bench_bare_answer answer; /* the head, and all that was missed; what the bare server sends */
 static long behind;
 
 static void publish(hijack_broadcaster *members, long count)
@@ -59,67 +56,6 @@ static void serve_library(int fd, void *arg)
     }
 }
 
-/* ---- The bare server. ---- */
-
-struct bare {
-    int epoll, listener;
-    uint16_t port;
-    uint64_t open;
-};
-
-static void bare_watch(const struct bare *bare, int fd)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (epoll_ctl(bare->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-        bench_die("epoll_ctl: %s", strerror(errno));
-}
-
-static void bare_readable(struct bare *bare, int fd)
-{
-    char buffer[4096];
-    ssize_t n = recv(fd, buffer, sizeof buffer, 0);
-    if (n > 0) {
-        bench_send_all(fd, answer, answer_len);
-    } else if (n == 0 || errno != EAGAIN) {
-        close(fd);
-        --bare->open;
-    }
-}
-
-static void serve_bare(int control, void *arg)
-{
-    struct bare bare = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
-    struct epoll_event events[256];
-    uint64_t question;
-    bool asked = false;
-    (void)arg;
-    bench_pin(BENCH_CORE_SERVER);
-    bare.listener = bench_listen(&bare.port);
-    bench_nonblocking(bare.listener);
-    bare_watch(&bare, bare.listener);
-    bare_watch(&bare, control);
-    for (;;) {
-        int n = epoll_wait(bare.epoll, events, 256, -1);
-        for (int i = 0; i < n; ++i) {
-            int fd = events[i].data.fd;
-            if (fd == bare.listener) {
-                for (int c; (c = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0; ++bare.open)
-                    bare_watch(&bare, c);
-            } else if (fd != control) {
-                bare_readable(&bare, fd);
-            } else if (!bench_next(control, &question)) {
-                return;
-            } else {
-                asked = true;
-            }
-        }
-        if (asked && bare.open == 0) {
-            asked = false;
-            bench_answer(control, bare.port);
-        }
-    }
-}
-
 /* ---- The client. ---- */
 
 struct contender {
@@ -146,7 +82,7 @@ static void storm(struct contender *contender, int *fds, long clients, long roun
     uint64_t used = bench_processor_time(contender->server.pid), start = bench_now();
     for (long i = 0; i < clients + WINDOW; ++i) {
         if (i >= WINDOW)
-            receive(fds[i - WINDOW], answer_len);
+            receive(fds[i - WINDOW], answer.len);
         if (i < clients) {
             fds[i] = bench_connect(contender->port);
             bench_send_all(fds[i], REQUEST, strlen(REQUEST));
@@ -167,12 +103,12 @@ static void learn_answer(const struct contender *library)
     bench_send_all(fd, REQUEST, strlen(REQUEST));
     snprintf(wanted, sizeof wanted, "e-%ld\ndata: ", behind);
     const size_t tail = strlen(wanted) + PAYLOAD + 4; /* two line ends of the event, and that of the chunk */
-    for (const char *at = NULL; at == NULL || (size_t)(answer + answer_len - at) < tail;) {
-        ssize_t n = recv(fd, answer + answer_len, sizeof answer - answer_len, 0);
+    for (const char *at = NULL; at == NULL || (size_t)(answer.data + answer.len - at) < tail;) {
+        ssize_t n = recv(fd, answer.data + answer.len, sizeof answer.data - answer.len, 0);
         if (n <= 0)
             bench_die("the first answer ended early");
-        answer_len += (size_t)n;
-        at = memmem(answer, answer_len, wanted, strlen(wanted));
+        answer.len += (size_t)n;
+        at = memmem(answer.data, answer.len, wanted, strlen(wanted));
     }
     close(fd);
     bench_ask(&library->server, ASK_EMPTY);
@@ -191,7 +127,7 @@ int main(int argc, char **argv)
     library.server = bench_start(serve_library, NULL);
     library.port = (uint16_t)bench_ask(&library.server, ASK_PORT);
     learn_answer(&library);
-    bare.server = bench_start(serve_bare, NULL);
+    bare.server = bench_start(bench_bare_serve, &answer);
     bare.port = (uint16_t)bench_ask(&bare.server, ASK_PORT);
     bench_pin(BENCH_CORE_CLIENT);
     storm(&library, fds, clients, 0); /* once without counting */
@@ -202,7 +138,7 @@ int main(int argc, char **argv)
     }
     printf("%ld clients in a storm, %d under way, each %ld messages of %d bytes behind: %zu bytes; median of %ld "
            "rounds.\n\n",
-           clients, WINDOW, behind, PAYLOAD, answer_len, rounds);
+           clients, WINDOW, behind, PAYLOAD, answer.len, rounds);
     struct bench_versus rate = bench_versus(library.rate, bare.rate, (size_t)rounds);
     struct bench_versus cost = bench_versus(bare.cost, library.cost, (size_t)rounds);
     printf("%-24s %10s %10s %16s   %-16s\n", "", "library", "bare", "median of ratios", "least to most");

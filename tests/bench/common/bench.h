@@ -187,6 +187,17 @@ enum {
 /* The child's side: starts a hello server on the server's core, and answers the parent from the client's core. */
 void bench_hello_answer(int fd, uint16_t (*start)(struct bench_served *served));
 
+/* ---- bare.c ---- */
+
+struct bench_bare_answer {
+    char data[1 << 20];
+    size_t len;
+};
+
+/* Body of a child: an epoll server on one core that sends *answer, a struct bench_bare_answer, to whatever comes on a
+ * connection. It answers each question with its port, once no connection is left. */
+void bench_bare_serve(int fd, void *answer);
+
 /* ---- load.c ---- */
 
 #define BENCH_MAX_LOAD 1024
