@@ -201,6 +201,52 @@ static void test_mass_leave(void **state)
     CHECK(told.events < count / 20 && told.most > 50);
 }
 
+/* A server whose program does not poll: its queue has room for one event. */
+struct stalled {
+    struct told told;
+    hijack_queue *queue;
+    hijack_server *server;
+    int count, fds[300][2];
+};
+
+static void stall(struct stalled *stalled, int members)
+{
+    *stalled = (struct stalled){.count = members};
+    OK(hijack_queue_new(&stalled->queue));
+    OK(hijack_queue_set(stalled->queue, LIT(OPT_CAPACITY), LIT("1")));
+    OK(hijack_server_new(&stalled->server, stalled->queue));
+    OK(hijack_broadcaster_new(&stalled->told.room, stalled->server));
+    OK(hijack_broadcaster_set(stalled->told.room, LIT("member_events"), LIT("on")));
+    OK(hijack_server_start(stalled->server));
+    for (int i = 0; i < members; i++) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stalled->fds[i]) == 0);
+        OK(hijack_broadcaster_adopt(stalled->told.room, stalled->fds[i][1], HIJACK_HOLD_RAW, (uint64_t)i % USERS, NULL,
+                                    0, NULL, 0, NULL, 0));
+        stat_wait(stalled->server, HIJACK_STAT_MEMBERSHIPS, (uint64_t)i + 1); /* one turn each */
+    }
+}
+
+/* The next event, which is taken if it is of members. */
+static uint32_t stalled_take(struct stalled *stalled)
+{
+    hijack_event event;
+    CODE(hijack_queue_poll(&event, stalled->queue, 1, (int)clock_limit_ms()), 1);
+    if (event.type == HIJACK_EVENT_MEMBERS) {
+        CHECK(event.handle == stalled->told.room);
+        take_event(&stalled->told, event.data, event.len, event.status);
+    }
+    return event.type;
+}
+
+static void stalled_end(struct stalled *stalled)
+{
+    hijack_broadcaster_free(stalled->told.room);
+    hijack_server_free(stalled->server);
+    hijack_queue_free(stalled->queue);
+    for (int i = 0; i < stalled->count; i++)
+        CHECK(stalled->fds[i][0] == -1 || close(stalled->fds[i][0]) == 0);
+}
+
 /* A program that does not poll delays what it is told, and loses nothing. */
 static void test_full_queue(void **state)
 {
@@ -208,39 +254,20 @@ static void test_full_queue(void **state)
     enum {
         MEMBERS = 300
     };
-    struct told told = {0};
-    hijack_queue *queue;
-    hijack_server *server;
-    hijack_event event;
-    int fds[MEMBERS][2];
+    struct stalled stalled;
+    struct told *told = &stalled.told;
 
-    OK(hijack_queue_new(&queue));
-    OK(hijack_queue_set(queue, LIT(OPT_CAPACITY), LIT("1")));
-    OK(hijack_server_new(&server, queue));
-    OK(hijack_broadcaster_new(&told.room, server));
-    OK(hijack_broadcaster_set(told.room, LIT("member_events"), LIT("on")));
-    OK(hijack_server_start(server));
-    for (int i = 0; i < MEMBERS; i++) {
-        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]) == 0);
-        OK(hijack_broadcaster_adopt(told.room, fds[i][1], HIJACK_HOLD_RAW, (uint64_t)i % USERS, NULL, 0, NULL, 0, NULL,
-                                    0));
-        stat_wait(server, HIJACK_STAT_MEMBERSHIPS, (uint64_t)i + 1); /* one turn each */
+    stall(&stalled, MEMBERS);
+    for (int i = 0; i < MEMBERS; i += 2) {
+        CHECK(close(stalled.fds[i][0]) == 0);
+        stalled.fds[i][0] = -1;
     }
-    for (int i = 0; i < MEMBERS; i += 2)
-        CHECK(close(fds[i][0]) == 0);
-    members_wait(told.room, MEMBERS / 2);
-    while (told.joined != MEMBERS || told.left != MEMBERS / 2) {
-        CODE(hijack_queue_poll(&event, queue, 1, (int)clock_limit_ms()), 1);
-        CHECK(event.type == HIJACK_EVENT_MEMBERS && event.handle == told.room);
-        take_event(&told, event.data, event.len, event.status);
-    }
-    CHECK(told.events < 50);
-    OK(hijack_server_stop(server));
-    hijack_broadcaster_free(told.room);
-    hijack_server_free(server);
-    hijack_queue_free(queue);
-    for (int i = 1; i < MEMBERS; i += 2)
-        CHECK(close(fds[i][0]) == 0);
+    members_wait(told->room, MEMBERS / 2);
+    while (told->joined != MEMBERS || told->left != MEMBERS / 2)
+        CHECK(stalled_take(&stalled) == HIJACK_EVENT_MEMBERS);
+    CHECK(told->events < 50);
+    OK(hijack_server_stop(stalled.server));
+    stalled_end(&stalled);
 }
 
 /* Coming and going at random, exact in the end. */
@@ -326,35 +353,15 @@ static void test_stop_with_full_queue(void **state)
     enum {
         MEMBERS = 100
     };
-    struct told told = {0};
-    hijack_queue *queue;
-    hijack_server *server;
-    hijack_event event;
-    int fds[MEMBERS][2];
+    struct stalled stalled;
+    const struct told *told = &stalled.told;
 
-    OK(hijack_queue_new(&queue));
-    OK(hijack_queue_set(queue, LIT(OPT_CAPACITY), LIT("1")));
-    OK(hijack_server_new(&server, queue));
-    OK(hijack_broadcaster_new(&told.room, server));
-    OK(hijack_broadcaster_set(told.room, LIT("member_events"), LIT("on")));
-    OK(hijack_server_start(server));
-    for (int i = 0; i < MEMBERS; i++) {
-        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]) == 0);
-        OK(hijack_broadcaster_adopt(told.room, fds[i][1], HIJACK_HOLD_RAW, 1, NULL, 0, NULL, 0, NULL, 0));
-        stat_wait(server, HIJACK_STAT_MEMBERSHIPS, (uint64_t)i + 1);
-    }
-    OK(hijack_server_stop(server));
-    do {
-        CODE(hijack_queue_poll(&event, queue, 1, (int)clock_limit_ms()), 1);
-        if (event.type == HIJACK_EVENT_MEMBERS)
-            take_event(&told, event.data, event.len, event.status);
-    } while (event.type != HIJACK_EVENT_STOPPED);
-    CHECK(told.joined == MEMBERS && told.left == MEMBERS && told.why == HIJACK_ESHUTDOWN);
-    hijack_broadcaster_free(told.room);
-    hijack_server_free(server);
-    hijack_queue_free(queue);
-    for (int i = 0; i < MEMBERS; i++)
-        CHECK(close(fds[i][0]) == 0);
+    stall(&stalled, MEMBERS);
+    OK(hijack_server_stop(stalled.server));
+    while (stalled_take(&stalled) != HIJACK_EVENT_STOPPED)
+        ;
+    CHECK(told->joined == MEMBERS && told->left == MEMBERS && told->why == HIJACK_ESHUTDOWN);
+    stalled_end(&stalled);
 }
 
 static void *set_backlog(void *room)
