@@ -88,6 +88,23 @@ func (b *Broadcaster) PublishEvent(e Event) (int, error) {
 	return n, e.explain("publish", err)
 }
 
+// Respond answers all requests that wait here (HoldLongPoll) with this response; other members get nothing, and the
+// history keeps nothing. For answers whose header is not known before: else the first message is the answer. status is
+// 200 to 999, and body is empty with 204, 205 and 304; Date, Content-Length and Connection are the library's. It
+// returns how many members of all kinds there were. Errors: ErrInvalid (status, body), ErrHeader, and as Publish.
+func (b *Broadcaster) Respond(status int, header map[string][]string, body []byte) (int, error) {
+	lines, err := block(header)
+	if err != nil {
+		return 0, &OpError{"respond", "", err}
+	}
+	if status < 200 || status > 999 || (len(body) > 0 && (status == 204 || status == 205 || status == 304)) {
+		return 0, &OpError{"respond", "", because(ErrInvalid,
+			"expected a status from 200 to 999, and no body with 204, 205 and 304 (got %d and %d bytes)",
+			status, len(body))}
+	}
+	return b.count("respond", C.hj_go_broadcaster_respond(b.handle.c(), C.uint32_t(status), lines, text(body)))
+}
+
 // Write is Publish for an io.Writer.
 func (b *Broadcaster) Write(p []byte) (int, error) {
 	if _, err := b.Publish(p); err != nil {

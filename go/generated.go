@@ -117,6 +117,7 @@ const (
 	HoldSSEBody       Kind = 4 // for Adopt: the other server has written the head; each message as one event
 	HoldWebSocket     Kind = 5 // the answer to a handshake; each message as one message. Pings and closing are answered
 	HoldWebSocketOpen Kind = 6 // for Adopt: HoldWebSocket where the other server has answered, without an extension
+	HoldLongPoll      Kind = 7 // waits for one response: the first message, or what Broadcaster.Respond gives
 )
 
 const (
@@ -181,6 +182,8 @@ func (k Kind) String() string {
 		return "HoldWebSocket"
 	case HoldWebSocketOpen:
 		return "HoldWebSocketOpen"
+	case HoldLongPoll:
+		return "HoldLongPoll"
 	}
 	return fmt.Sprintf("Kind(%d)", uint32(k))
 }

@@ -482,6 +482,12 @@ HJ_GO int hj_go_broadcaster_join_user(uint64_t broadcaster, uint64_t from, uint6
         (hijack_broadcaster *)(uintptr_t)from, user_data);
 }
 
+HJ_GO int hj_go_broadcaster_respond(uint64_t broadcaster, uint32_t status, _GoString_ headers, _GoString_ body)
+{
+    return hijack_broadcaster_respond((hijack_broadcaster *)(uintptr_t)broadcaster, status, _GoStringPtr(headers),
+        _GoStringLen(headers), _GoStringPtr(body), _GoStringLen(body));
+}
+
 HJ_GO int hj_go_broadcaster_close(uint64_t broadcaster)
 {
     return hijack_broadcaster_close((hijack_broadcaster *)(uintptr_t)broadcaster);

@@ -151,7 +151,7 @@ func TestSetRoute(t *testing.T) {
 	err := server.SetRoute("/up/*", hijack.Options{"request_body": "some"})
 	wantError(t, err, hijack.ErrOutOfRange, "route /up/*: option request_body=some: ")
 	wantError(t, server.SetRoute("/", hijack.Options{"colour": "red"}), hijack.ErrOption, "")
-	wantError(t, server.SetRoute("/", hijack.Options{"long_poll_ms": 1}), hijack.ErrNotSupported, "")
+	wantError(t, server.SetRoute("/", hijack.Options{"long_poll_ms": 1}), hijack.ErrOption, "")
 	wantError(t, server.SetRoute("up", hijack.Options{"max_body_bytes": 1}), hijack.ErrInvalid, "")
 	must(t, server.Start(nil))
 	wantError(t, server.SetRoute("/", hijack.Options{"max_body_bytes": 1}), hijack.ErrState, "")

@@ -15,6 +15,7 @@ KINDS = {
     "sse": "a 200 text/event-stream head; each message as one event",
     "sse_body": "for Adopt: the other server has written the head; each message as one event",
     "websocket": "the answer to a handshake; each message as one message. Pings and closing are answered",
+    "long_poll": "waits for one response: the first message, or what Broadcaster.Respond gives",
     "websocket_open": "for Adopt: HoldWebSocket where the other server has answered, without an extension",
 }
 

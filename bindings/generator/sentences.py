@@ -4,6 +4,7 @@ what an error code means, and what an option expects."""
 STARTED = "the server has been started; do this before"
 NOT_STARTED = "the server has not been started"
 STATUS = "expected a status from 200 to 999"
+ANSWER = f"{STATUS}, and no body with 204, 205 and 304"
 BODY = "the body of the request has to be read to its end before"
 BREAK = "event: and id: must not contain a line break, and a text must be valid UTF-8"
 EVENT = "an event must not hold a line break, an id neither that nor NUL, and a text must be UTF-8"
@@ -24,6 +25,7 @@ ERRORS = {
         },
         "listen": {"go": "the address is empty"},
         "respond": {"ruby": STATUS, "python": STATUS},
+        "respond to members": {"ruby": ANSWER, "python": ANSWER},
         "stream": {"ruby": STATUS},
         "hijack_partial": {"ruby": "expected a status from 100 to 999"},
         "websocket": {
@@ -45,11 +47,12 @@ ERRORS = {
         "remove": {"ruby": FOREIGN, "python": "it belongs to another server"},
         "adopt": {"ruby": "expected no headers, which as: :raw, :sse_body and :websocket_open cannot have"},
         "hold": {
-            "ruby": "expected a broadcaster of this server, as: :sse, :stream, :raw or :websocket, and no headers for "
+            "ruby": "expected a broadcaster of this server, as: :sse, :stream, :long_poll, :raw or :websocket, and no "
+            "headers for "
             ":raw, which has no head",
-            "python": "kind 'raw' takes no headers; expected kind sse, stream, websocket or raw",
+            "python": "kind 'raw' takes no headers; expected kind sse, stream, long_poll, websocket or raw",
         },
-        "hold a route": {"python": "expected kind sse, stream, websocket or raw (without headers)"},
+        "hold a route": {"python": "expected kind sse, stream, long_poll, websocket or raw (without headers)"},
     },
     "EHANDLE": {"": {"ruby": "the object has been freed", "go": "it has been freed"}},
     "ECLOSED": {"": {"go": "the connection is closed"}},

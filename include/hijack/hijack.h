@@ -171,7 +171,9 @@ enum {
      * alone (adopt): hijack_server_adopt_request takes the head as well. */
     HIJACK_HOLD_WEBSOCKET = 5,
     HIJACK_HOLD_WEBSOCKET_OPEN = 6, /* adopt only: the same where the handshake is done, without an extension */
-    HIJACK_HOLD_LONG_POLL = 7       /* the first message is the response's body; not served yet: HIJACK_ENOTSUP */
+    /* Wait for one response: the first message is its body, or hijack_broadcaster_respond gives it; 204 after option
+     * long_poll_ms. Not of a descriptor alone (adopt). */
+    HIJACK_HOLD_LONG_POLL = 7
 };
 
 /* A string literal and its length, for two arguments of a call: hijack_server_set(server, HIJACK_STR("threads"),
@@ -310,14 +312,15 @@ HIJACK_API int hijack_server_certificate(hijack_server *server, const char *chai
 /* Sets an option of scope "route" for the requests of path; a trailing '*' means all paths that begin so. An exact path
  * comes before prefixes, a longer prefix before a shorter one; what none of them sets is the server's. Before start, in
  * any order with route and hold. Errors: EINVAL (path does not start with '/'), EHANDLE, EFORK, EOPTION, ERANGE,
- * ESTATE, ENOTSUP (long_poll_ms is not served yet), ENOMEM. */
+ * ESTATE, ENOMEM. */
 HIJACK_API int hijack_server_route_set(hijack_server *server, const char *path, size_t path_len, const char *name,
                                        size_t name_len, const char *value, size_t value_len);
 
 /* Holds a route: each GET of path without a body becomes a member of broadcaster immediately, on the loop's thread,
  * without an event or handle. kind: HIJACK_HOLD_RAW, _STREAM, _SSE or _WEBSOCKET. headers: added to the response head
  * (none with RAW). HEAD is answered with the head alone (with WEBSOCKET by 405); other methods of this path go to the
- * server's queues. What a member sends is not read, except from a WebSocket (option member_messages). Before start.
+ * server's queues. What a member sends is not read, except from a WebSocket (option member_messages). headers of a
+ * LONG_POLL are those of its answer, also of the 204. Before start.
  * Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE, ENOTSUP (kind), ENOMEM. */
 HIJACK_API int hijack_server_hold(hijack_server *server, const char *path, size_t path_len, uint32_t kind,
                                   const char *headers, size_t headers_len, hijack_broadcaster *broadcaster);
@@ -487,10 +490,17 @@ HIJACK_API int hijack_request_read(hijack_request *request, uint64_t credit);
  * "*" for all that is kept; none: the client's Last-Event-ID, else live only. What it has missed comes after first and
  * before what is published later, each message once. If some of it is not kept any more, an SSE member is sent an event
  * with the name of option gap_event and the position of the first message that is, as its data, and a WebSocket the
- * text "\x1e<gap_event> <position>". user_data is the member's own: see hijack_broadcaster_send_user. Errors: as
- * hijack_request_respond, and ENOTSUP; EINVAL also if first of a WebSocket is not UTF-8; ESTATE also for a position
- * without a history, and for
- * HIJACK_HOLD_RAW and _WEBSOCKET over HTTP/2; EPROTOCOL for a handshake that was refused. */
+ * text "\x1e<gap_event> <position>". user_data is the member's own: see hijack_broadcaster_send_user.
+ *
+ * A LONG_POLL is answered immediately with first, or with the first message that it has missed; else it waits. With a
+ * history the field Hijack-Position of the answer, also of a 204, is where the client is, and Hijack-Gap, where
+ * something is not kept any more, the position of the first message that is. If nothing is there, a gap is reported
+ * immediately, by a 204.
+ *
+ * Errors: as hijack_request_respond, and EINVAL also if first of a WebSocket is not UTF-8; ESTATE also for a position
+ * without a history; ENOTSUP for HIJACK_HOLD_RAW and _WEBSOCKET over HTTP/2; EPROTOCOL for a handshake that was
+ * refused.
+ */
 HIJACK_API int hijack_request_hold(hijack_request *request, hijack_broadcaster *broadcaster, uint32_t kind,
                                    uint64_t user_data, const char *headers, size_t headers_len, const char *first,
                                    size_t first_len, const char *position, size_t position_len);
@@ -647,8 +657,16 @@ HIJACK_API int hijack_broadcaster_close_user(hijack_broadcaster *broadcaster, ui
 HIJACK_API int hijack_broadcaster_join_user(hijack_broadcaster *broadcaster, hijack_broadcaster *from,
                                             uint64_t user_data);
 
-/* Ends every member gracefully: streams finish, sockets close, each after what was published before. The broadcaster
- * remains usable. Errors: EHANDLE, EFORK, ENOMEM. */
+/* Answers all requests that wait here as LONG_POLL with this response, of which the library makes the framing, Date and
+ * Server; other members get nothing, and the history keeps nothing. For answers whose head is not known beforehand.
+ * body must be empty with 204, 205 and 304. Returns the number of members (up to INT32_MAX). Errors: EINVAL (status
+ * under 200 or over 999, body), EHANDLE, EFORK, EHEADER, ETOOBIG (body over 16 MiB), EAGAIN (as publish), ESTATE,
+ * ESHUTDOWN, ENOMEM. */
+HIJACK_API int hijack_broadcaster_respond(hijack_broadcaster *broadcaster, uint32_t status, const char *headers,
+                                          size_t headers_len, const char *body, size_t body_len);
+
+/* Ends every member gracefully: streams finish, sockets close, long polls get 204, each after what was published
+ * before. The broadcaster remains usable. Errors: EHANDLE, EFORK, ENOMEM. */
 HIJACK_API int hijack_broadcaster_close(hijack_broadcaster *broadcaster);
 
 /* Writes the position of the newest message, "<epoch>-<offset>", and a NUL; returns its length (out NULL: the length

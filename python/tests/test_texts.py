@@ -34,7 +34,7 @@ CALLS = [
     ("s.hold('sse', room)", "InvalidError: hold sse: expected a path"),
     ("s.hold('/\\u00fc', room)", "InvalidError: hold /\u00fc: expected a path as it is in a URL"),
     ("s.hold('/', None)", "TypeError: hold /: expected a Broadcaster (got None)"),
-    ("s.hold('/', room, kind='sse_body')", "InvalidError: hold /: expected kind sse, stream, websocket or raw"),
+    ("s.hold('/', room, kind='sse_body')", "InvalidError: hold /: expected kind sse, stream, long_poll, websocket"),
     ("s.hold('/', room), s.hold('/', room)", "StateError: hold /: this path is held already"),
     ("s.drain('x')", "TypeError: drain: expected a number of seconds (got 'x')"),
     ("s.drain(-1)", "OutOfRangeError: drain: seconds must not be negative (got -1)"),

@@ -66,7 +66,7 @@ static struct hj_client client_of(const struct hj_request *request)
 
 static bool has_body(const struct hj_request *request, uint32_t status)
 {
-    return !request->is_head && status != 204 && status != 205 && status != 304;
+    return !request->is_head && !hj_status_is_bodiless(status);
 }
 
 /* Whether the connection can be given away: not while the rest of a request is on it, and never a stream of HTTP/2. */
@@ -77,22 +77,11 @@ static int check_own_connection(struct hj_request *request)
     return atomic_load(&request->has_body) ? HIJACK_ESTATE : 0;
 }
 
-static int check_fields(struct hj_fields *fields, uint32_t status, uint32_t lowest, const char *headers, size_t len)
-{
-    if (status < lowest || status > 999)
-        return HIJACK_EINVAL;
-    int rc = hj_fields_check(fields, headers, len);
-    if (rc == 0 && fields->has_transfer_encoding)
-        rc = HIJACK_EHEADER;
-    return rc;
-}
-
 /* Headers of a response whose length nobody knows. */
-static int check_open_ended(struct hj_slice headers)
+static int check_open_ended(struct hj_fields *fields, struct hj_slice headers)
 {
-    struct hj_fields fields;
-    int rc = check_fields(&fields, 200, 200, headers.base, headers.len);
-    return rc == 0 && fields.has_content_length ? HIJACK_EHEADER : rc;
+    int rc = hj_response_check(fields, 200, 200, headers);
+    return rc == 0 && fields->has_content_length ? HIJACK_EHEADER : rc;
 }
 
 /* Sends a whole response, which it takes over (NULL: out of memory); the connection closes after it or is kept. */
@@ -111,7 +100,7 @@ static int answer_whole(struct hj_request *request, struct hj_buf *response, boo
 static int respond(struct hj_request *request, uint32_t status, struct hj_slice headers, struct hj_slice body)
 {
     struct hj_fields fields;
-    int rc = check_fields(&fields, status, 200, headers.base, headers.len);
+    int rc = hj_response_check(&fields, status, 200, headers);
     if (rc != 0)
         return rc;
     bool body_sent = has_body(request, status);
@@ -175,7 +164,7 @@ static int stream(hijack_stream **out, struct hj_request *request, uint32_t stat
     struct hj_fields fields;
     struct hj_response response;
     bool body = has_body(request, status);
-    int rc = check_fields(&fields, status, 200, headers.base, headers.len);
+    int rc = hj_response_check(&fields, status, 200, headers);
     if (rc == 0)
         rc = hj_response_stream(&response, status, headers, &fields, client_of(request), body,
                                 &request->server->options);
@@ -203,12 +192,13 @@ int hijack_request_sse(hijack_stream **out, hijack_request *handle, const char *
 {
     struct hj_request *request;
     struct hj_response response;
+    struct hj_fields fields;
     if (out == NULL)
         return HIJACK_EINVAL;
     int rc = pin_request(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;
-    rc = check_open_ended(hj_slice(headers, headers_len));
+    rc = check_open_ended(&fields, hj_slice(headers, headers_len));
     if (rc == 0)
         rc = hj_response_sse(&response, hj_slice(headers, headers_len), client_of(request), &request->server->options);
     if (rc == 0)
@@ -289,16 +279,19 @@ static int hold_request(struct hj_request *request, uint32_t kind, struct hj_sli
                         struct hj_broadcaster *broadcaster, struct hj_newcomer *newcomer)
 {
     struct hj_response response;
+    struct hj_fields fields;
     struct hj_joining *joining = NULL;
     if (broadcaster->server != request->server || kind == HIJACK_HOLD_SSE_BODY || kind == HIJACK_HOLD_WEBSOCKET_OPEN)
         return HIJACK_EINVAL;
-    int rc = check_open_ended(headers);
+    int rc = check_open_ended(&fields, headers);
     if (rc == 0)
         rc = atomic_load(&request->has_body) ? HIJACK_ESTATE : 0;
     if (rc == 0 && newcomer->position.len != 0 && hj_history_of(&broadcaster->history) == NULL)
         rc = HIJACK_ESTATE;
     if (rc == 0 && kind == HIJACK_HOLD_WEBSOCKET)
         rc = answer_handshake(&response, request, HJ_SLICE(""), headers);
+    else if (rc == 0 && kind == HIJACK_HOLD_LONG_POLL && request->is_head)
+        rc = hj_response_stream(&response, 200, headers, &fields, client_of(request), false, &request->server->options);
     else if (rc == 0)
         rc = hj_response_hold(&response, kind, headers, client_of(request), &request->server->options);
     if (rc != 0)

@@ -53,7 +53,8 @@ int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *server_handl
     hj_object_init(&broadcaster->object, HJ_KIND_BROADCASTER, destroy_broadcaster);
     pthread_mutex_init(&broadcaster->lock, NULL);
     atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
-    atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
+    atomic_store(&broadcaster->overflow, (uint8_t)options.overflow);
+    atomic_store(&broadcaster->long_poll_ms, (uint32_t)options.long_poll_ms);
     hj_object_ref(&server->object);
     broadcaster->server = server;
     hj_handle_unpin(server_handle);
@@ -134,7 +135,7 @@ static bool is_of_history(struct hj_slice name)
 static int set_tells(struct hj_broadcaster *broadcaster, bool tells)
 {
     if (hj_server_check_running(broadcaster->server) == 0)
-        return hj_broadcaster_ask(broadcaster, HJ_OP_TELL_MEMBERS, NULL, NULL, tells);
+        return hj_broadcaster_ask(broadcaster, &(struct hj_command){.op = HJ_OP_TELL_MEMBERS, .value = tells});
     atomic_store(&broadcaster->tells, tells);
     return 0;
 }
@@ -154,7 +155,9 @@ static int set_broadcaster_option(struct hj_broadcaster *broadcaster, struct hj_
     if (hj_slice_equal(name, HJ_SLICE("backlog_bytes")))
         atomic_store(&broadcaster->backlog_bytes, options.backlog_bytes);
     else if (hj_slice_equal(name, HJ_SLICE("overflow")))
-        atomic_store(&broadcaster->overflow, (uint32_t)options.overflow);
+        atomic_store(&broadcaster->overflow, (uint8_t)options.overflow);
+    else if (hj_slice_equal(name, HJ_SLICE("long_poll_ms")))
+        atomic_store(&broadcaster->long_poll_ms, (uint32_t)options.long_poll_ms);
     else
         atomic_store(&broadcaster->delivers, options.member_messages == HJ_MEMBER_MESSAGES_DELIVER);
     return 0;
@@ -253,6 +256,8 @@ static int adopt_member(struct hj_broadcaster *broadcaster, int fd, uint32_t kin
     int rc = hj_fields_check(&fields, headers.base, headers.len);
     if (rc == 0 && (fields.has_content_length || fields.has_transfer_encoding))
         rc = HIJACK_EHEADER;
+    if (rc == 0 && kind == HIJACK_HOLD_LONG_POLL)
+        rc = HIJACK_ENOTSUP; /* the answer depends on the version that the client speaks */
     if (rc == 0)
         rc = hj_response_hold(&response, kind, headers, client, &broadcaster->server->options);
     if (rc != 0)
@@ -300,22 +305,24 @@ int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, 
 }
 
 /* A command for each loop that has members; none of them when out of memory. The lock is held. */
-static int make_commands(struct hj_command **out, struct hj_broadcaster *broadcaster, enum hj_op op,
-                         struct hj_object *other, struct hj_message *message)
+static int make_commands(struct hj_command **out, struct hj_broadcaster *broadcaster, const struct hj_command *what)
 {
     uint64_t addressed = atomic_load(&broadcaster->addressed);
     for (uint32_t i = 0; i < broadcaster->server->worker_count; ++i) {
         out[i] = NULL;
         if ((addressed >> i & 1) == 0)
             continue;
-        if ((out[i] = hj_command_new(op, &broadcaster->object, other)) == NULL) {
+        if ((out[i] = hj_command_new((enum hj_op)what->op, &broadcaster->object, what->other)) == NULL) {
             while (i-- > 0)
                 if (out[i] != NULL)
                     hj_command_free(out[i]);
             return HIJACK_ENOMEM;
         }
-        if (message != NULL)
-            out[i]->message = hj_message_ref(message);
+        if (what->message != NULL)
+            out[i]->message = hj_message_ref(what->message);
+        if (what->buf != NULL)
+            out[i]->buf = hj_buf_ref(what->buf);
+        out[i]->value = what->value;
     }
     return 0;
 }
@@ -331,8 +338,7 @@ static void post_to(struct hj_worker *worker, struct hj_server *server, struct h
     hj_command_free(command);
 }
 
-int hj_broadcaster_ask(struct hj_broadcaster *broadcaster, enum hj_op op, struct hj_object *other,
-                       struct hj_message *message, uint64_t value)
+int hj_broadcaster_ask(struct hj_broadcaster *broadcaster, const struct hj_command *what)
 {
     struct hj_server *server = broadcaster->server;
     struct hj_command *commands[HJ_MAX_LOOPS];
@@ -340,21 +346,18 @@ int hj_broadcaster_ask(struct hj_broadcaster *broadcaster, enum hj_op op, struct
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&broadcaster->lock);
-    struct hj_history *history = op == HJ_OP_PUBLISH ? hj_history_of(&broadcaster->history) : NULL;
+    struct hj_history *history = what->op == HJ_OP_PUBLISH ? hj_history_of(&broadcaster->history) : NULL;
     if (history != NULL && !hj_history_reserve(history))
         rc = HIJACK_ENOMEM;
     if (rc == 0)
-        rc = make_commands(commands, broadcaster, op, other, message);
+        rc = make_commands(commands, broadcaster, what);
     if (rc == 0 && history != NULL)
-        hj_history_add(history, message);
-    if (rc == 0 && op == HJ_OP_TELL_MEMBERS) /* of several calls the last one counts, here and in the loops */
-        atomic_store(&broadcaster->tells, value != 0);
-    for (uint32_t i = 0; rc == 0 && i < server->worker_count; ++i) {
-        if (commands[i] == NULL)
-            continue;
-        commands[i]->value = value;
-        post_to(server->workers[i], server, commands[i]);
-    }
+        hj_history_add(history, what->message);
+    if (rc == 0 && what->op == HJ_OP_TELL_MEMBERS) /* of several calls the last one counts, here and in the loops */
+        atomic_store(&broadcaster->tells, what->value != 0);
+    for (uint32_t i = 0; rc == 0 && i < server->worker_count; ++i)
+        if (commands[i] != NULL)
+            post_to(server->workers[i], server, commands[i]);
     pthread_mutex_unlock(&broadcaster->lock);
     return rc;
 }
@@ -386,7 +389,7 @@ static int publish(struct hj_broadcaster *broadcaster, struct hj_message_parts *
     int rc = hj_broadcaster_compose(&message, broadcaster, parts);
     if (rc != 0)
         return rc;
-    rc = hj_broadcaster_ask(broadcaster, HJ_OP_PUBLISH, NULL, message, 0);
+    rc = hj_broadcaster_ask(broadcaster, &(struct hj_command){.op = HJ_OP_PUBLISH, .message = message});
     hj_message_unref(message);
     if (rc != 0)
         return rc;
@@ -438,7 +441,7 @@ int hijack_broadcaster_close(hijack_broadcaster *handle)
     if (rc != 0)
         return rc;
     if (hj_server_check_running(broadcaster->server) == 0)
-        rc = hj_broadcaster_ask(broadcaster, HJ_OP_CLOSE_MEMBERS, NULL, NULL, 0);
+        rc = hj_broadcaster_ask(broadcaster, &(struct hj_command){.op = HJ_OP_CLOSE_MEMBERS});
     hj_handle_unpin(handle);
     return rc;
 }

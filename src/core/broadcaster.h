@@ -23,7 +23,8 @@ struct hj_broadcaster {
     struct hj_server *server; /* a reference */
     pthread_mutex_t lock;     /* held while a message is posted, so that all loops get messages in one order */
     _Atomic uint64_t backlog_bytes;
-    _Atomic uint32_t overflow;  /* enum hj_overflow */
+    _Atomic uint32_t long_poll_ms;
+    _Atomic uint8_t overflow;   /* enum hj_overflow */
     _Atomic bool delivers;      /* what members without a handle send becomes events */
     _Atomic bool tells;         /* joins and leaves become events */
     _Atomic uint64_t addressed; /* a bit for each loop that has, or is about to have, a member */
@@ -49,10 +50,9 @@ struct hj_newcomer {
 int hj_broadcaster_joining(struct hj_joining **out, struct hj_broadcaster *broadcaster, enum hj_wire wire,
                            const struct hj_newcomer *newcomer);
 
-/* Posts a command to each loop that has, or is about to have, members, or to none; all of them see one order. message
- * and other may be NULL; a message is not kept in the history. 0, HIJACK_ESTATE, ESHUTDOWN or ENOMEM. */
-int hj_broadcaster_ask(struct hj_broadcaster *broadcaster, enum hj_op op, struct hj_object *other,
-                       struct hj_message *message, uint64_t value);
+/* Posts a command like this one (op, other, buf, message, value) to each loop that has, or is about to have, members,
+ * or to none; all of them see one order. The history keeps what is published. 0, HIJACK_ESTATE, ESHUTDOWN or ENOMEM. */
+int hj_broadcaster_ask(struct hj_broadcaster *broadcaster, const struct hj_command *what);
 
 /* A message of these parts, checked; 0 or an error of publish. */
 int hj_broadcaster_compose(struct hj_message **out, struct hj_broadcaster *broadcaster,

@@ -30,14 +30,16 @@ enum hj_op {
     HJ_OP_REMOVE,        /* broadcaster: channel `other` */
     HJ_OP_PUBLISH,       /* broadcaster: message */
     HJ_OP_CLOSE_MEMBERS, /* broadcaster */
-    HJ_OP_TELL_MEMBERS,  /* broadcaster: whether the program wants to hear of its members in value */
-    HJ_OP_SEND_USER,     /* broadcaster: message, to the members with this user_data in value */
-    HJ_OP_REMOVE_USER,   /* broadcaster: user_data in value */
-    HJ_OP_CLOSE_USER,    /* broadcaster: user_data in value */
-    HJ_OP_JOIN_USER,     /* broadcaster: those of the broadcaster `other` with this user_data in value */
-    HJ_OP_ACCEPT,        /* server: all loops run, connections may come */
-    HJ_OP_DRAIN,         /* server: deadline in value, a moment of hj_clock_ms */
-    HJ_OP_STOP,          /* server */
+    HJ_OP_RESPOND_MEMBERS, /* broadcaster: to its long polls, status in value, headers in buf, the body is message's
+                              data */
+    HJ_OP_TELL_MEMBERS,    /* broadcaster: whether the program wants to hear of its members in value */
+    HJ_OP_SEND_USER,       /* broadcaster: message, to the members with this user_data in value */
+    HJ_OP_REMOVE_USER,     /* broadcaster: user_data in value */
+    HJ_OP_CLOSE_USER,      /* broadcaster: user_data in value */
+    HJ_OP_JOIN_USER,       /* broadcaster: those of the broadcaster `other` with this user_data in value */
+    HJ_OP_ACCEPT,          /* server: all loops run, connections may come */
+    HJ_OP_DRAIN,           /* server: deadline in value, a moment of hj_clock_ms */
+    HJ_OP_STOP,            /* server */
     HJ_OP_COUNT
 };
 
@@ -45,6 +47,7 @@ enum hj_op {
 #define HJ_HOLD_WIRE 7u          /* enum hj_wire */
 #define HJ_HOLD_KEEP_ALIVE 0x100 /* after the body the connection serves further requests */
 #define HJ_HOLD_WINDOW 0x200     /* of a WebSocket: the client's messages may refer to earlier ones */
+#define HJ_HOLD_OLD 0x400        /* of a long poll: the client speaks HTTP/1.0 */
 
 /* How a member begins, where it is not live and without a message of its own. */
 struct hj_joining {

@@ -14,7 +14,7 @@ static int ask_users(hijack_broadcaster *handle, enum hj_op op, uint64_t user_da
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
-    rc = hj_broadcaster_ask(broadcaster, op, NULL, NULL, user_data);
+    rc = hj_broadcaster_ask(broadcaster, &(struct hj_command){.op = (uint32_t)op, .value = user_data});
     hj_handle_unpin(handle);
     return rc;
 }
@@ -33,7 +33,8 @@ int hijack_broadcaster_send_user(hijack_broadcaster *handle, uint64_t user_data,
         .data = hj_slice(data, len), .retry_ms = -1, .binary = type == HIJACK_MESSAGE_BINARY};
     rc = hj_broadcaster_compose(&message, broadcaster, &parts);
     if (rc == 0) {
-        rc = hj_broadcaster_ask(broadcaster, HJ_OP_SEND_USER, NULL, message, user_data);
+        const struct hj_command what = {.op = HJ_OP_SEND_USER, .message = message, .value = user_data};
+        rc = hj_broadcaster_ask(broadcaster, &what);
         hj_message_unref(message);
     }
     hj_handle_unpin(handle);
@@ -61,7 +62,8 @@ static int join_from(struct hj_broadcaster *broadcaster, struct hj_broadcaster *
     for (uint32_t i = 0; rc == 0 && i < server->worker_count; ++i)
         if ((addressed >> i & 1) != 0)
             hj_membership_address(broadcaster, server->workers[i]);
-    return rc != 0 ? rc : hj_broadcaster_ask(from, HJ_OP_JOIN_USER, &broadcaster->object, NULL, user_data);
+    const struct hj_command what = {.op = HJ_OP_JOIN_USER, .other = &broadcaster->object, .value = user_data};
+    return rc != 0 ? rc : hj_broadcaster_ask(from, &what);
 }
 
 int hijack_broadcaster_join_user(hijack_broadcaster *handle, hijack_broadcaster *from_handle, uint64_t user_data)

@@ -17,6 +17,7 @@ enum hj_wire {
     HJ_WIRE_CHUNKED,           /* data as an HTTP/1.1 chunk */
     HJ_WIRE_SSE,               /* an SSE event in a body that ends with the connection */
     HJ_WIRE_SSE_CHUNKED,       /* an SSE event as a chunk */
+    HJ_WIRE_RESPONSE,          /* a whole response, made for each connection (loop/fanout/long_poll.h) */
     HJ_WIRE_WEBSOCKET,         /* a WebSocket frame; with each of the ways to compress that a peer has agreed to: */
     HJ_WIRE_WEBSOCKET_DEFLATE, /* with a window of 2^15 bytes */
     HJ_WIRE_WEBSOCKET_NARROW,  /* with one of 2^9, which all smaller ones hold */

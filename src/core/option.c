@@ -146,6 +146,8 @@
     CHOICE(broadcaster, overflow, overflows, close,                                                                    \
            "what happens to a member over its backlog: close, drop_newest, drop_oldest or latest (keep the newest "    \
            "message of each key)")                                                                                     \
+    NUMBER(broadcaster, long_poll_ms, int, 0, 86400000, 30000,                                                         \
+           "how long a request held as long poll waits until it is answered with 204; 0: until a message comes")       \
     NUMBER(broadcaster, history_messages, int, 0, 16777216, 0,                                                         \
            "messages kept for members that return; 0: none, and no message has a position")                            \
     NUMBER(broadcaster, history_bytes, size, 0, 1099511627776, 16777216,                                               \
@@ -218,11 +220,6 @@ static const struct hj_slice bodies[] = {
 static const struct hj_slice switches[] = {
     {"off", 3},
     {"on", 2},
-};
-
-/* Options of a route that have their place in the API and no effect yet: they are refused, not ignored. */
-static const struct hj_slice routes_planned[] = {
-    {"long_poll_ms", 12},
 };
 
 #define TEXT(literal)                                                                                                  \
@@ -356,9 +353,6 @@ int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice nam
         return HIJACK_ENOTSUP;
     if (option != NULL)
         return set(options, option, value);
-    for (size_t i = 0; scope == HJ_SCOPE_ROUTE && i < sizeof(routes_planned) / sizeof(routes_planned[0]); ++i)
-        if (hj_slice_equal(routes_planned[i], name))
-            return HIJACK_ENOTSUP;
     return HIJACK_EOPTION;
 }
 

@@ -112,6 +112,7 @@ struct hj_broadcaster_options {
     uint64_t overflow;        /* enum hj_overflow */
     uint64_t member_messages; /* enum hj_member_messages */
     uint64_t member_events;   /* enum hj_switch */
+    uint64_t long_poll_ms;    /* 0: no deadline */
     uint64_t history_messages, history_bytes;
     uint64_t history_ms; /* 0: no bound */
     char history_position[HJ_POSITION_SIZE];
@@ -128,8 +129,8 @@ struct hj_route_options {
 void hj_options_default(void *options, enum hj_option_scope scope);
 
 /* Sets one option from text. Numbers are decimal digits; sizes may end in k or m (1024, 1024 * 1024); a mode is four
- * octal digits, the first of them 0. Returns 0, HIJACK_EOPTION, HIJACK_ERANGE or HIJACK_ENOTSUP (planned, and not
- * served yet; or left out of this build); options are then untouched. */
+ * octal digits, the first of them 0. Returns 0, HIJACK_EOPTION, HIJACK_ERANGE or HIJACK_ENOTSUP (left out of
+ * this build); options are then untouched. */
 int hj_option_set(void *options, enum hj_option_scope scope, struct hj_slice name, struct hj_slice value);
 
 /* Writes the value as text, in the form that set takes, and a NUL; returns its length, HIJACK_EOPTION or

@@ -10,6 +10,7 @@
 #include "core/command.h"
 
 /* The last line keeps nginx, where it stands in front, from collecting the events. */
+#define POLL_LINES(type) "Content-Type: " type "\r\nCache-Control: no-store\r\n"
 #define SSE_LINES "Content-Type: text/event-stream\r\nCache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
 
 static int encode_head(struct hj_response *out, struct hj_response_head *head, const struct hj_server_options *options)
@@ -66,10 +67,31 @@ int hj_response_sse(struct hj_response *out, struct hj_slice headers, struct hj_
     return rc;
 }
 
+bool hj_status_is_bodiless(unsigned status)
+{
+    return status == 204 || status == 205 || status == 304;
+}
+
+int hj_response_check(struct hj_fields *fields, uint32_t status, uint32_t lowest, struct hj_slice headers)
+{
+    if (status < lowest || status > 999)
+        return HIJACK_EINVAL;
+    int rc = hj_fields_check(fields, headers.base, headers.len);
+    if (rc == 0 && fields->has_transfer_encoding)
+        rc = HIJACK_EHEADER;
+    return rc;
+}
+
 unsigned hj_response_how(const struct hj_response *response)
 {
     return (unsigned)response->wire | (response->keep_alive ? HJ_HOLD_KEEP_ALIVE : 0) |
-           (response->keeps_window ? HJ_HOLD_WINDOW : 0);
+           (response->keeps_window ? HJ_HOLD_WINDOW : 0) | (response->old ? HJ_HOLD_OLD : 0);
+}
+
+struct hj_response hj_response_waiting(struct hj_client client)
+{
+    return (struct hj_response){
+        .wire = HJ_WIRE_RESPONSE, .keep_alive = client.keep_alive, .old = client.minor_version == 0 && !client.http2};
 }
 
 int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice headers, struct hj_client client,
@@ -105,8 +127,12 @@ int hj_response_hold(struct hj_response *out, uint32_t kind, struct hj_slice hea
             return HIJACK_EINVAL;
         response.wire = HJ_WIRE_WEBSOCKET;
         break;
-    case HIJACK_HOLD_WEBSOCKET: /* needs the client's handshake: core/websocket.h */
     case HIJACK_HOLD_LONG_POLL:
+        response = hj_response_waiting(client);
+        if ((response.head = hj_buf_copy(headers.base, headers.len)) == NULL)
+            return HIJACK_ENOMEM;
+        break;
+    case HIJACK_HOLD_WEBSOCKET: /* needs the client's handshake: core/websocket.h */
         return HIJACK_ENOTSUP;
     default:
         return HIJACK_EINVAL;
@@ -168,6 +194,35 @@ int hj_response_whole(struct hj_buf **out, bool *keep_alive, unsigned status, st
     hj_buf_unref(response.head);
     *out = whole;
     return whole == NULL ? HIJACK_ENOMEM : 0;
+}
+
+int hj_response_poll(struct hj_buf **out, bool *keep_alive, const struct hj_poll_response *what,
+                     struct hj_client client, const struct hj_server_options *options)
+{
+    struct hj_response response = {0};
+    struct hj_fields fields;
+    int rc = hj_response_check(&fields, what->status, 200, what->headers);
+    if (rc != 0)
+        return rc;
+    client.keep_alive &= !fields.connection_close;
+    struct hj_response_head head = {
+        .status = what->status,
+        .headers = what->headers,
+        .extra = what->lines,
+        .with_length = what->status != 204 && what->status != 304,
+        .length = announced_length(what->status, &fields, what->length),
+        .connection = connection_line(client, false),
+    };
+    if (!what->exact)
+        head.defaults = what->status == 204 ? HJ_SLICE("Cache-Control: no-store\r\n")
+                        : what->binary      ? HJ_SLICE(POLL_LINES("application/octet-stream"))
+                                            : HJ_SLICE(POLL_LINES("text/plain; charset=utf-8"));
+    rc = encode_head(&response, &head, options);
+    if (rc != 0)
+        return rc;
+    *keep_alive = client.keep_alive;
+    *out = response.head;
+    return 0;
 }
 
 int hj_response_hijack(struct hj_response *out, unsigned status, struct hj_slice headers,

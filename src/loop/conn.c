@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/request.h"
+#include "loop/fanout/long_poll_state.h"
 #include "loop/fanout/shard.h"
 #include "loop/held/websocket_state.h"
 #include "loop/io/transport.h"
@@ -201,6 +202,7 @@ void hj_conn_forget(struct hj_loop *loop, struct hj_conn *conn)
     hj_conn_drop_backlog(loop, conn);
     hj_conn_unstall(loop, conn);
     hj_websocket_forget(loop, conn);
+    hj_long_poll_forget(loop, conn);
     count_kind(loop, conn->kind, (uint64_t)-1);
     hj_table_set_layer(&loop->table, conn->index, NULL);
     hj_table_give(&loop->table, conn);

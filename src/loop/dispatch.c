@@ -12,6 +12,7 @@
 #include "loop/drain.h"
 #include "loop/fanout/catchup.h"
 #include "loop/fanout/fanout.h"
+#include "loop/fanout/long_poll_state.h"
 #include "loop/fanout/shard.h"
 #include "loop/fanout/users.h"
 #include "loop/held/ending.h"
@@ -201,6 +202,13 @@ static void run_close_members(struct hj_loop *loop, struct hj_command *command)
     hj_fanout_close(loop, (struct hj_broadcaster *)command->object);
 }
 
+static void run_respond_members(struct hj_loop *loop, struct hj_command *command)
+{
+    atomic_fetch_sub_explicit(&loop->server->publish_waiting, hj_message_cost(command->message), memory_order_relaxed);
+    hj_outbox_flush(&loop->worker.outbox);
+    hj_fanout_respond(loop, command);
+}
+
 static void run_tell(struct hj_loop *loop, struct hj_command *command)
 {
     hj_shard_tell(loop, (struct hj_broadcaster *)command->object, command->value != 0);
@@ -242,6 +250,7 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_ADD] = run_add,
     [HJ_OP_REMOVE] = run_remove,
     [HJ_OP_CLOSE_MEMBERS] = run_close_members,
+    [HJ_OP_RESPOND_MEMBERS] = run_respond_members,
     [HJ_OP_TELL_MEMBERS] = run_tell,
     [HJ_OP_SEND_USER] = hj_users_send,
     [HJ_OP_REMOVE_USER] = hj_users_remove,
@@ -410,6 +419,8 @@ static void dispatch_one_ready(struct hj_loop *loop, struct hj_conn *conn)
 {
     if (conn->behind)
         hj_catchup_go_on(loop, conn);
+    if (hj_long_poll_is_answered(loop, conn))
+        hj_ending_finish(loop, conn, NULL);
     if (conn->kind == HJ_CONN_PREFACE && conn->input != NULL) {
         hj_http2_begin(loop, conn);
         return;

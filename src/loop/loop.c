@@ -6,6 +6,7 @@
 #include "loop/dispatch.h"
 #include "loop/drain.h"
 #include "loop/fanout/behind.h"
+#include "loop/fanout/long_poll_state.h"
 #include "loop/fanout/roll.h"
 #include "loop/held/websocket_state.h"
 #include "loop/http/pending.h"
@@ -75,6 +76,7 @@ static void wind_up(struct hj_loop *loop)
     hj_table_dispose(&loop->table);
     hj_member_table_dispose(&loop->members);
     hj_behind_dispose(loop);
+    hj_long_poll_dispose(loop);
     hj_roll_dispose(loop);
     hj_numbers_dispose(&loop->requests);
     hj_numbers_dispose(&loop->addresses);

@@ -67,6 +67,15 @@ struct hj_websockets {
     struct hj_buf *ping, *no_words; /* an empty ping; the data of a last event without a close frame */
 };
 
+struct hj_long_poll;
+
+/* Members that wait for one response (fanout/long_poll_state.h). */
+struct hj_long_polls {
+    struct hj_numbers numbers; /* beside the table: where in list, counted from 1 */
+    struct hj_long_poll *list; /* owned */
+    uint32_t count, capacity;
+};
+
 /* A loop's side of one queue: how it is resumed when there is room again, and the requests that wait for that. */
 struct hj_producer {
     struct hj_waiter waiter;
@@ -89,6 +98,7 @@ struct hj_loop {
     struct hj_numbers partners; /* of RELAY entries: the index of the other one */
     struct hj_websockets websockets;
     struct hj_behind_table behind;
+    struct hj_long_polls long_polls;
     struct hj_roll *rolls;     /* those that have records (fanout/roll.h), the oldest first */
     struct hj_roll *last_roll; /* of them, if there are any */
     struct hj_http2 *http2;    /* NULL without option http2 */

@@ -9,7 +9,9 @@
 #include "loop/conn.h"
 #include "loop/delivery.h"
 #include "loop/drain.h"
+#include "loop/fanout/long_poll_state.h"
 #include "loop/fanout/shard.h"
+#include "loop/held/ending.h"
 #include "loop/held/websocket.h"
 #include "loop/held/websocket_closing.h"
 #include "loop/http/refusal.h"
@@ -135,6 +137,10 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
     bool leaving = (conn->flags & (HJ_CONN_ENDING | HJ_CONN_DETACHING)) != 0;
     if (conn->kind == HJ_CONN_PENDING && !leaving)
         return; /* it is the program that takes its time */
+    if (hj_long_poll_is_due(loop, conn, now)) {
+        hj_ending_finish(loop, conn, NULL);
+        return;
+    }
     if (options->idle_timeout_ms != 0 && now - conn->in_ms >= options->idle_timeout_ms &&
         now - conn->out_ms >= options->idle_timeout_ms) {
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);

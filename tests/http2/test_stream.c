@@ -83,6 +83,37 @@ static void test_history(void **state)
 
 /* Trailers come after all that was sent, also after nothing, in more than one frame, and to a client without a table.
  */
+/* Streams that wait for one response, beside each other and one after the other. */
+static void test_long_poll(void **state)
+{
+    struct fixture *f = h2_fixture(state);
+
+    hijack_broadcaster *room = fixture_hold(f, "/poll", HIJACK_HOLD_LONG_POLL);
+    OK(hijack_broadcaster_set(room, LIT("history_position"), LIT("e-0")));
+    OK(hijack_broadcaster_set(room, LIT("history_messages"), LIT("10")));
+    fixture_start(f);
+    struct h2client *c = h2_connect(f->port);
+    for (int i = 0; i < 2; i++) {
+        struct h2stream *s = h2_get(c, "/poll"), *other = h2_get(c, "/poll");
+        H2_UNTIL(c, hijack_broadcaster_count(room) == 2);
+        OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("one")));
+        h2_expect(c, s, 200, "one");
+        h2_expect(c, other, 200, "one");
+        CHECK(strcmp(h2_field(s, "hijack-position"), i == 0 ? "e-1" : "e-2") == 0);
+        CHECK(strcmp(h2_field(s, "content-length"), "3") == 0 && h2_field(s, "connection") == NULL);
+        H2_UNTIL(c, hijack_broadcaster_count(room) == 0);
+    }
+    OK(hijack_broadcaster_set(room, LIT("long_poll_ms"), LIT("20")));
+    struct h2stream *s = h2_get(c, "/poll");
+    h2_expect(c, s, 204, "");
+    s = h2_request(c, "HEAD", "/poll", NULL, NULL, 0);
+    h2_expect(c, s, 200, "");
+    s = h2_get(c, "/poll");
+    h2_reset(c, s, H2_CANCEL);
+    H2_UNTIL(c, hijack_broadcaster_count(room) == 0);
+    h2_close(c);
+}
+
 static void test_trailers(void **state)
 {
     struct fixture *f = h2_fixture(state);
@@ -361,9 +392,9 @@ static void test_stop(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_trailers), TEST(test_stream),      TEST(test_client_leaves),           TEST(test_flow_control),
-        TEST(test_fanout),   TEST(test_slow_member), TEST(test_heartbeat_and_deadlines), TEST(test_drain),
-        TEST(test_stop),     TEST(test_history),
+        TEST(test_long_poll),    TEST(test_trailers), TEST(test_stream),      TEST(test_client_leaves),
+        TEST(test_flow_control), TEST(test_fanout),   TEST(test_slow_member), TEST(test_heartbeat_and_deadlines),
+        TEST(test_drain),        TEST(test_stop),     TEST(test_history),
     };
     return RUN_TESTS(tests, argc, argv);
 }

@@ -15,7 +15,6 @@ static void test_kinds(void **state)
     OK(hijack_server_hold(f->server, LIT("/sse"), HIJACK_HOLD_SSE, LIT("X-A: b\r\n"), sse));
     hijack_broadcaster *stream = fixture_hold(f, "/stream", HIJACK_HOLD_STREAM);
     hijack_broadcaster *raw = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
-    CODE(hijack_server_hold(f->server, LIT("/later"), HIJACK_HOLD_LONG_POLL, NULL, 0, raw), HIJACK_ENOTSUP);
     CODE(hijack_server_hold(f->server, LIT("/later"), HIJACK_HOLD_WEBSOCKET_OPEN, NULL, 0, raw), HIJACK_EINVAL);
     CODE(hijack_server_hold(f->server, LIT("/later"), HIJACK_HOLD_WEBSOCKET, LIT("Upgrade: x\r\n"), raw),
          HIJACK_EHEADER);

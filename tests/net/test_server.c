@@ -148,7 +148,7 @@ static void test_route_options(void **state)
     CODE(hijack_server_route_set(f->server, LIT("/"), LIT("user_data"), LIT("header:")), HIJACK_ERANGE);
     CODE(hijack_server_route_set(f->server, LIT("/"), LIT("user_data"), LIT("header:x y")), HIJACK_ERANGE);
     OK(hijack_server_route_set(f->server, LIT("/"), LIT("user_data"), LIT("header:x-user")));
-    CODE(hijack_server_route_set(f->server, LIT("/"), LIT("long_poll_ms"), LIT("1")), HIJACK_ENOTSUP);
+    CODE(hijack_server_route_set(f->server, LIT("/"), LIT("long_poll_ms"), LIT("1")), HIJACK_EOPTION);
     CODE(hijack_server_route_set(f->server, LIT("*"), LIT("max_body_bytes"), LIT("1")), HIJACK_EINVAL);
     CODE(hijack_server_route_set(f->server, NULL, 0, LIT("max_body_bytes"), LIT("1")), HIJACK_EINVAL);
     CODE(hijack_server_route_set(f->server, LIT("/"), NULL, 1, LIT("1")), HIJACK_EINVAL);

@@ -272,19 +272,6 @@ static void words(void **state)
     assert_string_equal(text, "inherit");
 }
 
-/* What a route will be able to do one day is refused by another code than what nobody has heard of. */
-static void planned(void **state)
-{
-    (void)state;
-    struct hj_route_options options;
-    struct hj_server_options server;
-    hj_options_default(&options, HJ_SCOPE_ROUTE);
-    hj_options_default(&server, HJ_SCOPE_SERVER);
-    CODE(hj_option_set(&options, HJ_SCOPE_ROUTE, HJ_SLICE("long_poll_ms"), HJ_SLICE("1")), HIJACK_ENOTSUP);
-    CODE(set_server(&server, "long_poll_ms", "1"), HIJACK_EOPTION);
-    CODE(hj_option_set(&options, HJ_SCOPE_ROUTE, HJ_SLICE("threads"), HJ_SLICE("1")), HIJACK_EOPTION);
-}
-
 static void http2(void **state)
 {
     (void)state;
@@ -362,7 +349,6 @@ int main(void)
         cmocka_unit_test(choices),
         cmocka_unit_test(modes),
         cmocka_unit_test(words),
-        cmocka_unit_test(planned),
         cmocka_unit_test(http2),
         cmocka_unit_test(server_names),
         cmocka_unit_test(unknown_names),

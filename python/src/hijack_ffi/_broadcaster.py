@@ -93,6 +93,14 @@ class Broadcaster(Block, Handle):
         fields = (*optional(event), *optional(id), raw, len(raw), *optional(key), -1 if retry is None else retry)
         return self._publish("publish", lib.hijack_broadcaster_publish_sse, *fields)
 
+    def respond(self, status: int = 200, body: Text = b"", headers: Headers = None) -> int:
+        """Answers all requests that wait here (kind "long_poll") with this response, and returns how many members of
+        all kinds there were; others get nothing, and the history keeps nothing. For answers whose headers are not known
+        before: else the first message is the answer. Date, Content-Length and Connection are the library's."""
+        block, data = header_block(headers), octets(body, "respond")
+        fields = (status, block, len(block), data, len(data))
+        return self._publish("respond to members", lib.hijack_broadcaster_respond, *fields)
+
     def publish_to(self, user: User, data: Text) -> None:
         """Sends data to the members of one user, as publish does to all. It is not kept in the history. That the user
         has no member is not an error."""
@@ -102,7 +110,7 @@ class Broadcaster(Block, Handle):
 
     def _publish(self, what: str, call: Callable[..., int], *args: Any) -> int:
         try:
-            return self._core.check(call(self._alive(what), *args), what, WORDS["publish"])
+            return self._core.check(call(self._alive(what), *args), what, WORDS.get(what, WORDS["publish"]))
         except ConnectionError:
             if is_exiting():
                 return 0  # on a daemon thread, which ends with the interpreter

@@ -201,6 +201,7 @@ int hijack_broadcaster_send_user(hijack_broadcaster *broadcaster, uint64_t user_
 int hijack_broadcaster_remove_user(hijack_broadcaster *broadcaster, uint64_t user_data);
 int hijack_broadcaster_close_user(hijack_broadcaster *broadcaster, uint64_t user_data);
 int hijack_broadcaster_join_user(hijack_broadcaster *broadcaster, hijack_broadcaster *from, uint64_t user_data);
+int hijack_broadcaster_respond(hijack_broadcaster *broadcaster, uint32_t status, const char *headers, size_t headers_len, const char *body, size_t body_len);
 int hijack_broadcaster_close(hijack_broadcaster *broadcaster);
 int hijack_broadcaster_position(char *out, size_t out_size, hijack_broadcaster *broadcaster);
 int hijack_broadcaster_count(hijack_broadcaster *broadcaster);

@@ -137,7 +137,7 @@ LAST_EVENTS: Final = frozenset(
     }
 )
 
-Kind = Literal["raw", "stream", "sse", "sse_body", "websocket", "websocket_open"]
+Kind = Literal["raw", "stream", "sse", "sse_body", "websocket", "websocket_open", "long_poll"]
 KINDS: Final[Mapping[str, int]] = {
     "raw": HOLD_RAW,
     "stream": HOLD_STREAM,
@@ -145,4 +145,5 @@ KINDS: Final[Mapping[str, int]] = {
     "sse_body": HOLD_SSE_BODY,
     "websocket": HOLD_WEBSOCKET,
     "websocket_open": HOLD_WEBSOCKET_OPEN,
+    "long_poll": HOLD_LONG_POLL,
 }

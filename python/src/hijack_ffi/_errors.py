@@ -331,6 +331,9 @@ WORDS: Dict[str, Dict[int, str]] = {
     "respond": {
         -1: "expected a status from 200 to 999",
     },
+    "respond to members": {
+        -1: "expected a status from 200 to 999, and no body with 204, 205 and 304",
+    },
     "publish": {
         -1: "an event must not hold a line break, an id neither that nor NUL, and a text must be UTF-8",
         -4: "256 MiB of messages wait for the server's threads; publish less",
@@ -345,11 +348,11 @@ WORDS: Dict[str, Dict[int, str]] = {
         -7: "it is not a member",
     },
     "hold": {
-        -1: "kind 'raw' takes no headers; expected kind sse, stream, websocket or raw",
+        -1: "kind 'raw' takes no headers; expected kind sse, stream, long_poll, websocket or raw",
         -7: "its body comes in pieces: read all of it first",
     },
     "hold a route": {
-        -1: "expected kind sse, stream, websocket or raw (without headers)",
+        -1: "expected kind sse, stream, long_poll, websocket or raw (without headers)",
         -7: "this path is held already",
     },
     "adopt_request": {

@@ -175,8 +175,10 @@ class RequestCore(Block, Input, Generic[StreamT, SocketT, WebSocketT]):
         position: Optional[str] = None,
     ) -> None:
         """Makes the connection a member of broadcaster, without any Python object. kind: "sse", "stream" (a plain body
-        without end), "websocket" (the library answers pings; see Broadcaster.on_message for what comes) or "raw"
-        (nothing is written first, and headers must be empty). ProtocolError: see websocket.
+        without end), "websocket" (the library answers pings; see Broadcaster.on_message for what comes), "long_poll"
+        (one response: the first message, or what Broadcaster.respond gives, or 204 after the broadcaster's option
+        long_poll_ms; headers are those of each) or "raw" (nothing is written first, and headers must be empty).
+        ProtocolError: see websocket.
 
         user: whose connection it is, for Broadcaster.publish_to and others. first: what it is sent before everything
         else: bytes of the body, of which sse_event makes those of an event; for a WebSocket one text message. position:

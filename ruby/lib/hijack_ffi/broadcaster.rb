@@ -47,6 +47,21 @@ module Hijack
       check(result, 'publish')
     end
 
+    # Answers all requests that wait here (as: :long_poll) with this response; other members get nothing, and the
+    # history keeps nothing. For answers whose headers are not known before: else the first message is the answer.
+    # @param status [Integer] 200 to 999
+    # @param body [String] must be empty with 204, 205 and 304
+    # @param headers [Hash, Array, nil] Date, Content-Length and Connection are the library's
+    # @return [Integer] how many members there were, of all kinds
+    # @raise [HeaderError, InvalidError, TooBigError, WouldBlockError, StateError, ShutdownError]
+    def respond(status = 200, body = '', headers: nil)
+      raise InvalidError, "respond: body: expected a String (got #{body.inspect[0, 80]})" unless body.is_a?(String)
+
+      block = Headers.block(headers, {})
+      result = C.broadcaster_respond(@handle, status, block, block.bytesize, body, body.bytesize)
+      check(result, 'respond to members')
+    end
+
     # @param data [Connection, #to_s] a {Stream}, {Socket} or {WebSocket} becomes a member, as by {#add}; anything else
     #   is sent, as by {#publish}
     # @return [self]

@@ -17,7 +17,7 @@ module Hijack
     # @api private
     def self.sentence(code, what)
       sentences = C::SENTENCES.fetch(code, {})
-      sentences[what[/\A\w+/]] || sentences[nil] || C.strerror(code)
+      sentences[what] || sentences[what[/\A\w+/]] || sentences[nil] || C.strerror(code)
     end
 
     # @return [Object, nil] whose end it reports: a request, a body, or what a request has become

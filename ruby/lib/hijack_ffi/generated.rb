@@ -126,7 +126,7 @@ module Hijack
 
     # How a held connection starts; see docs/reference/c/broadcaster.md#kinds.
     KINDS = { raw: HOLD_RAW, stream: HOLD_STREAM, sse: HOLD_SSE, sse_body: HOLD_SSE_BODY, websocket: HOLD_WEBSOCKET,
-              websocket_open: HOLD_WEBSOCKET_OPEN }.freeze
+              websocket_open: HOLD_WEBSOCKET_OPEN, long_poll: HOLD_LONG_POLL }.freeze
 
     # Headers of another server's answer that are about its connection or its body.
     NOT_TAKEN = %w[connection content-encoding content-length content-md5 content-range date etag keep-alive
@@ -150,6 +150,7 @@ module Hijack
       EINVAL => {
         nil => 'an argument is not one of those that are allowed',
         'respond' => 'expected a status from 200 to 999',
+        'respond to members' => 'expected a status from 200 to 999, and no body with 204, 205 and 304',
         'stream' => 'expected a status from 200 to 999',
         'hijack_partial' => 'expected a status from 100 to 999',
         'websocket' => 'the client does not offer this subprotocol',
@@ -162,8 +163,8 @@ module Hijack
         'add' => 'it is of another server, or has a Content-Length',
         'remove' => 'it is of another server, or has a Content-Length',
         'adopt' => 'expected no headers, which as: :raw, :sse_body and :websocket_open cannot have',
-        'hold' => 'expected a broadcaster of this server, as: :sse, :stream, :raw or :websocket, and no headers for ' \
-                  ':raw, which has no head'
+        'hold' => 'expected a broadcaster of this server, as: :sse, :stream, :long_poll, :raw or :websocket, and no ' \
+                  'headers for :raw, which has no head'
       },
       EHANDLE => {
         nil => 'the object has been freed'
@@ -334,6 +335,8 @@ module Hijack
     attach_function :broadcaster_remove_user, :hijack_broadcaster_remove_user, [:uint64, :uint64], :int
     attach_function :broadcaster_close_user, :hijack_broadcaster_close_user, [:uint64, :uint64], :int
     attach_function :broadcaster_join_user, :hijack_broadcaster_join_user, [:uint64, :uint64, :uint64], :int
+    attach_function :broadcaster_respond, :hijack_broadcaster_respond,
+                    [:uint64, :uint32, :buffer_in, :size_t, :buffer_in, :size_t], :int
     attach_function :broadcaster_close, :hijack_broadcaster_close, [:uint64], :int
     attach_function :broadcaster_position, :hijack_broadcaster_position, [:pointer, :size_t, :uint64], :int
     attach_function :broadcaster_count, :hijack_broadcaster_count, [:uint64], :int

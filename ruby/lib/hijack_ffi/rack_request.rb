@@ -8,7 +8,7 @@ module Hijack
     FRAMING = %w[version transfer-encoding expect].freeze
     private_constant :FRAMING
     # By the kind of answer, what its head sets itself; a kind that is not here has no head.
-    OWN = { C::HOLD_STREAM => [], C::HOLD_SSE => C::OF_EVENTS,
+    OWN = { C::HOLD_STREAM => [], C::HOLD_LONG_POLL => [], C::HOLD_SSE => C::OF_EVENTS,
             C::HOLD_WEBSOCKET => %w[content-type sec-websocket-accept sec-websocket-protocol
                                     sec-websocket-extensions] }.freeze
     # What an application returns whose connection is hijacked: servers ignore it, Rack::Lint finds no fault.

@@ -190,8 +190,8 @@ module Hijack
     # Makes the connection a member of a broadcaster, without an object of its own. A client that has already left is
     # not an error.
     # @param broadcaster [Broadcaster]
-    # @param as [:sse, :stream, :raw, :websocket] the head that is written, and how messages are:
-    #   docs/reference/c/broadcaster.md
+    # @param as [:sse, :stream, :raw, :websocket, :long_poll] the head that is written, and how messages are:
+    #   docs/reference/c/broadcaster.md; :long_poll waits for one response, see {Broadcaster#respond}
     # @param headers [Hash, Array, nil] are added to the head
     # @param user [Integer, String, nil] whose connection it is, for {Broadcaster#publish_to} and the like: a number
     #   from 1 to 2**64 - 1, or a text, of which {Hijack.user} makes one; nil: nobody's

@@ -9,6 +9,7 @@
 
 #include "loop/conn.h"
 #include "loop/fanout/behind.h"
+#include "loop/fanout/long_poll.h"
 #include "loop/held/websocket_closing.h"
 #include "loop/io/plain.h"
 #include "loop/io/writer.h"
@@ -128,6 +129,10 @@ static void write_member(struct run *run, const struct hj_shard *shard, uint32_t
     const unsigned wire = member.out >> HJ_MEMBER_WIRE_SHIFT & 7;
     struct hj_buf *block = run->block[wire];
     ssize_t n;
+    if (wire == HJ_WIRE_RESPONSE) {
+        hj_long_poll_deliver(run->loop, hj_table_at(table, member.conn), run->broadcaster, run->messages, run->count);
+        return;
+    }
     if (block == NULL && (block = run->block[wire] = join(run, (enum hj_wire)wire)) == NULL) {
         close_member(run, hj_table_at(table, member.conn), HIJACK_ENOMEM);
         return;
@@ -205,6 +210,16 @@ void hj_fanout_user(struct hj_loop *loop, struct hj_broadcaster *broadcaster, st
         if (hj_shard_user(shard, i) == user_data)
             write_member(&run, shard, i, whole);
     count_run(&run, whole);
+}
+
+void hj_fanout_respond(struct hj_loop *loop, struct hj_command *command)
+{
+    const struct hj_shard *shard = hj_shard_of(loop, (struct hj_broadcaster *)command->object);
+    const struct hj_slice headers = hj_slice(command->buf->data, command->buf->len);
+    for (uint32_t i = 0; shard != NULL && i < shard->count; ++i)
+        if ((shard->members[i].out >> HJ_MEMBER_WIRE_SHIFT & 7) == HJ_WIRE_RESPONSE)
+            hj_long_poll_respond(loop, hj_table_at(&loop->table, shard->members[i].conn), (unsigned)command->value,
+                                 headers, command->message->data);
 }
 
 void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster)

@@ -15,6 +15,9 @@ void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct 
 void hj_fanout_user(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message *message,
                     uint64_t user_data);
 
+/* Answers every long poll with the response of this RESPOND_MEMBERS command. */
+void hj_fanout_respond(struct hj_loop *loop, struct hj_command *command);
+
 /* Ends every member gracefully. */
 void hj_fanout_close(struct hj_loop *loop, struct hj_broadcaster *broadcaster);
 

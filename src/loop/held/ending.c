@@ -1,6 +1,7 @@
 /* Graceful ends; see ending.h. Loop thread. */
 #include "loop/held/ending.h"
 
+#include "loop/fanout/long_poll.h"
 #include "loop/fanout/shard.h"
 #include "loop/held/websocket_state.h"
 #include "loop/http/request_body.h"
@@ -96,6 +97,7 @@ void hj_ending_finish(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf 
 {
     if (!hj_conn_is_open(conn))
         return;
+    hj_long_poll_give_up(loop, conn);
     hj_shard_remove_all(loop, conn, loop->draining || loop->stopping ? HIJACK_ESHUTDOWN : 0);
     if (last != NULL && (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0)
         hj_transport_keep_trailers(loop, conn, last);

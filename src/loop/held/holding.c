@@ -12,6 +12,7 @@
 #include "core/membership.h"
 #include "core/websocket.h"
 #include "loop/fanout/catchup.h"
+#include "loop/fanout/long_poll.h"
 #include "loop/fanout/shard.h"
 #include "loop/held/ending.h"
 #include "loop/held/socket_input.h"
@@ -63,7 +64,8 @@ static bool hold_conn(struct hj_loop *loop, struct hj_conn *conn, struct hj_broa
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return false;
     }
-    if (!hj_catchup_begin(loop, conn, broadcaster, head, joining))
+    if (conn->wire == HJ_WIRE_RESPONSE ? !hj_long_poll_begin(loop, conn, broadcaster, head, how, joining)
+                                       : !hj_catchup_begin(loop, conn, broadcaster, head, joining))
         return false;
     if (hj_conn_is_websocket(conn)) {
         if ((how & HJ_HOLD_WINDOW) != 0)
@@ -114,6 +116,33 @@ static void send_head_alone(struct hj_loop *loop, struct hj_conn *conn, struct h
         hj_ending_begin(loop, conn, HJ_CONN_ENDING);
 }
 
+/* To HEAD of a route of long polls: what it would be answered is not known yet. */
+static void answer_head_of_poll(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice headers,
+                                struct hj_client client)
+{
+    struct hj_fields fields;
+    struct hj_response response;
+    int rc = hj_response_check(&fields, 200, 200, headers);
+    if (rc == 0)
+        rc = hj_response_stream(&response, 200, headers, &fields, client, false, &loop->server->options);
+    if (rc != 0) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return;
+    }
+    send_head_alone(loop, conn, response.head, response.keep_alive);
+    hj_buf_unref(response.head);
+}
+
+/* All that wait on a route share its headers. */
+static void hold_poll(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route,
+                      const struct hj_head *head, struct hj_client client)
+{
+    const struct hj_response response = hj_response_waiting(client);
+    hj_membership_begin(route->broadcaster, &loop->worker);
+    const struct hj_joining joining = route_joining(route, head);
+    hold_conn(loop, conn, route->broadcaster, hj_response_how(&response), route->headers, &joining);
+}
+
 /* Makes the connection of a WebSocket's handshake a member. What came behind it is its first frames. */
 static void hold_websocket(struct hj_loop *loop, struct hj_conn *conn, const struct hj_route *route,
                            const struct hj_head *head, bool is_head)
@@ -149,6 +178,13 @@ void hj_holding_route(struct hj_loop *loop, struct hj_conn *conn, const struct h
     }
     if (route->kind == HIJACK_HOLD_WEBSOCKET) {
         hold_websocket(loop, conn, route, request, is_head);
+        return;
+    }
+    if (route->kind == HIJACK_HOLD_LONG_POLL) {
+        if (is_head)
+            answer_head_of_poll(loop, conn, hj_slice(route->headers->data, route->headers->len), client);
+        else
+            hold_poll(loop, conn, route, request, client);
         return;
     }
     struct hj_held_head *head = route_head(loop, route, client, &form);
