@@ -520,6 +520,32 @@ static void play_users(struct run *run)
     await_nobody(run, room);
 }
 
+/* A message, the program's own answer, and what was missed, on one connection that goes on. */
+static void play_long_poll(struct run *run)
+{
+    struct fixture *f = &run->fixture;
+    hijack_broadcaster *room = fixture_hold(f, "/poll", HIJACK_HOLD_LONG_POLL);
+
+    OK(hijack_broadcaster_set(room, LIT("history_position"), LIT("e-0")));
+    OK(hijack_broadcaster_set(room, LIT("history_messages"), LIT("10")));
+    OK(hijack_broadcaster_set(room, LIT("long_poll_ms"), LIT("10000")));
+    run_start(run);
+    struct client *client = client_connect(f->port);
+    client_puts(client, GET("/poll"));
+    MUST_HAVE(run_members(run, room, &client, 1));
+    DO(run, hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("one")));
+    MUST_HAVE(run_read(run, client, "\r\n\r\none"));
+    client_puts(client, "GET /poll HTTP/1.1\r\nHost: x\r\nLast-Event-ID: e-0\r\n\r\n");
+    MUST_HAVE(run_read(run, client, "\r\n\r\none"));
+    hijack_request *request = NULL;
+    client_puts(client, GET("/own"));
+    MUST_HAVE((request = run_request(run, client)) != NULL);
+    DO(run, hijack_request_hold(request, room, HIJACK_HOLD_LONG_POLL, 0, LIT("A: b\r\n"), NULL, 0, NULL, 0));
+    run_forget(run, request);
+    DO(run, hijack_broadcaster_respond(room, 200, LIT("C: d\r\n"), LIT("two")));
+    MUST_HAVE(run_read(run, client, "C: d\r\n\r\ntwo"));
+}
+
 const struct scenario scenarios_held[] = {
     {"stream", play_stream},
     {"sse", play_sse},
@@ -542,5 +568,6 @@ const struct scenario scenarios_held[] = {
     {"abort", play_abort},
     {"websocket", play_websocket},
     {"websocket room", play_websocket_room},
+    {"long poll", play_long_poll},
     {NULL, NULL},
 };
