@@ -155,7 +155,8 @@ const (
 	statCompressed     = 31
 	statResumed        = 32
 	statGaps           = 33
-	statCount          = 34
+	statOutgoing       = 34
+	statCount          = 35
 )
 
 const (

@@ -194,6 +194,16 @@ HJ_GO const char *hj_go_server_stat_name(uint32_t index)
     return hijack_server_stat_name(index);
 }
 
+HJ_GO int hj_go_server_connect(uint64_t *out, uint64_t server, _GoString_ address, uint64_t user_data)
+{
+    hijack_socket *made = NULL;
+    int result = hijack_server_connect(&made, (hijack_server *)(uintptr_t)server, _GoStringPtr(address),
+        _GoStringLen(address), user_data);
+    if (result >= 0)
+        *out = (uint64_t)(uintptr_t)made;
+    return result;
+}
+
 HJ_GO int hj_go_server_adopt(uint64_t *out, uint64_t server, int fd, _GoString_ unread)
 {
     hijack_socket *made = NULL;

@@ -104,8 +104,8 @@ enum {
      * is left: a message begins to be read while there is credit, and comes whole; so do the pieces that one read has
      * brought. */
     HIJACK_EVENT_MESSAGE = 10,
-    /* A connection that the program asked for is open. handle: hijack_socket; data: the peer's address. Not delivered
-     * yet. */
+    /* A connection that the program asked for (hijack_server_connect) is open. handle: hijack_socket; data: the peer's
+     * address. */
     HIJACK_EVENT_CONNECTED = 11,
     /* Members joined or left. handle: hijack_broadcaster. data: 16-byte records in native byte order, in the order in
      * which it happened: uint64_t user_data of the member; int32_t 1 if it joined, 0 or the HIJACK_E* reason if it
@@ -376,7 +376,8 @@ enum {
     HIJACK_STAT_COMPRESSED = 31,      /* messages to WebSockets that were compressed, a published one once */
     HIJACK_STAT_RESUMED = 32,         /* members that went on where they were, or with all that was kept */
     HIJACK_STAT_GAPS = 33,            /* of them those that had missed what was not kept any more */
-    HIJACK_STAT_COUNT = 34
+    HIJACK_STAT_OUTGOING = 34,        /* connections that the program asked for (hijack_server_connect) */
+    HIJACK_STAT_COUNT = 35
 };
 
 /* Writes the first count values to out and returns how many there are in all. Each value is exact; together they are
@@ -385,6 +386,16 @@ HIJACK_API int hijack_server_stats(uint64_t *out, uint32_t count, hijack_server 
 
 /* The name of a server statistic ("accepted"). NULL past the last. Static memory. */
 HIJACK_API const char *hijack_server_stat_name(uint32_t index);
+
+/* Connects to "host:port" ("127.0.0.1:80", "[::1]:80", "example.org:80") or "unix:/path". Nobody waits for it:
+ * CONNECTED follows, or CLOSED with the reason: EADDRNOTAVAIL (no such host, or no way to it), EREFUSED, ENOENT and
+ * EACCES (unix path), ETIMEDOUT (option connect_timeout_ms), ELIMIT. The addresses of a name are tried one after the
+ * other. Before it is open, the socket may be used as if it was: what is sent waits, close and shutdown come after it.
+ * Its user_data is user_data, its events go to the server's first queue. Errors: EINVAL, EHANDLE, EFORK, EADDR (address
+ * cannot be understood), ERANGE (port), ETOOBIG (unix path over 107 bytes), EADDRNOTAVAIL (no such interface), ENOTSUP
+ * ("tls:", which is not served yet), ESTATE (not running, or without a queue), ESHUTDOWN, ELIMIT, ENOMEM. */
+HIJACK_API int hijack_server_connect(hijack_socket **out, hijack_server *server, const char *address,
+                                     size_t address_len, uint64_t user_data);
 
 /* Takes a connected stream socket from elsewhere (another server's hijack) as a hijack_socket. unread: bytes that were
  * read from it already and come first as DATA. On success the descriptor is the library's: the program must not use or

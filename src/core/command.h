@@ -24,6 +24,8 @@ enum hj_op {
     HJ_OP_DETACH,        /* socket */
     HJ_OP_ABORT,         /* channel */
     HJ_OP_ADOPT,         /* channel: fd, unread bytes in buf */
+    HJ_OP_CONNECT,       /* channel: where to in buf, HJ_CONNECT_* in value */
+    HJ_OP_RESOLVED,      /* channel: its addresses in buf, or in value why there are none, positive */
     HJ_OP_ADOPT_REQUEST, /* request: fd, unread bytes in buf */
     HJ_OP_ADOPT_MEMBER,  /* broadcaster: fd, head in buf or NULL, HJ_HOLD_* in value */
     HJ_OP_ADD,           /* broadcaster: channel `other` */
@@ -48,6 +50,12 @@ enum hj_op {
 #define HJ_HOLD_KEEP_ALIVE 0x100 /* after the body the connection serves further requests */
 #define HJ_HOLD_WINDOW 0x200     /* of a WebSocket: the client's messages may refer to earlier ones */
 #define HJ_HOLD_OLD 0x400        /* of a long poll: the client speaks HTTP/1.0 */
+
+/* What is in buf. */
+enum {
+    HJ_CONNECT_LIST, /* addresses: struct hj_target_address (core/target.h) */
+    HJ_CONNECT_NAME  /* port and host, each with a NUL */
+};
 
 /* How a member begins, where it is not live and without a message of its own. */
 struct hj_joining {

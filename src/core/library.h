@@ -51,6 +51,7 @@
     X(TLS_RESUMED, "tls_resumed")                                                                                      \
     X(TLS_FAILED, "tls_failed")                                                                                        \
     X(REFUSED, "refused")                                                                                              \
-    X(COMPRESSED, "compressed") X(RESUMED, "resumed") X(GAPS, "gaps")
+    X(COMPRESSED, "compressed")                                                                                        \
+    X(RESUMED, "resumed") X(GAPS, "gaps") X(OUTGOING, "outgoing")
 
 #endif

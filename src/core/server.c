@@ -57,6 +57,7 @@ static void destroy_server(struct hj_object *object)
     hj_pool_dispose(&server->channels);
     pthread_mutex_destroy(&server->lock);
     pthread_mutex_destroy(&server->join_lock);
+    hj_resolver_dispose(&server->resolver);
     free(server);
 }
 
@@ -75,6 +76,7 @@ static int new_server(struct hj_server **out, struct hj_queue *queue)
     hj_compressor_init(&server->compressor);
     hj_pool_init(&server->channels, sizeof(struct hj_channel));
     pthread_mutex_init(&server->join_lock, NULL);
+    hj_resolver_init(&server->resolver);
     hj_options_default(&server->options, HJ_SCOPE_SERVER);
     if (queue != NULL) {
         server->queues = malloc(sizeof(struct hj_queue *));
@@ -262,7 +264,7 @@ struct hj_worker *hj_server_next_worker(struct hj_server *server)
     return server->workers[turn % server->worker_count];
 }
 
-int hj_server_check_adopting(struct hj_server *server, int fd)
+int hj_server_check_growing(struct hj_server *server)
 {
     int rc = hj_server_check_running(server);
     if (rc != 0)
@@ -271,5 +273,11 @@ int hj_server_check_adopting(struct hj_server *server, int fd)
         return HIJACK_ESHUTDOWN;
     if (atomic_load(&server->connections) >= server->connection_limit)
         return HIJACK_ELIMIT;
-    return hj_connected_check(fd);
+    return 0;
+}
+
+int hj_server_check_adopting(struct hj_server *server, int fd)
+{
+    int rc = hj_server_check_growing(server);
+    return rc != 0 ? rc : hj_connected_check(fd);
 }

@@ -14,6 +14,7 @@
 #include "core/event.h"
 #include "core/option.h"
 #include "core/queue.h"
+#include "core/resolver.h"
 #include "core/route.h"
 
 struct hj_address_counts;
@@ -68,6 +69,7 @@ struct hj_server {
     _Atomic uint64_t publish_waiting; /* bytes */
     _Atomic uint64_t published;       /* messages */
     struct hj_compressor compressor;
+    struct hj_resolver resolver;
     struct hj_pool channels; /* blocks for struct hj_channel */
     _Atomic uint32_t workers_alive;
     _Atomic uint32_t accepting;   /* loops that still use the listeners */
@@ -87,7 +89,10 @@ int hj_server_check_running(struct hj_server *server);
 /* Called by the loop that ended last. */
 void hj_server_stopped(struct hj_server *server);
 
-/* Whether the server takes this descriptor now: 0, HIJACK_ESTATE, ESHUTDOWN, ELIMIT, or as hj_connected_check. */
+/* Whether the server takes one more connection now that was not accepted: 0, HIJACK_ESTATE, ESHUTDOWN or ELIMIT. */
+int hj_server_check_growing(struct hj_server *server);
+
+/* Whether it takes this descriptor: 0, HIJACK_ESTATE, ESHUTDOWN, ELIMIT, or as hj_connected_check. */
 int hj_server_check_adopting(struct hj_server *server, int fd);
 
 #endif

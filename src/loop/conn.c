@@ -14,10 +14,11 @@
 _Static_assert(sizeof(struct hj_conn) == 64, "an entry is one line of the cache");
 
 static const uint32_t kind_stat[HJ_CONN_KINDS] = {
-    [HJ_CONN_HANDSHAKE] = HIJACK_STAT_READING, [HJ_CONN_HEAD] = HIJACK_STAT_READING,
-    [HJ_CONN_PREFACE] = HIJACK_STAT_READING,   [HJ_CONN_BODY] = HIJACK_STAT_HTTP,
-    [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,      [HJ_CONN_HELD] = HIJACK_STAT_HELD,
-    [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS,    [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
+    [HJ_CONN_HANDSHAKE] = HIJACK_STAT_READING,  [HJ_CONN_HEAD] = HIJACK_STAT_READING,
+    [HJ_CONN_PREFACE] = HIJACK_STAT_READING,    [HJ_CONN_BODY] = HIJACK_STAT_HTTP,
+    [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,       [HJ_CONN_HELD] = HIJACK_STAT_HELD,
+    [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS,     [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
+    [HJ_CONN_CONNECTING] = HIJACK_STAT_SOCKETS,
 };
 
 static void count_kind(struct hj_loop *loop, unsigned kind, uint64_t n)
@@ -55,6 +56,19 @@ struct hj_conn *hj_conn_open_layered(struct hj_loop *loop, enum hj_conn_transpor
     conn->transport = transport & 7;
     conn->kind = HJ_CONN_HEAD;
     count_kind(loop, HJ_CONN_HEAD, 1);
+    conn->in_ms = conn->out_ms = hj_loop_time(loop);
+    return conn;
+}
+
+struct hj_conn *hj_conn_open_unconnected(struct hj_loop *loop)
+{
+    struct hj_conn *conn = hj_table_take(&loop->table);
+    if (conn == NULL)
+        return NULL;
+    conn->fd = -1;
+    conn->flags = HJ_CONN_UNPOLLED;
+    conn->kind = HJ_CONN_SOCKET;
+    count_kind(loop, HJ_CONN_SOCKET, 1);
     conn->in_ms = conn->out_ms = hj_loop_time(loop);
     return conn;
 }

@@ -16,17 +16,18 @@
 
 enum hj_conn_kind {
     HJ_CONN_FREE,
-    HJ_CONN_HANDSHAKE, /* of TLS */
-    HJ_CONN_HEAD,      /* a request head is awaited */
-    HJ_CONN_PREFACE,   /* the preface of HTTP/2 came, and is in the input: handed over in this turn */
-    HJ_CONN_BODY,      /* a request's body is read, of which the program hears when it is whole */
-    HJ_CONN_PENDING,   /* a request awaits its answer, or the end of its body */
-    HJ_CONN_HELD,      /* a member, without a handle */
-    HJ_CONN_STREAM,    /* channel is a stream */
-    HJ_CONN_SOCKET,    /* channel is a socket */
-    HJ_CONN_RELAY,     /* its bytes go to another entry, and those of the other one come here (io/relay.h) */
-    HJ_CONN_LINGERING, /* we have sent FIN; what comes is thrown away */
-    HJ_CONN_CLOSING,   /* to be closed at the end of this turn; out_ms is the reason, in_ms the next one's index */
+    HJ_CONN_HANDSHAKE,  /* of TLS */
+    HJ_CONN_HEAD,       /* a request head is awaited */
+    HJ_CONN_PREFACE,    /* the preface of HTTP/2 came, and is in the input: handed over in this turn */
+    HJ_CONN_BODY,       /* a request's body is read, of which the program hears when it is whole */
+    HJ_CONN_CONNECTING, /* channel is a socket that is not open yet (held/connecting.h) */
+    HJ_CONN_PENDING,    /* a request awaits its answer, or the end of its body */
+    HJ_CONN_HELD,       /* a member, without a handle */
+    HJ_CONN_STREAM,     /* channel is a stream */
+    HJ_CONN_SOCKET,     /* channel is a socket */
+    HJ_CONN_RELAY,      /* its bytes go to another entry, and those of the other one come here (io/relay.h) */
+    HJ_CONN_LINGERING,  /* we have sent FIN; what comes is thrown away */
+    HJ_CONN_CLOSING,    /* to be closed at the end of this turn; out_ms is the reason, in_ms the next one's index */
     HJ_CONN_KINDS
 };
 
@@ -48,7 +49,7 @@ enum {
     HJ_CONN_EOF = 64,            /* the peer's FIN was seen, and all before it delivered */
     HJ_CONN_PEER_ENDED = 128,    /* the poller reported the peer's FIN */
     HJ_CONN_STALLED = 256,       /* not read because the queue is full */
-    HJ_CONN_UNPOLLED = 512,      /* out of the poller: it is dead, and only unread bytes keep it */
+    HJ_CONN_UNPOLLED = 512,      /* out of the poller: it is dead, and only unread bytes keep it; or not open yet */
     HJ_CONN_REUSED = 1024,       /* HEAD after an earlier response */
     HJ_CONN_RESET = 2048,        /* dead by an error, and not by an end on both sides */
     HJ_CONN_HUNG_UP = 4096,      /* HANGUP was pushed */
@@ -83,7 +84,7 @@ struct hj_conn {
     uint8_t transport : 3;      /* enum hj_conn_transport */
     uint8_t unlimited : 1;      /* option unsent_bytes is not in force (fanout/shard.h) */
     uint8_t queue;              /* which of the server's queues gets its requests */
-    struct hj_input *input;     /* NULL: none */
+    struct hj_input *input;     /* NULL: none; of CONNECTING the addresses that were not tried */
     struct hj_backlog *backlog; /* NULL: nothing waits to be written */
     struct hj_channel *channel; /* a reference; NULL: no handle */
     struct hj_request *request; /* a reference; from its head until it is answered and its body has ended */
@@ -95,6 +96,9 @@ struct hj_conn *hj_conn_open(struct hj_loop *loop, int fd, enum hj_conn_kind kin
 /* The same for a request that has no descriptor: layer carries its bytes. A HEAD entry of which the caller knows the
  * head. NULL when out of memory. */
 struct hj_conn *hj_conn_open_layered(struct hj_loop *loop, enum hj_conn_transport transport, void *layer);
+
+/* The same for a connection that is not open yet: a SOCKET entry without a descriptor, UNPOLLED. */
+struct hj_conn *hj_conn_open_unconnected(struct hj_loop *loop);
 
 /* The entry an event was meant for; NULL if there is none. */
 struct hj_conn *hj_conn_find(struct hj_loop *loop, uint64_t data);

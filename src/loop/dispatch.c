@@ -15,6 +15,7 @@
 #include "loop/fanout/long_poll_state.h"
 #include "loop/fanout/shard.h"
 #include "loop/fanout/users.h"
+#include "loop/held/connecting.h"
 #include "loop/held/ending.h"
 #include "loop/held/holding.h"
 #include "loop/held/socket_input.h"
@@ -245,6 +246,8 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_DETACH] = run_detach,
     [HJ_OP_ABORT] = run_abort,
     [HJ_OP_ADOPT] = hj_holding_adopt,
+    [HJ_OP_CONNECT] = hj_connecting_begin,
+    [HJ_OP_RESOLVED] = hj_connecting_resolved,
     [HJ_OP_ADOPT_REQUEST] = hj_holding_adopt_request,
     [HJ_OP_ADOPT_MEMBER] = hj_holding_adopt_member,
     [HJ_OP_ADD] = run_add,
@@ -331,6 +334,7 @@ static void dispatch_input(struct hj_loop *loop, struct hj_conn *conn, unsigned 
     case HJ_CONN_PENDING:
         hj_pending_watch(loop, conn, events);
         break;
+    case HJ_CONN_CONNECTING:
     case HJ_CONN_PREFACE:
     case HJ_CONN_FREE:
     case HJ_CONN_CLOSING:
@@ -356,6 +360,10 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
     struct hj_conn *conn = hj_conn_find(loop, event->data);
     if (conn == NULL)
         return; /* it was closed earlier in this turn */
+    if (conn->kind == HJ_CONN_CONNECTING) {
+        hj_connecting_event(loop, conn);
+        return;
+    }
     unsigned events = event->events;
     if (!hj_transport_take_events(loop, conn, &events)) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);

@@ -11,6 +11,7 @@
 #include "loop/drain.h"
 #include "loop/fanout/long_poll_state.h"
 #include "loop/fanout/shard.h"
+#include "loop/held/connecting.h"
 #include "loop/held/ending.h"
 #include "loop/held/websocket.h"
 #include "loop/held/websocket_closing.h"
@@ -37,6 +38,7 @@ void hj_sweep_init(struct hj_loop *loop)
     shortest = shorter(shortest, options->head_timeout_ms);
     shortest = shorter(shortest, options->tls_handshake_timeout_ms);
     shortest = shorter(shortest, options->request_timeout_ms);
+    shortest = shorter(shortest, options->connect_timeout_ms);
     shortest = shorter(shortest, options->heartbeat_ms);
     shortest = shorter(shortest, options->idle_timeout_ms);
     shortest = shorter(shortest, options->websocket_ping_ms);
@@ -114,6 +116,10 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
             return;
         hj_loop_count(loop, HIJACK_STAT_TLS_FAILED, 1);
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
+        return;
+    }
+    if (conn->kind == HJ_CONN_CONNECTING) {
+        hj_connecting_look(loop, conn, now);
         return;
     }
     if (conn->kind == HJ_CONN_HEAD) {

@@ -118,7 +118,8 @@ static void check_counters(struct fixture *fixture)
                        hijack_server_stat_name(gauges[i]), (unsigned long long)all[gauges[i]]);
     for (uint32_t i = HIJACK_STAT_CLOSED_OK; i <= HIJACK_STAT_CLOSED_SHUTDOWN; i++)
         ended += all[i];
-    if (ended + all[HIJACK_STAT_DETACHED] != all[HIJACK_STAT_ACCEPTED] + all[HIJACK_STAT_ADOPTED]) {
+    if (ended + all[HIJACK_STAT_DETACHED] !=
+        all[HIJACK_STAT_ACCEPTED] + all[HIJACK_STAT_ADOPTED] + all[HIJACK_STAT_OUTGOING]) {
         for (uint32_t i = 0; i < HIJACK_STAT_COUNT; i++)
             print_error("  %s %llu\n", hijack_server_stat_name(i), (unsigned long long)all[i]);
         check_fail(__FILE__, __LINE__, "accepted and adopted connections are not the sum of closed and detached ones");

@@ -113,7 +113,8 @@ enum {
     HIJACK_STAT_COMPRESSED = 31,
     HIJACK_STAT_RESUMED = 32,
     HIJACK_STAT_GAPS = 33,
-    HIJACK_STAT_COUNT = 34,
+    HIJACK_STAT_OUTGOING = 34,
+    HIJACK_STAT_COUNT = 35,
 };
 enum {
     HIJACK_BROADCASTER_STAT_MEMBERS = 0,
@@ -155,6 +156,7 @@ int hijack_server_drain(hijack_server *server, uint32_t deadline_ms);
 int hijack_server_stop(hijack_server *server);
 int hijack_server_stats(uint64_t *out, uint32_t count, hijack_server *server);
 const char *hijack_server_stat_name(uint32_t index);
+int hijack_server_connect(hijack_socket **out, hijack_server *server, const char *address, size_t address_len, uint64_t user_data);
 int hijack_server_adopt(hijack_socket **out, hijack_server *server, int fd, const char *unread, size_t unread_len);
 int hijack_server_adopt_request(hijack_request **out, hijack_server *server, int fd, const char *head, size_t head_len, const char *unread, size_t unread_len);
 void hijack_server_free(hijack_server *server);

@@ -100,7 +100,8 @@ module Hijack
     STAT_COMPRESSED = 31
     STAT_RESUMED = 32
     STAT_GAPS = 33
-    STAT_COUNT = 34
+    STAT_OUTGOING = 34
+    STAT_COUNT = 35
 
     BROADCASTER_STAT_MEMBERS = 0
     BROADCASTER_STAT_PUBLISHED = 1
@@ -276,6 +277,7 @@ module Hijack
     attach_function :server_stop, :hijack_server_stop, [:uint64], :int, blocking: true
     attach_function :server_stats, :hijack_server_stats, [:pointer, :uint32, :uint64], :int
     attach_function :server_stat_name, :hijack_server_stat_name, [:uint32], :string
+    attach_function :server_connect, :hijack_server_connect, [:pointer, :uint64, :buffer_in, :size_t, :uint64], :int
     attach_function :server_adopt, :hijack_server_adopt, [:pointer, :uint64, :int, :buffer_in, :size_t], :int
     attach_function :server_adopt_request, :hijack_server_adopt_request,
                     [:pointer, :uint64, :int, :buffer_in, :size_t, :buffer_in, :size_t], :int

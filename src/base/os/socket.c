@@ -29,6 +29,15 @@ int hj_socket_error(int error)
     case ENOENT:
     case ENOTDIR:
         return HIJACK_ENOENT;
+    case ECONNREFUSED:
+        return HIJACK_EREFUSED;
+    case ETIMEDOUT:
+        return HIJACK_ETIMEDOUT;
+    case ECONNRESET:
+    case EPIPE:
+        return HIJACK_ERESET;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT: /* an IPv6 address where there is no IPv6 */
     case ENODEV:
@@ -58,6 +67,22 @@ int hj_socket_accept(struct sockaddr_storage *peer, int listener)
 {
     socklen_t len = sizeof(*peer);
     return accept4(listener, (struct sockaddr *)peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int hj_socket_connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    if (connect(fd, address, len) == 0 || errno == EINPROGRESS)
+        return 0;
+    return errno == EAGAIN ? HIJACK_EREFUSED : hj_socket_error(errno); /* a unix socket whose queue is full */
+}
+
+int hj_socket_connected(int fd)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+        return HIJACK_EIO;
+    return error == 0 ? 0 : hj_socket_error(error);
 }
 
 bool hj_socket_take(int fd)

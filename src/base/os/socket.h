@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-/* The HIJACK_E* code of an errno that socket, bind, listen or a call on a socket's file set. */
+/* The HIJACK_E* code of an errno that socket, bind, listen, connect or a call on a socket's file set. */
 int hj_socket_error(int error);
 
 /* A stream socket, non-blocking and closed on exec; -1 with errno. */
@@ -18,6 +18,12 @@ bool hj_socket_pair(int out[2]);
 
 /* The next connection of a listening socket, non-blocking and closed on exec; -1 with errno. */
 int hj_socket_accept(struct sockaddr_storage *peer, int listener);
+
+/* Begins to connect a non-blocking socket: 0 if it is connected or will be, or a HIJACK_E* code. */
+int hj_socket_connect(int fd, const struct sockaddr *address, socklen_t len);
+
+/* What has come of it, once it is writable: 0 or a HIJACK_E* code. */
+int hj_socket_connected(int fd);
 
 /* Makes an inherited socket non-blocking and closed on exec. */
 bool hj_socket_take(int fd);

@@ -159,6 +159,8 @@ static unsigned interest_of(const struct hj_conn *conn)
 
 void hj_socket_input_update(struct hj_loop *loop, struct hj_conn *conn)
 {
+    if (conn->kind == HJ_CONN_CONNECTING)
+        return;
     if (is_reading(conn) && deliver_input(loop, conn) && (conn->flags & (HJ_CONN_PEER_ENDED | HJ_CONN_UNPOLLED)) != 0) {
         /* at most a few turns: after the peer's end there is only what the kernel still has */
         while (is_reading(conn) && read_some(loop, conn))

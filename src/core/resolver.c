@@ -1,0 +1,111 @@
+/* Looking up host names; see resolver.h. Any thread. */
+#include "core/resolver.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/channel.h"
+#include "core/server.h"
+#include "core/target.h"
+#include "core/worker.h"
+
+#define THREADS_MAX 8 /* so many names that nobody answers for hold the others up */
+
+struct hj_lookup {
+    struct hj_lookup *next;
+    struct hj_command *command; /* the answer, made beforehand: it must not fail for want of memory */
+    struct hj_worker *worker;   /* the command keeps it alive */
+    char host[HJ_HOST_MAX + 1], port[6];
+};
+
+void hj_resolver_init(struct hj_resolver *resolver)
+{
+    pthread_mutex_init(&resolver->lock, NULL);
+}
+
+void hj_resolver_dispose(struct hj_resolver *resolver)
+{
+    pthread_mutex_destroy(&resolver->lock);
+}
+
+/* The next one; NULL, and the thread is not counted any more. */
+static struct hj_lookup *next_lookup(struct hj_resolver *resolver)
+{
+    pthread_mutex_lock(&resolver->lock);
+    struct hj_lookup *lookup = resolver->head;
+    if (lookup == NULL)
+        --resolver->threads;
+    else
+        resolver->head = lookup->next;
+    pthread_mutex_unlock(&resolver->lock);
+    return lookup;
+}
+
+static void *look_up(void *arg)
+{
+    struct hj_server *server = arg;
+    struct hj_lookup *lookup;
+    while ((lookup = next_lookup(&server->resolver)) != NULL) {
+        struct hj_command *command = lookup->command;
+        command->value = (uint64_t)-hj_target_resolve(&command->buf, lookup->host, lookup->port);
+        if (!hj_worker_post(lookup->worker, command))
+            hj_command_free(command);
+        free(lookup);
+    }
+    hj_object_unref(&server->object);
+    return NULL;
+}
+
+/* A thread that takes no signal of the program's. */
+static bool start_looking_up(struct hj_server *server)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    hj_object_ref(&server->object);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&thread, NULL, look_up, server) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started)
+        pthread_detach(thread);
+    else
+        hj_object_unref(&server->object);
+    return started;
+}
+
+/* Puts it behind the others, for a new thread if there may be one more. False if there is no thread at all. */
+static bool append_lookup(struct hj_server *server, struct hj_lookup *lookup)
+{
+    struct hj_resolver *resolver = &server->resolver;
+    pthread_mutex_lock(&resolver->lock);
+    if (resolver->threads < THREADS_MAX && start_looking_up(server))
+        ++resolver->threads;
+    const bool taken = resolver->threads != 0;
+    if (taken && resolver->head == NULL)
+        resolver->head = lookup;
+    else if (taken)
+        resolver->tail->next = lookup;
+    if (taken)
+        resolver->tail = lookup;
+    pthread_mutex_unlock(&resolver->lock);
+    return taken;
+}
+
+bool hj_resolver_ask(struct hj_channel *channel, const char *host, const char *port)
+{
+    struct hj_lookup *lookup = calloc(1, sizeof(*lookup));
+    struct hj_command *command = hj_command_new(HJ_OP_RESOLVED, &channel->object, NULL);
+    if (lookup != NULL && command != NULL) {
+        lookup->command = command;
+        lookup->worker = channel->worker;
+        snprintf(lookup->host, sizeof(lookup->host), "%s", host);
+        snprintf(lookup->port, sizeof(lookup->port), "%s", port);
+        if (append_lookup(channel->worker->server, lookup))
+            return true;
+    }
+    if (command != NULL)
+        hj_command_free(command);
+    free(lookup);
+    return false;
+}

@@ -1,0 +1,27 @@
+/* Looking up host names, which waits for others, on threads of its own. They are made when there is something to look
+ * up, and end when there is nothing. */
+#ifndef HJ_CORE_RESOLVER_H
+#define HJ_CORE_RESOLVER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hj_channel;
+struct hj_lookup;
+struct hj_server;
+
+/* One for each server; all zero but the lock: ready. */
+struct hj_resolver {
+    pthread_mutex_t lock;
+    struct hj_lookup *head, *tail; /* what nobody has begun with; guarded by lock */
+    uint32_t threads;              /* guarded by lock */
+};
+
+void hj_resolver_init(struct hj_resolver *resolver);
+void hj_resolver_dispose(struct hj_resolver *resolver); /* no thread is left: each has a reference to the server */
+
+/* Looks the name up and posts HJ_OP_RESOLVED to the channel's loop, once. False when out of memory or threads. */
+bool hj_resolver_ask(struct hj_channel *channel, const char *host, const char *port);
+
+#endif

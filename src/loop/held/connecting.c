@@ -1,0 +1,153 @@
+/* Outgoing connections; see connecting.h. Loop thread.
+ *
+ * A CONNECTING entry has a backlog from the beginning, so that what the program sends waits there, and its input has
+ * the addresses that were not tried yet. It has no descriptor, and stands outside the poller (UNPOLLED), while its name
+ * is looked up. */
+#include "loop/held/connecting.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/os/socket.h"
+#include "core/channel.h"
+#include "core/listener.h"
+#include "core/resolver.h"
+#include "core/target.h"
+#include "loop/held/ending.h"
+#include "loop/held/socket_input.h"
+#include "loop/io/backlog.h"
+#include "loop/io/transport.h"
+#include "loop/io/writer.h"
+
+/* It is a socket from here on. */
+static void become_open(struct hj_loop *loop, struct hj_conn *conn)
+{
+    char text[HJ_ADDRESS_TEXT_SIZE];
+    struct hj_slice peer = hj_address_of_peer(text, sizeof(text), conn->fd);
+    struct hj_buf *data = hj_buf_copy(peer.base, peer.len);
+    struct hj_event *event = data == NULL ? NULL : hj_event_new(HIJACK_EVENT_CONNECTED, &conn->channel->object, data);
+    hj_conn_drop_input(conn);
+    hj_conn_set_kind(loop, conn, HJ_CONN_SOCKET);
+    conn->in_ms = conn->out_ms = hj_loop_time(loop);
+    if (event == NULL) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return;
+    }
+    hj_loop_push(loop, conn->channel->queue, event);
+    hj_writer_drop_empty(loop, conn);
+    if (!hj_writer_flush(loop, conn) && !hj_conn_is_open(conn))
+        return;
+    hj_socket_input_update(loop, conn);
+    if (hj_conn_is_open(conn))
+        hj_ending_settle(loop, conn);
+}
+
+/* Begins with one address: 0, or why it cannot be. */
+static int try_address(struct hj_loop *loop, struct hj_conn *conn, const struct hj_target_address *address)
+{
+    const int fd = hj_socket_open(address->sa.ss_family);
+    if (fd == -1)
+        return hj_socket_error(errno);
+    hj_listener_prepare(fd, &loop->server->options);
+    int rc = hj_socket_connect(fd, (const struct sockaddr *)&address->sa, address->sa_len);
+    if (rc == 0 && !hj_poller_add(&loop->poller, fd, HJ_POLL_OUT, conn->index))
+        rc = HIJACK_ENOMEM;
+    if (rc != 0) {
+        close(fd);
+        return rc;
+    }
+    conn->fd = fd;
+    conn->flags &= (uint16_t)~HJ_CONN_UNPOLLED;
+    conn->interest = HJ_POLL_OUT;
+    return 0;
+}
+
+/* Goes on with the next address of its list, closed with the reason when there is none. */
+static void try_next(struct hj_loop *loop, struct hj_conn *conn, int reason)
+{
+    struct hj_target_address address;
+    while (conn->input != NULL && conn->input->len >= sizeof(address)) {
+        memcpy(&address, conn->input->data + conn->input->start, sizeof(address));
+        conn->input->start += (uint32_t)sizeof(address);
+        conn->input->len -= (uint32_t)sizeof(address);
+        if ((reason = try_address(loop, conn, &address)) == 0)
+            return;
+    }
+    hj_conn_close(loop, conn, reason);
+}
+
+static bool keep_addresses(struct hj_loop *loop, struct hj_conn *conn, const struct hj_buf *list)
+{
+    if (hj_conn_keep_input(conn, list->data, list->len))
+        return true;
+    hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    return false;
+}
+
+/* An entry without a descriptor; NULL when out of memory. */
+static struct hj_conn *open_unconnected(struct hj_loop *loop, struct hj_channel *channel)
+{
+    struct hj_backlog *backlog = hj_backlog_new();
+    struct hj_conn *conn = backlog == NULL ? NULL : hj_conn_open_unconnected(loop);
+    if (conn == NULL) {
+        if (backlog != NULL)
+            hj_backlog_free(backlog);
+        return NULL;
+    }
+    conn->backlog = backlog;
+    conn->wire = HJ_WIRE_RAW;
+    hj_conn_attach(loop, conn, channel);
+    hj_conn_set_kind(loop, conn, HJ_CONN_CONNECTING);
+    atomic_fetch_add(&loop->server->connections, 1);
+    hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
+    hj_loop_count(loop, HIJACK_STAT_OUTGOING, 1);
+    return conn;
+}
+
+void hj_connecting_begin(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_channel *channel = (struct hj_channel *)command->object;
+    struct hj_conn *conn = loop->stopping ? NULL : open_unconnected(loop, channel);
+    if (conn == NULL) {
+        hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM, NULL);
+        return;
+    }
+    if (command->value == HJ_CONNECT_LIST) {
+        if (keep_addresses(loop, conn, command->buf))
+            try_next(loop, conn, HIJACK_EADDRNOTAVAIL);
+        return;
+    }
+    const char *port = command->buf->data, *host = port + strlen(port) + 1;
+    if (!hj_resolver_ask(channel, host, port))
+        hj_conn_close(loop, conn, HIJACK_ELIMIT);
+}
+
+void hj_connecting_resolved(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_conn *conn = ((struct hj_channel *)command->object)->conn;
+    if (conn == NULL || conn->kind != HJ_CONN_CONNECTING)
+        return; /* it took too long, or the program wants it no more */
+    if (command->value != 0)
+        hj_conn_close(loop, conn, -(int)command->value);
+    else if (keep_addresses(loop, conn, command->buf))
+        try_next(loop, conn, HIJACK_EADDRNOTAVAIL);
+}
+
+void hj_connecting_event(struct hj_loop *loop, struct hj_conn *conn)
+{
+    const int rc = hj_socket_connected(conn->fd);
+    if (rc == 0) {
+        become_open(loop, conn);
+        return;
+    }
+    close(hj_transport_export(loop, conn));
+    try_next(loop, conn, rc);
+}
+
+void hj_connecting_look(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
+{
+    const uint64_t limit = loop->server->options.connect_timeout_ms;
+    if (limit != 0 && now - conn->in_ms >= limit)
+        hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
+}
