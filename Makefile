@@ -19,7 +19,7 @@ demo: ## the SSE page and a chat on http://127.0.0.1:9292/, in Ruby (PORT=... an
 	@$(MAKE) --no-print-directory demo-ruby NAME=sse PORT=$(PORT) TLS=$(TLS)
 
 demo-ruby: ## in Ruby sse, beep, hijack, websocket or chat: make demo-ruby NAME=chat PORT=8000; with TLS=1 by https
-demo-python: ## the same in Python
+demo-python: ## the same in Python, and durable_streams
 demo-go: ## the same in Go
 demo-c: ## the same in C
 demo-c demo-ruby demo-python demo-go: demo-%:
