@@ -4,8 +4,8 @@
     python3 -B bindings/conformance/run.py --name c -- build/release/demos/{demo} {port}
     python3 -B bindings/conformance/run.py --name ruby -- scripts/demo ruby {demo} {port}
 
-What follows "--" starts a demo: {demo} becomes sse, beep, hijack, websocket or chat, {port} the port; where a scenario
-wants no port, the word {port} is left out. The process must be the demo itself: a script has to exec it.
+What follows "--" starts a demo: {demo} becomes sse, beep, hijack, websocket, chat or rooms, {port} the port; where a
+scenario wants no port, the word {port} is left out. The process must be the demo itself: a script has to exec it.
 
     --name NAME    what the last line calls this run
     --only TEXT    only scenarios with TEXT in their name; may be given more than once
@@ -49,8 +49,9 @@ SHORT = ("arguments.", "sse.", "hijack.", "leftovers.", "websocket.", "chat.")
 HTTP1 = ("arguments.", "bad_input.", "slow_readers.", "hijack.", "leftovers.")  # where there is nothing of HTTP/2
 HTTP2 = ("streams.",)  # where there is nothing of HTTP/1
 TRIES = 3  # of a scenario that misses its time; everything else counts at once
-AREAS = ["shutdown", "chat", "arguments", "sse", "streaming", "hijack", "slow_readers", "many_clients", "disconnects",
-         "leftovers", "heads", "bad_input", "websocket", "streams"]  # the long ones first: scenarios run side by side
+# The long ones first: scenarios run side by side.
+AREAS = ["shutdown", "chat", "rooms", "arguments", "sse", "streaming", "hijack", "slow_readers", "many_clients",
+         "disconnects", "leftovers", "heads", "bad_input", "websocket", "streams"]
 
 
 def attempt(demos, function):

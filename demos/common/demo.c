@@ -118,7 +118,7 @@ int64_t demo_now(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-bool demo_path_is(hijack_request *request, const char *path)
+bool demo_path(const char **out, size_t *out_len, hijack_request *request)
 {
     const char *target;
     size_t target_len;
@@ -130,23 +130,46 @@ bool demo_path_is(hijack_request *request, const char *path)
     const size_t scheme = target_len > 8 && strncasecmp(target, "https://", 8) == 0  ? 8
                           : target_len > 7 && strncasecmp(target, "http://", 7) == 0 ? 7
                                                                                      : 0;
-    if (scheme != 0) { /* as to a proxy, RFC 9112 section 3.2.2 */
+    if (scheme != 0) /* as to a proxy, RFC 9112 section 3.2.2 */
         target = memchr(target + scheme, '/', (size_t)(end - target) - scheme);
-        if (target == NULL)
-            return strcmp(path, "/") == 0;
-    }
-    return (size_t)(end - target) == strlen(path) && memcmp(target, path, strlen(path)) == 0;
+    *out = target == NULL ? "/" : target;
+    *out_len = target == NULL ? 1 : (size_t)(end - target);
+    return true;
+}
+
+bool demo_path_is(hijack_request *request, const char *path)
+{
+    const char *it;
+    size_t len;
+    return demo_path(&it, &len, request) && len == strlen(path) && memcmp(it, path, len) == 0;
+}
+
+bool demo_method_is(hijack_request *request, const char *method)
+{
+    const char *it;
+    size_t len;
+    return hijack_request_method(&it, &len, request) == 0 && len == strlen(method) && memcmp(it, method, len) == 0;
+}
+
+static void respond(hijack_request *request, uint32_t status, const char *headers, const char *body, size_t len)
+{
+    int result = hijack_request_respond(request, status, headers, strlen(headers), body, len);
+    /* A client that went away in the meantime is everyday life, and no fault of the program. */
+    if (result != HIJACK_ECLOSED)
+        demo_check(result, "hijack_request_respond");
+    hijack_request_free(request);
 }
 
 void demo_answer(hijack_request *request, uint32_t status, const char *content_type, const char *body, size_t len)
 {
     char headers[128];
-    int headers_len = snprintf(headers, sizeof headers, "content-type: %s\r\n", content_type);
-    int result = hijack_request_respond(request, status, headers, (size_t)headers_len, body, len);
-    /* A client that went away in the meantime is everyday life, and no fault of the program. */
-    if (result != HIJACK_ECLOSED)
-        demo_check(result, "hijack_request_respond");
-    hijack_request_free(request);
+    snprintf(headers, sizeof headers, "content-type: %s\r\n", content_type);
+    respond(request, status, headers, body, len);
+}
+
+void demo_answer_with(hijack_request *request, uint32_t status, const char *headers, const char *text)
+{
+    respond(request, status, headers, text, strlen(text));
 }
 
 void demo_answer_text(hijack_request *request, uint32_t status, const char *text)

@@ -40,14 +40,23 @@ bool demo_wait(hijack_queue *queue, int signals, int64_t timeout_ms);
 /* Milliseconds on a clock that never jumps. */
 int64_t demo_now(void);
 
-/* Whether the request is for this path, whatever follows a '?', and whether or not "http://host" comes before it. */
+/* The path of a request, without what follows a '?' and without a "http://host" before it. False: the request has
+ * ended. */
+bool demo_path(const char **out, size_t *out_len, hijack_request *request);
+
+/* Whether that is the path of the request. */
 bool demo_path_is(hijack_request *request, const char *path);
+
+bool demo_method_is(hijack_request *request, const char *method);
 
 /* Answers with these bytes and frees the request. */
 void demo_answer(hijack_request *request, uint32_t status, const char *content_type, const char *body, size_t len);
 
 /* The same with plain text that ends with a NUL. */
 void demo_answer_text(hijack_request *request, uint32_t status, const char *text);
+
+/* The same with these header lines, each with its CRLF. */
+void demo_answer_with(hijack_request *request, uint32_t status, const char *headers, const char *text);
 
 /* Stops the server; frees the requests and closes the descriptors whose events came too late. queue may be NULL. The
  * server, the queue and everything else remain for their owner to free. */

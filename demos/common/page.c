@@ -19,5 +19,6 @@
             ".popsection\n")
 
 PAGE(chat);
+PAGE(rooms);
 PAGE(sse);
 PAGE(websocket);

@@ -1,47 +1,7 @@
 // The chat's page in a real browser: chat.js CHROMIUM URL FOLDER-FOR-SCREENSHOTS. Three tabs of three people; Bob's way to
 // the server is cut once, Carol's browser has no WebSocket. Prints what is wrong; silent otherwise.
 "use strict";
-const net = require("net"), path = require("path"), puppeteer = require("puppeteer-core");
-
-const LIMIT = 20000; // ms for everything that is waited for
-
-// A way to the server that can be cut.
-function relay(port) {
-  const sockets = new Set();
-  const server = net.createServer(client => {
-    const upstream = net.connect(port, "127.0.0.1");
-    for (const [from, to] of [[client, upstream], [upstream, client]]) {
-      sockets.add(from);
-      from.pipe(to);
-      from.on("error", () => to.destroy()).on("close", () => { sockets.delete(from); to.destroy(); });
-    }
-  });
-  const cut = () => { for (const socket of sockets) socket.destroy(); };
-  return new Promise(resolve => server.listen(0, "127.0.0.1", () => resolve({ port: server.address().port, cut, server })));
-}
-
-// Opens the chat's page for somebody, without anything that others have stored.
-async function openTab(browser, url, name, { withoutWebSocket = false } = {}) {
-  const page = await (await browser.createBrowserContext()).newPage();
-  page.faults = [];
-  page.on("pageerror", error => page.faults.push(`${name}'s page: ${error.message}`));
-  await page.setViewport({ width: 800, height: 600 });
-  await page.evaluateOnNewDocument(name => localStorage.setItem("name", name), name);
-  if (withoutWebSocket) await page.evaluateOnNewDocument(() => { delete window.WebSocket; });
-  await page.goto(url, { timeout: LIMIT });
-  return page;
-}
-
-// Waits until what a page shows is as it must be.
-async function shows(page, what, read, expected) {
-  const wanted = JSON.stringify(expected);
-  let seen;
-  for (const end = Date.now() + LIMIT; Date.now() < end; await new Promise(resolve => setTimeout(resolve, 20))) {
-    seen = JSON.stringify(await page.evaluate(read));
-    if (seen === wanted) return;
-  }
-  throw new Error(`${what}: expected ${wanted} within ${LIMIT / 1000} s, seen ${seen}`);
-}
+const path = require("path"), { inBrowser, openTab, shows } = require("./tabs.js");
 
 const state = () => document.getElementById("state").textContent;
 const who = () => [...document.querySelectorAll("#who li")].map(row => row.textContent);
@@ -85,23 +45,4 @@ async function chat(browser, url, way, folder) {
   }
 }
 
-async function main([chromium, url, folder]) {
-  const way = await relay(Number(new URL(url).port));
-  const browser = await puppeteer.launch({
-    executablePath: chromium,
-    acceptInsecureCerts: true, // ours is thrown away afterwards
-    args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"], // root has no sandbox
-  });
-  try {
-    await chat(browser, url, way, folder);
-  } finally {
-    await browser.close();
-    way.cut();
-    way.server.close();
-  }
-}
-
-main(process.argv.slice(2)).catch(error => {
-  console.log(error.message);
-  process.exitCode = 1;
-});
+inBrowser(chat);
