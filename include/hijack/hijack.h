@@ -641,8 +641,9 @@ HIJACK_API int hijack_broadcaster_adopt(hijack_broadcaster *broadcaster, int fd,
  * alone. Never waits. Returns how many members it
  * was addressed to; a member that joins through a held route at this moment may get it uncounted. All members get
  * concurrent publishes in one order.
- * Errors: EINVAL, EHANDLE, EFORK, ESTATE (the server never started), ESHUTDOWN, ETOOBIG (over 16 MiB), EAGAIN (256 MiB
- * of messages wait for the server's threads; no event follows), ENOMEM. */
+ * With a history it may come before start, as a process that continues one does with the messages that it has saved.
+ * Errors: EINVAL, EHANDLE, EFORK, ESTATE (the server never started, and there is no history), ESHUTDOWN, ETOOBIG (over
+ * 16 MiB), EAGAIN (256 MiB of messages wait for the server's threads; no event follows), ENOMEM. */
 HIJACK_API int hijack_broadcaster_publish(hijack_broadcaster *broadcaster, uint32_t type, const char *data, size_t len);
 
 /* Publishes a text with SSE fields (as hijack_stream_send_sse; other members get the data alone) and a key for the

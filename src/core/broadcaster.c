@@ -305,10 +305,11 @@ int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, 
 }
 
 /* A command for each loop that has members; none of them when out of memory. The lock is held. */
-static int make_commands(struct hj_command **out, struct hj_broadcaster *broadcaster, const struct hj_command *what)
+static int make_commands(struct hj_command **out, uint32_t loops, struct hj_broadcaster *broadcaster,
+                         const struct hj_command *what)
 {
     uint64_t addressed = atomic_load(&broadcaster->addressed);
-    for (uint32_t i = 0; i < broadcaster->server->worker_count; ++i) {
+    for (uint32_t i = 0; i < loops; ++i) {
         out[i] = NULL;
         if ((addressed >> i & 1) == 0)
             continue;
@@ -338,24 +339,32 @@ static void post_to(struct hj_worker *worker, struct hj_server *server, struct h
     hj_command_free(command);
 }
 
+/* Before start only the history gets messages: those of an earlier process, which clients that return may want. */
+static int check_publishing(struct hj_broadcaster *broadcaster)
+{
+    int rc = hj_server_check_running(broadcaster->server);
+    return rc == HIJACK_ESTATE && hj_history_of(&broadcaster->history) != NULL ? 0 : rc;
+}
+
 int hj_broadcaster_ask(struct hj_broadcaster *broadcaster, const struct hj_command *what)
 {
     struct hj_server *server = broadcaster->server;
     struct hj_command *commands[HJ_MAX_LOOPS];
-    int rc = hj_server_check_running(server);
+    int rc = what->op == HJ_OP_PUBLISH ? check_publishing(broadcaster) : hj_server_check_running(server);
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&broadcaster->lock);
+    const uint32_t loops = atomic_load(&broadcaster->addressed) == 0 ? 0 : server->worker_count;
     struct hj_history *history = what->op == HJ_OP_PUBLISH ? hj_history_of(&broadcaster->history) : NULL;
     if (history != NULL && !hj_history_reserve(history))
         rc = HIJACK_ENOMEM;
     if (rc == 0)
-        rc = make_commands(commands, broadcaster, what);
+        rc = make_commands(commands, loops, broadcaster, what);
     if (rc == 0 && history != NULL)
         hj_history_add(history, what->message);
     if (rc == 0 && what->op == HJ_OP_TELL_MEMBERS) /* of several calls the last one counts, here and in the loops */
         atomic_store(&broadcaster->tells, what->value != 0);
-    for (uint32_t i = 0; rc == 0 && i < server->worker_count; ++i)
+    for (uint32_t i = 0; rc == 0 && i < loops; ++i)
         if (commands[i] != NULL)
             post_to(server->workers[i], server, commands[i]);
     pthread_mutex_unlock(&broadcaster->lock);
@@ -371,7 +380,7 @@ static bool is_too_big(const struct hj_message_parts *parts)
 int hj_broadcaster_compose(struct hj_message **out, struct hj_broadcaster *broadcaster,
                            const struct hj_message_parts *parts)
 {
-    int rc = hj_server_check_running(broadcaster->server);
+    int rc = check_publishing(broadcaster);
     if (rc != 0)
         return rc;
     if (is_too_big(parts))

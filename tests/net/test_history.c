@@ -108,6 +108,30 @@ static void test_without_members(void **state)
     client_expect(c, "id: e-3\ndata: 3\n\n");
 }
 
+/* A process that continues an earlier one's history has it before the first client comes, at any door. */
+static void test_publish_before_start(void **state)
+{
+    struct fixture *f = *state;
+
+    hijack_broadcaster *room = room_with_history(f, "2");
+    hijack_broadcaster *without = fixture_broadcaster(f);
+    CODE(hijack_broadcaster_publish(without, HIJACK_MESSAGE_TEXT, LIT("x")), HIJACK_ESTATE);
+    set(room, "history_position", "e-7");
+    say(room, "8");
+    say(room, "9");
+    say(room, "10");
+    CODE(hijack_broadcaster_set(room, LIT("history_position"), LIT("e-7")), HIJACK_ESTATE);
+    CODE(hijack_broadcaster_send_user(room, 1, HIJACK_MESSAGE_TEXT, LIT("x")), HIJACK_ESTATE);
+    fixture_start(f);
+    struct client *c = listen_from(f, "/sse", "Last-Event-ID: e-8\r\n");
+    client_expect(c, "id: e-9\ndata: 9\n\nid: e-10\ndata: 10\n\n");
+    members_wait(room, 1);
+    say(room, "11");
+    client_expect(c, "id: e-11\ndata: 11\n\n");
+    struct client *late = listen_from(f, "/sse", "Last-Event-ID: e-7\r\n");
+    client_expect(late, "event: hijack-gap\nid: e-9\ndata: e-10\n\nid: e-10\n");
+}
+
 static void test_gaps(void **state)
 {
     struct fixture *f = *state;
@@ -486,6 +510,7 @@ int main(int argc, char **argv)
         TEST(test_ids_and_position),
         TEST(test_last_event_id),
         TEST(test_without_members),
+        TEST(test_publish_before_start),
         TEST(test_gaps),
         TEST(test_bounds),
         TEST(test_own_ids),
