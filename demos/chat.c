@@ -7,25 +7,39 @@
  *     /say?name=NAME      POST: they write with it; the body is the text, the answer 204
  *     /healthz            "ok"
  *
- * The protocol. What the server sends is a WebSocket text, or the data of an event without a name or an id: one JSON
- * object without spaces between its parts, keys in the order shown, and escaped as by JSON.stringify.
+ * The protocol. What the server sends is a WebSocket text, or the data of an event without a name: one JSON object
+ * without spaces between its parts, keys in the order shown, and escaped as by JSON.stringify.
  *
  *     {"type":"here","names":["Ada","Bob"]}    the first, to the newcomer alone: who is there in the order of joining;
  *                                              the last of them is the newcomer
  *     {"type":"joined","name":"Bob"}           to the others
  *     {"type":"left","name":"Bob"}             to the others
  *     {"type":"message","name":"Bob","text":"Hello","time":"2026-11-26T12:00:00Z"}
- *                                              to everyone, also to who wrote it; the time is UTC
+ *                                              to everyone, also to who wrote it; the time is UTC;
+ *                                              "id" comes last, if the client has given one
  *
  * What a client sends on the WebSocket is the text itself. A name has 1 to 32 characters of UTF-8, none of them a
  * control character (U+0000 to U+001F, U+007F to U+009F), and does not begin or end with a space; one that is taken
  * gets " 2", " 3" and so on appended. The query is decoded as a form: '+' is a space.
  *
+ * Nothing is lost while a client is away. The last 1,000 messages ("type":"message") are kept, and each has a position,
+ * which is the id of its event; that of "here" is where the chat is now. Who returns with the position of the last
+ * message that it has, in &from=POSITION or the header Last-Event-ID, gets what it has missed, or the event hijack-gap
+ * first. A WebSocket that gives &from=, empty at first, is told where it is and counts the messages from there: see
+ * docs/guides/missed-events.md. Who returns has no id in its "here".
+ *
+ * A client may give each text an id of 1 to 64 letters, digits and '-': &id=ID for /say, and on the WebSocket U+001E,
+ * the id and a space before the text. What has one of the last 1,000 messages' ids is not published again. So a client
+ * that has returned sends again whatever of its own has not come back, and it is there once.
+ *
+ * With the variable CHAT_LOG, a file, all this holds over the end of the process, however it ends: see common/log.h.
+ *
  *     what is wrong                                            WebSocket closed with      POST answered with
- *     the text is longer than 1,000 bytes                      1009                       413
+ *     the text, with its id, is longer than 1,000 bytes        1009                       413
  *     the text is not UTF-8                                    1007                       400
  *     the 21st message within 5 seconds of the first           1008 "too many messages"   429
  *     a binary message                                         1003 "only text"
+ *     the id is not one                                        1008 "bad id"              400
  *     nobody of this name reads /events                                                   403
  *
  * Messages are counted from the first one on; 5 seconds after it the next one is again a first one. A method other than

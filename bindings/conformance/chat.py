@@ -58,7 +58,7 @@ def coming_and_going(case):
 
 @scenario
 def head_of_events(case):
-    """/events answers as an event stream, and each event has data alone."""
+    """/events answers as an event stream."""
     _, ada = room(case, "Ada", kind="events")
     ada.say("one line")
     ada.hears("Ada", "one line")

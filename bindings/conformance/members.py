@@ -10,10 +10,16 @@ from websocket import CLOSE, HANDSHAKE, PING, PONG, TEXT, frame, next_frame
 
 BAD_NAME = (b"Expected ?name=NAME with 1 to 32 characters of UTF-8, no control character among them and no space at "
             b"either end.\n")
+EVENT = rb"(event: hijack-gap\n)?(?:id: ([0-9a-f]{16}-\d+))?\n?(?:data: ([^\n]*))?"
 
 
 def path(kind, name):
     return f"/{kind}?name={urllib.parse.quote_plus(name)}"
+
+
+def after(position, messages):
+    epoch, _, offset = position.rpartition("-")
+    return f"{epoch}-{int(offset) + messages}"
 
 
 class Member:
@@ -22,6 +28,8 @@ class Member:
     def __init__(self, case, demo, name, kind, query=None, wait=True, **options):
         self.case, self.demo, self.kind = case, demo, kind
         self.text = b""  # of events, not yet taken
+        self.position = ""  # of the last message; of a WebSocket if its query asks for it
+        self.gaps = 0  # of which it was told
         self.client = case.connect(demo, **options)
         target = path(kind, name) if query is None else f"/{kind}?{query}"
         self.client.request(target, headers=HANDSHAKE if kind == "chat" else [])
@@ -45,6 +53,13 @@ class Member:
                 self.client.send(frame(PONG, data))
                 opcode, data = next_frame(self.client)
             equal(f"the kind of frame with {shown(data)}", opcode, TEXT)
+            if data.startswith(b"\x1e"):
+                what, at = matches("what a WebSocket is told", data, rb"\x1ehijack-(position|gap) (\S+)").groups()
+                self.gaps += what == b"gap"
+                self.position = after(at.decode(), -(what == b"gap"))
+                return self.next()
+            if self.position and data.startswith(b'{"type":"message"'):
+                self.position = after(self.position, 1)
             return data
         while True:
             event, end, rest = self.text.partition(b"\n\n")
@@ -55,8 +70,13 @@ class Member:
                 self.text += part
                 continue
             self.text = rest
-            if not event.startswith(b":"):  # a heartbeat
-                return matches("an event", event, rb"data: ([^\n]*)").group(1)
+            if event.startswith(b":"):  # a heartbeat
+                continue
+            gap, position, data = matches("an event", event, EVENT).groups()
+            self.position = position.decode() if position else self.position
+            self.gaps += gap is not None
+            if data is not None and not gap:
+                return data
 
     def parsed(self):
         return json.loads(self.next())

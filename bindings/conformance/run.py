@@ -45,13 +45,13 @@ from client import Client, Failed  # noqa: E402
 from connections import raise_descriptor_limit  # noqa: E402
 
 # Where the connection itself is looked at.
-SHORT = ("arguments.", "sse.", "hijack.", "leftovers.", "websocket.", "chat.")
+SHORT = ("arguments.", "sse.", "hijack.", "leftovers.", "websocket.", "chat.", "chat_restart.")
 HTTP1 = ("arguments.", "bad_input.", "slow_readers.", "hijack.", "leftovers.")  # where there is nothing of HTTP/2
 HTTP2 = ("streams.",)  # where there is nothing of HTTP/1
 TRIES = 3  # of a scenario that misses its time; everything else counts at once
 # The long ones first: scenarios run side by side.
 AREAS = ["shutdown", "chat", "rooms", "arguments", "sse", "streaming", "hijack", "slow_readers", "many_clients",
-         "disconnects", "leftovers", "heads", "bad_input", "websocket", "streams"]
+         "disconnects", "leftovers", "chat_restart", "heads", "bad_input", "websocket", "streams"]
 
 
 def attempt(demos, function):

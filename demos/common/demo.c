@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static _Noreturn void die(const char *what, const char *why)
+_Noreturn void demo_fail(const char *what, const char *why)
 {
     fprintf(stderr, "%s: %s\n", what, why);
     exit(1);
@@ -24,7 +24,7 @@ static _Noreturn void die(const char *what, const char *why)
 int demo_check(int result, const char *what)
 {
     if (result < 0)
-        die(what, hijack_strerror(result));
+        demo_fail(what, hijack_strerror(result));
     return result;
 }
 
@@ -67,7 +67,7 @@ int demo_signals(void)
 
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
-        die("signalfd", strerror(errno));
+        demo_fail("signalfd", strerror(errno));
     return fd;
 }
 
@@ -86,7 +86,7 @@ static bool use_certificate(hijack_server *server)
     const char *chain = getenv("TLS_CERT"), *key = getenv("TLS_KEY");
     const bool has_chain = chain != NULL && *chain != '\0', has_key = key != NULL && *key != '\0';
     if (has_chain != has_key)
-        die(has_chain ? "TLS_KEY" : "TLS_CERT", "not set; https needs both TLS_CERT and TLS_KEY");
+        demo_fail(has_chain ? "TLS_KEY" : "TLS_CERT", "not set; https needs both TLS_CERT and TLS_KEY");
     if (has_chain)
         demo_check(hijack_server_certificate(server, chain, strlen(chain), key, strlen(key), NULL, 0), chain);
     return has_chain;

@@ -13,6 +13,9 @@
 #define DEMO_TEXT "text/plain; charset=utf-8"
 #define DEMO_HTML "text/html; charset=utf-8"
 
+/* Ends the program with the sentence "what: why". */
+_Noreturn void demo_fail(const char *what, const char *why);
+
 /* Ends the program with a sentence when result is a HIJACK_E* code; else returns result. what: the call's name. */
 int demo_check(int result, const char *what);
 

@@ -2,8 +2,9 @@
  * The chat's room: who is in it, what its paths answer, and what its members say; see room.h.
  *
  * One thread. A connection is a struct member in one list, whose address is the user_data by which its events find it.
- * All of them are members of one broadcaster, which alone sends to them: a member that does not read is closed by it
- * (option overflow), and nobody waits for it. A WebSocket is read one message at a time. */
+ * All of them are members of two broadcasters, which alone send to them: one for who comes and goes, and that of log.c
+ * for the messages, which are kept. A member that does not read is closed by them (option overflow), and nobody waits
+ * for it. A WebSocket is read one message at a time. */
 #include "room.h"
 
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 
 #include "demo.h"
+#include "log.h"
 #include "text.h"
 
 #define NAME_CHARS 32
@@ -20,8 +22,9 @@
 #define MESSAGES_MAX 20 /* of one member in WINDOW_MS */
 #define WINDOW_MS 5000
 #define TEXT_BYTES_MAX "1000"
-#define BACKLOG_BYTES "1m" /* a burst of messages behind the longest list of names */
-#define ONE_MESSAGE 1      /* a message comes whole, however little credit there is */
+#define BACKLOG_BYTES "1m"   /* a burst of messages behind the longest list of names */
+#define HEAD_BYTES_MAX 12288 /* as of option max_head_bytes */
+#define ONE_MESSAGE 1        /* a message comes whole, however little credit there is */
 
 struct member {
     struct member *next;
@@ -49,38 +52,48 @@ static FILE *open_text(char **text, size_t *len)
     return out;
 }
 
-static void put_text_and_time(FILE *out, const char *text, size_t len)
+/* To everyone: "joined" or "left". */
+static void publish(const char *type, const char *name)
 {
-    char stamp[32];
+    char *json;
+    size_t len;
+    FILE *out = open_text(&json, &len);
+    fprintf(out, "{\"type\":\"%s\",\"name\":", type);
+    text_put_json(out, name, strlen(name));
+    fputc('}', out);
+    fclose(out);
+    demo_check(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, json, len), "hijack_broadcaster_publish");
+    free(json);
+}
+
+/* id: "" for none. */
+static void publish_text(const char *name, const char *text, size_t text_len, const char *id)
+{
+    char *json, stamp[32];
+    size_t len;
     time_t now = time(NULL);
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    fputs(",\"text\":", out);
-    text_put_json(out, text, len);
-    fprintf(out, ",\"time\":\"%s\"", stamp);
-}
-
-/* To everyone. text NULL: "joined" and "left" have none. */
-static void publish(const char *type, const char *name, const char *text, size_t len)
-{
-    char *json;
-    size_t json_len;
-    FILE *out = open_text(&json, &json_len);
-    fprintf(out, "{\"type\":\"%s\",\"name\":", type);
+    FILE *out = open_text(&json, &len);
+    fputs("{\"type\":\"message\",\"name\":", out);
     text_put_json(out, name, strlen(name));
-    if (text != NULL)
-        put_text_and_time(out, text, len);
+    fputs(",\"text\":", out);
+    text_put_json(out, text, text_len);
+    fprintf(out, ",\"time\":\"%s\"", stamp);
+    if (*id != '\0')
+        fprintf(out, ",\"id\":\"%s\"", id);
     fputc('}', out);
     fclose(out);
-    demo_check(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, json, json_len), "hijack_broadcaster_publish");
+    log_publish(json, len, id);
     free(json);
 }
 
-static void send_names(const struct member *to)
+/* returns: it goes on from where it was. */
+static void send_names(const struct member *to, bool returns)
 {
-    char *json;
-    size_t len;
+    char *json, now[LOG_POSITION_SIZE];
+    size_t len, now_len = log_position(now);
     FILE *out = open_text(&json, &len);
     fputs("{\"type\":\"here\",\"names\":", out);
     for (const struct member *member = members; member != NULL; member = member->next) {
@@ -93,7 +106,9 @@ static void send_names(const struct member *to)
         on_the_way(hijack_socket_send_message(to->socket, HIJACK_MESSAGE_TEXT, json, len),
                    "hijack_socket_send_message");
     else
-        on_the_way(hijack_stream_send_sse(to->stream, NULL, 0, NULL, 0, json, len, -1), "hijack_stream_send_sse");
+        on_the_way(
+            hijack_stream_send_sse(to->stream, NULL, 0, returns ? NULL : now, returns ? 0 : now_len, json, len, -1),
+            "hijack_stream_send_sse");
     free(json);
 }
 
@@ -113,9 +128,16 @@ static bool room_is_full(void)
     return count >= MEMBERS_MAX;
 }
 
+/* Where a client goes on. */
+struct start {
+    char from[HEAD_BYTES_MAX]; /* of the query */
+    const char *position;      /* what it gives, NULL for nothing; lives as long as the request */
+    size_t len;
+};
+
 /* One of socket and stream is NULL. Every call takes effect in its order: the others hear of the newcomer, who gets the
- * names and then all that is published. */
-static void join(hijack_socket *socket, hijack_stream *stream, const char *wanted)
+ * names and then what it has missed and all that is published. */
+static void join(hijack_socket *socket, hijack_stream *stream, const char *wanted, const struct start *start)
 {
     struct member *member = calloc(1, sizeof *member), **end = &members;
     if (member == NULL)
@@ -132,9 +154,10 @@ static void join(hijack_socket *socket, hijack_stream *stream, const char *wante
         end = &(*end)->next;
     *end = member;
 
-    publish("joined", member->name, NULL, 0);
-    send_names(member);
+    publish("joined", member->name);
+    send_names(member, start->len != 0);
     on_the_way(hijack_broadcaster_add(room, connection, 0, NULL, 0), "hijack_broadcaster_add");
+    on_the_way(log_add(connection, start->position, start->len), "hijack_broadcaster_add");
 }
 
 static void member_free(struct member *member)
@@ -153,7 +176,7 @@ static void leave(struct member *member)
     char name[NAME_SIZE];
     memcpy(name, member->name, sizeof name);
     member_free(member);
-    publish("left", name, NULL, 0);
+    publish("left", name);
 }
 
 /* Counts the message too. */
@@ -167,18 +190,41 @@ static bool may_say(struct member *member)
     return ++member->messages <= MESSAGES_MAX;
 }
 
+static void close_with(hijack_socket *socket, uint32_t code, const char *reason)
+{
+    on_the_way(hijack_socket_close_message(socket, code, reason, strlen(reason)), "hijack_socket_close_message");
+}
+
+/* Takes the id from the front of a text that has one; false if it is not one. */
+static bool take_id(char id[LOG_ID_SIZE], const char **text, size_t *len)
+{
+    id[0] = '\0';
+    if (*len == 0 || **text != '\x1e')
+        return true;
+    const char *at = *text + 1, *end = *text + *len, *space = memchr(at, ' ', *len - 1);
+    const size_t id_len = (size_t)((space != NULL ? space : end) - at);
+    *text = space != NULL ? space + 1 : end;
+    *len = (size_t)(end - *text);
+    snprintf(id, LOG_ID_SIZE, "%.*s", id_len < LOG_ID_SIZE ? (int)id_len : 0, at);
+    return log_is_id(id, id_len);
+}
+
 /* The library has seen to UTF-8 and the length. */
 static void on_message(struct member *member, const hijack_event *event)
 {
-    hijack_socket *socket = member->socket;
+    char id[LOG_ID_SIZE];
+    const char *text = event->len == 0 ? "" : event->data;
+    size_t len = event->len;
+    const bool good = take_id(id, &text, &len);
     if (!may_say(member)) {
-        on_the_way(hijack_socket_close_message(socket, 1008, HIJACK_STR("too many messages")),
-                   "hijack_socket_close_message");
+        close_with(member->socket, 1008, "too many messages");
     } else if (event->status != HIJACK_MESSAGE_TEXT) {
-        on_the_way(hijack_socket_close_message(socket, 1003, HIJACK_STR("only text")), "hijack_socket_close_message");
+        close_with(member->socket, 1003, "only text");
+    } else if (!good) {
+        close_with(member->socket, 1008, "bad id");
     } else {
-        publish("message", member->name, event->len == 0 ? "" : event->data, event->len);
-        on_the_way(hijack_socket_read(socket, ONE_MESSAGE), "hijack_socket_read");
+        publish_text(member->name, text, len, id);
+        on_the_way(hijack_socket_read(member->socket, ONE_MESSAGE), "hijack_socket_read");
     }
 }
 
@@ -196,13 +242,19 @@ static void answer_with(hijack_request *request, uint32_t status, const char *he
     hijack_request_free(request);
 }
 
-/* The NAME of "?name=NAME", whoever has it; false also with a NUL within. */
-static bool asked_name(char name[NAME_SIZE], size_t *len, hijack_request *request)
+/* The NAME of "?name=NAME", for example; false: there is none that fits. */
+static bool asked(char *out, size_t size, size_t *len, hijack_request *request, const char *key)
 {
     const char *target;
     size_t target_len;
     return hijack_request_target(&target, &target_len, request) == 0 &&
-           text_query(name, NAME_SIZE, len, target, target_len, "name") && strlen(name) == *len;
+           text_query(out, size, len, target, target_len, key);
+}
+
+/* The name, whoever has it; false also with a NUL within. */
+static bool asked_name(char name[NAME_SIZE], size_t *len, hijack_request *request)
+{
+    return asked(name, NAME_SIZE, len, request, "name") && strlen(name) == *len;
 }
 
 static bool is_good_name(const char *name, size_t len)
@@ -215,6 +267,15 @@ static bool is_good_name(const char *name, size_t len)
             return false;
     }
     return chars >= 1 && chars <= NAME_CHARS && name[0] != ' ' && end[-1] != ' ';
+}
+
+static void find_start(struct start *it, hijack_request *request)
+{
+    it->position = NULL;
+    it->len = 0;
+    if (hijack_request_header(&it->position, &it->len, request, HIJACK_STR("last-event-id"), 0) != 1 &&
+        asked(it->from, sizeof it->from, &it->len, request, "from"))
+        it->position = it->from;
 }
 
 /* Whether it may join under this name; else it has its answer, and the request is freed. */
@@ -235,6 +296,7 @@ static bool may_join(char name[NAME_SIZE], hijack_request *request)
 static void join_by_websocket(hijack_request *request)
 {
     char name[NAME_SIZE];
+    struct start start;
     hijack_socket *socket;
     if (!may_join(name, request))
         return;
@@ -243,17 +305,19 @@ static void join_by_websocket(hijack_request *request)
         demo_answer_text(request, 505, "A WebSocket needs HTTP/1.1 here; /events does not.\n");
         return;
     }
-    hijack_request_free(request);
+    find_start(&start, request);
     /* a client whose handshake is wrong has its answer */
-    if (result == HIJACK_EPROTOCOL || on_the_way(result, "hijack_request_websocket") < 0)
-        return;
-    join(socket, NULL, name);
-    on_the_way(hijack_socket_read(socket, ONE_MESSAGE), "hijack_socket_read");
+    if (result != HIJACK_EPROTOCOL && on_the_way(result, "hijack_request_websocket") == HIJACK_OK) {
+        join(socket, NULL, name, &start);
+        on_the_way(hijack_socket_read(socket, ONE_MESSAGE), "hijack_socket_read");
+    }
+    hijack_request_free(request);
 }
 
 static void join_by_events(hijack_request *request)
 {
     char name[NAME_SIZE];
+    struct start start;
     hijack_stream *stream;
     if (!method_is(request, "GET")) {
         answer_with(request, 405, "allow: GET\r\ncontent-type: " DEMO_TEXT "\r\n", "Read /events with GET.\n");
@@ -261,17 +325,17 @@ static void join_by_events(hijack_request *request)
     }
     if (!may_join(name, request))
         return;
-    int result = on_the_way(hijack_request_sse(&stream, request, NULL, 0), "hijack_request_sse");
+    find_start(&start, request);
+    if (on_the_way(hijack_request_sse(&stream, request, NULL, 0), "hijack_request_sse") == HIJACK_OK)
+        join(NULL, stream, name, &start);
     hijack_request_free(request);
-    if (result == HIJACK_OK)
-        join(NULL, stream, name);
 }
 
 static void say(hijack_request *request)
 {
-    char name[NAME_SIZE];
+    char name[NAME_SIZE], id[HEAD_BYTES_MAX] = "";
     const char *text;
-    size_t name_len, len;
+    size_t name_len, id_len, len;
     if (!method_is(request, "POST")) {
         answer_with(request, 405, "allow: POST\r\ncontent-type: " DEMO_TEXT "\r\n", "Write to /say with POST.\n");
         return;
@@ -284,8 +348,10 @@ static void say(hijack_request *request)
         demo_answer_text(request, 429, "Too many messages: at most 20 within 5 seconds.\n");
     } else if (!text_is_utf8(text, len)) {
         demo_answer_text(request, 400, "The text must be UTF-8.\n");
+    } else if (asked(id, sizeof id, &id_len, request, "id") && !log_is_id(id, id_len)) {
+        demo_answer_text(request, 400, "Expected &id=ID with 1 to 64 letters, digits and '-'.\n");
     } else {
-        publish("message", member->name, len == 0 ? "" : text, len);
+        publish_text(member->name, len == 0 ? "" : text, len, id);
         answer_with(request, 204, "", "");
     }
 }
@@ -326,11 +392,13 @@ void room_open(hijack_server *server)
     demo_check(hijack_broadcaster_new(&room, server), "hijack_broadcaster_new");
     demo_check(hijack_broadcaster_set(room, HIJACK_STR("backlog_bytes"), HIJACK_STR(BACKLOG_BYTES)),
                "hijack_broadcaster_set");
+    log_open(server);
 }
 
 void room_close(void)
 {
     while (members != NULL)
         member_free(members);
+    log_close();
     hijack_broadcaster_free(room);
 }

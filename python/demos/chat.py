@@ -6,7 +6,8 @@
     /say?name=NAME      POST: they write with it; the body is the text, the answer 204
     /healthz            "ok"
 
-One thread and a task for each member, with asyncio. The room is in chat_room.py, which the sse demo has as well."""
+With CHAT_LOG=FILE nothing is lost when it is killed and started again. One thread and a task for each member, with
+asyncio. The room is in chat_room.py, which the sse demo has as well."""
 
 import asyncio
 

@@ -1,8 +1,9 @@
 """The chat's room, which the demos chat and sse have: /chat, /events and /say. The protocol is at the top of
 demos/chat.c.
 
-All members belong to one broadcaster, which alone sends to them: a member that does not read is closed by it, and
-nobody waits for it. A member has the task of its request."""
+All members belong to two broadcasters, which alone send to them: one for who comes and goes, and that of chat_log.py
+for the messages, which are kept. A member that does not read is closed by them, and nobody waits for it. A member has
+the task of its request."""
 
 import contextlib
 import json
@@ -11,6 +12,7 @@ import time
 from typing import Dict, Optional, Union
 from urllib.parse import unquote_to_bytes
 
+import chat_log
 import common
 
 import hijack.aio
@@ -39,10 +41,10 @@ class Member:
         self._messages += 1
         return self._messages <= MESSAGES
 
-    async def greet(self, text: str) -> None:
-        """Once, before the broadcaster sends; so this never waits."""
+    async def greet(self, text: str, id: Optional[str]) -> None:
+        """Once, before the broadcasters send; so this never waits. id: of the event."""
         if isinstance(self.connection, hijack.aio.Stream):
-            await self.connection.send_event(text)
+            await self.connection.send_event(text, id=id)
         else:
             await self.connection.send(text)
 
@@ -53,6 +55,7 @@ class ChatRoom:
     def __init__(self, server: hijack.aio.Server) -> None:
         server.route_set("/say", max_body_bytes=TEXT_BYTES)
         self._everyone = server.broadcaster(backlog_bytes="1m")  # a burst of messages behind the longest list of names
+        self._log = chat_log.ChatLog(server)
         self._members: Dict[str, Member] = {}  # by name, in the order of joining
 
     async def answer(self, request: hijack.aio.Request) -> bool:
@@ -79,7 +82,7 @@ class ChatRoom:
         member = Member(name, websocket)
         try:
             async with websocket:
-                await self._enter(member)
+                await self._enter(member, request)
                 async for message in websocket:
                     await self._take(member, websocket, message)
         finally:
@@ -95,7 +98,7 @@ class ChatRoom:
         stream = request.sse()
         member = Member(name, stream)
         try:
-            await self._enter(member)
+            await self._enter(member, request)
             await stream.wait_closed()
         finally:
             stream.abort()
@@ -103,7 +106,7 @@ class ChatRoom:
 
     def _admitted(self, request: hijack.aio.Request) -> Optional[str]:
         """The name that the client gets; None where it was answered."""
-        wanted = asked_name(request)
+        wanted = asked(request, "name")
         if wanted is None or not NAME.fullmatch(wanted):
             text = (
                 "Expected ?name=NAME with 1 to 32 characters of UTF-8, no control character among them and "
@@ -119,28 +122,37 @@ class ChatRoom:
             name, number = f"{wanted} {number}", number + 1
         return name
 
-    async def _enter(self, member: Member) -> None:
-        """The others hear of the newcomer, who gets the names and then all that is published."""
+    async def _enter(self, member: Member, request: hijack.aio.Request) -> None:
+        """The others hear of the newcomer, who gets the names and then what it has missed and all that is published."""
+        since = request.headers.get("last-event-id", asked(request, "from"))
         self._publish(type="joined", name=member.name)
         self._members[member.name] = member
         with contextlib.suppress(ConnectionError):  # it has left already, and what it sent before is still read
-            await member.greet(as_json({"type": "here", "names": list(self._members)}))
+            here = as_json({"type": "here", "names": list(self._members)})
+            await member.greet(here, None if since else self._log.position)
             self._everyone.add(member.connection)
+            self._log.add(member.connection, since)
 
     async def _take(self, member: Member, websocket: hijack.aio.WebSocket, message: Union[str, bytes]) -> None:
         """The library has seen to UTF-8 and the length."""
+        id = None
+        if isinstance(message, str) and message.startswith("\x1e"):
+            id, _, message = message[1:].partition(" ")
         if not member.may_say():
             await websocket.close(1008, "too many messages")
         elif isinstance(message, bytes):
             await websocket.close(1003, "only text")
+        elif not chat_log.is_id(id):
+            await websocket.close(1008, "bad id")
         else:
-            self._publish_text(member, message)
+            self._publish_text(member, message, id)
 
     def _say(self, request: hijack.aio.Request) -> None:
         if request.method != "POST":
             request.respond(405, "Write to /say with POST.\n", {"allow": "POST", **common.TEXT})
             return
-        member = self._members.get(asked_name(request) or "")
+        member = self._members.get(asked(request, "name") or "")
+        id = asked(request, "id")
         if member is None or not isinstance(member.connection, hijack.aio.Stream):
             text = "Nobody of this name reads /events; open /events?name=NAME first.\n"
             request.respond(403, text, common.TEXT)
@@ -148,29 +160,35 @@ class ChatRoom:
             request.respond(429, "Too many messages: at most 20 within 5 seconds.\n", common.TEXT)
         else:
             try:
-                self._publish_text(member, request.body.decode())
+                text = request.body.decode()
             except UnicodeDecodeError:
                 request.respond(400, "The text must be UTF-8.\n", common.TEXT)
-            else:
+                return
+            if chat_log.is_id(id):
+                self._publish_text(member, text, id)
                 request.respond(204)
+            else:
+                request.respond(400, "Expected &id=ID with 1 to 64 letters, digits and '-'.\n", common.TEXT)
 
     def _leave(self, member: Member) -> None:
         if self._members.pop(member.name, None) is not None:
             with contextlib.suppress(hijack.ShutdownError):  # everyone leaves when the demo ends
                 self._publish(type="left", name=member.name)
 
-    def _publish_text(self, member: Member, text: str) -> None:
+    def _publish_text(self, member: Member, text: str, id: Optional[str]) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self._publish(type="message", name=member.name, text=text, time=now)
+        message = {"type": "message", "name": member.name, "text": text, "time": now}
+        self._log.publish(as_json(message if id is None else {**message, "id": id}), id)
 
     def _publish(self, **message: str) -> None:
         self._everyone.publish(as_json(message))
 
 
-def asked_name(request: hijack.aio.Request) -> Optional[str]:
-    """The NAME of "?name=NAME"; None if it is not there, not UTF-8, or has a '%' without its digits."""
-    value = next((field[5:] for field in request.query.split("&") if field.startswith("name=")), "")
-    if re.search(r"%(?![0-9A-Fa-f]{2})", value):
+def asked(request: hijack.aio.Request, key: str) -> Optional[str]:
+    """The NAME of "?name=NAME", for example; None if it is not there, not UTF-8, or has a '%' without its digits."""
+    fields = (field.partition("=") for field in request.query.split("&"))
+    value = next((value for name, equals, value in fields if equals and name == key), None)
+    if value is None or re.search(r"%(?![0-9A-Fa-f]{2})", value):
         return None
     try:
         return unquote_to_bytes(value.replace("+", " ")).decode()

@@ -38,6 +38,11 @@ def environment(name: str, default: int, low: int, high: int) -> int:
     return whole_number(name, os.environ.get(name) or str(default), low, high)
 
 
+def path(name: str) -> Optional[str]:
+    """A path from the environment."""
+    return os.environ.get(name) or None
+
+
 def port() -> int:
     """The port to listen on: first argument, else the variable PORT, else 9292. 0 means any free one."""
     if len(sys.argv) > 1:
@@ -47,8 +52,8 @@ def port() -> int:
 
 def certificate() -> Tuple[Optional[str], Optional[str]]:
     """What TLS_CERT and TLS_KEY name, the paths of a certificate and its key, for listen; two times None without."""
-    paths = [(name, os.environ.get(name) or None) for name in ("TLS_CERT", "TLS_KEY")]
-    missing = [name for name, path in paths if path is None]
+    paths = [(name, path(name)) for name in ("TLS_CERT", "TLS_KEY")]
+    missing = [name for name, value in paths if value is None]
     if len(missing) == 1:
         sys.exit(f"{missing[0]}: not set; https needs both TLS_CERT and TLS_KEY")
     return paths[0][1], paths[1][1]

@@ -8,7 +8,8 @@
 #     /say?name=NAME      POST: they write with it; the body is the text, the answer 204
 #     /healthz            "ok"
 #
-# The room is in chat_room.rb, which the sse demo has as well.
+# With CHAT_LOG=FILE nothing is lost when it is killed and started again. The room is in chat_room.rb, which the sse
+# demo has as well.
 require 'hijack_ffi'
 require_relative 'chat_room'
 

@@ -2,13 +2,15 @@
 
 require 'json'
 require 'uri'
+require_relative 'chat_log'
 require_relative 'common'
 
 # The chat's room, which the demos chat and sse have: /chat, /events and /say. The protocol is at the top of
 # demos/chat.c.
 #
-# All members belong to one broadcaster, which alone sends to them: a member that does not read is closed by it, and
-# nobody waits for it. No member has a thread. One lock makes each thing that happens in the room visible as a whole.
+# All members belong to two broadcasters, which alone send to them: one for who comes and goes, and that of chat_log.rb
+# for the messages, which are kept. A member that does not read is closed by them, and nobody waits for it. No member
+# has a thread. One lock makes each thing that happens in the room visible as a whole.
 class ChatRoom
   TEXT_BYTES = 1000
   MEMBERS = 1000
@@ -45,9 +47,9 @@ class ChatRoom
       (@messages += 1) <= MESSAGES
     end
 
-    # Once, before the broadcaster sends.
-    def greet(json)
-      websocket? ? connection << json : connection.send_event(json)
+    # Once, before the broadcasters send. id: of the event.
+    def greet(json, id)
+      websocket? ? connection << json : connection.send_event(json, id: id)
     end
   end
 
@@ -55,6 +57,7 @@ class ChatRoom
     server[:websocket_message_bytes] = TEXT_BYTES
     server.route_set '/say', max_body_bytes: TEXT_BYTES
     @everyone = server.broadcaster(backlog_bytes: '1m') # a burst of messages behind the longest list of names
+    @log = ChatLog.new(server)
     @members = {} # by name, in the order of joining
     @lock = Mutex.new
   end
@@ -95,33 +98,35 @@ class ChatRoom
   # The block makes the connection. Returns nil where the client was answered instead.
   def join(request)
     @lock.synchronize do
-      wanted = asked_name(request)
+      wanted = asked(request, 'name')
       if !wanted&.match?(NAME)
         request.respond 400, 'Expected ?name=NAME with 1 to 32 characters of UTF-8, no control character among them ' \
                              "and no space at either end.\n", Demo::TEXT
       elsif @members.size >= MEMBERS
         request.respond 503, "The room is full; try again later.\n", Demo::TEXT
       else
-        enter(Member.new(free_name(wanted), yield))
+        enter(Member.new(free_name(wanted), yield), request.headers['last-event-id'] || asked(request, 'from'))
       end
     end
   end
 
-  # The others hear of the newcomer, who gets the names and then all that is published.
-  def enter(member)
+  # The others hear of the newcomer, who gets the names and then what it has missed and all that is published.
+  def enter(member, from)
     publish type: 'joined', name: member.name
     @members[member.name] = member
-    member.greet JSON.generate(type: 'here', names: @members.keys)
+    member.greet JSON.generate(type: 'here', names: @members.keys), (@log.position if from.to_s.empty?)
     @everyone << member.connection
+    @log.add member.connection, from
     member
   rescue Hijack::ClosedError, Hijack::ResetError
     member # has left already, which on_close will tell
   end
 
-  # The NAME of "?name=NAME"; nil if it is not there or not UTF-8.
-  def asked_name(request)
-    name = URI.decode_www_form_component(request.query.to_s[/(?:\A|&)name=([^&]*)/, 1].to_s)
-    name if name.valid_encoding?
+  # The NAME of "?name=NAME", for example; nil if it is not there or not UTF-8.
+  def asked(request, key)
+    value = request.query.to_s[/(?:\A|&)#{key}=([^&]*)/, 1] or return
+    value = URI.decode_www_form_component(value)
+    value if value.valid_encoding?
   rescue ArgumentError # a '%' without its digits
     nil
   end
@@ -134,13 +139,16 @@ class ChatRoom
 
   # The library has seen to UTF-8 and the length.
   def take(member, text)
+    id, _, text = text[1..].partition(' ') if text.start_with?("\x1e")
     @lock.synchronize do
       if !member.may_say?
         member.connection.close 1008, 'too many messages'
       elsif text.encoding == Encoding::BINARY
         member.connection.close 1003, 'only text'
+      elsif !ChatLog.id?(id)
+        member.connection.close 1008, 'bad id'
       else
-        publish_text member, text
+        publish_text member, text, id
       end
     end
   end
@@ -151,16 +159,19 @@ class ChatRoom
     end
 
     text = request.body.read.force_encoding(Encoding::UTF_8)
+    id = asked(request, 'id')
     @lock.synchronize do
-      member = @members[asked_name(request)]
+      member = @members[asked(request, 'name')]
       if member.nil? || member.websocket?
         request.respond 403, "Nobody of this name reads /events; open /events?name=NAME first.\n", Demo::TEXT
       elsif !member.may_say?
         request.respond 429, "Too many messages: at most 20 within 5 seconds.\n", Demo::TEXT
       elsif !text.valid_encoding?
         request.respond 400, "The text must be UTF-8.\n", Demo::TEXT
+      elsif !ChatLog.id?(id)
+        request.respond 400, "Expected &id=ID with 1 to 64 letters, digits and '-'.\n", Demo::TEXT
       else
-        publish_text member, text
+        publish_text member, text, id
         request.respond 204
       end
     end
@@ -176,8 +187,9 @@ class ChatRoom
     nil
   end
 
-  def publish_text(member, text)
-    publish type: 'message', name: member.name, text: text, time: Time.now.utc.strftime('%Y-%m-%dT%H:%M:%SZ')
+  def publish_text(member, text, id)
+    time = Time.now.utc.strftime('%Y-%m-%dT%H:%M:%SZ')
+    @log.publish JSON.generate({ type: 'message', name: member.name, text: text, time: time, id: id }.compact), id
   end
 
   def publish(message)

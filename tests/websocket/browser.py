@@ -1,8 +1,8 @@
 """Tries the page of a demo in a real browser: a program in browser, which drives Chromium.
 
-Usage: browser.py BUILD-FOLDER [--tls] [--name NAME] [--page chat|rooms] -- COMMAND... {port}
+Usage: browser.py BUILD-FOLDER [--tls] [--name NAME] [--page chat|restart|rooms] -- COMMAND... {port}
 
-The command is that of the demo; how it is started is said in interop.py. Screenshots of the tabs are in the build
+The command is that of the demo, of which the page restart starts more; how it is started is said in interop.py. Screenshots of the tabs are in the build
 folder afterwards, in websocket-browser. Without Node or Chromium the test is skipped: the exit code is 77."""
 
 import argparse
@@ -20,12 +20,12 @@ PROGRAMS = pathlib.Path(__file__).resolve().parent / "browser"
 SECONDS = 120
 
 
-def run(build: pathlib.Path, page: str, url: str, chromium: str) -> str:
+def run(build: pathlib.Path, page: str, url: str, chromium: str, server: "list[str]") -> str:
     """What is wrong, if anything."""
     screenshots = build / "websocket-browser"
     screenshots.mkdir(exist_ok=True)
     command = node_script(build / "websocket-puppeteer", f"puppeteer-core@{PUPPETEER}", PROGRAMS / f"{page}.js")
-    return run_client([*command, chromium, url, str(screenshots)], SECONDS)
+    return run_client([*command, chromium, url, str(screenshots), *server], SECONDS)
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--name", default="the server")
-    parser.add_argument("--page", choices=("chat", "rooms"), default="chat")
+    parser.add_argument("--page", choices=("chat", "restart", "rooms"), default="chat")
     parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is killed
@@ -49,7 +49,8 @@ def main() -> int:
         try:
             server = Server(arguments.command, folder if arguments.tls else None)
             url = f"{server.scheme}://127.0.0.1:{server.wait()}/"
-            wrong = run(arguments.build.resolve(), arguments.page, url, chromium) or server.stop()
+            build = arguments.build.resolve()
+            wrong = run(build, arguments.page, url, chromium, arguments.command) or server.stop()
         except (OSError, subprocess.CalledProcessError) as error:
             wrong = str(error)
         finally:

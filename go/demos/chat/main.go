@@ -6,7 +6,8 @@
 //	/say?name=NAME      POST: they write with it; the body is the text, the answer 204
 //	/healthz            "ok"
 //
-// The room is in internal/chat, which the sse demo has as well.
+// With CHAT_LOG=FILE nothing is lost when it is killed and started again. The room is in internal/chat, which the sse
+// demo has as well.
 package main
 
 import (

@@ -2,16 +2,7 @@
 // the server is cut once, Carol's browser has no WebSocket. Prints what is wrong; silent otherwise.
 "use strict";
 const path = require("path"), { inBrowser, openTab, shows } = require("./tabs.js");
-
-const state = () => document.getElementById("state").textContent;
-const who = () => [...document.querySelectorAll("#who li")].map(row => row.textContent);
-const messages = () => [...document.querySelectorAll("#log li:not(.fact)")].map(row =>
-  `${row.querySelector("b").textContent}: ${row.querySelector("span").textContent}`);
-
-async function say(page, text) {
-  await page.type("#text", text);
-  await page.keyboard.press("Enter");
-}
+const { messages, say, state, who } = require("./chat_page.js");
 
 async function chat(browser, url, way, folder) {
   const detour = new URL(url);

@@ -27,13 +27,13 @@ func (it *member) readsEvents() bool {
 	return isStream
 }
 
-// greet sends what comes before all that the broadcaster sends.
-func (it *member) greet(json string) {
+// greet sends what comes before all that the broadcasters send. id is that of the event.
+func (it *member) greet(json, id string) {
 	switch conn := it.connection.(type) {
 	case *hijack.WebSocket:
 		conn.Write(context.Background(), hijack.MessageText, []byte(json))
 	case *hijack.Stream:
-		conn.SendEvent(hijack.Event{Data: json})
+		conn.SendEvent(hijack.Event{ID: id, Data: json})
 	}
 }
 

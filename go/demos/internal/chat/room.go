@@ -30,10 +30,12 @@ const (
 
 var text = hijack.Header{"content-type": {"text/plain; charset=utf-8"}}
 
-// Room is who is there. All members belong to one broadcaster, which alone sends to them: a member that does not read
-// is closed by it, and nobody waits for it. A member has the goroutine of its request.
+// Room is who is there. All members belong to two broadcasters, which alone send to them: one for who comes and goes,
+// and that of the log for the messages, which are kept. A member that does not read is closed by them, and nobody waits
+// for it. A member has the goroutine of its request.
 type Room struct {
 	everyone *hijack.Broadcaster
+	log      *chatLog
 	mu       sync.Mutex // what happens in the room happens as a whole
 	members  []*member  // in the order of joining
 }
@@ -44,7 +46,11 @@ func NewRoom(server *hijack.Server) (*Room, error) {
 		return nil, err
 	}
 	everyone, err := server.NewBroadcaster(hijack.Options{"backlog_bytes": backlog})
-	return &Room{everyone: everyone}, err
+	if err != nil {
+		return nil, err
+	}
+	log, err := newLog(server)
+	return &Room{everyone: everyone, log: log}, err
 }
 
 // Answer answers a request for one of the room's paths, and returns when the member that it made has left. False: it is
@@ -95,12 +101,12 @@ func (room *Room) joinByEvents(r *hijack.Request) {
 }
 
 // join makes a member of a client, which connect answers; nil where it was answered otherwise. The others hear of the
-// newcomer, who gets the names and then all that is published.
+// newcomer, who gets the names and then what it has missed and all that is published.
 func (room *Room) join(r *hijack.Request, connect func() (connection, error)) *member {
 	room.mu.Lock()
 	defer room.mu.Unlock()
-	wanted, err := askedName(r)
-	if err != nil || !isGoodName(wanted) {
+	wanted, _ := asked(r, "name")
+	if !isGoodName(wanted) {
 		r.Respond(400, text, []byte("Expected ?name=NAME with 1 to 32 characters of UTF-8, no control character among "+
 			"them and no space at either end.\n"))
 		return nil
@@ -119,21 +125,33 @@ func (room *Room) join(r *hijack.Request, connect func() (connection, error)) *m
 	it := &member{name: room.freeName(wanted), connection: conn}
 	room.publish(`{"type":"joined","name":` + quoted(it.name) + `}`)
 	room.members = append(room.members, it)
-	it.greet(room.names()) // where it has left already, Done will tell
+	from := startOf(r)
+	position := ""
+	if from == nil || *from == "" {
+		position = room.log.position()
+	}
+	it.greet(room.names(), position) // where it has left already, Done will tell
 	room.everyone.Add(conn)
+	room.log.add(conn, from)
 	return it
 }
 
 // take takes a message, of which the library has checked UTF-8 and length.
 func (room *Room) take(it *member, ws *hijack.WebSocket, kind hijack.MessageType, message string) {
+	hasID, id := strings.HasPrefix(message, "\x1e"), ""
+	if hasID {
+		id, message, _ = strings.Cut(message[1:], " ")
+	}
 	room.mu.Lock()
 	defer room.mu.Unlock()
 	if !it.maySay() {
 		ws.Close(hijack.StatusPolicyViolation, "too many messages")
 	} else if kind != hijack.MessageText {
 		ws.Close(hijack.StatusUnsupportedData, "only text")
+	} else if hasID && !goodID.MatchString(id) {
+		ws.Close(hijack.StatusPolicyViolation, "bad id")
 	} else {
-		room.publishText(it, message)
+		room.publishText(it, message, id)
 	}
 }
 
@@ -145,7 +163,8 @@ func (room *Room) say(r *hijack.Request) {
 	message, _ := io.ReadAll(r.Body) // it has come whole
 	room.mu.Lock()
 	defer room.mu.Unlock()
-	name, _ := askedName(r) // nobody is called ""
+	name, _ := asked(r, "name") // nobody is called ""
+	id, hasID := asked(r, "id")
 	it := room.find(name)
 	switch {
 	case it == nil || !it.readsEvents():
@@ -154,8 +173,10 @@ func (room *Room) say(r *hijack.Request) {
 		r.Respond(429, text, []byte("Too many messages: at most 20 within 5 seconds.\n"))
 	case !utf8.Valid(message):
 		r.Respond(400, text, []byte("The text must be UTF-8.\n"))
+	case hasID && !goodID.MatchString(id):
+		r.Respond(400, text, []byte("Expected &id=ID with 1 to 64 letters, digits and '-'.\n"))
 	default:
-		room.publishText(it, string(message))
+		room.publishText(it, string(message), id)
 		r.Respond(204, nil, nil)
 	}
 }
@@ -175,10 +196,14 @@ func (room *Room) leave(it *member) {
 	}
 }
 
-func (room *Room) publishText(it *member, message string) {
+// publishText publishes a text that has this id, "" for none.
+func (room *Room) publishText(it *member, message, id string) {
 	now := time.Now().UTC().Format("2006-01-02T15:04:05Z")
-	room.publish(fmt.Sprintf(`{"type":"message","name":%s,"text":%s,"time":"%s"}`,
-		quoted(it.name), quoted(message), now))
+	json := fmt.Sprintf(`{"type":"message","name":%s,"text":%s,"time":"%s"`, quoted(it.name), quoted(message), now)
+	if id != "" {
+		json += `,"id":"` + id + `"`
+	}
+	room.log.publish(json+"}", id)
 }
 
 func (room *Room) publish(json string) {
@@ -215,15 +240,27 @@ func refuse(r *hijack.Request, body, allowed string) {
 	r.Respond(405, hijack.Header{"allow": {allowed}, "content-type": text["content-type"]}, []byte(body))
 }
 
-// askedName is the NAME of "?name=NAME", "" where there is none. A '%' without its digits is an error.
-func askedName(r *hijack.Request) (string, error) {
+// startOf is the position that a client gives, nil where it gives none.
+func startOf(r *hijack.Request) *string {
+	if ids, ok := r.Header["Last-Event-Id"]; ok {
+		return &ids[0]
+	}
+	if from, ok := asked(r, "from"); ok {
+		return &from
+	}
+	return nil
+}
+
+// asked is the NAME of "?name=NAME", for example. False: there is none, or it has a '%' without its digits.
+func asked(r *hijack.Request, key string) (string, bool) {
 	_, query, _ := strings.Cut(r.Target, "?")
 	for _, field := range strings.Split(query, "&") {
-		if key, value, isPair := strings.Cut(field, "="); isPair && key == "name" {
-			return url.QueryUnescape(value)
+		if name, value, isPair := strings.Cut(field, "="); isPair && name == key {
+			value, err := url.QueryUnescape(value)
+			return value, err == nil
 		}
 	}
-	return "", nil
+	return "", false
 }
 
 func isGoodName(name string) bool {
