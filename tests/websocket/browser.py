@@ -2,8 +2,9 @@
 
 Usage: browser.py BUILD-FOLDER [--tls] [--name NAME] [--page chat|restart|rooms] -- COMMAND... {port}
 
-The command is that of the demo, of which the page restart starts more; how it is started is said in interop.py. Screenshots of the tabs are in the build
-folder afterwards, in websocket-browser. Without Node or Chromium the test is skipped: the exit code is 77."""
+The command is that of the demo, of which the program restart starts more; how it is started is said in interop.py.
+Screenshots of the tabs are in the build folder afterwards, in websocket-browser. Without Node or Chromium the test is
+skipped: the exit code is 77."""
 
 import argparse
 import pathlib

@@ -12,7 +12,7 @@ const command = process.argv.slice(5);
 let child = null;
 
 process.on("exit", () => {
-  if (child) child.kill("SIGKILL");
+  if (child) child.kill("SIGKILL"); // after DEADLINE
   fs.rmSync(place, { recursive: true });
 });
 setTimeout(() => process.exit(1), DEADLINE).unref();
@@ -76,4 +76,4 @@ async function restart(browser, _, way, folder) {
   }
 }
 
-inBrowser(restart);
+inBrowser(restart).finally(() => child && child.kill("SIGKILL"));
