@@ -228,20 +228,6 @@ static void on_message(struct member *member, const hijack_event *event)
     }
 }
 
-static bool method_is(hijack_request *request, const char *method)
-{
-    const char *it;
-    size_t len;
-    return hijack_request_method(&it, &len, request) == 0 && len == strlen(method) && memcmp(it, method, len) == 0;
-}
-
-static void answer_with(hijack_request *request, uint32_t status, const char *headers, const char *text)
-{
-    on_the_way(hijack_request_respond(request, status, headers, strlen(headers), text, strlen(text)),
-               "hijack_request_respond");
-    hijack_request_free(request);
-}
-
 /* The NAME of "?name=NAME", for example; false: there is none that fits. */
 static bool asked(char *out, size_t size, size_t *len, hijack_request *request, const char *key)
 {
@@ -319,8 +305,8 @@ static void join_by_events(hijack_request *request)
     char name[NAME_SIZE];
     struct start start;
     hijack_stream *stream;
-    if (!method_is(request, "GET")) {
-        answer_with(request, 405, "allow: GET\r\ncontent-type: " DEMO_TEXT "\r\n", "Read /events with GET.\n");
+    if (!demo_method_is(request, "GET")) {
+        demo_answer_with(request, 405, "allow: GET\r\ncontent-type: " DEMO_TEXT "\r\n", "Read /events with GET.\n");
         return;
     }
     if (!may_join(name, request))
@@ -336,8 +322,8 @@ static void say(hijack_request *request)
     char name[NAME_SIZE], id[HEAD_BYTES_MAX] = "";
     const char *text;
     size_t name_len, id_len, len;
-    if (!method_is(request, "POST")) {
-        answer_with(request, 405, "allow: POST\r\ncontent-type: " DEMO_TEXT "\r\n", "Write to /say with POST.\n");
+    if (!demo_method_is(request, "POST")) {
+        demo_answer_with(request, 405, "allow: POST\r\ncontent-type: " DEMO_TEXT "\r\n", "Write to /say with POST.\n");
         return;
     }
     struct member *member = asked_name(name, &name_len, request) ? find_member(name) : NULL;
@@ -352,7 +338,7 @@ static void say(hijack_request *request)
         demo_answer_text(request, 400, "Expected &id=ID with 1 to 64 letters, digits and '-'.\n");
     } else {
         publish_text(member->name, len == 0 ? "" : text, len, id);
-        answer_with(request, 204, "", "");
+        demo_answer_with(request, 204, "", "");
     }
 }
 
