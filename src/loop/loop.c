@@ -88,6 +88,7 @@ void *hj_loop_run(void *arg)
 {
     struct hj_loop *loop = arg;
     struct hj_server *server = loop->server;
+    pthread_setname_np(pthread_self(), "hijack loop"); /* for top, ps and gdb; without a name it works as well */
     hj_shedding_init(loop);
     int rc = loop->opened_rc = hj_http2_open(loop);
     sem_post(&loop->opened);

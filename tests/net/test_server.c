@@ -5,6 +5,7 @@
 #include "support/exchange.h"
 #include "support/transport.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -388,13 +389,44 @@ static void test_stats(void **state)
     CHECK(stat_of(f->server, HIJACK_STAT_REQUESTS) == 2);
 }
 
+/* How many threads of this process have the name. */
+static int threads_called(const char *name)
+{
+    DIR *folder = opendir("/proc/self/task");
+    int count = 0;
+
+    CHECK(folder != NULL);
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        char path[300], line[32] = "";
+        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+        FILE *file = fopen(path, "r");
+        if (file == NULL)
+            continue;
+        if (fgets(line, sizeof(line), file) != NULL)
+            count += strcmp(line, name) == 0;
+        fclose(file);
+    }
+    closedir(folder);
+    return count;
+}
+
+static void test_thread_names(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_option(f, OPT_THREADS, "3");
+    CHECK(threads_called("hijack loop\n") == 0);
+    fixture_start(f);
+    CHECK(threads_called("hijack loop\n") == 3);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_options),        TEST(test_option_table),  TEST(test_states),
         TEST(test_routes),         TEST(test_route_options), TEST(test_route_body_limits),
         TEST(test_several_queues), TEST(test_without_queue), TEST(test_stop_with_everything),
-        TEST(test_many_cycles),    TEST(test_stats),
+        TEST(test_many_cycles),    TEST(test_stats),         TEST(test_thread_names),
     };
 
     return RUN_TESTS(tests, argc, argv);
