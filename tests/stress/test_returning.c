@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Clients that drop and return at random while several threads publish: each gets every message once and in order, or
- * is told of a gap where the history did not reach that far back. By SSE with Last-Event-ID, and by WebSocket with a
- * parameter and the convention of docs/guides/history.md.
+ * Clients that drop and return while several threads publish. By SSE with Last-Event-ID, and by WebSocket with a
+ * parameter and the convention of docs/guides/missed-events.md.
+ *
+ * returning: at random times, and the history holds a second (over TLS eight): each client gets every message once and
+ * in order, or is told of a gap where the history did not reach that far back. drops: for two seconds again and again,
+ * and the history holds more: each client gets every message, and what share of them was published while its client was
+ * away is printed beside that.
  */
+#include "support/transport.h"
 #include "support/websocket_client.h"
 
 #include <poll.h>
@@ -18,11 +23,21 @@
 #define OFFSETS 1000000
 
 struct subscriber {
-    struct client *client; /* NULL: it is away */
+    struct client *client; /* NULL before the first one */
     bool websocket;
+    bool away;
+    bool open;        /* the client lost its network: the server has not seen an end of its connection */
     bool begun;       /* it has a position */
+    uint64_t first;   /* its first position */
     uint64_t last;    /* offset of its last message, or of the position */
     uint64_t turn_ms; /* when it leaves, or comes */
+};
+
+/* How the clients of a test behave. */
+struct habits {
+    unsigned stay_least, stay_most;   /* milliseconds between coming and leaving */
+    unsigned away_least, away_most;   /* and between leaving and coming back; */
+    unsigned tenth_least, tenth_most; /* of every tenth time these */
 };
 
 static struct {
@@ -31,7 +46,10 @@ static struct {
     struct pollfd *polls;
     int count;
     unsigned seed;
+    struct habits habits;
     uint64_t messages, gaps, returns;
+    uint64_t lost; /* messages that gaps have announced */
+    uint64_t late; /* messages that were published while their client was away */
     hijack_broadcaster *room;
     _Atomic bool publishing;
     _Atomic int errors; /* of the publishers */
@@ -55,7 +73,8 @@ static void note(struct subscriber *it, uint64_t offset, const char *text)
 
 static void gap(struct subscriber *it, uint64_t first)
 {
-    CHECK(!it->begun || first > it->last + 1);
+    CHECK(it->begun && first > it->last + 1);
+    run.lost += first - 1 - it->last;
     it->last = first - 1;
     ++run.gaps;
 }
@@ -63,7 +82,7 @@ static void gap(struct subscriber *it, uint64_t first)
 static void begin(struct subscriber *it, uint64_t position)
 {
     if (!it->begun)
-        it->last = position;
+        it->first = it->last = position;
     CHECK(it->last == position);
 }
 
@@ -80,7 +99,7 @@ static void read_event(struct subscriber *it, const char *text)
         gap(it, first);
     } else {
         if (!it->begun)
-            it->last = offset - 1;
+            it->first = it->last = offset - 1;
         note(it, offset, data + 6);
     }
     it->begun = true;
@@ -138,38 +157,80 @@ static unsigned between(unsigned least, unsigned most)
     return least + (unsigned)rand_r(&run.seed) % (most - least + 1);
 }
 
+static uint64_t newest_offset(void)
+{
+    char position[64];
+    CODE(hijack_broadcaster_position(position, sizeof(position), run.room) > 0, 1);
+    return strtoull(position + 2, NULL, 10);
+}
+
+/* What a client that has ended was sent is not looked at any more, and there will be thousands of them. */
+static void forget(struct client *client)
+{
+    free(client->buf);
+    client->buf = NULL;
+    client->len = client->cap = 0;
+}
+
+static void connect_sse(struct fixture *f, struct subscriber *it)
+{
+    char text[256];
+    int len = snprintf(text, sizeof(text), "GET /sse HTTP/1.0\r\nHost: x\r\n");
+    if (it->begun)
+        len +=
+            snprintf(text + len, sizeof(text) - (size_t)len, "Last-Event-ID: e-%llu\r\n", (unsigned long long)it->last);
+    snprintf(text + len, sizeof(text) - (size_t)len, "\r\n");
+    it->client = client_connect(f->port);
+    client_puts(it->client, text);
+    client_consume(it->client, client_until(it->client, "\r\n\r\n") + 4);
+}
+
+static void connect_websocket(struct fixture *f, struct subscriber *it)
+{
+    char text[64];
+    int len = snprintf(text, sizeof(text), "/ws?from=");
+    if (it->begun)
+        snprintf(text + len, sizeof(text) - (size_t)len, "e-%llu", (unsigned long long)it->last);
+    it->client = ws_connect(f, text);
+}
+
 /* Connects, at the position that it has reached. */
 static void come(struct fixture *f, struct subscriber *it)
 {
-    char text[256];
-    int len;
-    if (it->websocket) {
-        len = snprintf(text, sizeof(text), "/ws?from=");
-        if (it->begun)
-            snprintf(text + len, sizeof(text) - (size_t)len, "e-%llu", (unsigned long long)it->last);
-        it->client = ws_connect(f, text);
-    } else {
-        len = snprintf(text, sizeof(text), "GET /sse HTTP/1.0\r\nHost: x\r\n");
-        if (it->begun)
-            len += snprintf(text + len, sizeof(text) - (size_t)len, "Last-Event-ID: e-%llu\r\n",
-                            (unsigned long long)it->last);
-        snprintf(text + len, sizeof(text) - (size_t)len, "\r\n");
-        it->client = client_connect(f->port);
-        client_puts(it->client, text);
-        client_consume(it->client, client_until(it->client, "\r\n\r\n") + 4);
+    const struct habits *habits = &run.habits;
+    if (it->open) {
+        client_reset(it->client);
+        forget(it->client);
+        it->open = false;
     }
-    it->turn_ms = clock_ms() + between(1, 4000);
+    if (it->begun)
+        run.late += newest_offset() - it->last;
+    /* At first they come together, and shall not leave together. */
+    it->turn_ms = clock_ms() + between(it->begun ? habits->stay_least : 1, habits->stay_most);
+    it->websocket ? connect_websocket(f, it) : connect_sse(f, it);
+    it->away = false;
     take(it); /* what came together with the head */
 }
 
 static void go(struct subscriber *it)
 {
-    if (between(0, 1) == 0)
-        client_reset(it->client);
-    else
+    const struct habits *habits = &run.habits;
+    switch (it->client->ended != 0 ? 0 : between(0, 2)) {
+    case 0:
         client_close(it->client);
-    it->client = NULL;
-    it->turn_ms = clock_ms() + (between(0, 9) == 0 ? between(500, 3000) : between(0, 100)); /* some for long */
+        break;
+    case 1:
+        client_reset(it->client);
+        break;
+    default:
+        client_vanish(it->client);
+        it->open = true;
+    }
+    if (!it->open)
+        forget(it->client);
+    it->away = true;
+    it->turn_ms = clock_ms() + (between(0, 9) == 0 ? between(habits->tenth_least, habits->tenth_most)
+                                                   : between(habits->away_least, habits->away_most));
     ++run.returns;
 }
 
@@ -177,8 +238,7 @@ static void go(struct subscriber *it)
 static void work(struct fixture *f, bool may_leave)
 {
     for (int i = 0; i < run.count; i++)
-        run.polls[i] =
-            (struct pollfd){run.subscribers[i].client == NULL ? -1 : run.subscribers[i].client->fd, POLLIN, 0};
+        run.polls[i] = (struct pollfd){run.subscribers[i].away ? -1 : run.subscribers[i].client->fd, POLLIN, 0};
     CHECK(poll(run.polls, (nfds_t)run.count, 1) >= 0);
     const uint64_t now = clock_ms();
     for (int i = 0; i < run.count; i++) {
@@ -189,8 +249,8 @@ static void work(struct fixture *f, bool may_leave)
             if (it->client->ended != 0)
                 go(it);
         }
-        if (it->client == NULL ? !may_leave || now >= it->turn_ms : may_leave && now >= it->turn_ms)
-            it->client == NULL ? come(f, it) : go(it);
+        if (it->away ? !may_leave || now >= it->turn_ms : may_leave && now >= it->turn_ms)
+            it->away ? come(f, it) : go(it);
     }
 }
 
@@ -210,23 +270,28 @@ static void *publish(void *argument)
 static bool all_have(uint64_t newest)
 {
     for (int i = 0; i < run.count; i++)
-        if (run.subscribers[i].client == NULL || !run.subscribers[i].begun || run.subscribers[i].last != newest)
+        if (run.subscribers[i].away || !run.subscribers[i].begun || run.subscribers[i].last != newest)
             return false;
     return true;
 }
 
-static void test_returning(void **state)
+/* a_second: how many messages all publishers together publish in a second. history: messages that it holds. */
+static void prepare(struct fixture *f, const struct habits *habits, unsigned a_second, unsigned history)
 {
-    struct fixture *f = *state;
-    pthread_t publishers[PUBLISHERS];
-    char position[64];
-
+    char messages[16];
+    memset(&run, 0, sizeof(run));
+    run.habits = *habits;
     run.count = clock_times(4000, 200);
     run.seed = 1;
-    run.pause_us = (unsigned)clock_times(40000, 4000);
+    run.pause_us = PUBLISHERS * 1000000 / a_second;
     run.published = calloc(OFFSETS, sizeof(*run.published));
     run.subscribers = calloc((size_t)run.count, sizeof(*run.subscribers));
     run.polls = calloc((size_t)run.count, sizeof(*run.polls));
+    CHECK(run.published != NULL && run.subscribers != NULL && run.polls != NULL);
+    for (int i = 0; i < run.count; i++) {
+        run.subscribers[i].websocket = i % 2 != 0;
+        run.subscribers[i].away = true;
+    }
     fixture_option(f, OPT_THREADS, "2");
     fixture_option(f, OPT_HEARTBEAT, "0");
     OK(hijack_server_set(f->server, LIT("websocket_ping_ms"), LIT("0")));
@@ -234,39 +299,74 @@ static void test_returning(void **state)
     OK(hijack_server_hold(f->server, LIT("/ws"), HIJACK_HOLD_WEBSOCKET, NULL, 0, run.room));
     OK(hijack_server_route_set(f->server, LIT("/ws"), LIT("position"), LIT("query:from")));
     OK(hijack_broadcaster_set(run.room, LIT("history_position"), LIT("e-0")));
-    snprintf(position, sizeof(position), "%d", clock_times(100, 1000)); /* about a second */
-    OK(hijack_broadcaster_set(run.room, LIT("history_messages"), STR(position)));
+    snprintf(messages, sizeof(messages), "%u", history);
+    OK(hijack_broadcaster_set(run.room, LIT("history_messages"), STR(messages)));
     fixture_start(f);
+}
+
+/* Publishes for so long while clients come and go, then waits until all are there and have everything. */
+static void carry_out(struct fixture *f, int ms)
+{
+    pthread_t publishers[PUBLISHERS];
     atomic_store(&run.publishing, true);
     for (int i = 0; i < PUBLISHERS; i++)
         CHECK(pthread_create(&publishers[i], NULL, publish, (void *)(intptr_t)i) == 0);
-    for (int i = 0; i < run.count; i++)
-        run.subscribers[i].websocket = i % 2 != 0;
-    const uint64_t end = clock_ms() + (uint64_t)clock_times(60000, 2500);
+    const uint64_t end = clock_ms() + (uint64_t)ms;
     while (clock_ms() < end || run.returns < (uint64_t)run.count / 4) /* handshakes of TLS may take all that time */
         work(f, true);
     atomic_store(&run.publishing, false);
     for (int i = 0; i < PUBLISHERS; i++)
         pthread_join(publishers[i], NULL);
     CHECK(atomic_load(&run.errors) == 0);
-    CODE(hijack_broadcaster_position(position, sizeof(position), run.room) > 0, 1);
-    const uint64_t newest = strtoull(position + 2, NULL, 10), limit = clock_ms() + 12 * clock_limit_ms();
+    const uint64_t newest = newest_offset(), limit = clock_ms() + 12 * clock_limit_ms();
     while (!all_have(newest)) {
         CHECK(clock_ms() < limit);
         work(f, false);
     }
-    print_message("%d clients, %llu published, %llu received, %llu returns, %llu gaps\n", run.count,
-                  (unsigned long long)newest, (unsigned long long)run.messages, (unsigned long long)run.returns,
-                  (unsigned long long)run.gaps);
-    CHECK(run.returns > 0 && newest > 100);
+    uint64_t due = 0;
+    for (int i = 0; i < run.count; i++)
+        due += newest - run.subscribers[i].first;
+    print_message("%d clients, %llu published, %llu due, %llu received, %.1f %% of them published while the client was "
+                  "away; %llu returns, %llu gaps\n",
+                  run.count, (unsigned long long)newest, (unsigned long long)due, (unsigned long long)run.messages,
+                  100 * (double)run.late / (double)due, (unsigned long long)run.returns, (unsigned long long)run.gaps);
+    CHECK(run.messages + run.lost == due);
+    CHECK(run.returns > 0 && newest > 20);
     free(run.published);
     free(run.subscribers);
     free(run.polls);
 }
 
+/* So many messages a second. Over TLS every copy goes through the tunnels, one process that shares the machine. */
+static unsigned rate(int long_form, int short_form, int tls_long_form, int tls_short_form)
+{
+    return (unsigned)(transport_is_tls() ? clock_times(tls_long_form, tls_short_form)
+                                         : clock_times(long_form, short_form)) *
+           clock_scale();
+}
+
+static void test_returning(void **state)
+{
+    const struct habits habits = {1, 4000, 0, 100, 500, 3000}; /* some are away for long */
+    const unsigned a_second = rate(100, 1000, 4, 125);
+    /* Over TLS clients are longer on their way. */
+    prepare(*state, &habits, a_second, transport_is_tls() ? 8 * a_second : a_second);
+    carry_out(*state, clock_times(60000, 2500));
+}
+
+/* The short form lives ten times as fast. With 11 seconds between two drops a client is away for 2 of 13 seconds. */
+static void test_drops(void **state)
+{
+    const unsigned second = (unsigned)clock_times(1000, 100) * clock_scale();
+    const struct habits habits = {9 * second, 13 * second, 2 * second, 2 * second, 2 * second, 2 * second};
+    prepare(*state, &habits, rate(10, 100, 3, 60), 1000);
+    carry_out(*state, clock_times(60000, 3000));
+    CHECK(run.gaps == 0);
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {TEST(test_returning)};
+    const struct CMUnitTest tests[] = {TEST(test_returning), TEST(test_drops)};
 
     return RUN_TESTS(tests, argc, argv);
 }

@@ -53,7 +53,8 @@ uint64_t clock_cpu_ms(void);
 /* Until a window of 300 ms has passed in which the process used less than 100 ms of processor time: nothing spins. */
 void clock_until_idle_at(const char *file, int line);
 #define clock_until_idle() clock_until_idle_at(__FILE__, __LINE__)
-/* How long a test waits for something that must happen: 5 s, 20 s under a sanitizer. */
+/* How long a test waits for something that must happen: 5 s, in the long form, which loads the machine, 30 s; four
+ * times as long under a sanitizer. */
 unsigned clock_limit_ms(void);
 /* 1, or 4 under a sanitizer: for counts and for bounds on time. */
 unsigned clock_scale(void);
