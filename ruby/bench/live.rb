@@ -11,11 +11,11 @@
 require 'puma'
 require 'puma/server'
 require 'hijack_ffi'
+require_relative 'burning'
 
 HEARTBEAT_MS = Integer(ENV.fetch('HEARTBEAT_MS', '0'))
 THREADS = Integer(ENV.fetch('THREADS', '20000'))
 HEAD = { 'content-type' => 'text/event-stream', 'cache-control' => 'no-cache' }.freeze
-MODULUS = (1 << 4096) - 159
 
 # Hands connections over.
 class Handed
@@ -67,14 +67,6 @@ class Threaded
   end
 end
 
-def seconds
-  start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-  yield
-  Process.clock_gettime(Process::CLOCK_MONOTONIC) - start
-end
-
-def power(bits) = 3.pow((1 << bits) - 1, MODULUS)
-
 app = { 'hijack' => Handed, 'live' => Threaded }[ARGV.first]&.new or abort 'usage: live.rb hijack | live'
 Process.setrlimit(:NOFILE, Process.getrlimit(:NOFILE).last)
 $stdout.sync = true
@@ -84,7 +76,7 @@ most = app.is_a?(Threaded) ? THREADS : 5
 puma = Puma::Server.new(app, defined?(Puma::LogWriter) ? nil : log, min_threads: 1, max_threads: most, log_writer: log)
 port = puma.add_tcp_listener('127.0.0.1', 0, true, 4096).addr[1]
 puma.run
-bits = (3.0 / seconds { power(20_000) } * 20_000).to_i
+bits = calibrate
 puts "http://127.0.0.1:#{port}/"
 
 while (line = $stdin.gets)

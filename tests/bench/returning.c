@@ -3,8 +3,13 @@
  * the history, against a bare epoll server that accepts and sends as many bytes in one call. One loop thread.
  *
  *     returning [clients [messages behind [rounds]]]
+ *     returning -p port [clients [messages behind]]
  *
- * The growth of the server's resident memory stands beside it: clients that are behind share the history. */
+ * The growth of the server's resident memory stands beside it: clients that are behind share the history.
+ *
+ * With a port it is one storm on the server of another program, which holds /sse and has published the messages. It
+ * prints the rate of the bare server and its microseconds for each client, waits for a line, and prints the rate of the
+ * storm; its clients stay until the end of stdin. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +22,8 @@
 #define WINDOW 200
 #define PAYLOAD 64
 #define TARGET 0.8
-#define REQUEST                                                                                                        \
-    "GET /held HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench/1\r\nAccept: text/event-stream\r\n"                    \
+#define REQUEST(path)                                                                                                  \
+    "GET " path " HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench/1\r\nAccept: text/event-stream\r\n"                 \
     "Last-Event-ID: e-0\r\n\r\n"
 
 enum {
@@ -27,6 +32,7 @@ enum {
 };
 
 static struct bench_bare_answer answer; /* the head, and all that was missed; what the bare server sends */
+static const char *request = REQUEST("/held");
 static long behind;
 
 static void publish(hijack_broadcaster *members, long count)
@@ -76,19 +82,26 @@ static void receive(int fd, size_t len)
     }
 }
 
-static void storm(struct contender *contender, int *fds, long clients, long round)
+/* Returns how many clients a second were served. They stay. */
+static double come_back(uint16_t port, int *fds, long clients)
 {
-    double before = bench_resident(contender->server.pid).rss;
-    uint64_t used = bench_processor_time(contender->server.pid), start = bench_now();
+    uint64_t start = bench_now();
     for (long i = 0; i < clients + WINDOW; ++i) {
         if (i >= WINDOW)
             receive(fds[i - WINDOW], answer.len);
         if (i < clients) {
-            fds[i] = bench_connect(contender->port);
-            bench_send_all(fds[i], REQUEST, strlen(REQUEST));
+            fds[i] = bench_connect(port);
+            bench_send_all(fds[i], request, strlen(request));
         }
     }
-    contender->rate[round] = (double)clients * 1e9 / (double)(bench_now() - start);
+    return (double)clients * 1e9 / (double)(bench_now() - start);
+}
+
+static void storm(struct contender *contender, int *fds, long clients, long round)
+{
+    double before = bench_resident(contender->server.pid).rss;
+    uint64_t used = bench_processor_time(contender->server.pid);
+    contender->rate[round] = come_back(contender->port, fds, clients);
     contender->cost[round] = (double)(bench_processor_time(contender->server.pid) - used) / 1e3 / (double)clients;
     contender->growth = bench_resident(contender->server.pid).rss - before;
     for (long i = 0; i < clients; ++i)
@@ -96,11 +109,11 @@ static void storm(struct contender *contender, int *fds, long clients, long roun
     bench_ask(&contender->server, ASK_EMPTY);
 }
 
-static void learn_answer(const struct contender *library)
+static void learn_answer(uint16_t port)
 {
     char wanted[64];
-    int fd = bench_connect(library->port);
-    bench_send_all(fd, REQUEST, strlen(REQUEST));
+    int fd = bench_connect(port);
+    bench_send_all(fd, request, strlen(request));
     snprintf(wanted, sizeof wanted, "e-%ld\ndata: ", behind);
     const size_t tail = strlen(wanted) + PAYLOAD + 4; /* two line ends of the event, and that of the chunk */
     for (const char *at = NULL; at == NULL || (size_t)(answer.data + answer.len - at) < tail;) {
@@ -111,25 +124,44 @@ static void learn_answer(const struct contender *library)
         at = memmem(answer.data, answer.len, wanted, strlen(wanted));
     }
     close(fd);
-    bench_ask(&library->server, ASK_EMPTY);
 }
 
-int main(int argc, char **argv)
+static void start_bare(struct contender *bare)
+{
+    bare->server = bench_start(bench_bare_serve, &answer);
+    bare->port = (uint16_t)bench_ask(&bare->server, ASK_PORT);
+    bench_pin(BENCH_CORE_CLIENT);
+}
+
+/* One storm on the server of another program. */
+static void drive(uint16_t port, int *fds, long clients)
+{
+    static struct contender bare;
+    bench_choose_cores();
+    request = REQUEST("/sse");
+    learn_answer(port);
+    start_bare(&bare);
+    storm(&bare, fds, clients, 0); /* once without counting */
+    storm(&bare, fds, clients, 0);
+    bench_end(&bare.server);
+    printf("%.0f %.1f\n", bare.rate[0], bare.cost[0]);
+    fflush(stdout);
+    if (getchar() != '\n')
+        return;
+    printf("%.0f\n", come_back(port, fds, clients));
+    fflush(stdout);
+    while (getchar() != EOF)
+        ;
+}
+
+static void compare(int *fds, long clients, long rounds)
 {
     static struct contender library, bare;
-    bench_begin("Returning: clients a second that get what they have missed, one loop thread");
-    long clients = bench_argument(argc, argv, 1, "clients", 9000, WINDOW, 19000);
-    behind = bench_argument(argc, argv, 2, "messages behind", 100, 1, 5000);
-    long rounds = bench_argument(argc, argv, 3, "rounds", 5, 1, BENCH_MAX_ROUNDS);
-    int *fds = calloc((size_t)clients, sizeof *fds);
-    if (fds == NULL)
-        bench_die("out of memory");
     library.server = bench_start(serve_library, NULL);
     library.port = (uint16_t)bench_ask(&library.server, ASK_PORT);
-    learn_answer(&library);
-    bare.server = bench_start(bench_bare_serve, &answer);
-    bare.port = (uint16_t)bench_ask(&bare.server, ASK_PORT);
-    bench_pin(BENCH_CORE_CLIENT);
+    learn_answer(library.port);
+    bench_ask(&library.server, ASK_EMPTY);
+    start_bare(&bare);
     storm(&library, fds, clients, 0); /* once without counting */
     storm(&bare, fds, clients, 0);
     for (long round = 0; round < rounds; ++round) {
@@ -149,8 +181,27 @@ int main(int argc, char **argv)
            cost.median_of_ratios, cost.least, cost.most);
     printf("%-24s %10.0f %10.0f\n", "memory each, bytes", library.growth / (double)clients,
            bare.growth / (double)clients);
-    free(fds);
     bench_end(&library.server);
     bench_end(&bare.server);
+}
+
+int main(int argc, char **argv)
+{
+    bool other = argc > 1 && strcmp(argv[1], "-p") == 0;
+    int first = other ? 3 : 1;
+    if (!other)
+        bench_begin("Returning: clients a second that get what they have missed, one loop thread");
+    else if (argc < 3)
+        bench_die("usage: returning -p port [clients [messages behind]]");
+    long clients = bench_argument(argc, argv, first, "clients", 9000, WINDOW, 19000);
+    behind = bench_argument(argc, argv, first + 1, "messages behind", 100, 1, 5000);
+    int *fds = calloc((size_t)clients, sizeof *fds);
+    if (fds == NULL)
+        bench_die("out of memory");
+    if (other)
+        drive((uint16_t)bench_argument(argc, argv, 2, "port", 0, 1, 65535), fds, clients);
+    else
+        compare(fds, clients, bench_argument(argc, argv, 3, "rounds", 5, 1, BENCH_MAX_ROUNDS));
+    free(fds);
     return 0;
 }
