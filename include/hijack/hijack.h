@@ -391,9 +391,10 @@ HIJACK_API const char *hijack_server_stat_name(uint32_t index);
  * CONNECTED follows, or CLOSED with the reason: EADDRNOTAVAIL (no such host, or no way to it), EREFUSED, ENOENT and
  * EACCES (unix path), ETIMEDOUT (option connect_timeout_ms), ELIMIT. The addresses of a name are tried one after the
  * other. Before it is open, the socket may be used as if it was: what is sent waits, close and shutdown come after it.
- * Its user_data is user_data, its events go to the server's first queue. Errors: EINVAL, EHANDLE, EFORK, EADDR (address
- * cannot be understood), ERANGE (port), ETOOBIG (unix path over 107 bytes), EADDRNOTAVAIL (no such interface), ENOTSUP
- * ("tls:", which is not served yet), ESTATE (not running, or without a queue), ESHUTDOWN, ELIMIT, ENOMEM. */
+ * Freeing the handle before CONNECTED ends it, even if it is a member. Its user_data is user_data, its events go to the
+ * server's first queue. Errors: EINVAL, EHANDLE, EFORK, EADDR (address cannot be understood), ERANGE (port), ETOOBIG
+ * (unix path over 107 bytes), EADDRNOTAVAIL (no such interface), ENOTSUP ("tls:", which is not served yet), ESTATE (not
+ * running, or without a queue), ESHUTDOWN, ELIMIT, ENOMEM. */
 HIJACK_API int hijack_server_connect(hijack_socket **out, hijack_server *server, const char *address,
                                      size_t address_len, uint64_t user_data);
 

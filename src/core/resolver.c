@@ -5,17 +5,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <hijack/hijack.h>
+
+#include "base/clock.h"
 #include "core/channel.h"
 #include "core/server.h"
 #include "core/target.h"
 #include "core/worker.h"
 
-#define THREADS_MAX 8 /* so many names that nobody answers for hold the others up */
+#define THREADS_MAX 8 /* so many names that nobody answers for hold the others up, until those are too late */
 
 struct hj_lookup {
     struct hj_lookup *next;
     struct hj_command *command; /* the answer, made beforehand: it must not fail for want of memory */
     struct hj_worker *worker;   /* the command keeps it alive */
+    uint64_t asked_ms;
     char host[HJ_HOST_MAX + 1], port[6];
 };
 
@@ -42,13 +46,22 @@ static struct hj_lookup *next_lookup(struct hj_resolver *resolver)
     return lookup;
 }
 
+/* Whether nobody waits for it any more: names that nobody answers for must not hold up those asked later for long. */
+static bool is_too_late(const struct hj_lookup *lookup, const struct hj_server *server)
+{
+    const uint64_t limit = server->options.connect_timeout_ms;
+    return limit != 0 && hj_clock_ms() - lookup->asked_ms >= limit;
+}
+
 static void *look_up(void *arg)
 {
     struct hj_server *server = arg;
     struct hj_lookup *lookup;
     while ((lookup = next_lookup(&server->resolver)) != NULL) {
         struct hj_command *command = lookup->command;
-        command->value = (uint64_t)-hj_target_resolve(&command->buf, lookup->host, lookup->port);
+        const int rc = is_too_late(lookup, server) ? HIJACK_ETIMEDOUT
+                                                   : hj_target_resolve(&command->buf, lookup->host, lookup->port);
+        command->value = (uint64_t)-rc;
         if (!hj_worker_post(lookup->worker, command))
             hj_command_free(command);
         free(lookup);
@@ -99,6 +112,7 @@ bool hj_resolver_ask(struct hj_channel *channel, const char *host, const char *p
     if (lookup != NULL && command != NULL) {
         lookup->command = command;
         lookup->worker = channel->worker;
+        lookup->asked_ms = hj_clock_ms();
         snprintf(lookup->host, sizeof(lookup->host), "%s", host);
         snprintf(lookup->port, sizeof(lookup->port), "%s", port);
         if (append_lookup(channel->worker->server, lookup))

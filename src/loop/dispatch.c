@@ -138,7 +138,7 @@ static void free_channel(struct hj_loop *loop, struct hj_channel *channel)
         return;
     if (hj_conn_is_websocket(conn) && (conn->flags & HJ_CONN_DISCARD) != 0)
         return; /* its closing handshake goes on */
-    if (conn->memberships == 0) {
+    if (conn->memberships == 0 || conn->kind == HJ_CONN_CONNECTING) {
         hj_conn_close(loop, conn, HIJACK_EABORTED);
         return;
     }

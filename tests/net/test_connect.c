@@ -4,6 +4,7 @@
  * they do not open.
  */
 #include "support/exchange.h"
+#include "support/outgoing.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -13,38 +14,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-/* A socket of the test's that listens on 127.0.0.1; its port. */
-static int listen_here(int *port, int backlog)
-{
-    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof(sin);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0 && listen(fd, backlog) == 0);
-    CHECK(getsockname(fd, (struct sockaddr *)&sin, &len) == 0);
-    *port = ntohs(sin.sin_port);
-    return fd;
-}
-
-static hijack_socket *connect_to(struct fixture *f, const char *address, uint64_t user_data)
-{
-    hijack_socket *socket = NULL;
-    OK(hijack_server_connect(&socket, f->server, STR(address), user_data));
-    events_note(&f->events, socket, KIND_SOCKET);
-    return socket;
-}
-
-static hijack_socket *connect_to_port(struct fixture *f, const char *host, int port)
-{
-    char address[128];
-    snprintf(address, sizeof(address), "%s:%d", host, port);
-    return connect_to(f, address, 0);
-}
-
-static struct client *accept_client(int listener)
-{
-    return client_wrap(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
-}
 
 static void test_echo(void **state)
 {
@@ -149,6 +118,46 @@ static void test_names_and_files(void **state)
     events_closed(&f->events, connect_to(f, address, 0), HIJACK_ENOENT);
 }
 
+#define QUEUE 3 /* connections that the queue of a listener takes that asked for the shortest one */
+
+/* The next one waits for ever. */
+static void fill_queue(int full[QUEUE], int port)
+{
+    const struct sockaddr_in sin = {
+        .sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_port = htons((uint16_t)port)};
+    for (int i = 0; i < QUEUE; i++) {
+        full[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(full[i], (const struct sockaddr *)&sin, sizeof(sin));
+    }
+}
+
+static void empty_queue(const int full[QUEUE])
+{
+    for (int i = 0; i < QUEUE; i++)
+        close(full[i]);
+}
+
+/* Without a handle nobody would hear why it does not open: a member is closed as any other. */
+static void test_freed_member(void **state)
+{
+    struct fixture *f = *state;
+    int port, full[QUEUE];
+
+    fixture_start(f);
+    int listener = listen_here(&port, 0);
+    fill_queue(full, port);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    hijack_socket *member = connect_to_port(f, "127.0.0.1", port);
+    OK(hijack_broadcaster_add(room, member, 0, NULL, 0));
+    stat_wait(f->server, HIJACK_STAT_MEMBERSHIPS, 1);
+    hijack_socket_free(member);
+    events_freed(&f->events, member);
+    members_wait(room, 0);
+    stat_wait(f->server, HIJACK_STAT_CLOSED_ABORTED, 1);
+    empty_queue(full);
+    close(listener);
+}
+
 static void test_failures(void **state)
 {
     struct fixture *f = *state;
@@ -159,18 +168,12 @@ static void test_failures(void **state)
     CODE(hijack_server_connect(&none, f->server, LIT("127.0.0.1:1"), 0), HIJACK_ESTATE);
     fixture_start(f);
     int listener = listen_here(&port, 0);
-    int full[3];
-    for (int i = 0; i < 3; i++) { /* as many as its queue takes: the next one waits for ever */
-        struct sockaddr_in sin = {
-            .sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_port = htons((uint16_t)port)};
-        full[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        connect(full[i], (struct sockaddr *)&sin, sizeof(sin));
-    }
+    int full[QUEUE];
+    fill_queue(full, port);
     hijack_socket *late = connect_to_port(f, "127.0.0.1", port);
     OK(hijack_socket_send(late, LIT("for nobody")));
     events_closed(&f->events, late, HIJACK_ETIMEDOUT);
-    for (int i = 0; i < 3; i++)
-        close(full[i]);
+    empty_queue(full);
     close(listener);
     events_closed(&f->events, connect_to_port(f, "127.0.0.1", port), HIJACK_EREFUSED);
     events_closed(&f->events, connect_to(f, "a..b:80", 0), HIJACK_EADDRNOTAVAIL);
@@ -226,7 +229,8 @@ static void test_stop(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_echo), TEST(test_before_it_is_open), TEST(test_names_and_files), TEST(test_failures), TEST(test_stop),
+        TEST(test_echo),         TEST(test_before_it_is_open), TEST(test_names_and_files),
+        TEST(test_freed_member), TEST(test_failures),          TEST(test_stop),
     };
     return RUN_TESTS(tests, argc, argv);
 }

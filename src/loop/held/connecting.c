@@ -38,6 +38,8 @@ static void become_open(struct hj_loop *loop, struct hj_conn *conn)
     hj_writer_drop_empty(loop, conn);
     if (!hj_writer_flush(loop, conn) && !hj_conn_is_open(conn))
         return;
+    if (conn->behind)
+        hj_conn_make_ready(loop, conn);
     hj_socket_input_update(loop, conn);
     if (hj_conn_is_open(conn))
         hj_ending_settle(loop, conn);

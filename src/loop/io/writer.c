@@ -17,7 +17,7 @@ bool hj_writer_need_backlog(struct hj_loop *loop, struct hj_conn *conn)
 
 void hj_writer_drop_empty(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if (conn->backlog->count != 0)
+    if (conn->backlog->count != 0 || conn->kind == HJ_CONN_CONNECTING) /* which nothing can be written to */
         return;
     hj_conn_drop_backlog(loop, conn);
     hj_shard_mark(loop, conn);

@@ -25,7 +25,7 @@ bool hj_writer_flush(struct hj_loop *loop, struct hj_conn *conn);
 /* Gives the connection a backlog and asks the poller for room. False when out of memory. */
 bool hj_writer_need_backlog(struct hj_loop *loop, struct hj_conn *conn);
 
-/* Takes the backlog away again if nothing is in it. */
+/* Takes the backlog away again if nothing is in it; not that of a connection that is not open yet. */
 void hj_writer_drop_empty(struct hj_loop *loop, struct hj_conn *conn);
 
 #endif
