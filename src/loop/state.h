@@ -74,6 +74,7 @@ struct hj_long_polls {
     struct hj_numbers numbers; /* beside the table: where in list, counted from 1 */
     struct hj_long_poll *list; /* owned */
     uint32_t count, capacity;
+    uint32_t every_ms; /* their deadlines have to be looked at so often; 0: they have none */
 };
 
 /* A loop's side of one queue: how it is resumed when there is room again, and the requests that wait for that. */

@@ -56,9 +56,8 @@ static uint64_t interval(const struct hj_loop *loop)
 {
     if (loop->draining)
         return SWEEP_MIN_MS;
-    if (loop->accept_paused && loop->may_accept && loop->sweep_every_ms > PAUSED_MS)
-        return PAUSED_MS;
-    return loop->sweep_every_ms;
+    const uint64_t every = shorter(loop->sweep_every_ms, loop->long_polls.every_ms);
+    return loop->accept_paused && loop->may_accept ? shorter(every, PAUSED_MS) : every;
 }
 
 int hj_sweep_wait(struct hj_loop *loop)
@@ -175,5 +174,6 @@ void hj_sweep(struct hj_loop *loop)
     hj_acceptor_resume(loop);
     if (loop->draining)
         hj_drain_step(loop);
+    hj_long_poll_set_pace(loop);
     loop->sweep_at_ms = loop->now_ms + interval(loop);
 }

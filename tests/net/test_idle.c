@@ -131,6 +131,20 @@ static void run_pieces(struct fixture *f, struct client *c)
     response_expect(c, 200, "got");
 }
 
+/* Nothing has anything to do for a second. */
+static void expect_sleep(struct fixture *f)
+{
+    hijack_event event;
+
+    clock_until_idle();
+    polls = epoll_waits = 0;
+    uint64_t start = clock_ms();
+    CODE(hijack_queue_poll(&event, f->queue, 1, 1000), 0);
+    CHECK(polls == 1);
+    /* a loop with connections looks at their deadlines once a second */
+    CHECK(epoll_waits <= LOOPS * (3 + (int)((clock_ms() - start) / 1000)));
+}
+
 /* Everything that stays open: members that read and one that does not, a body that waits for credit, one that waits for
  * its peer, a request, a stream and a socket whose peers have ended. */
 static void test_what_stays(void **state)
@@ -177,14 +191,28 @@ static void test_what_stays(void **state)
         client_shutdown(clients[i]);
         events_next(&f->events, HIJACK_EVENT_HANGUP, ended[i]);
     }
-    clock_until_idle();
-    polls = epoll_waits = 0;
-    hijack_event event;
-    uint64_t start = clock_ms();
-    CODE(hijack_queue_poll(&event, f->queue, 1, 1000), 0);
-    CHECK(polls == 1);
-    /* a loop with connections looks at their deadlines once a second */
-    CHECK(epoll_waits <= LOOPS * (3 + (int)((clock_ms() - start) / 1000)));
+    expect_sleep(f);
+}
+
+/* Long polls with a short deadline, which is looked at often, and then one with a long one. */
+static void test_after_long_polls(void **state)
+{
+    struct fixture *f = *state;
+    hijack_broadcaster *room = fixture_hold(f, "/poll", HIJACK_HOLD_LONG_POLL);
+
+    fixture_start(f);
+    struct client *c = client_connect(f->port), *waiting = client_connect(f->port);
+    OK(hijack_broadcaster_set(room, LIT("long_poll_ms"), LIT("30000")));
+    ask(waiting, "/poll");
+    members_wait(room, 1);
+    OK(hijack_broadcaster_set(room, LIT("long_poll_ms"), LIT("20")));
+    for (int i = 0; i < 3; i++) {
+        ask(c, "/poll");
+        client_until(c, "204");
+        client_consume(c, client_until(c, "\r\n\r\n") + 4);
+    }
+    members_wait(room, 1);
+    expect_sleep(f);
 }
 
 int main(int argc, char **argv)
@@ -192,6 +220,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(test_after_load),
         TEST(test_what_stays),
+        TEST(test_after_long_polls),
     };
 
     return RUN_TESTS(tests, argc, argv);

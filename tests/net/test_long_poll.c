@@ -37,7 +37,7 @@ static void wait_as(int number, struct client *c, hijack_broadcaster *room, cons
     members_wait(room, number);
 }
 
-/* The next response has this status, body and field (name: value, or NULL). */
+/* The next response has this status, body and field; no such field if value is NULL. */
 static void expect_answer_at(struct client *c, int status, const char *body, const char *name, const char *value,
                              const char *file, int line)
 {
@@ -50,7 +50,7 @@ static void expect_answer_at(struct client *c, int status, const char *body, con
                file, line);
     if (name != NULL) {
         const char *found = response_header(&r, name);
-        check_true(found != NULL && strcmp(found, value) == 0, name, file, line);
+        check_true(value == NULL ? found == NULL : found != NULL && strcmp(found, value) == 0, name, file, line);
     }
     response_free(&r);
 }
@@ -315,6 +315,66 @@ static void test_ends(void **state)
     client_eof(c);
 }
 
+/* The answer tells where it is in the room in which it waits, from whichever room the message came. */
+static void test_other_room(void **state)
+{
+    struct fixture *f = *state;
+
+    hijack_broadcaster *room = poll_room(f, "10"), *other = fixture_broadcaster(f);
+    OK(hijack_server_route_set(f->server, LIT("/poll"), LIT("user_data"), LIT("query:user")));
+    set_room(other, "history_position", "e-70");
+    set_room(other, "history_messages", "10");
+    fixture_start(f);
+    say(room, "1");
+    say(room, "2");
+    struct client *c = client_connect(f->port);
+    for (int i = 0; i < 3; i++) {
+        wait_as(1, c, room, "/poll?user=1&at=e-2");
+        OK(hijack_broadcaster_join_user(other, room, 1));
+        members_wait(other, 1);
+        if (i == 0)
+            OK(hijack_broadcaster_send_user(other, 1, HIJACK_MESSAGE_TEXT, LIT("other")));
+        if (i == 2)
+            OK(hijack_broadcaster_remove_user(room, 1));
+        if (i != 0)
+            say(other, "other");
+        expect_answer(c, 200, "other", "hijack-position", "e-2");
+        members_wait(other, 0);
+    }
+    say(room, "3");
+    poll_for(c, "/poll?user=1&at=e-2", "");
+    expect_answer(c, 200, "3", "hijack-position", "e-3");
+}
+
+/* A message of its own comes before what it asks for, and does not take its place. */
+static void test_first_of_all(void **state)
+{
+    struct fixture *f = *state;
+    const struct {
+        const char *position, *name, *value;
+    } asked[] = {
+        {"*", "hijack-position", "e-1"}, {"*", "hijack-gap", NULL},         {"other-7", "hijack-position", "e-1"},
+        {"e-0", "hijack-gap", "e-2"},    {"e-2", "hijack-position", "e-2"}, {"", "hijack-position", "e-3"},
+    };
+
+    fixture_start(f);
+    hijack_broadcaster *room = fixture_broadcaster(f);
+    set_room(room, "history_position", "e-0");
+    set_room(room, "history_messages", "2");
+    say(room, "1");
+    say(room, "2");
+    say(room, "3");
+    struct client *c = client_connect(f->port);
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        poll_for(c, "/own", "");
+        hijack_request *request = next_request(f);
+        OK(hijack_request_hold(request, room, HIJACK_HOLD_LONG_POLL, 0, NULL, 0, LIT("first"), STR(asked[i].position)));
+        expect_answer(c, 200, "first", asked[i].name, asked[i].value);
+        request_free(f, request);
+    }
+    CHECK(stat_of(f->server, HIJACK_STAT_GAPS) == 2);
+}
+
 /* More than the client's kernel takes: the rest waits, and the connection goes on after it. */
 static void test_big_answer(void **state)
 {
@@ -339,8 +399,9 @@ static void test_big_answer(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_message_answers), TEST(test_heads),   TEST(test_deadline), TEST(test_what_was_missed),
-        TEST(test_respond),         TEST(test_request), TEST(test_ends),     TEST(test_big_answer),
+        TEST(test_message_answers), TEST(test_heads),      TEST(test_deadline), TEST(test_what_was_missed),
+        TEST(test_respond),         TEST(test_request),    TEST(test_ends),     TEST(test_other_room),
+        TEST(test_first_of_all),    TEST(test_big_answer),
     };
     return RUN_TESTS(tests, argc, argv);
 }

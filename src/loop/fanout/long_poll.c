@@ -44,7 +44,7 @@ static void answer_poll(struct hj_loop *loop, struct hj_conn *conn, struct hj_po
 
 #define LINES_SIZE (2 * HJ_POSITION_SIZE + 64)
 
-/* Where the client is, and what it cannot have any more: the fields that say so. */
+/* Where the client is in the room in which it waits, and what it cannot have any more: the fields that say so. */
 static struct hj_slice position_lines(char lines[LINES_SIZE], struct hj_broadcaster *broadcaster, uint64_t offset,
                                       uint64_t gap)
 {
@@ -69,121 +69,112 @@ static void answer_with(struct hj_loop *loop, struct hj_conn *conn, struct hj_br
                         struct hj_message *message, uint64_t gap)
 {
     char lines[LINES_SIZE];
-    const uint64_t offset = message->offset != 0 ? message->offset : hj_long_poll_find(loop, conn)->from - 1;
+    const struct hj_long_poll *poll = hj_long_poll_find(loop, conn);
+    const bool moves = poll->broadcaster == broadcaster && message->offset != 0; /* it may be in other rooms too */
     struct hj_poll_response response = {
-        .status = 200, .binary = message->binary, .lines = position_lines(lines, broadcaster, offset, gap)};
+        .status = 200,
+        .binary = message->binary,
+        .lines = position_lines(lines, poll->broadcaster, moves ? message->offset : poll->from - 1, gap),
+    };
     hj_loop_count(loop, HIJACK_STAT_DELIVERED, 1);
     atomic_fetch_add_explicit(&broadcaster->delivered, 1, memory_order_relaxed);
     answer_poll(loop, conn, &response, message->data);
 }
 
 /* Without a message: body may be NULL. */
-static void answer_at(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster,
-                      struct hj_buf *body, uint64_t offset, uint64_t gap)
+static void answer_at(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *body, uint64_t gap)
 {
     char lines[LINES_SIZE];
+    const struct hj_long_poll *poll = hj_long_poll_find(loop, conn);
     struct hj_poll_response response = {
         .status = body == NULL ? 204 : 200,
-        .lines = position_lines(lines, broadcaster, offset, gap),
+        .lines = position_lines(lines, poll->broadcaster, poll->from - 1, gap),
     };
     answer_poll(loop, conn, &response, body);
 }
 
-/* Answers with the first message that it has missed, or with the news that something is gone; else it waits on. */
-static void look_back(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster,
-                      struct hj_history *history, uint64_t from)
+/* Answers with the message of its own, or the first one that it has missed, or with the news that something is gone;
+ * else it waits on. */
+static void look_back(struct hj_loop *loop, struct hj_conn *conn, struct hj_history *history, uint64_t from,
+                      struct hj_buf *first)
 {
     struct hj_history_part part;
+    struct hj_long_poll *poll = hj_long_poll_find(loop, conn);
+    struct hj_broadcaster *broadcaster = poll->broadcaster;
     const uint64_t until = atomic_load_explicit(&history->seen[loop->worker.index], memory_order_relaxed);
     pthread_mutex_lock(&broadcaster->lock);
     hj_history_read(history, &part, &from, until);
     pthread_mutex_unlock(&broadcaster->lock);
+    const uint64_t gap = part.gap ? part.first : 0;
+    poll->from = from - (uint64_t)part.count;
     hj_loop_count(loop, HIJACK_STAT_RESUMED, 1);
     if (part.gap)
         hj_loop_count(loop, HIJACK_STAT_GAPS, 1);
-    if (part.count != 0)
-        answer_with(loop, conn, broadcaster, part.messages[0], part.gap ? part.first : 0);
-    else if (part.gap)
-        answer_at(loop, conn, broadcaster, NULL, from - 1, part.first);
-    else
-        hj_long_poll_find(loop, conn)->from = from;
+    if (first == NULL && part.count != 0)
+        answer_with(loop, conn, broadcaster, part.messages[0], gap);
+    else if (first != NULL || part.gap)
+        answer_at(loop, conn, first, gap);
     while (part.count > 0)
         hj_message_unref(part.messages[--part.count]);
 }
 
 static void set_deadline(struct hj_loop *loop, struct hj_long_poll *poll, uint32_t long_poll_ms)
 {
-    const uint32_t every = long_poll_ms / SWEEP_SHARE > SWEEP_MIN_MS ? long_poll_ms / SWEEP_SHARE : SWEEP_MIN_MS;
-    poll->has_deadline = long_poll_ms != 0;
-    poll->deadline_ms = hj_loop_time(loop) + long_poll_ms;
-    if (long_poll_ms == 0 || every >= loop->sweep_every_ms)
+    uint32_t *shortest = &loop->long_polls.every_ms;
+    if (long_poll_ms == 0)
         return;
-    loop->sweep_every_ms = every;
-    if (loop->sweep_at_ms > loop->now_ms + every)
-        loop->sweep_at_ms = loop->now_ms + every;
+    poll->every_ms = long_poll_ms / SWEEP_SHARE > SWEEP_MIN_MS ? long_poll_ms / SWEEP_SHARE : SWEEP_MIN_MS;
+    poll->deadline_ms = hj_loop_time(loop) + long_poll_ms;
+    if (*shortest == 0 || poll->every_ms < *shortest)
+        *shortest = poll->every_ms;
+    if (loop->sweep_at_ms > loop->now_ms + poll->every_ms)
+        loop->sweep_at_ms = loop->now_ms + poll->every_ms;
 }
 
 bool hj_long_poll_begin(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster,
                         struct hj_buf *headers, uint64_t how, const struct hj_joining *joining)
 {
     struct hj_history *history = hj_history_of(&broadcaster->history);
-    struct hj_long_poll *poll = hj_long_poll_make(loop, conn);
+    struct hj_buf *first = joining == NULL ? NULL : joining->first;
+    const uint64_t from = joining == NULL ? HJ_FROM_LIVE : joining->from;
+    struct hj_long_poll *poll = hj_long_poll_make(loop, conn, broadcaster, headers);
     if (poll == NULL) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return false;
     }
-    poll->broadcaster = broadcaster;
-    poll->headers = hj_buf_ref(headers);
     poll->old = (how & HJ_HOLD_OLD) != 0;
     set_deadline(loop, poll, atomic_load_explicit(&broadcaster->long_poll_ms, memory_order_relaxed));
-    const uint64_t from = joining == NULL ? HJ_FROM_LIVE : joining->from;
-    const uint64_t seen =
-        history == NULL ? 0 : atomic_load_explicit(&history->seen[loop->worker.index], memory_order_relaxed);
-    if (history != NULL)
-        poll->from = from < HJ_FROM_UNKNOWN && from != HJ_FROM_LIVE ? from : seen + 1;
-    if (joining != NULL && joining->first != NULL)
-        answer_at(loop, conn, broadcaster, joining->first, poll->from - 1, 0);
-    else if (history != NULL && from != HJ_FROM_LIVE)
-        look_back(loop, conn, broadcaster, history, from);
+    if (history != NULL && from == HJ_FROM_LIVE)
+        poll->from = atomic_load_explicit(&history->seen[loop->worker.index], memory_order_relaxed) + 1;
+    if (history != NULL && from != HJ_FROM_LIVE)
+        look_back(loop, conn, history, from, first);
+    else if (first != NULL)
+        answer_at(loop, conn, first, 0);
     return hj_conn_is_open(conn);
 }
 
-bool hj_long_poll_deliver(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster,
+void hj_long_poll_deliver(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster,
                           struct hj_message **messages, int count)
 {
-    const struct hj_long_poll *poll = hj_long_poll_find(loop, conn);
-    if (poll == NULL)
-        return false;
-    const uint64_t from = poll->broadcaster == broadcaster ? poll->from : 0; /* it may be in other rooms too */
-    for (int i = 0; i < count; ++i) {
-        if (messages[i]->offset != 0 && messages[i]->offset < from)
+    const struct hj_long_poll *poll = hj_conn_is_open(conn) ? hj_long_poll_find(loop, conn) : NULL;
+    for (int i = 0; poll != NULL && i < count; ++i) {
+        if (poll->broadcaster == broadcaster && messages[i]->offset != 0 && messages[i]->offset < poll->from)
             continue; /* it came from a loop that was ahead of this one */
         answer_with(loop, conn, broadcaster, messages[i], 0);
-        return true;
+        return;
     }
-    return false;
 }
 
 void hj_long_poll_respond(struct hj_loop *loop, struct hj_conn *conn, unsigned status, struct hj_slice headers,
                           struct hj_buf *body)
 {
     struct hj_poll_response response = {.status = status, .headers = headers, .exact = true};
-    if (hj_long_poll_find(loop, conn) != NULL)
+    if (hj_conn_is_open(conn) && hj_long_poll_find(loop, conn) != NULL)
         answer_poll(loop, conn, &response, body);
 }
 
 void hj_long_poll_give_up(struct hj_loop *loop, struct hj_conn *conn)
 {
-    const struct hj_long_poll *poll = hj_long_poll_find(loop, conn);
-    if (poll == NULL)
-        return;
-    for (uint32_t i = conn->memberships; i != 0; i = hj_member_table_at(&loop->members, i)->next) {
-        struct hj_broadcaster *broadcaster = hj_member_table_at(&loop->members, i)->shard->broadcaster;
-        if (broadcaster != poll->broadcaster)
-            continue;
-        answer_at(loop, conn, broadcaster, NULL, poll->from - 1, 0);
-        return;
-    }
-    struct hj_poll_response response = {.status = 204};
-    answer_poll(loop, conn, &response, NULL);
+    if (hj_long_poll_find(loop, conn) != NULL)
+        answer_at(loop, conn, NULL, 0);
 }

@@ -18,9 +18,9 @@
 bool hj_long_poll_begin(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster,
                         struct hj_buf *headers, uint64_t how, const struct hj_joining *joining);
 
-/* Answers it with the first of these messages that it wants; false if there is none. During a fan-out: it stays a
- * member until hj_dispatch_ready. */
-bool hj_long_poll_deliver(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster,
+/* Answers it with the first of these messages that it wants, if there is one. During a fan-out: it stays a member until
+ * hj_dispatch_ready. */
+void hj_long_poll_deliver(struct hj_loop *loop, struct hj_conn *conn, struct hj_broadcaster *broadcaster,
                           struct hj_message **messages, int count);
 
 /* Answers it with this; nothing if it was answered. During a fan-out likewise. */
