@@ -8,19 +8,14 @@
  * and the history holds more: each client gets every message, and what share of them was published while its client was
  * away is printed beside that.
  */
+#include "support/publishers.h"
 #include "support/transport.h"
 #include "support/websocket_client.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#define PUBLISHERS 4
-#define OFFSETS 1000000
 
 struct subscriber {
     struct client *client; /* NULL before the first one */
@@ -41,7 +36,7 @@ struct habits {
 };
 
 static struct {
-    uint32_t *published; /* at each offset, as who read it first has seen it; 0: nobody yet */
+    struct publishers publishers;
     struct subscriber *subscribers;
     struct pollfd *polls;
     int count;
@@ -51,22 +46,15 @@ static struct {
     uint64_t lost; /* messages that gaps have announced */
     uint64_t late; /* messages that were published while their client was away */
     hijack_broadcaster *room;
-    _Atomic bool publishing;
-    _Atomic int errors; /* of the publishers */
-    unsigned pause_us;  /* of a publisher, after each message */
+    unsigned pause_us; /* of a publisher, after each message */
 } run;
 
 static void note(struct subscriber *it, uint64_t offset, const char *text)
 {
-    unsigned publisher, number;
-    CHECK(sscanf(text, "%u:%u", &publisher, &number) == 2 && publisher < PUBLISHERS && offset < OFFSETS);
-    const uint32_t value = (publisher + 1) << 24 | number;
     if (offset != it->last + 1) /* one is missing, or came twice */
         check_fail(__FILE__, __LINE__, "message %llu after %llu", (unsigned long long)offset,
                    (unsigned long long)it->last);
-    if (run.published[offset] == 0)
-        run.published[offset] = value;
-    CHECK(run.published[offset] == value);
+    publishers_read(&run.publishers, offset, text);
     it->last = offset;
     ++run.messages;
 }
@@ -157,13 +145,6 @@ static unsigned between(unsigned least, unsigned most)
     return least + (unsigned)rand_r(&run.seed) % (most - least + 1);
 }
 
-static uint64_t newest_offset(void)
-{
-    char position[64];
-    CODE(hijack_broadcaster_position(position, sizeof(position), run.room) > 0, 1);
-    return strtoull(position + 2, NULL, 10);
-}
-
 /* What a client that has ended was sent is not looked at any more, and there will be thousands of them. */
 static void forget(struct client *client)
 {
@@ -204,7 +185,7 @@ static void come(struct fixture *f, struct subscriber *it)
         it->open = false;
     }
     if (it->begun)
-        run.late += newest_offset() - it->last;
+        run.late += publishers_newest(&run.publishers) - it->last;
     /* At first they come together, and shall not leave together. */
     it->turn_ms = clock_ms() + between(it->begun ? habits->stay_least : 1, habits->stay_most);
     it->websocket ? connect_websocket(f, it) : connect_sse(f, it);
@@ -254,19 +235,6 @@ static void work(struct fixture *f, bool may_leave)
     }
 }
 
-static void *publish(void *argument)
-{
-    const int publisher = (int)(intptr_t)argument;
-    char text[64];
-    for (int number = 0; atomic_load(&run.publishing); number++) {
-        int len = snprintf(text, sizeof(text), "%d:%d", publisher, number);
-        if (hijack_broadcaster_publish(run.room, HIJACK_MESSAGE_TEXT, text, (size_t)len) < 0)
-            atomic_fetch_add(&run.errors, 1);
-        usleep(run.pause_us);
-    }
-    return NULL;
-}
-
 static bool all_have(uint64_t newest)
 {
     for (int i = 0; i < run.count; i++)
@@ -284,10 +252,9 @@ static void prepare(struct fixture *f, const struct habits *habits, unsigned a_s
     run.count = clock_times(4000, 200);
     run.seed = 1;
     run.pause_us = PUBLISHERS * 1000000 / a_second;
-    run.published = calloc(OFFSETS, sizeof(*run.published));
     run.subscribers = calloc((size_t)run.count, sizeof(*run.subscribers));
     run.polls = calloc((size_t)run.count, sizeof(*run.polls));
-    CHECK(run.published != NULL && run.subscribers != NULL && run.polls != NULL);
+    CHECK(run.subscribers != NULL && run.polls != NULL);
     for (int i = 0; i < run.count; i++) {
         run.subscribers[i].websocket = i % 2 != 0;
         run.subscribers[i].away = true;
@@ -307,18 +274,11 @@ static void prepare(struct fixture *f, const struct habits *habits, unsigned a_s
 /* Publishes for so long while clients come and go, then waits until all are there and have everything. */
 static void carry_out(struct fixture *f, int ms)
 {
-    pthread_t publishers[PUBLISHERS];
-    atomic_store(&run.publishing, true);
-    for (int i = 0; i < PUBLISHERS; i++)
-        CHECK(pthread_create(&publishers[i], NULL, publish, (void *)(intptr_t)i) == 0);
+    publishers_start(&run.publishers, run.room, run.pause_us);
     const uint64_t end = clock_ms() + (uint64_t)ms;
     while (clock_ms() < end || run.returns < (uint64_t)run.count / 4) /* handshakes of TLS may take all that time */
         work(f, true);
-    atomic_store(&run.publishing, false);
-    for (int i = 0; i < PUBLISHERS; i++)
-        pthread_join(publishers[i], NULL);
-    CHECK(atomic_load(&run.errors) == 0);
-    const uint64_t newest = newest_offset(), limit = clock_ms() + 12 * clock_limit_ms();
+    const uint64_t newest = publishers_stop(&run.publishers), limit = clock_ms() + 12 * clock_limit_ms();
     while (!all_have(newest)) {
         CHECK(clock_ms() < limit);
         work(f, false);
@@ -332,7 +292,7 @@ static void carry_out(struct fixture *f, int ms)
                   100 * (double)run.late / (double)due, (unsigned long long)run.returns, (unsigned long long)run.gaps);
     CHECK(run.messages + run.lost == due);
     CHECK(run.returns > 0 && newest > 20);
-    free(run.published);
+    publishers_free(&run.publishers);
     free(run.subscribers);
     free(run.polls);
 }

@@ -12,6 +12,8 @@
 #include "loop/conn.h"
 #include "loop/fanout/catchup.h"
 #include "loop/fanout/fanout.h"
+#include "loop/fanout/long_poll.h"
+#include "loop/fanout/long_poll_state.h"
 #include "support/check.h"
 
 enum {
@@ -134,6 +136,33 @@ static void test_ahead_of_the_loop(void **state)
     expect(it, "5");
 }
 
+/* The same of a long poll, which waits for the first message that it has not had. */
+static void test_poll_ahead_of_the_loop(void **state)
+{
+    struct fixture *it = *state;
+    char answer[512];
+    const struct hj_joining joining = {.from = 5};
+    struct hj_buf *headers = hj_buf_new(0);
+    for (int i = 1; i <= 5; ++i)
+        publish(it, i);
+    hj_broadcaster_saw(it->room, LOOP, 2);
+    it->conn->wire = HJ_WIRE_RESPONSE;
+    assert_true(hj_shard_add(&it->loop, it->room, it->conn, 0));
+    assert_true(hj_long_poll_begin(&it->loop, it->conn, it->room, headers, HJ_WIRE_RESPONSE, &joining));
+    fan_out(it, 3);
+    fan_out(it, 4);
+    expect(it, "");
+    fan_out(it, 5);
+    ssize_t n = recv(it->peer, answer, sizeof(answer) - 1, 0);
+    assert_true(n > 0);
+    answer[n] = '\0';
+    assert_non_null(strstr(answer, "-5\r\n")); /* its position */
+    assert_non_null(strstr(answer, "\r\n\r\n5"));
+    assert_true(hj_long_poll_is_answered(&it->loop, it->conn));
+    hj_long_poll_dispose(&it->loop);
+    hj_buf_unref(headers);
+}
+
 /* The history has been set back since the position was looked up: what was asked for may never be. */
 static void test_ahead_of_the_history(void **state)
 {
@@ -150,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_ahead_of_the_loop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_poll_ahead_of_the_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ahead_of_the_history, setup, teardown),
     };
 
