@@ -206,6 +206,23 @@ def test_live_events(demo: Demo) -> None:
         assert events.control()["streamClosed"] and events.next() == ("end", "")
 
 
+def test_text_that_is_not_utf8(demo: Demo) -> None:
+    """An event is UTF-8: what is not has a sign in its place, for who is there and who comes later; offsets stay."""
+    demo.put("bytes", TEXT)
+    bodies = [b"\xff\x00", "ü".encode()[:1], b"after"]
+    with demo.open("GET", "bytes?offset=-1&live=sse") as response:
+        events = Events(response)
+        assert events.control()["streamNextOffset"] == START
+        for body in bodies:
+            answer = demo.ask("POST", "bytes", TEXT, body)
+            assert answer.status == 204
+            assert events.next() == ("data", body.decode(errors="replace"))
+            assert events.control()["streamNextOffset"] == answer.next
+    with demo.open("GET", "bytes?offset=-1&live=sse") as response:
+        assert Events(response).next() == ("data", "\ufffd\x00\ufffdafter")
+    assert demo.ask("GET", "bytes?offset=-1").body == b"".join(bodies)
+
+
 def test_live_readers_are_sent_away_now_and_then() -> None:
     with Demo(live_ms=100) as demo:
         demo.put("a", TEXT, b"one")

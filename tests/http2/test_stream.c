@@ -81,8 +81,6 @@ static void test_history(void **state)
     h2_close(c);
 }
 
-/* Trailers come after all that was sent, also after nothing, in more than one frame, and to a client without a table.
- */
 /* Streams that wait for one response, beside each other and one after the other. */
 static void test_long_poll(void **state)
 {
@@ -114,6 +112,8 @@ static void test_long_poll(void **state)
     h2_close(c);
 }
 
+/* Trailers come after all that was sent, also after nothing, in more than one frame, and to a client without a table.
+ */
 static void test_trailers(void **state)
 {
     struct fixture *f = h2_fixture(state);

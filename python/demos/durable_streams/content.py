@@ -44,9 +44,10 @@ class ContentType:
         return b"".join(piece for piece in pieces if isinstance(piece, bytes))
 
     def event(self, pieces: List[Piece]) -> bytes:
-        """Pieces as the data of a Server-Sent Event."""
+        """Pieces as the data of a Server-Sent Event, which is UTF-8: other bytes in a text become U+FFFD, as a browser
+        would read them."""
         body = self.body(pieces)
-        return base64.b64encode(body) if self.in_base64 else body
+        return base64.b64encode(body) if self.in_base64 else body.decode(errors="replace").encode()
 
 
 def _as_messages(piece: Piece) -> Tuple[bytes, ...]:

@@ -152,16 +152,15 @@ async def _follow(request: hijack.aio.Request, stream: Stream, position: int, cl
     if position == stream.log.tail and not closed:
         request.hold(stream.readers.room(), "sse", headers, first=batch)
         return
-    channel = request.sse(headers)
-    while not stream.deleted:
-        at_end = position == stream.log.tail
-        await channel.send(batch)  # meanwhile it may grow, be closed or be deleted
-        if closed and at_end:
-            break
-        if position == stream.log.tail and stream.closed == closed and not stream.deleted:
-            stream.readers.room().add(channel)
-            channel.release()
-            return
-        pieces, position = stream.log.read(position, BATCH)
-        batch, closed = events(stream, pieces, position, client), stream.closed
-    channel.close()
+    async with request.sse(headers) as channel:
+        while not stream.deleted:
+            at_end = position == stream.log.tail
+            await channel.send(batch)  # meanwhile it may grow, be closed or be deleted
+            if closed and at_end:
+                break
+            if position == stream.log.tail and stream.closed == closed and not stream.deleted:
+                stream.readers.room().add(channel)
+                channel.release()
+                break
+            pieces, position = stream.log.read(position, BATCH)
+            batch, closed = events(stream, pieces, position, client), stream.closed
