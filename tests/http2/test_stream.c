@@ -106,9 +106,26 @@ static void test_long_poll(void **state)
     h2_expect(c, s, 204, "");
     s = h2_request(c, "HEAD", "/poll", NULL, NULL, 0);
     h2_expect(c, s, 200, "");
+    OK(hijack_broadcaster_set(room, LIT("long_poll_ms"), LIT("0")));
     s = h2_get(c, "/poll");
+    H2_UNTIL(c, hijack_broadcaster_count(room) == 1);
     h2_reset(c, s, H2_CANCEL);
     H2_UNTIL(c, hijack_broadcaster_count(room) == 0);
+    /* an answer that is longer than the window, given up by the client; the connection serves others */
+    const size_t len = 8u << 20;
+    char *big = calloc(1, len);
+    s = h2_get(c, "/poll");
+    s->paused = 1;
+    H2_UNTIL(c, hijack_broadcaster_count(room) == 1);
+    OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_BINARY, big, len));
+    free(big);
+    H2_UNTIL(c, s->status == 200 && s->len != 0);
+    h2_reset(c, s, H2_CANCEL);
+    stat_wait(f->server, HIJACK_STAT_BACKLOG_BYTES, 0);
+    s = h2_get(c, "/poll");
+    H2_UNTIL(c, hijack_broadcaster_count(room) == 1);
+    OK(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("next")));
+    h2_expect(c, s, 200, "next");
     h2_close(c);
 }
 

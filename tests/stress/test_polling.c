@@ -172,7 +172,7 @@ static void test_polling(void **state)
     print_message("%d clients, %llu published, %llu received, %llu returns, %llu deadlines, %llu gaps\n", run.count,
                   (unsigned long long)newest, (unsigned long long)run.messages, (unsigned long long)run.returns,
                   (unsigned long long)run.deadlines, (unsigned long long)run.gaps);
-    CHECK(run.returns > 0 && run.deadlines > 0 && newest > 50);
+    CHECK(run.returns > 0 && newest > 50);
     publishers_free(&run.publishers);
     free(run.pollers);
     free(run.polls);
