@@ -16,6 +16,20 @@ import (
 
 // What a net.Conn promises, checked on both ends of a connection of which one or both are sockets of this package.
 
+// connected gives two ends of a TCP connection, of which Connect has made the first and net the second.
+func connected(t *testing.T, server *hijack.Server) (net.Conn, net.Conn) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	socket, err := server.Connect(always, listener.Addr().String())
+	must(t, err)
+	t.Cleanup(func() { socket.Close() })
+	far, err := listener.Accept()
+	must(t, err)
+	t.Cleanup(func() { far.Close() })
+	return socket, far
+}
+
 // pair gives two ends of a TCP connection; the second is a Socket too, or what net made.
 func pair(t *testing.T, server *hijack.Server, both bool) (net.Conn, net.Conn) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,6 +70,10 @@ func forEachPair(t *testing.T, test func(t *testing.T, a, b net.Conn)) {
 	t.Run("client to WebSocket", func(t *testing.T) {
 		a, b := webSocketPair(t)
 		test(t, b, a)
+	})
+	t.Run("connected to net", func(t *testing.T) {
+		a, b := connected(t, server)
+		test(t, a, b)
 	})
 	for _, it := range []struct {
 		name          string

@@ -41,7 +41,8 @@ type connection struct {
 // endpoints are the addresses of a connection.
 type endpoints struct{ local, remote net.Addr }
 
-// LocalAddr is the server's first address; of an adopted connection its own.
+// LocalAddr is the server's first address; of an adopted connection its own; of one that Connect has opened one without
+// host and port.
 func (e endpoints) LocalAddr() net.Addr { return e.local }
 
 // RemoteAddr is the peer's address.
@@ -151,7 +152,7 @@ func (c *connection) receive(e *event) {
 		c.calls.free(c.handle)
 	case eventHangup:
 		c.leave(ErrClosed)
-	case eventData, eventEOF, eventDrained, eventMessage:
+	case eventData, eventEOF, eventDrained, eventMessage, eventConnected:
 		c.mu.Lock()
 		c.changed.fire()
 		c.mu.Unlock()

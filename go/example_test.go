@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"time"
 
 	hijack "github.com/libhijack/libhijack/go"
@@ -169,6 +170,54 @@ func ExampleSocket() {
 	}
 	lines.Scan()
 	fmt.Println(lines.Text())
+	// Output: hello
+}
+
+func ExampleServer_Connect() {
+	feed, err := net.Listen("tcp", "127.0.0.1:0") // another program, which sends lines
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer feed.Close()
+	go func() {
+		if conn, err := feed.Accept(); err == nil {
+			fmt.Fprint(conn, "first\nsecond\n")
+			conn.Close()
+		}
+	}()
+	server, _ := started(nil)
+	defer server.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	socket, err := server.Connect(ctx, feed.Addr().String())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer socket.Close()
+	for lines := bufio.NewScanner(socket); lines.Scan(); {
+		fmt.Println(lines.Text())
+	}
+	// Output:
+	// first
+	// second
+}
+
+// A client of net/http whose connections are the library's.
+func ExampleServer_DialContext() {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "hello")
+	}))
+	defer web.Close()
+	server, _ := started(nil)
+	defer server.Stop()
+	client := http.Client{Transport: &http.Transport{DialContext: server.DialContext}}
+	defer client.CloseIdleConnections()
+	response, err := client.Get(web.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer response.Body.Close()
+	io.Copy(os.Stdout, response.Body)
 	// Output: hello
 }
 

@@ -31,6 +31,9 @@ func TestForgottenConnections(t *testing.T) {
 			until(t, "the connection's end", func() bool { runtime.GC(); return server.Stats()["connections"] == 0 })
 			want(t, "after the head", c.ended(), "")
 		}
+		_, err := server.Connect(always, addr)
+		must(t, err)
+		until(t, "the end of what was opened", func() bool { runtime.GC(); return server.Stats()["connections"] == 0 })
 		connect(t, addr, "/")
 		until(t, "the WebSocket's end", func() bool { runtime.GC(); return server.Stats()["connections"] == 0 })
 	}

@@ -281,6 +281,16 @@ var meanings = map[string]map[Error]string{
 	"detach": {
 		ErrState: `it has been detached already`,
 	},
+	"connect": {
+		ErrAddress:             `expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path`,
+		ErrAccessDenied:        `the operating system does not permit it; a unix path must be writable`,
+		ErrOutOfRange:          `expected a port from 1 to 65535`,
+		ErrTooBig:              `expected at most 107 bytes as the path of a unix socket`,
+		ErrTimedOut:            `it was not open within the time of the option connect_timeout_ms`,
+		ErrNotSupported:        `tls: is not available for outgoing connections yet`,
+		ErrNotFound:            `this unix path does not exist`,
+		ErrAddressNotAvailable: `the host does not exist, no route leads to it, or no local port is free`,
+	},
 	"start": {
 		ErrTLS: `a listener for TLS needs a certificate; see LoadCertificate`,
 	},

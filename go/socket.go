@@ -13,8 +13,8 @@ import (
 )
 
 // Socket is a hijacked connection, a net.Conn: after Request.Hijack from the first byte, after HijackPartial from the
-// end of the head. Its methods may be called from any goroutine. End it with Close.
-// Nothing is read before the first Read, and then no more than 64 KiB ahead.
+// end of the head; or one that Server.Connect has opened, or Server.Adopt has taken. Its methods may be called from any
+// goroutine. End it with Close. Nothing is read before the first Read, and then no more than 64 KiB ahead.
 type Socket struct {
 	byteConnection
 	endpoints
@@ -163,6 +163,9 @@ func (s *Socket) SetReadDeadline(t time.Time) error {
 func (s *Socket) receive(e *event) {
 	s.mu.Lock()
 	s.input.add(e)
+	if e.kind == eventConnected {
+		s.remote = parseAddr(string(e.data))
+	}
 	unread := e.kind == eventEOF && !s.input.asked
 	if e.kind == eventDetached && s.over { // released: nobody will ask for it
 		syscall.Close(int(e.status))

@@ -49,10 +49,14 @@ TEXTS = {
                   "the library has answered the peer with a 4xx or a close code"),
     "ETLS": ("a certificate or key cannot be used, a listener has no certificate, or the handshake failed",
              "see [TLS](../guides/tls.md)"),
-    "EREFUSED": ("the other side refused the connection", "this version does not return it"),
-    "ENOENT": ("no such file or folder", "make the folder of the unix path first, or correct the path"),
+    "EREFUSED": ("the other side refused the connection",
+                 "[connecting](c/socket.md#outgoing-connections) found nobody who listens there: start that program, "
+                 "or correct the address"),
+    "ENOENT": ("no such file or folder", "make the folder of the unix path first, or correct the path; connecting "
+               "needs the socket itself"),
     "EADDRNOTAVAIL": ("no such host, or the address is not one of this machine",
-                      "listen on `127.0.0.1`, on an address of this machine, or on `*`"),
+                      "listen on `127.0.0.1`, on an address of this machine, or on `*`; connect to a host that "
+                      "exists and can be reached"),
 }
 
 OPENING = """# Errors

@@ -15,6 +15,14 @@ HANDSHAKE = (
 )
 UNREAD = "the body has not been read to its end"
 
+
+def in_all(text):
+    """What all languages say alike."""
+    return dict.fromkeys(("ruby", "python", "go"), text)
+
+
+TO_CONNECT = in_all("expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path")
+
 # {code: {call: {language: sentence}}}. The call "" is any that has no sentence of its own in that language.
 ERRORS = {
     "EINVAL": {
@@ -77,7 +85,7 @@ ERRORS = {
         },
     },
     "ESTATE": {
-        "": dict.fromkeys(("ruby", "python", "go"), "not possible in this state"),
+        "": in_all("not possible in this state"),
         "publish": {"ruby": NOT_STARTED},
         "publish_to": {"ruby": NOT_STARTED},
         "remove_user": {"ruby": NOT_STARTED},
@@ -87,6 +95,7 @@ ERRORS = {
         "drain": {"ruby": NOT_STARTED},
         "adopt": {"ruby": NOT_STARTED},
         "adopt_request": {"ruby": NOT_STARTED},
+        "connect": {"ruby": NOT_STARTED},
         "wait": {"ruby": NOT_STARTED},
         "listen": {"ruby": STARTED},
         "option": {"ruby": STARTED},
@@ -120,7 +129,9 @@ ERRORS = {
             "go": 'the address cannot be understood; write ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", '
             '"unix:/path" or "fd:3" (names other than localhost are not resolved)',
         },
+        "connect": TO_CONNECT,
     },
+    "EACCES": {"connect": in_all("the operating system does not permit it; a unix path must be writable")},
     "EHEADER": {
         "": {
             "ruby": "a header is not valid, or is one that the library sets itself, as Content-Length",
@@ -147,6 +158,7 @@ ERRORS = {
             "python": "expected a port from 0 to 65535",
             "go": "a port is from 0 (a free one) to 65535",
         },
+        "connect": in_all("expected a port from 1 to 65535"),
     },
     "ETOOBIG": {
         "": {
@@ -161,6 +173,7 @@ ERRORS = {
             "python": "expected at most 107 bytes as the path of a unix socket",
             "go": "the path of a unix socket has at most 107 bytes",
         },
+        "connect": in_all("expected at most 107 bytes as the path of a unix socket"),
         "write": {"ruby": "more than the Content-Length of the head"},
     },
     "EVERSION": {
@@ -180,6 +193,10 @@ ERRORS = {
             "go": "the descriptor is not a listening TCP or unix socket",
         },
     },
+    "ETIMEDOUT": {"connect": in_all("it was not open within the time of the option connect_timeout_ms")},
+    "ENOTSUP": {"connect": in_all("tls: is not available for outgoing connections yet")},
+    "ENOENT": {"connect": in_all("this unix path does not exist")},
+    "EADDRNOTAVAIL": {"connect": in_all("the host does not exist, no route leads to it, or no local port is free")},
     "EPROTOCOL": {"websocket": {"ruby": HANDSHAKE}, "hold": {"ruby": HANDSHAKE}},
     "ETLS": {"start": {"go": "a listener for TLS needs a certificate; see LoadCertificate"}},
 }

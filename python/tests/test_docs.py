@@ -1,5 +1,6 @@
 """Every public thing is documented, and the programs of the guides run."""
 
+import contextlib
 import inspect
 import re
 import socket
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Iterator, Tuple
+from typing import Any, Callable, Iterator, Tuple
 
 import pytest
 import websockets.sync.client
@@ -17,7 +18,7 @@ import hijack.aio
 import hijack.asgi
 import hijack.testing
 import hijack.wsgi
-from support import CHECKOUT, wait_until
+from support import CHECKOUT, PATIENCE, in_thread, wait_until
 
 MODULES = {
     "hijack": hijack,
@@ -65,13 +66,22 @@ def test_the_programs_of_the_guides(code: str, tmp_path: Path) -> None:
         return
     port_file = tmp_path / "port"
     program = tmp_path / "program.py"
-    program.write_text(code.replace('"127.0.0.1:8080"', f'"unix:{port_file}"'))
+    code = code.replace('"127.0.0.1:8080"', f'"unix:{port_file}"')
+    if '"127.0.0.1:5514"' in code:
+        with feed() as address:
+            program.write_text(code.replace("127.0.0.1:5514", address))
+            check(program, port_file, ask_sse)
+    else:
+        program.write_text(code)
+        check(program, port_file, ask_websocket if '"/ws"' in code else ask_sse)
+
+
+def check(program: Path, port_file: Path, ask: Callable[[str], bytes]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-B", "-X", "dev", "-W", "error", str(program)], stderr=subprocess.PIPE, text=True
     )
     try:
         wait_until(lambda: listens(str(port_file)) or process.poll() is not None)
-        ask = ask_websocket if '"/ws"' in code else ask_sse
         data = ask(str(port_file)) if process.poll() is None else b""
         process.send_signal(2)
         _, errors = process.communicate(timeout=20)
@@ -80,6 +90,30 @@ def test_the_programs_of_the_guides(code: str, tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@contextlib.contextmanager
+def feed() -> Iterator[str]:
+    """The address of a program that sends lines until its reader leaves."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, in_thread(lambda: send_lines(listener)) as result:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    assert result == ["its reader has left"]
+
+
+def send_lines(listener: socket.socket) -> str:
+    listener.settimeout(PATIENCE)
+    reader, _ = listener.accept()
+    with reader:
+        reader.settimeout(0.05)
+        while True:
+            try:
+                reader.sendall(b"a-line\n")
+                if not reader.recv(1):
+                    return "its reader has left"
+            except socket.timeout:
+                continue
+            except ConnectionError:
+                return "its reader has left"
 
 
 def listens(path: str) -> bool:

@@ -38,7 +38,7 @@ calls = [
     lambda: stream.send("x"), lambda: stream.try_send("x"), lambda: stream.send_event("x"), stream.close,
     stream.abort, stream.release, stream.wait_closed, connection.recv, lambda: connection.send(b"x"),
     connection.shutdown, connection.detach, request.respond, request.stream, request.hijack,
-    lambda: request.hold(clients), lambda: server["threads"],
+    lambda: request.hold(clients), lambda: server["threads"], lambda: server.connect("127.0.0.1:1"),
 ]
 
 def in_child():

@@ -50,6 +50,7 @@ CALLS = [
     ("s.start(), room.publish(b'x' * (16 * 2**20 + 1))", "TooBigError: publish: expected at most 16 MiB"),
     ("s.start(), room.publish('x', event='a\\nb')", "InvalidError: publish: an event must not hold a line break"),
     ("s.start(), room.adopt(-1)", "NotSocketError: adopt descriptor -1: expected a connected stream socket"),
+    ("s.connect(8080)", "TypeError: connect: expected text such as '127.0.0.1:80' or 'unix:/path' (got 8080)"),
     ("s.start(), room.adopt(True)", "TypeError: adopt: expected a socket, a transport, a StreamWriter or a descriptor"),
     ("s.close(), s.start()", "ClosedError: start: the server was closed, by close() or"),
     ("s.close(), s.serve()", "ClosedError: start: the server was closed, by close() or"),

@@ -43,7 +43,9 @@ def test_wrong_uses_are_found(tmp_path: Path) -> None:
         "server.accept().websocket().recv().strip(b' ')\n"
         "server.accept().hold(server.broadcaster(), user=b'ann')\n"
         "server.broadcaster().on_leave(lambda user: None)\n"
+        "server.connect('host', 80)[0]\n"
+        "server.connect(b'host:80')\n"
     )
     report = mypy(tmp_path, "--strict", "wrong.py", folder=tmp_path)
-    for line in range(2, 12):
+    for line in range(2, 14):
         assert f"wrong.py:{line}: error" in report, report

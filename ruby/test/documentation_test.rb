@@ -81,12 +81,13 @@ class DocumentationTest < HijackTest
   end
 
   # The examples of a section of the guide, each with a server of its own that listens.
-  def examples(heading)
+  def examples(heading, replaced = {})
     File.read(GUIDE)[/^##+ #{heading}$(.*?)^##/m, 1].scan(/^```ruby\n(.*?)^```$/m).flatten.map do |piece|
       server = new_server
       port = server.listen('127.0.0.1:0')
       output = StringIO.new
       scope = Struct.new(:server, :output) { def puts(text) = output.puts(text) }.new(server, output)
+      replaced.each { |written, real| piece = piece.gsub(written, real) }
       scope.instance_eval(piece, GUIDE)
       [port, output]
     end
@@ -126,6 +127,21 @@ class DocumentationTest < HijackTest
     [mine, login].each { |it| read_until(it, "data: for you alone\n\n") }
     get(users, '/logout')
     eventually('both left') { output.string.lines.last(2) == ["#{Hijack.user('alice')} left: nil\n"] * 2 }
+  end
+
+  def test_the_guides_outgoing_connections
+    feed = TCPServer.new('127.0.0.1', 0)
+    (port, output), = examples('Outgoing connections', '5514' => feed.addr[1].to_s)
+    client = ask(port, '/sse')
+    read_until(client, "\r\n\r\n")
+    source = within { feed.accept }
+    source.write "first line\nsecond "
+    read_until(client, "data: first line\n\n")
+    source.write "line\n"
+    read_until(client, "data: second line\n\n")
+    source.setsockopt(:SOCKET, :LINGER, [1, 0].pack('ii'))
+    [source, feed].each(&:close)
+    eventually('told') { output.string == "feed: read: the peer reset the connection\n" }
   end
 
   # Each other piece of Ruby in the guide is at least Ruby, and names only methods that exist.

@@ -57,6 +57,19 @@ class DroppedTest < HijackTest
     end
   end
 
+  def test_what_was_connected_ends
+    server = new_server.start
+    listener = TCPServer.new('127.0.0.1', 0)
+    others = nil
+    _, warnings = capture_io do
+      others = Array.new(COUNT) { server.connect("127.0.0.1:#{listener.addr[1]}") && listener.accept }
+      @clients.concat([listener, *others])
+      collected('their end') { server.stats[:connections] < FEW }
+    end
+    assert_operator others.count { |other| other.wait_readable(0) }, :>, COUNT - FEW
+    assert_match(/\A\S+dropped_test.rb:\d+:in `.*': warning: a Hijack::Socket was dropped before its end/, warnings)
+  end
+
   def test_members_live_on
     room = nil
     port = serve(workers: 1) { |request| room << request.sse }

@@ -52,6 +52,7 @@ class ForkTest < HijackTest
                -> { everybody << 'x' }, -> { everybody.count },
                -> { everybody.close }, -> { everybody.add(socket) }, -> { server.stop }, -> { server.wait },
                -> { server.drain }, -> { server.stats }, -> { server.adopt(UNIXSocket.pair.first) },
+               -> { server.connect('127.0.0.1:1') }, -> { server.connect('localhost:1') },
                -> { server.addresses }, -> { server[:threads] }, -> { server.broadcaster }]
       calls.each_with_index { |call, index| assert_raises(Hijack::ForkError, "call #{index}", &call) }
       refute server.running?

@@ -130,7 +130,6 @@ class ServerTest < HijackTest
     error = assert_raises(Hijack::OutOfRangeError) { server.route_set('/up/*', request_body: :some) }
     assert_match(%r{\Aroute /up/\*: option request_body: expected .*whole or pieces.* \(got :some\)\z}, error.message)
     assert_raises(Hijack::OptionError) { server.route_set('/', colour: 'red') }
-    assert_raises(Hijack::NotSupportedError) { server.route_set('/', long_poll_ms: 1) }
     assert_raises(Hijack::InvalidError) { server.route_set('up', max_body_bytes: 1) }
     server.start
     assert_raises(Hijack::StateError) { server.route_set('/', max_body_bytes: 1) }

@@ -7,8 +7,8 @@ import socket as sockets
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
-from ._constants import EAGAIN, ECLOSED, EFORK, EVENT_DETACHED, EVENT_DRAINED
-from ._errors import HijackError, InvalidError
+from ._constants import EAGAIN, ECLOSED, EFORK, EVENT_CONNECTED, EVENT_DETACHED, EVENT_DRAINED
+from ._errors import WORDS, HijackError, InvalidError
 from ._headers import Headers, header_block
 from ._library import GONE, Data, Text, check, error_of, lib, octets, optional
 from ._peer import Input, Peer
@@ -151,12 +151,16 @@ class SocketCore(Input, ByteChannel):
         self._buffer = bytearray()
         self._wants_descriptor = False
         self._descriptor = -1
-        self._address: Any = ""  # of the client, as Request.peer or a socket has it
+        self._address: Any = ""  # of the other side, as Request.peer or a socket has it
+        self._opened = False  # by connect
 
     def getpeername(self) -> Any:
-        """The client's address, as socket.getpeername gives it: ("127.0.0.1", 50312); "" of a unix socket."""
+        """The other side's address, as socket.getpeername gives it: ("127.0.0.1", 50312); of a unix socket its path, ""
+        if it has none."""
         if not isinstance(self._address, str):
             return self._address
+        if self._address.startswith("unix:"):
+            return self._address[len("unix:") :]
         host, _, port = self._address.rpartition(":")
         if host.startswith("["):
             return (host[1:-1], int(port), 0, 0)
@@ -174,6 +178,12 @@ class SocketCore(Input, ByteChannel):
         if result < 0:
             raise self._refused(result, "shutdown")
 
+    def _connected(self, address: str) -> bool:
+        """Whether connect has what it waits for; raises why that will never come."""
+        if not self._opened and self._gone():
+            raise error_of(self._status or ECLOSED, f"connect {address}", WORDS["connect"])
+        return self._opened
+
     def _bytes(self, data: Data) -> Call:
         if isinstance(data, str):
             raise TypeError("a socket takes bytes, not str")
@@ -182,6 +192,11 @@ class SocketCore(Input, ByteChannel):
 
     def _has_left(self) -> bool:
         return self._hung_up or (self._eof and not self._buffer)
+
+    def _on_news(self, kind: int, data: bytes, status: int) -> bool:
+        if kind == EVENT_CONNECTED:
+            self._opened, self._address = True, os.fsdecode(data)
+        return kind == EVENT_CONNECTED or super()._on_news(kind, data, status)
 
     def _on_last(self, kind: int, data: bytes, status: int) -> None:
         if kind != EVENT_DETACHED:

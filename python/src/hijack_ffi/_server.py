@@ -187,6 +187,18 @@ class ServerCore(Handle, Generic[SocketT, RequestT]):
         request: RequestT = adopt_request(self._core, connection, head, unread, headers)
         return request
 
+    def _connect(self, address: str) -> SocketT:
+        if not isinstance(address, str):
+            raise TypeError(f"connect: expected text such as '127.0.0.1:80' or 'unix:/path' (got {address!r})")
+        raw, core = os.fsencode(address), self._core
+
+        def connect(out: Any) -> int:
+            result = lib.hijack_server_connect(out, core.server, raw, len(raw), 0)
+            return core.check(result, f"connect {address}", WORDS["connect"])
+
+        made: Any = core.own(core.socket_type, "hijack_socket **", "connect", connect)
+        return cast(SocketT, made)
+
     def stats(self) -> Dict[str, int]:
         """The server's counters and gauges by name: connections, held, accepted, delivered, dropped, ..."""
         values = ffi.new("uint64_t[]", STAT_COUNT)

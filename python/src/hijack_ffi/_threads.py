@@ -156,9 +156,9 @@ class Stream(StreamCore, Bytes):
 
 
 class Socket(SocketCore, Reading, Bytes):
-    """The connection itself, after a hijack or adopt; to be used like a blocking socket.socket. Any thread may send or
-    receive. A with block closes it at its end, or resets the connection if the block raised. Iterating gives what the
-    peer sends, in pieces."""
+    """The connection itself, after a hijack, connect or adopt; to be used like a blocking socket.socket. Any thread may
+    send or receive. A with block closes it at its end, or resets the connection if the block raised. Iterating gives
+    what the peer sends, in pieces."""
 
     def settimeout(self, timeout: Optional[float]) -> None:
         """Seconds after which each waiting call gives up, unless it has a timeout of its own. None: never."""
@@ -541,6 +541,25 @@ class Server(Block, ServerCore[Socket, Request]):
             return self.accept()
         except ShutdownError:
             raise StopIteration from None
+
+    def connect(self, address: str, timeout: Optional[float] = None) -> Socket:
+        """Opens a connection to elsewhere: "127.0.0.1:80", "[::1]:80", "example.org:80" or "unix:/path". Waits until it
+        is open, and returns a Socket; close it, or use a with block. The library looks the name up, and tries its
+        addresses one after the other, for at most the time of the option connect_timeout_ms. If the wait ends by an
+        exception, nothing is left of the connection.
+
+        Raises RefusedError (nobody listens there), AddressNotAvailableError (no such host, or no way to it),
+        NotFoundError or AccessDeniedError (unix path), TimedOutError (after connect_timeout_ms, or timeout seconds),
+        AddressError (cannot be understood), OutOfRangeError (port), TooBigError (unix path over 107 bytes) or
+        NotSupportedError ("tls:", which is not available yet)."""
+        made = self._connect(address)
+        try:
+            if not made._changed.wait_for(lambda: made._connected(address) or None, timeout):
+                raise TimedOutError(f"connect {address}: not possible within {timeout:g} s")
+        except BaseException:
+            made.release()
+            raise
+        return made
 
     def drain(self, seconds: float) -> None:
         """Ends gently, and returns when all is over: accepts nothing more, lets open requests and streams finish,

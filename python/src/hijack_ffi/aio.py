@@ -188,9 +188,9 @@ class Stream(StreamCore, Bytes):
 
 
 class Socket(SocketCore, Reading, Bytes):
-    """The connection itself, after a hijack or adopt; reading is as with asyncio.StreamReader. An async with block
-    closes it at its end, or resets the connection if the block raised or was cancelled. async for gives what the peer
-    sends, in pieces."""
+    """The connection itself, after a hijack, connect or adopt; reading is as with asyncio.StreamReader. An async with
+    block closes it at its end, or resets the connection if the block raised or was cancelled. async for gives what the
+    peer sends, in pieces."""
 
     async def send(self, data: Data) -> None:
         """Sends all of data. Waits while too much waits for the peer."""
@@ -533,6 +533,19 @@ class Server(Block, ServerCore[Socket, Request]):
             return await self.accept()
         except ShutdownError:
             raise StopAsyncIteration from None
+
+    async def connect(self, address: str) -> Socket:
+        """Opens a connection to elsewhere: "127.0.0.1:80", "[::1]:80", "example.org:80" or "unix:/path"; see
+        hijack.Server.connect. Returns a Socket once it is open. Cancelling it leaves nothing of the connection.
+
+            async with await server.connect("127.0.0.1:6379") as socket:"""
+        made = self._connect(address)
+        try:
+            await made._changed.wait_for(lambda: made._connected(address))
+        except BaseException:
+            made.release()
+            raise
+        return made
 
     async def drain(self, seconds: float) -> None:
         """Ends gently, and returns when all is over; see hijack.Server.drain."""

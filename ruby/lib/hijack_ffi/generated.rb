@@ -190,6 +190,7 @@ module Hijack
         'drain' => 'the server has not been started',
         'adopt' => 'the server has not been started',
         'adopt_request' => 'the server has not been started',
+        'connect' => 'the server has not been started',
         'wait' => 'the server has not been started',
         'listen' => 'the server has been started; do this before',
         'option' => 'the server has been started; do this before',
@@ -203,6 +204,12 @@ module Hijack
         'remove' => 'it is not a member of this broadcaster',
         'detach' => 'it has been detached already'
       },
+      EADDR => {
+        'connect' => 'expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path'
+      },
+      EACCES => {
+        'connect' => 'the operating system does not permit it; a unix path must be writable'
+      },
       EHEADER => {
         nil => 'a header is not valid, or is one that the library sets itself, as Content-Length'
       },
@@ -211,18 +218,32 @@ module Hijack
       },
       ERANGE => {
         nil => 'the value is out of range',
-        'listen' => 'a port is at most 65535'
+        'listen' => 'a port is at most 65535',
+        'connect' => 'expected a port from 1 to 65535'
       },
       ETOOBIG => {
         nil => 'more bytes than the limit',
         'publish' => 'a message has at most 16 MiB',
         'publish_to' => 'a message has at most 16 MiB',
         'listen' => 'a unix path has at most 107 bytes',
+        'connect' => 'expected at most 107 bytes as the path of a unix socket',
         'write' => 'more than the Content-Length of the head'
       },
       ENOTSOCK => {
         nil => 'not a connected stream socket',
         'listen' => 'not a listening socket'
+      },
+      ETIMEDOUT => {
+        'connect' => 'it was not open within the time of the option connect_timeout_ms'
+      },
+      ENOTSUP => {
+        'connect' => 'tls: is not available for outgoing connections yet'
+      },
+      ENOENT => {
+        'connect' => 'this unix path does not exist'
+      },
+      EADDRNOTAVAIL => {
+        'connect' => 'the host does not exist, no route leads to it, or no local port is free'
       },
       EPROTOCOL => {
         'websocket' => "the client's handshake is wrong, or its page is of another origin (option websocket_origins);" \

@@ -183,6 +183,41 @@ module Hijack
       end || Socket.new(@queue, 0, 0, 'unknown').gone
     end
 
+    # Opens a connection to elsewhere, and waits until it is open. Nobody else waits: the library looks the name up, and
+    # tries its addresses one after the other, for at most the time of the option connect_timeout_ms. If the wait is
+    # interrupted, nothing is left of the connection.
+    #
+    #   server.connect('example.org:80') { |socket| socket << "GET / HTTP/1.0\r\n\r\n"; puts socket.read }
+    #
+    # @param address [String] "127.0.0.1:80", "[::1]:80", "example.org:80" or "unix:/path"
+    # @param timeout [Numeric, nil] seconds for this wait; nil: only connect_timeout_ms counts
+    # @yieldparam socket [Socket] is closed at the end of the block, and aborted if the block fails
+    # @return [Socket, Object] without a block the Socket, which is the program's to close; with one what it returns
+    # @raise [RefusedError] nobody listens there
+    # @raise [AddressNotAvailableError] the host does not exist, or cannot be reached
+    # @raise [NotFoundError, AccessDeniedError] a unix path
+    # @raise [TimedOutError] after connect_timeout_ms
+    # @raise [WaitTimeoutError] after timeout
+    # @raise [AddressError, OutOfRangeError, TooBigError, NotSupportedError] it cannot be understood; port; unix path
+    #   over 107 bytes; "tls:", which is not available yet
+    # @raise [StateError, ShutdownError, LimitError, ForkError]
+    def connect(address, timeout: nil, &block)
+      address = address.to_s
+      made = nil
+      Thread.handle_interrupt(Object => :never) do
+        made = @queue.register(Socket, address) do |out|
+          C.server_connect(out, handle, address, address.bytesize, 0)
+        end
+      end
+      return check(made, "connect #{address}") if made.is_a?(Integer)
+
+      result = block ? made.await_open(timeout).use(&block) : made.await_open(timeout)
+      handed_over = true
+      result
+    ensure
+      made.discard unless handed_over || made.nil? || made.is_a?(Integer)
+    end
+
     # Takes a request that a Rack server has read, with its connection, which closes after it. Answer it like any other
     # request, from any thread, or free it. HEAD gets the head alone. Of a client that has already left this gives a
     # request that has ended ({Lifetime#closed?}).

@@ -3,14 +3,14 @@
 require 'socket'
 
 module Hijack
-  # The connection itself, from {Request#hijack}, {Request#hijack_partial} or {Server#adopt}; it reads and writes like
-  # an IO. Bytes come as binary Strings. At most 64 KiB are read ahead of the program, so a peer waits in TCP for one
-  # that does not read. Several threads may write, one at a time should read.
+  # The connection itself, from {Request#hijack}, {Request#hijack_partial}, {Server#connect} or {Server#adopt}; it reads
+  # and writes like an IO. Bytes come as binary Strings. At most 64 KiB are read ahead of the program, so a peer waits
+  # in TCP for one that does not read. Several threads may write, one at a time should read.
   class Socket < Connection
     include Reader
     include Printing
 
-    # @return [String] the other end, as {Request#peer}
+    # @return [String] the other end, as {Request#peer}; of {Server#connect} also "unix:/path"
     attr_reader :peer
 
     # @api private
@@ -19,10 +19,13 @@ module Hijack
       @peer = peer
       prepare_reading
       @detached = nil
+      @opened = false # by {Server#connect}
     end
 
     # @return [Addrinfo] the other end
     def remote_address
+      return Addrinfo.unix(@peer.delete_prefix('unix:')) if @peer.start_with?('unix:')
+
       host, port = @peer.match(/\A\[?(.*?)\]?:(\d+)\z/)&.captures
       host ? Addrinfo.tcp(host, port) : Addrinfo.unix('')
     end
@@ -30,7 +33,9 @@ module Hijack
     # @return [Array] as IPSocket#peeraddr, with the address instead of a name; of a unix socket as UNIXSocket#peeraddr
     def peeraddr
       it = remote_address
-      it.unix? ? ['AF_UNIX', ''] : [it.ipv6? ? 'AF_INET6' : 'AF_INET', it.ip_port, it.ip_address, it.ip_address]
+      return ['AF_UNIX', it.unix_path] if it.unix?
+
+      [it.ipv6? ? 'AF_INET6' : 'AF_INET', it.ip_port, it.ip_address, it.ip_address]
     end
 
     # Reading raises IOError afterwards, and what comes is thrown away; writing goes on.
@@ -72,6 +77,24 @@ module Hijack
       detached = [io, @buffer]
     ensure
       abandon(io) if result&.zero? && !detached
+    end
+
+    # Waits for the end of {Server#connect}.
+    # @return [self]
+    # @api private
+    def await_open(timeout)
+      what = "connect #{@peer}"
+      @lock.synchronize { wait_for(what, timeout) { @opened || @ended } }
+      @opened ? self : refuse(@ended, what)
+    end
+
+    # @api private
+    def on_connected(peer)
+      @lock.synchronize do
+        @peer = peer.force_encoding(Encoding::UTF_8)
+        @opened = true
+        wake
+      end
     end
 
     # @api private
