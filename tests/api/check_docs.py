@@ -42,7 +42,7 @@ for page in project.pages(source):
         found |= documented(text)
     for name in sorted(set(re.findall(r"(?<![.\w])(hijack_\w+)(?=\()", text)) - declared):
         problems.append(f"{where}: no such function: {name}")
-    for name in sorted(set(re.findall(r"\bHIJACK_[A-Z]\w*", text)) - constants):
+    for name in sorted(set(re.findall(r"\bHIJACK_[A-Z]\w*\b(?!=)", text)) - constants):  # NAME=1 is a variable
         if not (name.endswith(("_", "_E")) and any(c.startswith(name) for c in constants)):  # HIJACK_EVENT_*
             problems.append(f"{where}: no such constant: {name}")
 
