@@ -292,7 +292,8 @@ var meanings = map[string]map[Error]string{
 		ErrAddressNotAvailable: `the host does not exist, no route leads to it, or no local port is free`,
 	},
 	"start": {
-		ErrTLS: `a listener for TLS needs a certificate; see LoadCertificate`,
+		ErrNotSupported: `option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits unshare and close_range; set it to off, or lift that`,
+		ErrTLS:          `a listener for TLS needs a certificate; see LoadCertificate`,
 	},
 }
 

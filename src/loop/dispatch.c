@@ -133,7 +133,6 @@ static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
 static void free_channel(struct hj_loop *loop, struct hj_channel *channel)
 {
     struct hj_conn *conn = open_conn_of(&channel->object);
-    hj_channel_drop_descriptor(channel);
     if (conn == NULL || (conn->flags & HJ_CONN_ENDING) != 0)
         return;
     if (hj_conn_is_websocket(conn) && (conn->flags & HJ_CONN_DISCARD) != 0)

@@ -373,6 +373,10 @@ WORDS: Dict[str, Dict[int, str]] = {
         -15: "expected at most 107 bytes as the path of a unix socket",
         -24: "expected a listening socket",
     },
+    "start": {
+        -25: "option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits unshare and "
+        "close_range; set it to off, or lift that",
+    },
 }
 
 #: what the values of an option are, by its type

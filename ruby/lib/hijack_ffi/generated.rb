@@ -250,6 +250,10 @@ module Hijack
                        ' it was answered with 400, 403, 405 or 426',
         'hold' => "the client's handshake is wrong, or its page is of another origin (option websocket_origins); it " \
                   'was answered with 400, 403, 405 or 426'
+      },
+      ENOTSUP => {
+        'start' => 'option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits unshare and ' \
+                   'close_range; set it to off, or lift that'
       }
     }.freeze
 

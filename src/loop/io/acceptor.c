@@ -15,6 +15,7 @@
 
 #include "base/os/socket.h"
 #include "core/address_count.h"
+#include "core/keeper.h"
 #include "core/listener.h"
 #include "loop/conn.h"
 #include "loop/io/transport.h"
@@ -92,11 +93,17 @@ static void ask_for_room(struct hj_loop *loop)
     atomic_store_explicit(&loop->server->crowded, true, memory_order_relaxed);
 }
 
+/* Whether this loop has as many connections as its own descriptor table has room for. */
+static bool is_full(const struct hj_loop *loop)
+{
+    return hj_worker_stat(&loop->worker, HIJACK_STAT_CONNECTIONS) >= loop->server->loop_limit;
+}
+
 void hj_acceptor_resume(struct hj_loop *loop)
 {
     if (!loop->accept_paused || !loop->may_accept || loop->draining || loop->stopping)
         return;
-    if (atomic_load(&loop->server->connections) >= loop->server->connection_limit) {
+    if (atomic_load(&loop->server->connections) >= loop->server->connection_limit || is_full(loop)) {
         ask_for_room(loop); /* again: this loop's own sweep may have seen it first, and have none to close */
         return;
     }
@@ -115,9 +122,11 @@ void hj_acceptor_begin(struct hj_loop *loop)
     hj_acceptor_resume(loop);
 }
 
-/* Takes a place under the limit. */
+/* Takes a place under the limits. */
 static bool reserve(struct hj_loop *loop)
 {
+    if (is_full(loop))
+        return false;
     if (atomic_fetch_add(&loop->server->connections, 1) < loop->server->connection_limit)
         return true;
     atomic_fetch_sub(&loop->server->connections, 1);
@@ -289,6 +298,11 @@ void hj_acceptor_take_rest(struct hj_loop *loop)
     }
 }
 
+static bool is_last_accepting(struct hj_server *server)
+{
+    return atomic_fetch_sub(&server->accepting, 1) == 1;
+}
+
 void hj_acceptor_close(struct hj_loop *loop)
 {
     for (uint32_t i = 0; i < loop->acceptor_count; ++i) {
@@ -297,22 +311,24 @@ void hj_acceptor_close(struct hj_loop *loop)
             continue;
         if (!loop->accept_paused)
             hj_poller_remove(&loop->poller, acceptor->fd);
-        if (acceptor->owned) {
+        if (acceptor->owned)
             shutdown(acceptor->fd, SHUT_RDWR);
+        if (acceptor->owned || loop->server->keeper != NULL) /* or its copy of the server's */
             close(acceptor->fd);
-        }
         acceptor->fd = -1;
     }
     loop->acceptor_count = 0;
-    if (loop->accepting)
-        hj_acceptor_release(loop->server);
+    if (loop->accepting && is_last_accepting(loop->server)) {
+        if (loop->server->keeper != NULL)
+            hj_keeper_close_listeners(loop->server->keeper);
+        else
+            hj_listeners_close(loop->server);
+    }
     loop->accepting = false;
 }
 
 void hj_acceptor_release(struct hj_server *server)
 {
-    if (atomic_fetch_sub(&server->accepting, 1) != 1)
-        return;
-    for (uint32_t i = 0; i < server->listener_count; ++i)
-        hj_listener_close(&server->listeners[i]);
+    if (is_last_accepting(server))
+        hj_listeners_close(server);
 }
