@@ -13,6 +13,7 @@ void hj_handover_init(struct hj_handover *handover)
     pthread_mutex_init(&handover->lock, NULL);
     handover->program_end = handover->loop_end = -1;
     handover->left = false;
+    atomic_init(&handover->under_way, 0);
 }
 
 int hj_handover_open(struct hj_handover *handover)
@@ -48,10 +49,13 @@ int hj_handover_post(struct hj_worker *worker, struct hj_command *command, int f
         return hj_worker_post(worker, command) ? 0 : HIJACK_ESHUTDOWN;
     }
     pthread_mutex_lock(&handover->lock);
+    atomic_fetch_add_explicit(&handover->under_way, 1, memory_order_relaxed);
     char nothing = 0;
     int rc = hj_passing_send(handover->program_end, fd, &nothing, 1, false);
     if (rc == 0 && !hj_worker_post(worker, command))
         rc = HIJACK_ESHUTDOWN; /* the copy goes with the loop's table */
+    if (rc != 0)
+        atomic_fetch_sub_explicit(&handover->under_way, 1, memory_order_relaxed);
     pthread_mutex_unlock(&handover->lock);
     if (rc == 0)
         close(fd); /* the loop has its copy */
@@ -64,5 +68,6 @@ int hj_handover_take(struct hj_worker *worker, const struct hj_command *command)
     int fd;
     if (worker->handover.program_end == -1)
         return command->fd;
+    atomic_fetch_sub_explicit(&worker->handover.under_way, 1, memory_order_relaxed);
     return hj_passing_receive(worker->handover.loop_end, &fd, &nothing, 1, false) ? fd : -1;
 }

@@ -267,16 +267,31 @@ int hijack_server_stats(uint64_t *out, uint32_t count, hijack_server *handle)
     return HIJACK_STAT_COUNT;
 }
 
+bool hj_server_has_room(const struct hj_server *server, const struct hj_worker *worker)
+{
+    return hj_worker_stat(worker, HIJACK_STAT_CONNECTIONS) +
+               atomic_load_explicit(&worker->handover.under_way, memory_order_relaxed) <
+           server->loop_limit;
+}
+
 struct hj_worker *hj_server_next_worker(struct hj_server *server)
 {
     struct hj_worker *worker = NULL;
     for (uint32_t tries = 0; tries < server->worker_count; ++tries) {
         uint32_t turn = atomic_fetch_add_explicit(&server->next_worker, 1, memory_order_relaxed);
         worker = server->workers[turn % server->worker_count];
-        if (hj_worker_stat(worker, HIJACK_STAT_CONNECTIONS) < server->loop_limit)
+        if (hj_server_has_room(server, worker))
             break;
     }
     return worker;
+}
+
+static bool any_has_room(const struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; ++i)
+        if (hj_server_has_room(server, server->workers[i]))
+            return true;
+    return false;
 }
 
 int hj_server_check_growing(struct hj_server *server)
@@ -286,7 +301,7 @@ int hj_server_check_growing(struct hj_server *server)
         return rc;
     if (atomic_load(&server->state) == HJ_SERVER_DRAINING)
         return HIJACK_ESHUTDOWN;
-    if (atomic_load(&server->connections) >= server->connection_limit)
+    if (atomic_load(&server->connections) >= server->connection_limit || !any_has_room(server))
         return HIJACK_ELIMIT;
     return 0;
 }

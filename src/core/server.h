@@ -83,6 +83,9 @@ struct hj_server {
 /* Pins the server of a handle; unpin with hj_handle_unpin. */
 int hj_server_pin(struct hj_server **out, const void *handle);
 
+/* Whether the loop's descriptor table has room for one more connection. Any thread; momentary. */
+bool hj_server_has_room(const struct hj_server *server, const struct hj_worker *worker);
+
 /* For adopted connections: in turn, one with room if there is one. */
 struct hj_worker *hj_server_next_worker(struct hj_server *server);
 

@@ -31,8 +31,10 @@ static size_t list_shared(int *out, const struct hj_loop *loop)
 #if HIJACK_TLS
     out[count++] = hj_certificates_keylog(server);
 #endif
-    for (uint32_t i = 0; i < server->worker_count; ++i)
+    for (uint32_t i = 0; i < server->worker_count; ++i) {
         out[count++] = server->workers[i]->mailbox.notify.fd;
+        out[count++] = server->workers[i]->handover.program_end;
+    }
     for (uint32_t i = 0; i < server->queue_count; ++i)
         out[count++] = server->queues[i]->notify.fd;
     for (uint32_t i = 0; i < server->route_count; ++i)
@@ -45,9 +47,9 @@ static size_t list_shared(int *out, const struct hj_loop *loop)
 static int enter_private_table(struct hj_loop *loop)
 {
     const struct hj_server *server = loop->server;
-    int *keep =
-        malloc((KEPT_MORE + server->worker_count + server->queue_count + server->route_count + server->listener_count) *
-               sizeof(*keep));
+    int *keep = malloc(
+        (KEPT_MORE + 2 * server->worker_count + server->queue_count + server->route_count + server->listener_count) *
+        sizeof(*keep));
     if (keep == NULL)
         return HIJACK_ENOMEM;
     int rc = hj_private_table_enter(keep, list_shared(keep, loop));

@@ -131,7 +131,7 @@ static uint64_t table_limit(uint64_t spare)
 static void set_limits(struct hj_server *server, uint32_t loops)
 {
     const bool private = server->keeper != NULL;
-    const uint64_t shared = loops + server->queue_count + server->route_count + server->listener_count;
+    const uint64_t shared = 2 * loops + server->queue_count + server->route_count + server->listener_count;
     const uint64_t fits = table_limit(private ? SPARE_DESCRIPTORS + shared : SPARE_DESCRIPTORS);
     server->loop_limit = private ? fits : UINT64_MAX;
     server->connection_limit = server->options.max_connections;

@@ -212,6 +212,30 @@ static void test_more_than_a_table(void **state)
     limit_table((rlim_t)before);
 }
 
+/* The kernel assigns connections to loops by chance: one that is full passes them on, until all are. */
+static void test_every_table_fills(void **state)
+{
+    struct fixture *f = *state;
+    int hold, status, before = limit_table(TABLE);
+    uint64_t room_for =
+        2 * (TABLE - 64 - 7); /* as src/loop/start.c has it: spare, 2 for each loop, queue, route, listener */
+
+    hijack_broadcaster *room = fixture_hold(f, "/raw", HIJACK_HOLD_RAW);
+    start_private(f);
+    pid_t crowd = start_crowd(f->port, (int)room_for + 20, &hold);
+    members_wait(room, (int)room_for);
+    stat_wait_least(f->server, HIJACK_STAT_ACCEPT_PAUSES, 1);
+    CHECK(stat_of(f->server, HIJACK_STAT_ACCEPTED) == room_for);
+    CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("all")), (int)room_for);
+    stat_wait(f->server, HIJACK_STAT_DELIVERED, room_for);
+    CHECK(stat_of(f->server, HIJACK_STAT_REFUSED) == 0);
+    close(hold);
+    CHECK(waitpid(crowd, &status, 0) == crowd);
+    CODE(status, 0);
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
+    limit_table((rlim_t)before);
+}
+
 /* Each loop is given what it has room for, then the server is full, and says so before it takes a descriptor. */
 static void test_adopt_until_full(void **state)
 {
@@ -396,6 +420,7 @@ int main(int argc, char **argv)
         TEST(test_tables),
         TEST(test_fork),
         TEST(test_more_than_a_table),
+        TEST(test_every_table_fills),
         TEST(test_adopt_until_full),
         TEST(test_there_and_back),
         TEST(test_burst),

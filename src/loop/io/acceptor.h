@@ -21,6 +21,9 @@ void hj_acceptor_take_rest(struct hj_loop *loop);
 
 void hj_acceptor_accept(struct hj_loop *loop, uint32_t index);
 
+/* Takes what another loop has accepted and has no room for (HJ_OP_TAKE). */
+void hj_acceptor_take(struct hj_loop *loop, struct hj_command *command);
+
 /* The start is done with the listeners; the last one closes the server's own sockets. */
 void hj_acceptor_release(struct hj_server *server);
 
