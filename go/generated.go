@@ -292,7 +292,7 @@ var meanings = map[string]map[Error]string{
 		ErrAddressNotAvailable: `the host does not exist, no route leads to it, or no local port is free`,
 	},
 	"start": {
-		ErrNotSupported: `option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits unshare and close_range; set it to off, or lift that`,
+		ErrNotSupported: `option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; set it to off, or change the sandbox`,
 		ErrTLS:          `a listener for TLS needs a certificate; see LoadCertificate`,
 	},
 }

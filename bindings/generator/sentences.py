@@ -14,8 +14,8 @@ HANDSHAKE = (
     "with 400, 403, 405 or 426"
 )
 TABLES = (
-    "option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits unshare and close_range; set it "
-    "to off, or lift that"
+    "option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; set it to off, or "
+    "change the sandbox"
 )
 UNREAD = "the body has not been read to its end"
 

@@ -20,7 +20,10 @@ def loops
 end
 
 $stdout.sync = true
-Hijack::Server.open(threads: Integer(ARGV.fetch(0)), private_fds: 'on', heartbeat_ms: 0) do |server|
+# Nothing is sent by itself: the kernel drops packets of loopback when the probes of very many connections are due at the
+# same moment (net.core.netdev_max_backlog), and takes the peers for dead.
+quiet = { heartbeat_ms: 0, tcp_keepalive_ms: 0 }
+Hijack::Server.open(threads: Integer(ARGV.fetch(0)), private_fds: 'on', **quiet) do |server|
   clients = server.broadcaster
   server.hold '/', clients, as: :sse
   port = server.listen('127.0.0.1:0')

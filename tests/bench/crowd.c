@@ -3,11 +3,11 @@
  *
  *     crowd port connections number
  *
- * Opens the connections from addresses of 127.number.0.0/16, asks each for /, and prints "open" with the number of those
- * whose head has come. Then, for each line "expect COUNT SECONDS" on the standard input, it reads until every connection
- * has received the string BEEP so often, and prints "received", how many have, how often it came in all, how many
- * connections have closed, and the moment of the last (CLOCK_MONOTONIC, nanoseconds). One process, one thread; it ends
- * with its standard input. */
+ * Opens the connections from addresses of 127.number.0.0/16, asks each for /, and prints "open" with the number of
+ * those whose head has come. Then, for each line "expect COUNT SECONDS" on the standard input, it reads until every
+ * connection has received the string BEEP so often, and prints "received", how many have, how often it came in all, how
+ * many connections have closed, and the moment of the last (CLOCK_MONOTONIC, nanoseconds). One process, one thread; it
+ * ends with its standard input. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -22,7 +22,7 @@
 #include "bench.h"
 
 #define STRING "BEEP"
-#define UNDER_WAY 64 /* connections that are being opened at a time: a crowd is many processes */
+#define UNDER_WAY 16 /* connections that are being opened at a time: a crowd is many processes */
 #define ADDRESSES 64 /* with all from one address the kernel would spend its time on looking for a free port */
 #define OPENING_SECONDS 600
 #define READS 512

@@ -374,8 +374,8 @@ WORDS: Dict[str, Dict[int, str]] = {
         -24: "expected a listening socket",
     },
     "start": {
-        -25: "option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits unshare and "
-        "close_range; set it to off, or lift that",
+        -25: "option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; set "
+        "it to off, or change the sandbox",
     },
 }
 

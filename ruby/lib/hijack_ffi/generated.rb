@@ -252,8 +252,8 @@ module Hijack
                   'was answered with 400, 403, 405 or 426'
       },
       ENOTSUP => {
-        'start' => 'option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits unshare and ' \
-                   'close_range; set it to off, or lift that'
+        'start' => 'option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; ' \
+                   'set it to off, or change the sandbox'
       }
     }.freeze
 

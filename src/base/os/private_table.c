@@ -1,11 +1,11 @@
-/* Linux' unshare and close_range; see private_table.h. Any thread, for itself. */
-#define _GNU_SOURCE /* unshare */
+/* Linux' close_range; see private_table.h. Any thread, for itself.
+ *
+ * It can also be told to unshare the table before. unshare(2) does the same, but containers mostly forbid it. */
 #include "base/os/private_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -16,6 +16,9 @@
 
 #ifndef SYS_close_range /* a C library older than the kernel; the number is the same on every machine */
 #define SYS_close_range 436
+#endif
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE 2u
 #endif
 
 static int table_error(int error)
@@ -72,7 +75,9 @@ static bool fill_standard(void)
 int hj_private_table_enter(int *keep, size_t count)
 {
     qsort(keep, count, sizeof(*keep), by_number);
-    if (unshare(CLONE_FILES) != 0 || !close_others(keep, count) || !fill_standard())
+    /* none has this number */
+    if (syscall(SYS_close_range, UINT_MAX, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0 || !close_others(keep, count) ||
+        !fill_standard())
         return table_error(errno);
     return 0;
 }
