@@ -2,8 +2,8 @@
 """One Ruby process and very many SSE connections under a small descriptor limit: many.py CONNECTIONS [ROUNDS]
 
 Under "ulimit -n 20000", hard and soft, the server (ruby/bench/many.rb) starts with option private_fds and as many loop
-threads as CONNECTIONS need, and the clients (tests/bench/crowd.c) with as many processes. Each of ROUNDS (10) write runs
-has to reach every connection. Exit code 1 if one was not held or did not get every BEEP.
+threads as CONNECTIONS need, and the clients (tests/bench/crowd.c) with as many processes. Each of ROUNDS (10) write
+runs has to reach every connection. Exit code 1 if one was not held or did not get every BEEP.
 
 Build before: cmake --preset release && cmake --build --preset release. "Kernel" is the growth of the kernel's slab
 caches, both ends of a connection, and of whatever else happens on the machine meanwhile."""

@@ -16,12 +16,14 @@ end
 
 # Threads with a descriptor table of their own have no standard output there.
 def loops
-  Dir.children('/proc/self/task').select { |thread| File.readlink("/proc/self/task/#{thread}/fd/1").include?('eventfd') }
+  Dir.children('/proc/self/task').select do |thread|
+    File.readlink("/proc/self/task/#{thread}/fd/1").include?('eventfd')
+  end
 end
 
 $stdout.sync = true
-# Nothing is sent by itself: the kernel drops packets of loopback when the probes of very many connections are due at the
-# same moment (net.core.netdev_max_backlog), and takes the peers for dead.
+# Nothing is sent by itself: the kernel drops packets of loopback when the probes of very many connections are due at
+# the same moment (net.core.netdev_max_backlog), and takes the peers for dead.
 quiet = { heartbeat_ms: 0, tcp_keepalive_ms: 0 }
 Hijack::Server.open(threads: Integer(ARGV.fetch(0)), private_fds: 'on', **quiet) do |server|
   clients = server.broadcaster

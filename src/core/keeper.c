@@ -16,6 +16,7 @@
 
 enum note_kind {
     NOTE_EVENT, /* and a descriptor with it */
+    NOTE_THREAD,
     NOTE_LISTENERS,
     NOTE_ENDED
 };
@@ -24,10 +25,12 @@ struct note {
     enum note_kind kind;
     struct hj_queue *queue;
     struct hj_event *event;
+    void *(*run)(void *);
+    void *arg;
 };
 
 /* Any thread, before the loops run. */
-struct hj_keeper *hj_keeper_new(struct hj_server *server)
+struct hj_keeper *hj_keeper_new(struct hj_server *server, void (*stopped)(struct hj_server *server))
 {
     struct hj_keeper *keeper = malloc(sizeof(*keeper));
     int ends[2];
@@ -35,7 +38,7 @@ struct hj_keeper *hj_keeper_new(struct hj_server *server)
         free(keeper);
         return NULL;
     }
-    *keeper = (struct hj_keeper){.server = server, .keeper_end = ends[0], .loops_end = ends[1]};
+    *keeper = (struct hj_keeper){.server = server, .stopped = stopped, .keeper_end = ends[0], .loops_end = ends[1]};
     return keeper;
 }
 
@@ -73,6 +76,13 @@ int hj_keeper_pass(struct hj_keeper *keeper, int fd, struct hj_queue *queue, str
     return tell(keeper, (struct note){.kind = NOTE_EVENT, .queue = queue, .event = event}, fd);
 }
 
+bool hj_keeper_start_thread(struct hj_keeper *keeper, void *(*run)(void *), void *arg)
+{
+    const struct note note = {.kind = NOTE_THREAD, .run = run, .arg = arg};
+    atomic_fetch_add_explicit(&keeper->passed, 1, memory_order_release);
+    return hj_passing_send(keeper->loops_end, -1, &note, sizeof(note), false) == 0; /* the caller holds a lock */
+}
+
 void hj_keeper_close_listeners(struct hj_keeper *keeper)
 {
     (void)tell(keeper, (struct note){.kind = NOTE_LISTENERS}, -1);
@@ -81,6 +91,16 @@ void hj_keeper_close_listeners(struct hj_keeper *keeper)
 void hj_keeper_loop_ended(struct hj_keeper *keeper)
 {
     (void)tell(keeper, (struct note){.kind = NOTE_ENDED}, -1);
+}
+
+/* Signals are blocked here, and so in the new thread. */
+static void start_thread_here(void *(*run)(void *), void *arg)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run, arg) == 0)
+        pthread_detach(thread);
+    else
+        run(arg);
 }
 
 /* Until all loops have ended, or the program has closed the descriptor. */
@@ -97,6 +117,9 @@ static void take_notes(struct hj_keeper *keeper)
             note.event->status = fd;
             note.event->hook(note.event, HJ_EVENT_ARRIVED);
             hj_queue_push(note.queue, note.event);
+            break;
+        case NOTE_THREAD:
+            start_thread_here(note.run, note.arg);
             break;
         case NOTE_LISTENERS:
             hj_listeners_close(server);
@@ -116,7 +139,7 @@ static void *keeper_run(void *arg)
     for (uint32_t i = 0; i < server->worker_count; ++i)
         pthread_join(server->workers[i]->thread, NULL);
     if (atomic_fetch_sub(&server->workers_alive, 1) == 1)
-        hj_server_stopped(server);
+        keeper->stopped(server);
     hj_object_unref(&server->object); /* perhaps the last one */
     return NULL;
 }

@@ -245,7 +245,8 @@ static int start_loops(struct hj_server *server)
         free_loops(server);
         return HIJACK_ENOMEM;
     }
-    if (server->options.private_fds == HJ_SWITCH_ON && (server->keeper = hj_keeper_new(server)) == NULL) {
+    if (server->options.private_fds == HJ_SWITCH_ON &&
+        (server->keeper = hj_keeper_new(server, hj_server_stopped)) == NULL) {
         free_loops(server);
         return HIJACK_ELIMIT;
     }

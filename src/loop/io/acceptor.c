@@ -246,7 +246,7 @@ static bool is_want_of_descriptors(int error)
 }
 
 /* Gives a reserved place back. */
-static void give_place(struct hj_loop *loop, uint32_t counted)
+static void unreserve(struct hj_loop *loop, uint32_t counted)
 {
     hj_acceptor_uncount(loop, counted);
     atomic_fetch_sub(&loop->server->connections, 1);
@@ -258,7 +258,7 @@ static bool take_in(struct hj_loop *loop, int fd, uint32_t index, uint32_t count
     bool tls = loop->server->listeners[index].tls;
     struct hj_conn *conn = hj_conn_open(loop, fd, tls ? HJ_CONN_HANDSHAKE : HJ_CONN_HEAD);
     if (conn == NULL) {
-        give_place(loop, counted);
+        unreserve(loop, counted);
         close(fd);
         return false;
     }
@@ -311,7 +311,7 @@ void hj_acceptor_take(struct hj_loop *loop, struct hj_command *command)
 /* accept has failed. Whether the next one may do better now. */
 static bool may_retry(struct hj_loop *loop, int error)
 {
-    give_place(loop, 0);
+    unreserve(loop, 0);
     if (is_transient(error))
         return true;
     if (is_want_of_descriptors(error))
