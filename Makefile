@@ -9,11 +9,11 @@ NAME = beep
 PREFIX ?= /usr/local
 SECONDS ?= 60
 
-.PHONY: help demo demo-c demo-ruby demo-python demo-go test conformance stress check bench fuzz coverage \
-	install docs docs-site format clean
+.PHONY: help demo demo-c demo-ruby demo-python demo-go test conformance stress check bench bench-65k bench-100k bench-1m \
+	fuzz coverage install docs docs-site format clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 13
 
 demo: ## the SSE page and a chat on http://127.0.0.1:9292/, in Ruby (PORT=... another port); installs what is missing
 	@$(MAKE) --no-print-directory demo-ruby NAME=sse PORT=$(PORT) TLS=$(TLS)
@@ -45,6 +45,15 @@ bench: ## release build, then every benchmark, one after the other; installs wha
 	@cmake --preset release >/dev/null
 	@for language in c ruby "python test" go; do HIJACK_BUILD=build/release scripts/prepare $$language || exit; done
 	@$(more_descriptors); exec scripts/bench
+
+bench-65k: ## one Ruby process holds 65,536 SSE connections under "ulimit -n 20000", and each gets every BEEP
+bench-100k: ## the same with 100,000
+bench-1m: ## the same with a million; takes about 12 GB of memory and some minutes
+bench-65k bench-100k bench-1m: bench-%:
+	@scripts/install-deps bench
+	@cmake --preset release >/dev/null
+	@HIJACK_BUILD=build/release scripts/prepare c
+	@exec python3 -B bindings/bench/many.py $(subst 1m,1000000 3,$(subst k,000,$(subst 65k,65536,$*)))
 
 fuzz: ## libFuzzer on each parser, 60 seconds each: make fuzz SECONDS=600; "scripts/fuzz 600 head" runs one alone
 	@scripts/install-deps fuzz

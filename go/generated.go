@@ -287,12 +287,12 @@ var meanings = map[string]map[Error]string{
 		ErrOutOfRange:          `expected a port from 1 to 65535`,
 		ErrTooBig:              `expected at most 107 bytes as the path of a unix socket`,
 		ErrTimedOut:            `it was not open within the time of the option connect_timeout_ms`,
-		ErrNotSupported:        `tls: is not available for outgoing connections yet`,
 		ErrNotFound:            `this unix path does not exist`,
 		ErrAddressNotAvailable: `the host does not exist, no route leads to it, or no local port is free`,
 	},
 	"start": {
-		ErrTLS: `a listener for TLS needs a certificate; see LoadCertificate`,
+		ErrNotSupported: `option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; set it to off, or change the sandbox`,
+		ErrTLS:          `a listener for TLS needs a certificate; see LoadCertificate`,
 	},
 }
 

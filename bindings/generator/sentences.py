@@ -13,6 +13,10 @@ HANDSHAKE = (
     "the client's handshake is wrong, or its page is of another origin (option websocket_origins); it was answered "
     "with 400, 403, 405 or 426"
 )
+TABLES = (
+    "option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; set it to off, or "
+    "change the sandbox"
+)
 UNREAD = "the body has not been read to its end"
 
 
@@ -198,6 +202,7 @@ ERRORS = {
     "ENOENT": {"connect": in_all("this unix path does not exist")},
     "EADDRNOTAVAIL": {"connect": in_all("the host does not exist, no route leads to it, or no local port is free")},
     "EPROTOCOL": {"websocket": {"ruby": HANDSHAKE}, "hold": {"ruby": HANDSHAKE}},
+    "ENOTSUP": {"start": {"ruby": TABLES, "python": TABLES, "go": TABLES}},
     "ETLS": {"start": {"go": "a listener for TLS needs a certificate; see LoadCertificate"}},
 }
 

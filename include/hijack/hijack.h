@@ -328,7 +328,8 @@ HIJACK_API int hijack_server_hold(hijack_server *server, const char *path, size_
 /* Starts the loop threads. A server without listeners is fine: it serves adopted connections. Errors: EHANDLE, EFORK,
  * ESTATE (started before), ENOMEM, ELIMIT, EIO, ENOTSOCK (the descriptor of a listener cannot be watched: the program
  * closed it), ETLS (a listener with "tls:" has no certificate, or an option of TLS cannot be used), ENOENT and EACCES
- * (a file that such an option names). */
+ * (a file that such an option names), ENOTSUP (private_fds: the system is older than Linux 5.9, or a sandbox forbids
+ * it). */
 HIJACK_API int hijack_server_start(hijack_server *server);
 
 /* Stops accepting, serves what has arrived, lets open requests and streams finish, and closes held members spread
@@ -402,7 +403,8 @@ HIJACK_API int hijack_server_connect(hijack_socket **out, hijack_server *server,
  * read from it already and come first as DATA. On success the descriptor is the library's: the program must not use or
  * close it again (dup it first if its old owner will close it); on failure it stays the program's. The socket starts
  * with the server's user_data; its events go to the server's first queue. Errors: EINVAL, EHANDLE, EFORK, ENOTSOCK,
- * ERESET (the peer has reset it), ESTATE (not running, or without a queue), ESHUTDOWN, ELIMIT, ENOMEM. */
+ * ERESET (the peer has reset it), ESTATE (not running, or without a queue), ESHUTDOWN, ENOMEM, ELIMIT (the server is
+ * full; with option private_fds also: some hundreds are on their way to a loop, so that a later try may do). */
 HIJACK_API int hijack_server_adopt(hijack_socket **out, hijack_server *server, int fd, const char *unread,
                                    size_t unread_len);
 
@@ -594,8 +596,8 @@ HIJACK_API int hijack_socket_abort(hijack_socket *socket);
 
 /* Gives the descriptor to the program, after what was sent is written: DETACHED follows with it (or CLOSED, if the peer
  * ends the connection first). Over TLS it is one end of a socket pair that the server relays as long as it runs. The
- * socket leaves its broadcasters. Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached already),
- * ENOMEM. */
+ * socket leaves its broadcasters. With option private_fds CLOSED comes with ELIMIT if the program's table has no room.
+ * Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached already), ENOMEM. */
 HIJACK_API int hijack_socket_detach(hijack_socket *socket);
 
 /* An open socket that is a broadcaster's member lives on as such; a socket that is closing finishes that; any other is

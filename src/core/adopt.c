@@ -18,10 +18,8 @@ static int post_adopted(struct hj_worker *worker, enum hj_op op, struct hj_objec
     if (command == NULL)
         return rc;
     if (unread.len == 0 || (command->buf = hj_buf_copy(unread.base, unread.len)) != NULL) {
-        command->fd = fd;
-        if (hj_worker_post(worker, command))
+        if ((rc = hj_handover_post(worker, command, fd)) == 0)
             return 0;
-        rc = HIJACK_ESHUTDOWN;
     }
     hj_command_free(command);
     return rc;

@@ -274,16 +274,15 @@ static int adopt_member(struct hj_broadcaster *broadcaster, int fd, uint32_t kin
         return HIJACK_ENOMEM;
     }
     command->joining = joining;
-    command->fd = fd;
     command->buf = response.head;
     command->value = response.wire;
     struct hj_worker *worker = hj_server_next_worker(broadcaster->server);
     hj_membership_begin(broadcaster, worker);
-    if (hj_worker_post(worker, command))
+    if ((rc = hj_handover_post(worker, command, fd)) == 0)
         return 0;
     hj_membership_end(broadcaster);
     hj_command_free(command);
-    return HIJACK_ESHUTDOWN;
+    return rc;
 }
 
 int hijack_broadcaster_adopt(hijack_broadcaster *handle, int fd, uint32_t kind, uint64_t user_data, const char *headers,

@@ -12,13 +12,22 @@
 
 #include "base/handle.h"
 #include "core/compressor.h"
+#include "core/keeper.h"
 #include "core/worker.h"
+
+/* Closes the descriptor of a DETACHED event that nobody will poll. */
+static void drop_descriptor(struct hj_channel *channel)
+{
+    int fd = atomic_exchange(&channel->descriptor, -1);
+    if (fd != -1)
+        close(fd);
+}
 
 static void destroy_channel(struct hj_object *object)
 {
     struct hj_channel *channel = (struct hj_channel *)object;
     struct hj_server *server = channel->worker->server;
-    hj_channel_drop_descriptor(channel);
+    drop_descriptor(channel);
     hj_subscriptions_dispose(&channel->subscriptions);
     hj_object_unref(&channel->queue->object);
     if (channel->own_window) {
@@ -154,8 +163,9 @@ void hj_channel_free_handle(struct hj_channel *channel)
 {
     if (!hj_handle_kill(channel->object.handle))
         return;
-    if (!hj_mailbox_push_freed(&channel->worker->mailbox, &channel->object))
-        hj_channel_drop_descriptor(channel); /* the loop has ended */
+    /* here, and not in the loop, which may have another table: whoever pushes DETACHED later finds the handle freed */
+    drop_descriptor(channel);
+    hj_mailbox_push_freed(&channel->worker->mailbox, &channel->object);
 }
 
 bool hj_channel_release(struct hj_channel *channel, uint64_t len)
@@ -196,31 +206,54 @@ void hj_channel_end(struct hj_channel *channel, int status, struct hj_buf *data)
     hj_outbox_push(&channel->worker->outbox, channel->queue, &channel->last);
 }
 
-void hj_channel_drop_descriptor(struct hj_channel *channel)
+/* The connection is lost: the program's table has no room for its descriptor. */
+static void lose_detached(struct hj_event *event)
 {
-    int fd = atomic_exchange(&channel->descriptor, -1);
-    if (fd != -1)
-        close(fd);
+    hj_buf_unref(event->buf);
+    event->buf = NULL;
+    event->hook = NULL;
+    event->type = HIJACK_EVENT_CLOSED;
+    event->status = HIJACK_ELIMIT;
 }
 
 /* The poll takes the descriptor out; whoever frees the handle at that moment finds none. */
 static bool detached_hook(struct hj_event *event, enum hj_event_end end)
 {
     struct hj_channel *channel = (struct hj_channel *)event->object;
-    if (end == HJ_EVENT_DROPPED)
-        hj_channel_drop_descriptor(channel);
-    else
+    switch (end) {
+    case HJ_EVENT_ARRIVED:
+        if (event->status == -1)
+            lose_detached(event);
+        else
+            atomic_store(&channel->descriptor, event->status);
+        return true;
+    case HJ_EVENT_POLLED:
         event->status = atomic_exchange(&channel->descriptor, -1);
-    return event->status != -1;
+        return event->status != -1;
+    default:
+        drop_descriptor(channel);
+        return false;
+    }
 }
 
-void hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *unread)
+int hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *unread)
 {
-    atomic_store(&channel->state, HJ_CHANNEL_GONE);
-    channel->ended = true;
-    atomic_store(&channel->descriptor, fd);
+    struct hj_keeper *keeper = channel->worker->server->keeper;
     hj_event_embed(&channel->last, HIJACK_EVENT_DETACHED, &channel->object, 0);
     channel->last.hook = detached_hook;
     channel->last.buf = unread;
-    hj_outbox_push(&channel->worker->outbox, channel->queue, &channel->last);
+    atomic_store(&channel->state, HJ_CHANNEL_GONE);
+    int rc = keeper == NULL ? 0 : hj_keeper_pass(keeper, fd, channel->queue, &channel->last);
+    if (rc != 0) {
+        hj_object_unref(&channel->object); /* the event's */
+        return rc;
+    }
+    channel->ended = true;
+    if (keeper == NULL) {
+        atomic_store(&channel->descriptor, fd);
+        hj_outbox_push(&channel->worker->outbox, channel->queue, &channel->last);
+    } else {
+        close(fd); /* the program's table gets its own */
+    }
+    return 0;
 }

@@ -97,15 +97,14 @@ void hj_channel_free_handle(struct hj_channel *channel);
 /* Loop: bytes have been written or given up; pushes DRAINED if an EAGAIN asks for it. False when out of memory. */
 bool hj_channel_release(struct hj_channel *channel, uint64_t len);
 
-/* Closes the descriptor of a DETACHED event that nobody will poll. */
-void hj_channel_drop_descriptor(struct hj_channel *channel);
-
 /* Nothing that is sent later refers to anything before (own_window): gives that memory back. */
 void hj_channel_forget_window(struct hj_channel *channel);
 
-/* Loop: pushes the last event, once, with data (taken over; may be NULL); or, with the descriptor and the unread bytes
- * (taken over), as DETACHED. */
+/* Loop: pushes the last event, once, with data (taken over; may be NULL). */
 void hj_channel_end(struct hj_channel *channel, int status, struct hj_buf *data);
-void hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *unread);
+
+/* Loop: the same as DETACHED, with the descriptor and the unread bytes, both taken over. HIJACK_ELIMIT or HIJACK_EIO if
+ * the descriptor cannot be passed to the program's table: then it is still the caller's, and no event was pushed. */
+int hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *unread);
 
 #endif

@@ -28,6 +28,7 @@ enum hj_op {
     HJ_OP_RESOLVED,      /* channel: its addresses in buf, or in value why there are none, positive */
     HJ_OP_ADOPT_REQUEST, /* request: fd, unread bytes in buf */
     HJ_OP_ADOPT_MEMBER,  /* broadcaster: fd, head in buf or NULL, HJ_HOLD_* in value */
+    HJ_OP_TAKE,          /* server: fd, accepted by a loop that is full; value as loop/io/acceptor.c has it */
     HJ_OP_ADD,           /* broadcaster: channel `other` */
     HJ_OP_REMOVE,        /* broadcaster: channel `other` */
     HJ_OP_PUBLISH,       /* broadcaster: message */

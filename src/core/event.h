@@ -11,8 +11,10 @@
 struct hj_event;
 
 enum hj_event_end {
-    HJ_EVENT_POLLED, /* about to be given to the program; false: it is not wanted any more */
-    HJ_EVENT_DROPPED /* it goes unpolled; the result does not matter */
+    HJ_EVENT_ARRIVED, /* its status is the descriptor that came with it, or -1 (core/keeper.h); the result does not
+                         matter */
+    HJ_EVENT_POLLED,  /* about to be given to the program; false: it is not wanted any more */
+    HJ_EVENT_DROPPED  /* it goes unpolled; the result does not matter */
 };
 typedef bool hj_event_hook(struct hj_event *event, enum hj_event_end end);
 

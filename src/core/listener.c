@@ -158,6 +158,12 @@ void hj_listener_close(struct hj_listener *listener)
         unlink(listener->address.path);
 }
 
+void hj_listeners_close(struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->listener_count; ++i)
+        hj_listener_close(&server->listeners[i]);
+}
+
 int hj_listener_share(const struct hj_listener *listener, const struct hj_server_options *options)
 {
     if (listener->address.kind != HJ_ADDRESS_TCP)

@@ -10,6 +10,7 @@
  * HIJACK_EADDR, EADDRINUSE, EADDRNOTAVAIL, EACCES, ENOENT, ELIMIT, EIO, ENOTSOCK. */
 int hj_listener_open(struct hj_listener *listener, const struct hj_server_options *options);
 void hj_listener_close(struct hj_listener *listener);
+void hj_listeners_close(struct hj_server *server); /* all of them; in the table in which they were opened */
 
 /* One more socket on the same TCP address; the kernel gives each socket its share of the connections. -1 if there can
  * be none (unix, inherited, or the system refuses): the loops then share the first one. */

@@ -41,6 +41,10 @@
            "connections the kernel keeps ready for accepting; it has a limit of its own (net.core.somaxconn)")         \
     NUMBER(server, max_connections, int, 0, 16777216, 0,                                                               \
            "connections at the same time; 0: as many as the descriptor limit (ulimit -n) has room for")                \
+    CHOICE(                                                                                                            \
+        server, private_fds, switches, off,                                                                            \
+        "on: each loop thread has a descriptor table of its own, so that the descriptor limit counts for each loop "   \
+        "and not for the process (docs/operate/kernel.md); needs Linux 5.9")                                           \
     NUMBER(server, connections_per_address, int, 0, 16777216, 0,                                                       \
            "connections at the same time of one client address, or one IPv6 network (/64); one more is reset right "   \
            "after it was accepted; loopback and unix sockets are not counted; 0: no limit")                            \

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "core/channel.h"
+#include "core/keeper.h"
 #include "core/server.h"
 #include "core/target.h"
 #include "core/worker.h"
@@ -76,6 +77,12 @@ static bool start_looking_up(struct hj_server *server)
     sigset_t all, before;
     pthread_t thread;
     hj_object_ref(&server->object);
+    if (server->keeper != NULL) { /* a loop with a descriptor table of its own asks */
+        const bool asked = hj_keeper_start_thread(server->keeper, look_up, server);
+        if (!asked)
+            hj_object_unref(&server->object);
+        return asked;
+    }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = pthread_create(&thread, NULL, look_up, server) == 0;

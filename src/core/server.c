@@ -12,6 +12,7 @@
 #include "base/os/socket.h"
 #include "core/broadcaster.h"
 #include "core/channel.h"
+#include "core/keeper.h"
 #include "core/listener.h"
 #include "core/worker.h"
 #if HIJACK_TLS
@@ -41,8 +42,7 @@ static void release_routes(struct hj_server *server)
 static void destroy_server(struct hj_object *object)
 {
     struct hj_server *server = (struct hj_server *)object;
-    for (uint32_t i = 0; i < server->listener_count; ++i)
-        hj_listener_close(&server->listeners[i]);
+    hj_listeners_close(server);
     free(server->listeners);
     release_routes(server);
     if (server->free_workers != NULL)
@@ -157,14 +157,23 @@ int hijack_server_drain(hijack_server *handle, uint32_t deadline_ms)
     return rc;
 }
 
+/* The keeper, where there is one, joins the others. */
 static void join_threads(struct hj_server *server)
 {
+    if (server->keeper != NULL) {
+        pthread_join(server->keeper->thread, NULL);
+        return;
+    }
     for (uint32_t i = 0; i < server->worker_count; ++i)
         pthread_join(server->workers[i]->thread, NULL);
 }
 
 static void detach_threads(struct hj_server *server)
 {
+    if (server->keeper != NULL) {
+        pthread_detach(server->keeper->thread);
+        return;
+    }
     for (uint32_t i = 0; i < server->worker_count; ++i)
         pthread_detach(server->workers[i]->thread);
 }
@@ -258,10 +267,31 @@ int hijack_server_stats(uint64_t *out, uint32_t count, hijack_server *handle)
     return HIJACK_STAT_COUNT;
 }
 
+bool hj_server_has_room(const struct hj_server *server, const struct hj_worker *worker)
+{
+    return hj_worker_stat(worker, HIJACK_STAT_CONNECTIONS) +
+               atomic_load_explicit(&worker->handover.under_way, memory_order_relaxed) <
+           server->loop_limit;
+}
+
 struct hj_worker *hj_server_next_worker(struct hj_server *server)
 {
-    uint32_t turn = atomic_fetch_add_explicit(&server->next_worker, 1, memory_order_relaxed);
-    return server->workers[turn % server->worker_count];
+    struct hj_worker *worker = NULL;
+    for (uint32_t tries = 0; tries < server->worker_count; ++tries) {
+        uint32_t turn = atomic_fetch_add_explicit(&server->next_worker, 1, memory_order_relaxed);
+        worker = server->workers[turn % server->worker_count];
+        if (hj_server_has_room(server, worker))
+            break;
+    }
+    return worker;
+}
+
+static bool any_has_room(const struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; ++i)
+        if (hj_server_has_room(server, server->workers[i]))
+            return true;
+    return false;
 }
 
 int hj_server_check_growing(struct hj_server *server)
@@ -271,7 +301,7 @@ int hj_server_check_growing(struct hj_server *server)
         return rc;
     if (atomic_load(&server->state) == HJ_SERVER_DRAINING)
         return HIJACK_ESHUTDOWN;
-    if (atomic_load(&server->connections) >= server->connection_limit)
+    if (atomic_load(&server->connections) >= server->connection_limit || !any_has_room(server))
         return HIJACK_ELIMIT;
     return 0;
 }

@@ -19,6 +19,7 @@
 
 struct hj_address_counts;
 struct hj_broadcaster;
+struct hj_keeper;
 struct hj_worker;
 
 #define HJ_MAX_LOOPS 64
@@ -62,7 +63,9 @@ struct hj_server {
     uint32_t worker_count;
     _Atomic bool threads_left;                /* not joined or detached yet; whoever takes it does that */
     struct hj_address_counts *address_counts; /* made by the start; NULL: connections_per_address is off */
+    struct hj_keeper *keeper;                 /* owned; made by the start; NULL: private_fds is off */
     uint64_t connection_limit;
+    uint64_t loop_limit;              /* of one loop; UINT64_MAX: there is none */
     _Atomic uint64_t connections;     /* of all kinds, in all loops */
     _Atomic bool crowded;             /* a loop has no room: who has an idle connection closes it */
     _Atomic bool shedding;            /* a loop ends connections for their unsent bytes */
@@ -80,7 +83,10 @@ struct hj_server {
 /* Pins the server of a handle; unpin with hj_handle_unpin. */
 int hj_server_pin(struct hj_server **out, const void *handle);
 
-/* For adopted connections. */
+/* Whether the loop's descriptor table has room for one more connection. Any thread; momentary. */
+bool hj_server_has_room(const struct hj_server *server, const struct hj_worker *worker);
+
+/* For adopted connections: in turn, one with room if there is one. */
 struct hj_worker *hj_server_next_worker(struct hj_server *server);
 
 /* 0, HIJACK_ESTATE (never started) or HIJACK_ESHUTDOWN. */

@@ -11,11 +11,13 @@
 
 #include <hijack/hijack.h>
 
+#include "core/handover.h"
 #include "core/mailbox.h"
 #include "core/outbox.h"
 
 struct hj_worker {
     struct hj_mailbox mailbox;                 /* any thread */
+    struct hj_handover handover;               /* adopted descriptors */
     struct hj_outbox outbox;                   /* the loop's alone: where all its events go */
     _Atomic uint64_t stats[HIJACK_STAT_COUNT]; /* written by the loop, read by any thread */
     struct hj_server *server;                  /* owns it; constant */

@@ -133,7 +133,6 @@ static void leave_to_broadcasters(struct hj_loop *loop, struct hj_conn *conn)
 static void free_channel(struct hj_loop *loop, struct hj_channel *channel)
 {
     struct hj_conn *conn = open_conn_of(&channel->object);
-    hj_channel_drop_descriptor(channel);
     if (conn == NULL || (conn->flags & HJ_CONN_ENDING) != 0)
         return;
     if (hj_conn_is_websocket(conn) && (conn->flags & HJ_CONN_DISCARD) != 0)
@@ -250,6 +249,7 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_RESOLVED] = hj_connecting_resolved,
     [HJ_OP_ADOPT_REQUEST] = hj_holding_adopt_request,
     [HJ_OP_ADOPT_MEMBER] = hj_holding_adopt_member,
+    [HJ_OP_TAKE] = hj_acceptor_take,
     [HJ_OP_ADD] = run_add,
     [HJ_OP_REMOVE] = run_remove,
     [HJ_OP_CLOSE_MEMBERS] = run_close_members,

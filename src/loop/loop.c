@@ -2,6 +2,7 @@
 #include "loop/loop.h"
 
 #include "base/clock.h"
+#include "core/keeper.h"
 #include "loop/closing.h"
 #include "loop/dispatch.h"
 #include "loop/drain.h"
@@ -11,6 +12,7 @@
 #include "loop/held/websocket_state.h"
 #include "loop/http/pending.h"
 #include "loop/http2/http2.h"
+#include "loop/opening.h"
 #include "loop/producer.h"
 #include "loop/shedding.h"
 #include "loop/sweep.h"
@@ -90,13 +92,15 @@ void *hj_loop_run(void *arg)
     struct hj_server *server = loop->server;
     pthread_setname_np(pthread_self(), "hijack loop"); /* for top, ps and gdb; without a name it works as well */
     hj_shedding_init(loop);
-    int rc = loop->opened_rc = hj_http2_open(loop);
+    int rc = loop->opened_rc = hj_opening_run(loop);
     sem_post(&loop->opened);
     while (rc == 0 && !loop->stopping && !hj_drain_done(loop))
         turn(loop);
     wind_up(loop);
     if (atomic_fetch_sub(&server->workers_alive, 1) == 1)
         hj_server_stopped(server);
+    if (server->keeper != NULL)
+        hj_keeper_loop_ended(server->keeper);
     hj_object_unref(&server->object);
     return NULL;
 }

@@ -14,6 +14,7 @@
 #include "codec/sse.h"
 #include "codec/websocket.h"
 #include "core/address_count.h"
+#include "core/keeper.h"
 #include "core/listener.h"
 #if HIJACK_TLS
 #include "core/tls/certificates.h"
@@ -60,9 +61,6 @@ static int prepare_buffers(struct hj_loop *loop)
 
 static void free_loop(struct hj_loop *loop)
 {
-    for (uint32_t i = 0; i < loop->acceptor_count; ++i) /* of a loop that never ran */
-        if (loop->acceptors[i].owned && loop->acceptors[i].fd != -1)
-            close(loop->acceptors[i].fd);
     for (uint32_t i = 0; loop->held_heads != NULL && i < loop->server->route_limit; ++i)
         for (int form = 0; form < HJ_HELD_FORMS; ++form)
             hj_buf_unref(loop->held_heads[i].head[form]);
@@ -81,7 +79,7 @@ static void free_loop(struct hj_loop *loop)
     hj_buf_unref(loop->heartbeat[0]);
     hj_buf_unref(loop->heartbeat[1]);
     sem_destroy(&loop->opened);
-    hj_poller_close(&loop->poller);
+    hj_handover_dispose(&loop->worker.handover);
     hj_mailbox_dispose(&loop->worker.mailbox);
     hj_outbox_dispose(&loop->worker.outbox);
     free(loop);
@@ -98,19 +96,15 @@ static int new_loop(struct hj_loop **out, struct hj_server *server, uint32_t ind
     loop->start_ms = loop->now_ms = hj_clock_ms();
     loop->poller.fd = -1;
     sem_init(&loop->opened, 0, 0);
+    hj_handover_init(&loop->worker.handover);
     *out = loop; /* freed with the server's other loops afterwards */
     int rc = hj_mailbox_open(&loop->worker.mailbox);
-    if (rc == 0)
-        rc = hj_poller_open(&loop->poller);
-    if (rc == 0 &&
-        !hj_poller_add(&loop->poller, loop->worker.mailbox.notify.fd, HJ_POLL_IN | HJ_POLL_EDGE, HJ_POLL_DATA_MAILBOX))
-        rc = HIJACK_ELIMIT;
+    if (rc == 0 && server->keeper != NULL)
+        rc = hj_handover_open(&loop->worker.handover);
     if (rc == 0)
         rc = prepare_buffers(loop);
     if (rc == 0)
         rc = hj_handshake_open(loop);
-    if (rc == 0)
-        rc = hj_acceptor_open(loop);
     hj_sweep_init(loop);
     return rc;
 }
@@ -124,14 +118,25 @@ static uint32_t thread_count(const struct hj_server_options *options)
     return (uint32_t)(count < 1 ? 1 : count > HJ_MAX_LOOPS ? HJ_MAX_LOOPS : count);
 }
 
-static uint64_t connection_limit(const struct hj_server_options *options)
+/* How many connections a descriptor table has room for beside `spare` others. */
+static uint64_t table_limit(uint64_t spare)
 {
     struct rlimit limit;
-    if (options->max_connections != 0)
-        return options->max_connections;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return UINT64_MAX;
-    return limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? limit.rlim_cur - SPARE_DESCRIPTORS : limit.rlim_cur / 2 + 1;
+    return limit.rlim_cur > 2 * spare ? limit.rlim_cur - spare : limit.rlim_cur / 2 + 1;
+}
+
+/* Tables of their own hold what the loops share, and not what the program has open. */
+static void set_limits(struct hj_server *server, uint32_t loops)
+{
+    const bool private = server->keeper != NULL;
+    const uint64_t shared = 2 * loops + server->queue_count + server->route_count + server->listener_count;
+    const uint64_t fits = table_limit(private ? SPARE_DESCRIPTORS + shared : SPARE_DESCRIPTORS);
+    server->loop_limit = private ? fits : UINT64_MAX;
+    server->connection_limit = server->options.max_connections;
+    if (server->connection_limit == 0)
+        server->connection_limit = private && fits < UINT64_MAX / loops ? fits * loops : fits;
 }
 
 static void reserve_descriptors(const struct hj_server *server, int fd)
@@ -182,16 +187,29 @@ static void begin_accepting(struct hj_server *server)
     }
 }
 
+/* All loops have their own tables. */
+static int start_keeper(struct hj_server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; ++i)
+        hj_handover_leave(&server->workers[i]->handover);
+    return hj_keeper_start(server->keeper);
+}
+
 static int start_threads(struct hj_server *server)
 {
     /* one more than there are: neither the end of the server nor of its listeners is decided before all is well */
-    atomic_store(&server->workers_alive, server->worker_count + 1);
+    atomic_store(&server->workers_alive, server->worker_count + (server->keeper != NULL) + 1);
     for (uint32_t i = 0; i < server->worker_count; ++i) {
         int rc = start_thread((struct hj_loop *)server->workers[i]);
         if (rc != 0) {
             take_back(server, i);
             return rc;
         }
+    }
+    int rc = server->keeper == NULL ? 0 : start_keeper(server);
+    if (rc != 0) {
+        take_back(server, server->worker_count);
+        return rc;
     }
     atomic_store(&server->threads_left, true);
     atomic_store(&server->state, HJ_SERVER_RUNNING);
@@ -211,6 +229,8 @@ static void free_loops(struct hj_server *server)
     server->worker_count = 0;
     hj_address_counts_free(server->address_counts);
     server->address_counts = NULL;
+    hj_keeper_free(server->keeper);
+    server->keeper = NULL;
 }
 
 static int start_loops(struct hj_server *server)
@@ -225,7 +245,12 @@ static int start_loops(struct hj_server *server)
         free_loops(server);
         return HIJACK_ENOMEM;
     }
-    server->connection_limit = connection_limit(&server->options);
+    if (server->options.private_fds == HJ_SWITCH_ON &&
+        (server->keeper = hj_keeper_new(server, hj_server_stopped)) == NULL) {
+        free_loops(server);
+        return HIJACK_ELIMIT;
+    }
+    set_limits(server, count);
     server->route_limit = server->route_count;
     hj_routes_settle(server);
 #if HIJACK_TLS
@@ -248,7 +273,8 @@ static int start_loops(struct hj_server *server)
             return rc;
         }
     }
-    reserve_descriptors(server, server->workers[0]->mailbox.notify.fd);
+    if (server->keeper == NULL) /* a table that one thread has grows without waiting */
+        reserve_descriptors(server, server->workers[0]->mailbox.notify.fd);
     int rc = start_threads(server);
     if (rc != 0)
         free_loops(server);

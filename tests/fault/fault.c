@@ -181,6 +181,7 @@ SYSTEM(int, lstat, LSTAT, (const char *path, struct stat *out), (path, out))
 SYSTEM(int, poll, POLL, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
 SYSTEM(ssize_t, read, READ, (int fd, void *data, size_t len), (fd, data, len))
 SYSTEM(ssize_t, recv, RECV, (int fd, void *data, size_t len, int flags), (fd, data, len, flags))
+SYSTEM(ssize_t, recvmsg, RECVMSG, (int fd, struct msghdr *message, int flags), (fd, message, flags))
 SYSTEM(ssize_t, send, SEND, (int fd, const void *data, size_t len, int flags), (fd, data, len, flags))
 SYSTEM(ssize_t, sendmsg, SENDMSG, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 SYSTEM(int, setsockopt, SETSOCKOPT, (int fd, int level, int name, const void *value, socklen_t len),

@@ -34,6 +34,7 @@
     X(PTHREAD_CREATE)                                                                                                  \
     X(READ)                                                                                                            \
     X(RECV)                                                                                                            \
+    X(RECVMSG)                                                                                                         \
     X(SEND)                                                                                                            \
     X(SENDMSG)                                                                                                         \
     X(SETSOCKOPT)                                                                                                      \

@@ -34,6 +34,16 @@ void fixture_main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
 }
 
+/* Where the environment asks for it, loops with descriptor tables of their own (HIJACK_TEST_PRIVATE_FDS=on). */
+static void set_common_options(struct fixture *fixture)
+{
+    const char *private_fds = getenv("HIJACK_TEST_PRIVATE_FDS");
+
+    fixture_option(fixture, OPT_THREADS, "2");
+    if (private_fds != NULL)
+        fixture_option(fixture, OPT_PRIVATE_FDS, private_fds);
+}
+
 void fixture_init(struct fixture *fixture)
 {
     memset(fixture, 0, sizeof(*fixture));
@@ -42,7 +52,7 @@ void fixture_init(struct fixture *fixture)
     OK(hijack_queue_new(&fixture->queue));
     OK(hijack_server_new(&fixture->server, fixture->queue));
     events_init(&fixture->events, fixture->queue);
-    fixture_option(fixture, OPT_THREADS, "2");
+    set_common_options(fixture);
     fixture->port = OK(transport_listen(fixture->server, "127.0.0.1:0"));
     CHECK(fixture->port > 0);
 }
@@ -57,7 +67,7 @@ static void remake_server(struct fixture *fixture, hijack_queue *queue)
 {
     hijack_server_free(fixture->server);
     OK(hijack_server_new(&fixture->server, queue));
-    fixture_option(fixture, OPT_THREADS, "2");
+    set_common_options(fixture);
     fixture->port = OK(transport_listen(fixture->server, "127.0.0.1:0"));
 }
 

@@ -7,6 +7,7 @@
 
 /* scope server */
 #define OPT_THREADS "threads"
+#define OPT_PRIVATE_FDS "private_fds"
 #define OPT_MAX_HEAD "max_head_bytes"
 #define OPT_MAX_BODY "max_body_bytes"
 #define OPT_HEAD_TIMEOUT "head_timeout_ms"

@@ -361,7 +361,6 @@ WORDS: Dict[str, Dict[int, str]] = {
         -14: "expected a port from 1 to 65535",
         -15: "expected at most 107 bytes as the path of a unix socket",
         -18: "it was not open within the time of the option connect_timeout_ms",
-        -25: "tls: is not available for outgoing connections yet",
         -29: "this unix path does not exist",
         -30: "the host does not exist, no route leads to it, or no local port is free",
     },
@@ -372,6 +371,10 @@ WORDS: Dict[str, Dict[int, str]] = {
         -14: "expected a port from 0 to 65535",
         -15: "expected at most 107 bytes as the path of a unix socket",
         -24: "expected a listening socket",
+    },
+    "start": {
+        -25: "option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; set "
+        "it to off, or change the sandbox",
     },
 }
 

@@ -117,6 +117,11 @@ static void unequip(struct hj_server_tls *tls)
     tls->equipped = false;
 }
 
+int hj_certificates_keylog(const struct hj_server *server)
+{
+    return server->tls != NULL && server->tls->equipped ? server->tls->context.keylog_fd : -1;
+}
+
 int hj_certificates_start(struct hj_server *server)
 {
     struct hj_server_tls *tls = server->tls;

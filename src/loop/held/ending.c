@@ -1,6 +1,8 @@
 /* Graceful ends; see ending.h. Loop thread. */
 #include "loop/held/ending.h"
 
+#include <unistd.h>
+
 #include "loop/fanout/long_poll.h"
 #include "loop/fanout/shard.h"
 #include "loop/held/websocket_state.h"
@@ -19,16 +21,19 @@ static void detach(struct hj_loop *loop, struct hj_conn *conn)
     }
     bool plain = conn->transport == HJ_TRANSPORT_PLAIN;
     int fd = plain ? hj_transport_export(loop, conn) : hj_relay_begin(loop, conn);
-    if (fd < 0) {
+    hj_loop_count(loop, HIJACK_STAT_DETACHED, 1); /* before the program can have it */
+    const int rc = fd < 0 ? fd : hj_channel_end_detached(channel, fd, unread);
+    if (rc != 0) {
+        hj_loop_uncount(loop, HIJACK_STAT_DETACHED, 1);
+        if (fd >= 0)
+            close(fd);
         hj_buf_unref(unread);
-        hj_conn_close(loop, conn, fd);
+        hj_conn_close(loop, conn, rc);
         return;
     }
     conn->channel = NULL;
     channel->conn = NULL;
-    hj_channel_end_detached(channel, fd, unread);
     hj_object_unref(&channel->object);
-    hj_loop_count(loop, HIJACK_STAT_DETACHED, 1);
     hj_conn_drop_input(conn);
     conn->flags |= HJ_CONN_WAS_COUNTED;
     if (!plain)

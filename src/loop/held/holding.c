@@ -254,12 +254,15 @@ void hj_holding_request(struct hj_loop *loop, struct hj_command *command)
     send_head_alone(loop, conn, command->buf, (command->value & HJ_HOLD_KEEP_ALIVE) != 0);
 }
 
-/* Puts an adopted descriptor into the table. NULL, and the descriptor closed, if it cannot be held. */
-static struct hj_conn *open_adopted(struct hj_loop *loop, int fd)
+/* Puts an adopted descriptor into the table. NULL, and the descriptor closed, if it cannot be held; then why. */
+static struct hj_conn *open_adopted(int *why, struct hj_loop *loop, const struct hj_command *command)
 {
-    struct hj_conn *conn = loop->stopping ? NULL : hj_conn_open(loop, fd, HJ_CONN_HELD);
+    int fd = hj_handover_take(&loop->worker, command);
+    struct hj_conn *conn = fd == -1 || loop->stopping ? NULL : hj_conn_open(loop, fd, HJ_CONN_HELD);
     if (conn == NULL) {
-        close(fd);
+        *why = loop->stopping ? HIJACK_ESHUTDOWN : fd == -1 ? HIJACK_ELIMIT : HIJACK_ENOMEM;
+        if (fd != -1)
+            close(fd);
         return NULL;
     }
     hj_socket_take(fd);
@@ -273,9 +276,10 @@ static struct hj_conn *open_adopted(struct hj_loop *loop, int fd)
 void hj_holding_adopt(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->object;
-    struct hj_conn *conn = open_adopted(loop, command->fd);
+    int why;
+    struct hj_conn *conn = open_adopted(&why, loop, command);
     if (conn == NULL) {
-        hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM, NULL);
+        hj_channel_end(channel, why, NULL);
         return;
     }
     hj_conn_attach(loop, conn, channel);
@@ -289,7 +293,8 @@ void hj_holding_adopt(struct hj_loop *loop, struct hj_command *command)
 void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)command->object;
-    struct hj_conn *conn = open_adopted(loop, command->fd);
+    int why;
+    struct hj_conn *conn = open_adopted(&why, loop, command);
     if (conn != NULL)
         hold_conn(loop, conn, broadcaster, command->value, command->buf, command->joining);
     else
@@ -299,9 +304,10 @@ void hj_holding_adopt_member(struct hj_loop *loop, struct hj_command *command)
 void hj_holding_adopt_request(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_request *request = (struct hj_request *)command->object;
-    struct hj_conn *conn = open_adopted(loop, command->fd);
+    int why;
+    struct hj_conn *conn = open_adopted(&why, loop, command);
     if (conn == NULL) {
-        hj_request_end(request, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM);
+        hj_request_end(request, why);
         return;
     }
     hj_conn_set_kind(loop, conn, HJ_CONN_PENDING);

@@ -3,7 +3,10 @@
  * When the process has no descriptor left, or the server is at its limit, the listening sockets leave the poller, so
  * that the loop does not spin on connections it cannot take. They come back when a connection of this loop ends, or
  * with the next sweep. Meanwhile clients wait in the kernel's backlog. Before that, idle connections give way: a client
- * between two requests connects again when it needs to. */
+ * between two requests connects again when it needs to.
+ *
+ * With option private_fds a loop may be full while others are not, and the kernel does not know: it keeps one of its
+ * spare descriptors for accepting, and passes the connection on. */
 #include "loop/io/acceptor.h"
 
 #include <errno.h>
@@ -15,6 +18,7 @@
 
 #include "base/os/socket.h"
 #include "core/address_count.h"
+#include "core/keeper.h"
 #include "core/listener.h"
 #include "loop/conn.h"
 #include "loop/io/transport.h"
@@ -92,11 +96,29 @@ static void ask_for_room(struct hj_loop *loop)
     atomic_store_explicit(&loop->server->crowded, true, memory_order_relaxed);
 }
 
+/* Whether this loop has as many connections as its own descriptor table has room for. */
+static bool is_full(const struct hj_loop *loop)
+{
+    return !hj_server_has_room(loop->server, &loop->worker);
+}
+
+/* The loop with the fewest connections, if it has room. */
+static struct hj_worker *find_room(const struct hj_loop *loop)
+{
+    const struct hj_server *server = loop->server;
+    struct hj_worker *best = server->workers[0];
+    for (uint32_t i = 1; i < server->worker_count; ++i)
+        if (hj_worker_stat(server->workers[i], HIJACK_STAT_CONNECTIONS) < hj_worker_stat(best, HIJACK_STAT_CONNECTIONS))
+            best = server->workers[i];
+    return hj_server_has_room(server, best) ? best : NULL;
+}
+
 void hj_acceptor_resume(struct hj_loop *loop)
 {
     if (!loop->accept_paused || !loop->may_accept || loop->draining || loop->stopping)
         return;
-    if (atomic_load(&loop->server->connections) >= loop->server->connection_limit) {
+    if (atomic_load(&loop->server->connections) >= loop->server->connection_limit ||
+        (is_full(loop) && find_room(loop) == NULL)) {
         ask_for_room(loop); /* again: this loop's own sweep may have seen it first, and have none to close */
         return;
     }
@@ -223,45 +245,106 @@ static bool is_want_of_descriptors(int error)
     return error == EMFILE || error == ENFILE;
 }
 
+/* Gives a reserved place back. */
+static void unreserve(struct hj_loop *loop, uint32_t counted)
+{
+    hj_acceptor_uncount(loop, counted);
+    atomic_fetch_sub(&loop->server->connections, 1);
+}
+
+/* Makes an entry for an accepted connection that has a place. False, and the descriptor closed: there is no memory. */
+static bool take_in(struct hj_loop *loop, int fd, uint32_t index, uint32_t counted, const struct sockaddr_storage *peer)
+{
+    bool tls = loop->server->listeners[index].tls;
+    struct hj_conn *conn = hj_conn_open(loop, fd, tls ? HJ_CONN_HANDSHAKE : HJ_CONN_HEAD);
+    if (conn == NULL) {
+        unreserve(loop, counted);
+        close(fd);
+        return false;
+    }
+    conn->transport = tls ? HJ_TRANSPORT_TLS_OBJECT : HJ_TRANSPORT_PLAIN;
+    conn->queue = loop->next_queue++;
+    conn->listener = index < LISTENERS_KNOWN ? (index + 1) & LISTENERS_KNOWN : 0;
+    keep_peer(conn, peer);
+    hj_loop_count(loop, HIJACK_STAT_ACCEPTED, 1);
+    hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
+    if (!hj_numbers_set(&loop->addresses, conn->index, counted)) {
+        hj_acceptor_uncount(loop, counted);
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    }
+    return true;
+}
+
+/* Gives an accepted connection that has a place to another loop. False, and the descriptor closed: it cannot be. */
+static bool pass_on(struct hj_loop *loop, struct hj_worker *other, int fd, uint32_t index, uint32_t counted)
+{
+    struct hj_command *command = hj_command_new(HJ_OP_TAKE, &loop->server->object, NULL);
+    if (command != NULL) {
+        command->value = (uint64_t)counted << 32 | index;
+        if (hj_handover_post(other, command, fd) == 0)
+            return true;
+        hj_command_free(command);
+    }
+    hj_acceptor_uncount(loop, counted);
+    refuse(loop, fd);
+    return false;
+}
+
+void hj_acceptor_take(struct hj_loop *loop, struct hj_command *command)
+{
+    const uint32_t index = (uint32_t)command->value, counted = (uint32_t)(command->value >> 32);
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof(peer);
+    int fd = hj_handover_take(&loop->worker, command);
+    if (fd == -1 || loop->stopping) {
+        hj_acceptor_uncount(loop, counted);
+        if (fd == -1)
+            atomic_fetch_sub(&loop->server->connections, 1);
+        else
+            refuse(loop, fd);
+        return;
+    }
+    getpeername(fd, (struct sockaddr *)&peer, &len); /* without it the kernel is asked when it is wanted */
+    take_in(loop, fd, index, counted, &peer);
+}
+
+/* accept has failed. Whether the next one may do better now. */
+static bool may_retry(struct hj_loop *loop, int error)
+{
+    unreserve(loop, 0);
+    if (is_transient(error))
+        return true;
+    if (is_want_of_descriptors(error))
+        full(loop);
+    else if (error != EAGAIN)
+        pause_accepting(loop); /* no memory */
+    return false;
+}
+
 void hj_acceptor_accept(struct hj_loop *loop, uint32_t index)
 {
     for (int i = 0; i < ACCEPT_MAX && !loop->accept_paused; ++i) {
-        if (!reserve(loop)) {
+        struct hj_worker *other = is_full(loop) ? find_room(loop) : &loop->worker;
+        if (other == NULL || !reserve(loop)) {
             full(loop);
             return;
         }
         struct sockaddr_storage peer;
         int fd = hj_socket_accept(&peer, loop->acceptors[index].fd);
-        int error = errno;
-        bool tls = loop->server->listeners[index].tls;
         uint32_t counted = 0;
-        if (fd != -1 && !count_address(&counted, loop, &peer)) {
+        if (fd == -1) {
+            if (may_retry(loop, errno))
+                continue;
+            return;
+        }
+        if (!count_address(&counted, loop, &peer)) {
             refuse(loop, fd);
             continue;
         }
-        struct hj_conn *conn = fd == -1 ? NULL : hj_conn_open(loop, fd, tls ? HJ_CONN_HANDSHAKE : HJ_CONN_HEAD);
-        if (conn == NULL) {
-            hj_acceptor_uncount(loop, counted);
-            atomic_fetch_sub(&loop->server->connections, 1);
-            if (fd != -1)
-                close(fd);
-            if (fd == -1 && is_transient(error))
-                continue;
-            if (fd == -1 && is_want_of_descriptors(error))
-                full(loop);
-            else if (fd != -1 || error != EAGAIN)
-                pause_accepting(loop); /* no memory */
+        if (other != &loop->worker ? !pass_on(loop, other, fd, index, counted)
+                                   : !take_in(loop, fd, index, counted, &peer)) {
+            pause_accepting(loop);
             return;
-        }
-        conn->transport = tls ? HJ_TRANSPORT_TLS_OBJECT : HJ_TRANSPORT_PLAIN;
-        conn->queue = loop->next_queue++;
-        conn->listener = index < LISTENERS_KNOWN ? (index + 1) & LISTENERS_KNOWN : 0;
-        keep_peer(conn, &peer);
-        hj_loop_count(loop, HIJACK_STAT_ACCEPTED, 1);
-        hj_loop_count(loop, HIJACK_STAT_CONNECTIONS, 1);
-        if (!hj_numbers_set(&loop->addresses, conn->index, counted)) {
-            hj_acceptor_uncount(loop, counted);
-            hj_conn_close(loop, conn, HIJACK_ENOMEM);
         }
     }
 }
@@ -289,6 +372,11 @@ void hj_acceptor_take_rest(struct hj_loop *loop)
     }
 }
 
+static bool is_last_accepting(struct hj_server *server)
+{
+    return atomic_fetch_sub(&server->accepting, 1) == 1;
+}
+
 void hj_acceptor_close(struct hj_loop *loop)
 {
     for (uint32_t i = 0; i < loop->acceptor_count; ++i) {
@@ -297,22 +385,24 @@ void hj_acceptor_close(struct hj_loop *loop)
             continue;
         if (!loop->accept_paused)
             hj_poller_remove(&loop->poller, acceptor->fd);
-        if (acceptor->owned) {
+        if (acceptor->owned)
             shutdown(acceptor->fd, SHUT_RDWR);
+        if (acceptor->owned || loop->server->keeper != NULL) /* or its copy of the server's */
             close(acceptor->fd);
-        }
         acceptor->fd = -1;
     }
     loop->acceptor_count = 0;
-    if (loop->accepting)
-        hj_acceptor_release(loop->server);
+    if (loop->accepting && is_last_accepting(loop->server)) {
+        if (loop->server->keeper != NULL)
+            hj_keeper_close_listeners(loop->server->keeper);
+        else
+            hj_listeners_close(loop->server);
+    }
     loop->accepting = false;
 }
 
 void hj_acceptor_release(struct hj_server *server)
 {
-    if (atomic_fetch_sub(&server->accepting, 1) != 1)
-        return;
-    for (uint32_t i = 0; i < server->listener_count; ++i)
-        hj_listener_close(&server->listeners[i]);
+    if (is_last_accepting(server))
+        hj_listeners_close(server);
 }

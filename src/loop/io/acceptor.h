@@ -6,7 +6,7 @@
 
 #include "loop/state.h"
 
-/* Before the thread runs: this loop's sockets, shared or its own. 0, HIJACK_ENOMEM, ELIMIT or
+/* Before the first turn: this loop's sockets, shared or its own. 0, HIJACK_ENOMEM, ELIMIT or
  * ENOTSOCK (a descriptor that cannot be watched). */
 int hj_acceptor_open(struct hj_loop *loop);
 
@@ -21,7 +21,10 @@ void hj_acceptor_take_rest(struct hj_loop *loop);
 
 void hj_acceptor_accept(struct hj_loop *loop, uint32_t index);
 
-/* The caller is done with the listeners; the last one closes the server's own sockets. */
+/* Takes what another loop has accepted and has no room for (HJ_OP_TAKE). */
+void hj_acceptor_take(struct hj_loop *loop, struct hj_command *command);
+
+/* The start is done with the listeners; the last one closes the server's own sockets. */
 void hj_acceptor_release(struct hj_server *server);
 
 /* A connection of this loop ended, which may make room for others; also keeps the counts. */
