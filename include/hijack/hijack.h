@@ -404,7 +404,7 @@ HIJACK_API int hijack_server_connect(hijack_socket **out, hijack_server *server,
  * close it again (dup it first if its old owner will close it); on failure it stays the program's. The socket starts
  * with the server's user_data; its events go to the server's first queue. Errors: EINVAL, EHANDLE, EFORK, ENOTSOCK,
  * ERESET (the peer has reset it), ESTATE (not running, or without a queue), ESHUTDOWN, ENOMEM, ELIMIT (the server is
- * full; with option private_fds also: some hundreds are on their way to a loop, so that a later try may do). */
+ * full; or, with option private_fds, some hundreds are on their way to a loop: a later try may do). */
 HIJACK_API int hijack_server_adopt(hijack_socket **out, hijack_server *server, int fd, const char *unread,
                                    size_t unread_len);
 
