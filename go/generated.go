@@ -287,6 +287,7 @@ var meanings = map[string]map[Error]string{
 		ErrOutOfRange:          `expected a port from 1 to 65535`,
 		ErrTooBig:              `expected at most 107 bytes as the path of a unix socket`,
 		ErrTimedOut:            `it was not open within the time of the option connect_timeout_ms`,
+		ErrNotSupported:        `tls: is not available for outgoing connections yet`,
 		ErrNotFound:            `this unix path does not exist`,
 		ErrAddressNotAvailable: `the host does not exist, no route leads to it, or no local port is free`,
 	},

@@ -198,11 +198,13 @@ ERRORS = {
         },
     },
     "ETIMEDOUT": {"connect": in_all("it was not open within the time of the option connect_timeout_ms")},
-    "ENOTSUP": {"connect": in_all("tls: is not available for outgoing connections yet")},
+    "ENOTSUP": {
+        "connect": in_all("tls: is not available for outgoing connections yet"),
+        "start": in_all(TABLES),
+    },
     "ENOENT": {"connect": in_all("this unix path does not exist")},
     "EADDRNOTAVAIL": {"connect": in_all("the host does not exist, no route leads to it, or no local port is free")},
     "EPROTOCOL": {"websocket": {"ruby": HANDSHAKE}, "hold": {"ruby": HANDSHAKE}},
-    "ENOTSUP": {"start": {"ruby": TABLES, "python": TABLES, "go": TABLES}},
     "ETLS": {"start": {"go": "a listener for TLS needs a certificate; see LoadCertificate"}},
 }
 

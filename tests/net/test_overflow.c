@@ -369,7 +369,9 @@ static void test_bounds_of_the_kernel(void **state)
             clock_tick();
         }
         fixture_end(&other);
-        CHECK(bytes[i] < 160000); /* 64 KiB of backlog, twice 8 KiB, the client's, and what is under way to the loops */
+        /* 64 KiB of backlog, twice 8 KiB, the client's, and what is published before the loops have seen it; without a
+         * bound it would be megabytes */
+        CHECK(bytes[i] < 500000);
     }
     fixture_start(f);
 }

@@ -361,6 +361,7 @@ WORDS: Dict[str, Dict[int, str]] = {
         -14: "expected a port from 1 to 65535",
         -15: "expected at most 107 bytes as the path of a unix socket",
         -18: "it was not open within the time of the option connect_timeout_ms",
+        -25: "tls: is not available for outgoing connections yet",
         -29: "this unix path does not exist",
         -30: "the host does not exist, no route leads to it, or no local port is free",
     },

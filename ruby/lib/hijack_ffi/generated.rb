@@ -237,6 +237,7 @@ module Hijack
         'connect' => 'it was not open within the time of the option connect_timeout_ms'
       },
       ENOTSUP => {
+        'connect' => 'tls: is not available for outgoing connections yet',
         'start' => 'option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; ' \
                    'set it to off, or change the sandbox'
       },
