@@ -7,20 +7,18 @@
 
 #include <hijack/hijack.h>
 
-#include "base/clock.h"
 #include "core/channel.h"
 #include "core/keeper.h"
 #include "core/server.h"
 #include "core/target.h"
 #include "core/worker.h"
 
-#define THREADS_MAX 8 /* so many names that nobody answers for hold the others up, until those are too late */
+#define THREADS_MAX 8 /* so many names that nobody answers for hold the others up, until those are given up */
 
 struct hj_lookup {
     struct hj_lookup *next;
     struct hj_command *command; /* the answer, made beforehand: it must not fail for want of memory */
     struct hj_worker *worker;   /* the command keeps it alive */
-    uint64_t asked_ms;
     char host[HJ_HOST_MAX + 1], port[6];
 };
 
@@ -47,11 +45,12 @@ static struct hj_lookup *next_lookup(struct hj_resolver *resolver)
     return lookup;
 }
 
-/* Whether nobody waits for it any more: names that nobody answers for must not hold up those asked later for long. */
-static bool is_too_late(const struct hj_lookup *lookup, const struct hj_server *server)
+/* Whether the connection is still to be opened: names that nobody answers for must not hold up those asked later for
+ * longer than they are waited for. */
+static bool is_wanted(const struct hj_command *command)
 {
-    const uint64_t limit = server->options.connect_timeout_ms;
-    return limit != 0 && hj_clock_ms() - lookup->asked_ms >= limit;
+    const struct hj_channel *channel = (const struct hj_channel *)command->object;
+    return atomic_load(&channel->state) != HJ_CHANNEL_GONE;
 }
 
 static void *look_up(void *arg)
@@ -60,8 +59,8 @@ static void *look_up(void *arg)
     struct hj_lookup *lookup;
     while ((lookup = next_lookup(&server->resolver)) != NULL) {
         struct hj_command *command = lookup->command;
-        const int rc = is_too_late(lookup, server) ? HIJACK_ETIMEDOUT
-                                                   : hj_target_resolve(&command->buf, lookup->host, lookup->port);
+        const int rc =
+            is_wanted(command) ? hj_target_resolve(&command->buf, lookup->host, lookup->port) : HIJACK_ECLOSED;
         command->value = (uint64_t)-rc;
         if (!hj_worker_post(lookup->worker, command))
             hj_command_free(command);
@@ -119,7 +118,6 @@ bool hj_resolver_ask(struct hj_channel *channel, const char *host, const char *p
     if (lookup != NULL && command != NULL) {
         lookup->command = command;
         lookup->worker = channel->worker;
-        lookup->asked_ms = hj_clock_ms();
         snprintf(lookup->host, sizeof(lookup->host), "%s", host);
         snprintf(lookup->port, sizeof(lookup->port), "%s", port);
         if (append_lookup(channel->worker->server, lookup))
