@@ -47,7 +47,7 @@ static struct hj_lookup *next_lookup(struct hj_resolver *resolver)
 
 /* Whether the connection is still to be opened: names that nobody answers for must not hold up those asked later for
  * longer than they are waited for. */
-static bool is_wanted(const struct hj_command *command)
+static bool is_to_be_opened(const struct hj_command *command)
 {
     const struct hj_channel *channel = (const struct hj_channel *)command->object;
     return atomic_load(&channel->state) != HJ_CHANNEL_GONE;
@@ -60,7 +60,7 @@ static void *look_up(void *arg)
     while ((lookup = next_lookup(&server->resolver)) != NULL) {
         struct hj_command *command = lookup->command;
         const int rc =
-            is_wanted(command) ? hj_target_resolve(&command->buf, lookup->host, lookup->port) : HIJACK_ECLOSED;
+            is_to_be_opened(command) ? hj_target_resolve(&command->buf, lookup->host, lookup->port) : HIJACK_ECLOSED;
         command->value = (uint64_t)-rc;
         if (!hj_worker_post(lookup->worker, command))
             hj_command_free(command);
