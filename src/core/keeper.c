@@ -1,13 +1,13 @@
 /* The keeper of the program's table; see keeper.h. Its own thread, except where marked. */
 #include "core/keeper.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <hijack/hijack.h>
 
 #include "base/os/passing.h"
+#include "base/os/thread.h"
 #include "core/event.h"
 #include "core/listener.h"
 #include "core/queue.h"
@@ -93,11 +93,10 @@ void hj_keeper_loop_ended(struct hj_keeper *keeper)
     (void)tell(keeper, (struct note){.kind = NOTE_ENDED}, -1);
 }
 
-/* Signals are blocked here, and so in the new thread. */
 static void start_thread_here(void *(*run)(void *), void *arg)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, run, arg) == 0)
+    if (hj_thread_start(&thread, run, arg))
         pthread_detach(thread);
     else
         run(arg);
@@ -148,14 +147,9 @@ static void *keeper_run(void *arg)
 int hj_keeper_start(struct hj_keeper *keeper)
 {
     struct hj_server *server = keeper->server;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's signals are its own threads' business */
     leave(keeper);
     hj_object_ref(&server->object);
-    int error = pthread_create(&keeper->thread, NULL, keeper_run, keeper);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0)
+    if (hj_thread_start(&keeper->thread, keeper_run, keeper))
         return 0;
     hj_object_unref(&server->object);
     return HIJACK_ELIMIT;

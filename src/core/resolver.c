@@ -1,12 +1,12 @@
 /* Looking up host names; see resolver.h. Any thread. */
 #include "core/resolver.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <hijack/hijack.h>
 
+#include "base/os/thread.h"
 #include "core/channel.h"
 #include "core/keeper.h"
 #include "core/server.h"
@@ -70,25 +70,16 @@ static void *look_up(void *arg)
     return NULL;
 }
 
-/* A thread that takes no signal of the program's. */
 static bool start_looking_up(struct hj_server *server)
 {
-    sigset_t all, before;
     pthread_t thread;
+    bool started;
     hj_object_ref(&server->object);
-    if (server->keeper != NULL) { /* a loop with a descriptor table of its own asks */
-        const bool asked = hj_keeper_start_thread(server->keeper, look_up, server);
-        if (!asked)
-            hj_object_unref(&server->object);
-        return asked;
-    }
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread, NULL, look_up, server) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started)
+    if (server->keeper != NULL) /* a loop with a descriptor table of its own asks */
+        started = hj_keeper_start_thread(server->keeper, look_up, server);
+    else if ((started = hj_thread_start(&thread, look_up, server)))
         pthread_detach(thread);
-    else
+    if (!started)
         hj_object_unref(&server->object);
     return started;
 }

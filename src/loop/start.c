@@ -1,7 +1,6 @@
 /* Starting a server: its loops are made, then their threads, all or none; then connections may come. Any thread, under
  * the server's lock. */
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/clock.h"
 #include "base/handle.h"
 #include "base/os/descriptors.h"
+#include "base/os/thread.h"
 #include "codec/sse.h"
 #include "codec/websocket.h"
 #include "core/address_count.h"
@@ -148,16 +148,11 @@ static void reserve_descriptors(const struct hj_server *server, int fd)
     hj_descriptors_reserve(fd, count);
 }
 
-/* The program's signals are the program's threads' business. Returns when the thread has what it needs. */
+/* Returns when the thread has what it needs. */
 static int start_thread(struct hj_loop *loop)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     hj_object_ref(&loop->server->object); /* the thread's */
-    int error = pthread_create(&loop->worker.thread, NULL, hj_loop_run, loop);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
+    if (!hj_thread_start(&loop->worker.thread, hj_loop_run, loop)) {
         hj_object_unref(&loop->server->object);
         return HIJACK_ELIMIT;
     }
