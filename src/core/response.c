@@ -165,33 +165,42 @@ int hj_response_stream(struct hj_response *out, unsigned status, struct hj_slice
     return rc;
 }
 
-int hj_response_whole(struct hj_buf **out, bool *keep_alive, unsigned status, struct hj_slice headers,
-                      const struct hj_fields *fields, struct hj_client client, bool has_body, struct hj_slice body,
-                      const struct hj_server_options *options)
+/* The head of a response whose body has this length; what is set in it already stays. */
+static int encode_with_length(struct hj_buf **out, bool *keep_alive, struct hj_response_head *head,
+                              const struct hj_fields *fields, struct hj_client client, uint64_t body_len,
+                              const struct hj_server_options *options)
 {
     struct hj_response response = {0};
-    if (fields->connection_close)
-        client.keep_alive = false;
-    struct hj_response_head head = {
-        .status = status,
-        .headers = headers,
-        .with_length = status != 204 && status != 304,
-        .length = announced_length(status, fields, body.len),
-        .connection = connection_line(client, false),
-    };
-    int rc = encode_head(&response, &head, options);
+    client.keep_alive &= !fields->connection_close;
+    head->with_length = head->status != 204 && head->status != 304;
+    head->length = announced_length(head->status, fields, body_len);
+    head->connection = connection_line(client, false);
+    int rc = encode_head(&response, head, options);
     if (rc != 0)
         return rc;
     *keep_alive = client.keep_alive;
     *out = response.head;
+    return 0;
+}
+
+int hj_response_whole(struct hj_buf **out, bool *keep_alive, unsigned status, struct hj_slice headers,
+                      const struct hj_fields *fields, struct hj_client client, bool has_body, struct hj_slice body,
+                      const struct hj_server_options *options)
+{
+    struct hj_buf *encoded;
+    struct hj_response_head head = {.status = status, .headers = headers};
+    int rc = encode_with_length(&encoded, keep_alive, &head, fields, client, body.len, options);
+    if (rc != 0)
+        return rc;
+    *out = encoded;
     if (!has_body || body.len == 0)
         return 0;
-    struct hj_buf *whole = hj_buf_new(response.head->len + body.len);
+    struct hj_buf *whole = hj_buf_new(encoded->len + body.len);
     if (whole != NULL) {
-        memcpy(whole->data, response.head->data, response.head->len);
-        memcpy(whole->data + response.head->len, body.base, body.len);
+        memcpy(whole->data, encoded->data, encoded->len);
+        memcpy(whole->data + encoded->len, body.base, body.len);
     }
-    hj_buf_unref(response.head);
+    hj_buf_unref(encoded);
     *out = whole;
     return whole == NULL ? HIJACK_ENOMEM : 0;
 }
@@ -199,30 +208,16 @@ int hj_response_whole(struct hj_buf **out, bool *keep_alive, unsigned status, st
 int hj_response_poll(struct hj_buf **out, bool *keep_alive, const struct hj_poll_response *what,
                      struct hj_client client, const struct hj_server_options *options)
 {
-    struct hj_response response = {0};
     struct hj_fields fields;
     int rc = hj_response_check(&fields, what->status, 200, what->headers);
     if (rc != 0)
         return rc;
-    client.keep_alive &= !fields.connection_close;
-    struct hj_response_head head = {
-        .status = what->status,
-        .headers = what->headers,
-        .extra = what->lines,
-        .with_length = what->status != 204 && what->status != 304,
-        .length = announced_length(what->status, &fields, what->length),
-        .connection = connection_line(client, false),
-    };
+    struct hj_response_head head = {.status = what->status, .headers = what->headers, .extra = what->lines};
     if (!what->exact)
         head.defaults = what->status == 204 ? HJ_SLICE("Cache-Control: no-store\r\n")
                         : what->binary      ? HJ_SLICE(POLL_LINES("application/octet-stream"))
                                             : HJ_SLICE(POLL_LINES("text/plain; charset=utf-8"));
-    rc = encode_head(&response, &head, options);
-    if (rc != 0)
-        return rc;
-    *keep_alive = client.keep_alive;
-    *out = response.head;
-    return 0;
+    return encode_with_length(out, keep_alive, &head, &fields, client, what->length, options);
 }
 
 int hj_response_hijack(struct hj_response *out, unsigned status, struct hj_slice headers,
