@@ -392,7 +392,7 @@ int hj_broadcaster_compose(struct hj_message **out, struct hj_broadcaster *broad
 static int publish(struct hj_broadcaster *broadcaster, struct hj_message_parts *parts)
 {
     struct hj_message *message;
-    const uint64_t members = atomic_load(&broadcaster->members);
+    const int members = hj_broadcaster_count(broadcaster);
     parts->positioned = parts->id.base == NULL; /* a history may begin before it is posted */
     int rc = hj_broadcaster_compose(&message, broadcaster, parts);
     if (rc != 0)
@@ -403,7 +403,7 @@ static int publish(struct hj_broadcaster *broadcaster, struct hj_message_parts *
         return rc;
     atomic_fetch_add_explicit(&broadcaster->published, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&broadcaster->server->published, 1, memory_order_relaxed);
-    return members > INT32_MAX ? INT32_MAX : (int)members;
+    return members;
 }
 
 int hijack_broadcaster_publish_sse(hijack_broadcaster *handle, const char *event, size_t event_len, const char *id,
@@ -460,9 +460,9 @@ int hijack_broadcaster_count(hijack_broadcaster *handle)
     int rc = hj_broadcaster_pin(&broadcaster, handle);
     if (rc != 0)
         return rc;
-    uint64_t members = atomic_load(&broadcaster->members);
+    rc = hj_broadcaster_count(broadcaster);
     hj_handle_unpin(handle);
-    return members > INT32_MAX ? INT32_MAX : (int)members;
+    return rc;
 }
 
 int hijack_broadcaster_position(char *out, size_t out_size, hijack_broadcaster *handle)

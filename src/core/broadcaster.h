@@ -61,6 +61,13 @@ int hj_broadcaster_compose(struct hj_message **out, struct hj_broadcaster *broad
 /* Loop: it has written the message with this offset to its members. */
 void hj_broadcaster_saw(struct hj_broadcaster *broadcaster, uint32_t loop, uint64_t offset);
 
+/* How many members it has now, as the functions return it: up to INT32_MAX. */
+static inline int hj_broadcaster_count(const struct hj_broadcaster *broadcaster)
+{
+    const uint64_t members = atomic_load(&broadcaster->members);
+    return members > INT32_MAX ? INT32_MAX : (int)members;
+}
+
 /* Pins the broadcaster of a handle; unpin with hj_handle_unpin. */
 int hj_broadcaster_pin(struct hj_broadcaster **out, const void *handle);
 

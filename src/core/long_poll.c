@@ -10,7 +10,7 @@ static int respond_members(struct hj_broadcaster *broadcaster, uint32_t status, 
 {
     struct hj_fields fields;
     struct hj_message *message;
-    const uint64_t members = atomic_load(&broadcaster->members);
+    const int members = hj_broadcaster_count(broadcaster);
     int rc = hj_response_check(&fields, status, 200, headers);
     if (rc == 0 && fields.has_content_length && fields.content_length != body.len)
         rc = HIJACK_EHEADER;
@@ -26,7 +26,7 @@ static int respond_members(struct hj_broadcaster *broadcaster, uint32_t status, 
     rc = block == NULL ? HIJACK_ENOMEM : hj_broadcaster_ask(broadcaster, &what);
     hj_buf_unref(block);
     hj_message_unref(message);
-    return rc != 0 ? rc : members > INT32_MAX ? INT32_MAX : (int)members;
+    return rc != 0 ? rc : members;
 }
 
 int hijack_broadcaster_respond(hijack_broadcaster *handle, uint32_t status, const char *headers, size_t headers_len,
