@@ -317,11 +317,11 @@ HIJACK_API int hijack_server_route_set(hijack_server *server, const char *path, 
                                        size_t name_len, const char *value, size_t value_len);
 
 /* Holds a route: each GET of path without a body becomes a member of broadcaster immediately, on the loop's thread,
- * without an event or handle. kind: HIJACK_HOLD_RAW, _STREAM, _SSE or _WEBSOCKET. headers: added to the response head
- * (none with RAW). HEAD is answered with the head alone (with WEBSOCKET by 405); other methods of this path go to the
- * server's queues. What a member sends is not read, except from a WebSocket (option member_messages). headers of a
- * LONG_POLL are those of its answer, also of the 204. Before start.
- * Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE, ENOTSUP (kind), ENOMEM. */
+ * without an event or handle. kind: HIJACK_HOLD_RAW, _STREAM, _SSE, _WEBSOCKET or _LONG_POLL. headers: added to the
+ * response head (none with RAW). HEAD is answered with the head alone (with WEBSOCKET by 405); other methods of this
+ * path go to the server's queues. What a member sends is not read, except from a WebSocket (option member_messages).
+ * headers of a LONG_POLL are those of its answer, also of the 204. Before start. Errors: EINVAL, EHANDLE, EFORK,
+ * EHEADER, ESTATE, ENOTSUP (kind), ENOMEM. */
 HIJACK_API int hijack_server_hold(hijack_server *server, const char *path, size_t path_len, uint32_t kind,
                                   const char *headers, size_t headers_len, hijack_broadcaster *broadcaster);
 
