@@ -22,7 +22,7 @@ from typing import List
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "websocket"))
 
-from surroundings import Server, certificate, made  # noqa: E402
+from surroundings import Server, certificate, node_packages  # noqa: E402
 
 NEEDS = ["@durable-streams/server-conformance-tests@0.3.6", "vitest@4.1.12", "fast-check@4.11.0"]
 PASSED = 332
@@ -37,15 +37,6 @@ LEFT_OUT = {f"Reserved subscription APIs {name}" for name in (
 )}
 LONG_POLL_MS = "1500"
 RUN_SECONDS = 270
-
-
-def install(folder: pathlib.Path) -> None:
-    with made(folder, " ".join(NEEDS)) as missing:
-        if missing:
-            (folder / "package.json").write_text('{"private": true}\n')  # else npm looks for one in the folders above
-            subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent", *NEEDS], cwd=folder,
-                           check=True)
-        shutil.copy(HERE / "suite.test.mjs", folder)
 
 
 def run_suite(folder: pathlib.Path, url: str, certificates: str) -> List[dict]:
@@ -104,7 +95,8 @@ def main() -> int:
         server = None
         try:
             folder = arguments.build.resolve() / "durable-streams"
-            install(folder)
+            node_packages(folder, *NEEDS)
+            shutil.copy(HERE / "suite.test.mjs", folder)
             server = Server(arguments.command, certificates if arguments.tls else None)
             url = f"{'https' if arguments.tls else 'http'}://127.0.0.1:{server.wait()}"
             wrong = verdict(run_suite(folder, url, certificates if arguments.tls else ""))

@@ -47,13 +47,18 @@ def environment(folder: pathlib.Path, needs: "list[str]") -> pathlib.Path:
     return python
 
 
-def node_script(folder: pathlib.Path, package: str, script: pathlib.Path) -> "list[str]":
-    """The command of a script for Node that needs a package of npm, which the folder gets."""
-    with made(folder, package) as missing:
+def node_packages(folder: pathlib.Path, *packages: str) -> None:
+    """The folder gets these packages of npm."""
+    with made(folder, " ".join(packages)) as missing:
         if missing:
             (folder / "package.json").write_text('{"private": true}\n')  # else npm looks for one in the folders above
-            subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent", package], cwd=folder,
-                           check=True)
+            subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent", *packages],
+                           cwd=folder, check=True)
+
+
+def node_script(folder: pathlib.Path, package: str, script: pathlib.Path) -> "list[str]":
+    """The command of a script for Node that needs a package of npm, which the folder gets."""
+    node_packages(folder, package)
     return ["env", f"NODE_PATH={folder / 'node_modules'}", "node", str(script)]
 
 
