@@ -8,19 +8,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* An adopted socket; what it has already read comes with it. The client has the other end. */
-static hijack_socket *adopt(struct fixture *f, struct client **client, const char *unread)
-{
-    hijack_socket *socket = NULL;
-    int fds[2];
-
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-    *client = client_wrap(fds[0]);
-    OK(hijack_server_adopt(&socket, f->server, fds[1], STR(unread)));
-    events_note(&f->events, socket, KIND_SOCKET);
-    return socket;
-}
-
 /* The queue is full, so that the sockets' bytes wait: in the library, in the kernel, in both. The sockets are freed and
  * live on as members; when the queue has room again there is nobody to read for. */
 static void test_freed_while_held_up(void **state)
@@ -37,7 +24,7 @@ static void test_freed_while_held_up(void **state)
     hijack_broadcaster *room = fixture_broadcaster(f);
     OK(hijack_queue_wake(f->queue)); /* this is all it has room for */
     for (int i = 0; i < SOCKETS; i++) {
-        hijack_socket *socket = adopt(f, &c[i], i % 3 == 0 ? "" : "unread");
+        hijack_socket *socket = socket_adopted(f, &c[i], i % 3 == 0 ? "" : "unread");
         OK(hijack_socket_read(socket, i % 2 ? UINT64_MAX : 3));
         if (i % 3 != 1)
             client_puts(c[i], "more");
@@ -100,7 +87,7 @@ static void test_freed_while_removed(void **state)
     CHECK(pthread_create(&remover.thread, NULL, remove_each, &remover) == 0);
     srand(1);
     for (int i = 0; i < rounds; i++) {
-        hijack_socket *socket = adopt(f, &c, "");
+        hijack_socket *socket = socket_adopted(f, &c, "");
         OK(hijack_broadcaster_add(remover.room, socket, 0, NULL, 0));
         remover.socket = socket;
         for (volatile int pause = rand() % 400; pause > 0; pause--)

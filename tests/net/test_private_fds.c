@@ -88,13 +88,8 @@ static int limit_table(rlim_t soft)
 
 static hijack_socket *adopt(struct fixture *f, struct client **client, const char *unread)
 {
-    hijack_socket *socket = NULL;
-    int fds[2];
+    hijack_socket *socket = socket_adopted(f, client, unread);
 
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-    *client = client_wrap(fds[0]);
-    OK(hijack_server_adopt(&socket, f->server, fds[1], STR(unread)));
-    events_note(&f->events, socket, KIND_SOCKET);
     OK(hijack_socket_read(socket, 1 << 20));
     return socket;
 }

@@ -64,13 +64,7 @@ static void note(struct poller *it, const char *head, const char *body)
 
 static void ask_for_more(struct poller *it)
 {
-    char text[128];
-    int len = snprintf(text, sizeof(text), "GET /poll HTTP/1.1\r\nHost: x\r\n");
-    if (it->begun)
-        len +=
-            snprintf(text + len, sizeof(text) - (size_t)len, "Last-Event-ID: e-%llu\r\n", (unsigned long long)it->last);
-    snprintf(text + len, sizeof(text) - (size_t)len, "\r\n");
-    client_puts(it->client, text);
+    publishers_ask(it->client, "/poll", 1, it->begun, it->last);
 }
 
 static void come(struct fixture *f, struct poller *it)

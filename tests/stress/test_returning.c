@@ -155,14 +155,8 @@ static void forget(struct client *client)
 
 static void connect_sse(struct fixture *f, struct subscriber *it)
 {
-    char text[256];
-    int len = snprintf(text, sizeof(text), "GET /sse HTTP/1.0\r\nHost: x\r\n");
-    if (it->begun)
-        len +=
-            snprintf(text + len, sizeof(text) - (size_t)len, "Last-Event-ID: e-%llu\r\n", (unsigned long long)it->last);
-    snprintf(text + len, sizeof(text) - (size_t)len, "\r\n");
     it->client = client_connect(f->port);
-    client_puts(it->client, text);
+    publishers_ask(it->client, "/sse", 0, it->begun, it->last);
     client_consume(it->client, client_until(it->client, "\r\n\r\n") + 4);
 }
 

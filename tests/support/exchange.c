@@ -6,6 +6,7 @@
 #include "exchange.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 
 void ask(struct client *client, const char *path)
 {
@@ -32,6 +33,18 @@ hijack_request *request_open(struct fixture *fixture, struct client **client, co
     *client = client_connect(fixture->port);
     ask(*client, path);
     return next_request(fixture);
+}
+
+hijack_socket *socket_adopted(struct fixture *fixture, struct client **client, const char *unread)
+{
+    hijack_socket *socket = NULL;
+    int fds[2];
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    *client = client_wrap(fds[0]);
+    OK(hijack_server_adopt(&socket, fixture->server, fds[1], STR(unread)));
+    events_note(&fixture->events, socket, KIND_SOCKET);
+    return socket;
 }
 
 hijack_stream *stream_of(struct fixture *fixture, hijack_request *request, const char *headers)

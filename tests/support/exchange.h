@@ -20,6 +20,8 @@ hijack_request *request_open(struct fixture *fixture, struct client **client, co
 hijack_stream *stream_open(struct fixture *fixture, struct client **client);
 hijack_stream *sse_open(struct fixture *fixture, struct client **client);
 hijack_socket *socket_open(struct fixture *fixture, struct client **client);
+/* One end of a socket pair, adopted with what was read from it; the client has the other. */
+hijack_socket *socket_adopted(struct fixture *fixture, struct client **client, const char *unread);
 /* The request becomes a stream or socket; it is freed. */
 hijack_stream *stream_of(struct fixture *fixture, hijack_request *request, const char *headers);
 hijack_socket *socket_of(struct fixture *fixture, hijack_request *request);

@@ -56,6 +56,17 @@ void publishers_read(struct publishers *publishers, uint64_t offset, const char 
     CHECK(publishers->published[offset] == value);
 }
 
+void publishers_ask(struct client *client, const char *path, int minor, bool goes_on, uint64_t offset)
+{
+    char text[128];
+    int len = snprintf(text, sizeof(text), "GET %s HTTP/1.%d\r\nHost: x\r\n", path, minor);
+    if (goes_on)
+        len +=
+            snprintf(text + len, sizeof(text) - (size_t)len, "Last-Event-ID: e-%llu\r\n", (unsigned long long)offset);
+    snprintf(text + len, sizeof(text) - (size_t)len, "\r\n");
+    client_puts(client, text);
+}
+
 void publishers_free(struct publishers *publishers)
 {
     free(publishers->published);

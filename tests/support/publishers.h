@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "check.h"
+#include "client.h"
 
 enum {
     PUBLISHERS = 4
@@ -34,6 +35,8 @@ uint64_t publishers_stop(struct publishers *publishers);
 uint64_t publishers_newest(const struct publishers *publishers);
 /* Somebody has read this message at this offset. */
 void publishers_read(struct publishers *publishers, uint64_t offset, const char *text);
+/* Asks for path, by HTTP/1.minor; with goes_on for what follows the message of this offset. */
+void publishers_ask(struct client *client, const char *path, int minor, bool goes_on, uint64_t offset);
 void publishers_free(struct publishers *publishers);
 
 #endif
