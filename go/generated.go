@@ -156,7 +156,9 @@ const (
 	statResumed        = 32
 	statGaps           = 33
 	statOutgoing       = 34
-	statCount          = 35
+	statRelayed        = 35
+	statRelayedBytes   = 36
+	statCount          = 37
 )
 
 const (

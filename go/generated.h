@@ -416,6 +416,11 @@ HJ_GO int hj_go_socket_detach(uint64_t socket)
     return hijack_socket_detach((hijack_socket *)(uintptr_t)socket);
 }
 
+HJ_GO int hj_go_socket_relay(uint64_t a, uint64_t b)
+{
+    return hijack_socket_relay((hijack_socket *)(uintptr_t)a, (hijack_socket *)(uintptr_t)b);
+}
+
 HJ_GO void hj_go_socket_free(uint64_t socket)
 {
     hijack_socket_free((hijack_socket *)(uintptr_t)socket);

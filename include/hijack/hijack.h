@@ -378,7 +378,9 @@ enum {
     HIJACK_STAT_RESUMED = 32,         /* members that went on where they were, or with all that was kept */
     HIJACK_STAT_GAPS = 33,            /* of them those that had missed what was not kept any more */
     HIJACK_STAT_OUTGOING = 34,        /* connections that the program asked for (hijack_server_connect) */
-    HIJACK_STAT_COUNT = 35
+    HIJACK_STAT_RELAYED = 35,         /* open now: relayed, or detached and over TLS: another one has their bytes */
+    HIJACK_STAT_RELAYED_BYTES = 36,   /* bytes that relayed sockets have passed on */
+    HIJACK_STAT_COUNT = 37
 };
 
 /* Writes the first count values to out and returns how many there are in all. Each value is exact; together they are
@@ -600,8 +602,21 @@ HIJACK_API int hijack_socket_abort(hijack_socket *socket);
  * Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached already), ENOMEM. */
 HIJACK_API int hijack_socket_detach(hijack_socket *socket);
 
-/* An open socket that is a broadcaster's member lives on as such; a socket that is closing finishes that; any other is
- * aborted. A descriptor in a DETACHED event that was not yet polled is closed. */
+/* Pairs two sockets of one server: each gets the other one's bytes, both ways and without an event, as fast as the
+ * slower side takes them. What was sent before goes first, and what was not read yet goes to the other one. The sockets
+ * may be over TCP, TLS or a unix socket, and not open yet (hijack_server_connect). In message mode each message is
+ * bytes to the other one, and what comes from there a binary message; between two sockets in message mode messages stay
+ * what they are. The end of one side is passed on as FIN, and the pair goes on until both sides have ended. WebSocket
+ * has no such end: there it is a close frame with 1000, and ends both; with the subprotocol "purr" an empty binary
+ * message, both ways. A side that dies (a reset, a timeout, a WebSocket without close frame) resets the other one, or
+ * closes it with 1011. CLOSED comes for each, with its reason. Afterwards read, send, shutdown, detach and broadcasters
+ * are ESTATE; close and abort end both; freed handles leave the pair alive. DATA events that are on their way still
+ * come. Errors: EINVAL (the same socket, or of another server), EHANDLE, EFORK, ESTATE (a member, relayed or detached,
+ * within a message), ECLOSED, ENOMEM. Both are then as before. */
+HIJACK_API int hijack_socket_relay(hijack_socket *a, hijack_socket *b);
+
+/* An open socket that is a broadcaster's member, or relayed, lives on as such; a socket that is closing finishes that;
+ * any other is aborted. A descriptor in a DETACHED event that was not yet polled is closed. */
 HIJACK_API void hijack_socket_free(hijack_socket *socket);
 
 /* ------------------------------------------------------------------------------------------------------------------

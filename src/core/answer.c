@@ -142,6 +142,7 @@ static int become_channel(void *out, struct hj_request *request, enum hj_kind ki
     channel->discard = !body;
     channel->keep_alive = response->keep_alive;
     channel->keeps_window = response->keeps_window;
+    channel->half_closes = response->half_closes;
     if (kind == HJ_KIND_STREAM)
         atomic_store(&channel->room, room);
     struct hj_command *command = hj_command_new(op, &request->object, &channel->object);

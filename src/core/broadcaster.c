@@ -182,8 +182,9 @@ static int add(struct hj_broadcaster *broadcaster, struct hj_channel *channel, c
     struct hj_joining *joining;
     if (hj_channel_has_length(channel))
         return HIJACK_EINVAL; /* published bytes would not keep to the Content-Length */
-    if (atomic_load(&channel->state) != HJ_CHANNEL_OPEN)
-        return HIJACK_ECLOSED;
+    int state = atomic_load(&channel->state);
+    if (state != HJ_CHANNEL_OPEN)
+        return hj_channel_refusal(state);
     int rc = hj_broadcaster_joining(&joining, broadcaster, (enum hj_wire)(channel->wire & HJ_HOLD_WIRE), newcomer);
     if (rc != 0)
         return rc;

@@ -93,8 +93,9 @@ static bool take_room(struct hj_channel *channel, uint64_t len)
 int hj_channel_reserve(struct hj_channel *channel, uint64_t len)
 {
     uint64_t high_water = channel->worker->server->options.high_water_bytes;
-    if (atomic_load(&channel->state) != HJ_CHANNEL_OPEN)
-        return HIJACK_ECLOSED;
+    int state = atomic_load(&channel->state);
+    if (state != HJ_CHANNEL_OPEN)
+        return hj_channel_refusal(state);
     if (atomic_load(&channel->pending) >= high_water) {
         /* stays set even if there is room now: another sender may rely on it, and one DRAINED too many does no harm */
         atomic_store(&channel->starved, true);
@@ -150,7 +151,7 @@ int hj_channel_move(struct hj_channel *channel, enum hj_channel_state to, enum h
     do {
         if (state >= (int)below) {
             hj_command_free(command);
-            return state == HJ_CHANNEL_DETACHED ? HIJACK_ESTATE : HIJACK_ECLOSED;
+            return state == HJ_CHANNEL_DETACHED ? HIJACK_ESTATE : hj_channel_refusal(state);
         }
     } while (!atomic_compare_exchange_weak(&channel->state, &state, (int)to));
     if (hj_worker_post(channel->worker, command))

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <hijack/hijack.h>
+
 #include "base/object.h"
 #include "base/slice.h"
 #include "codec/utf8.h"
@@ -21,6 +23,7 @@ struct hj_deflater;
 enum hj_channel_state {
     HJ_CHANNEL_OPEN,
     HJ_CHANNEL_ENDED,    /* the program sent its last: half-close */
+    HJ_CHANNEL_RELAYED,  /* its bytes are another one's, and no more the program's */
     HJ_CHANNEL_CLOSING,  /* ... and wants no more of it: finish, close */
     HJ_CHANNEL_DETACHED, /* ... and wants the descriptor */
     HJ_CHANNEL_GONE      /* no connection any more */
@@ -36,20 +39,28 @@ struct hj_pieces {
 
 struct hj_channel {
     struct hj_object object;
-    struct hj_worker *worker; /* of a server to which this is a reference */
+    /* of a server to which this is a reference; changed once, by its loop, if the connection moves (loop/moving.h) */
+    struct hj_worker *_Atomic worker;
     struct hj_queue *queue;   /* a reference */
-    uint8_t wire;             /* enum hj_wire; constant once given to the program, as are the next four */
+    uint8_t wire;             /* enum hj_wire; constant once given to the program, as are the next five */
     bool discard : 1;         /* a response without a body (HEAD, 204): what is sent is dropped */
     bool keep_alive : 1;      /* after the body the connection serves further requests */
     bool keeps_window : 1;    /* of a WebSocket: the client's messages may refer to earlier ones */
     bool own_window : 1;      /* ours too: there is a place for a deflater */
-    bool ended;               /* the last event has been pushed; the loop's alone */
+    bool half_closes : 1;     /* of a WebSocket: an empty message ends one direction (loop/held/websocket_relay.h) */
+    bool : 0;                 /* the next three are the loop's alone */
+    bool ended : 1;           /* the last event has been pushed, or nobody wants it */
+    bool relayed : 1;         /* the loop's view of HJ_CHANNEL_RELAYED */
+    bool moves : 1;           /* once open, to the loop of the one that it is to be paired with */
     _Atomic bool starved;     /* EAGAIN was answered, DRAINED has to follow */
     _Atomic int state;        /* enum hj_channel_state */
     _Atomic uint64_t pending; /* bytes taken from the program and not yet written */
     union {
         _Atomic uint64_t room; /* stream: bytes that the Content-Length still allows, or HJ_NO_LENGTH */
         uint64_t credit;       /* socket: bytes that may be read; UINT64_MAX: no limit. The loop's alone */
+        /* relayed: what tells the other one, of another loop, that this one has ended; NULL once they are paired. The
+         * loop's alone */
+        struct hj_command *notice;
     };
     struct hj_subscriptions subscriptions;
     _Atomic int descriptor;  /* of a DETACHED event that was not polled; else -1. Whoever takes it out owns it */
@@ -75,8 +86,20 @@ static inline bool hj_channel_has_length(const struct hj_channel *channel)
 void hj_channel_discard(struct hj_channel *channel);
 void hj_channel_give(void *out, struct hj_channel *channel);
 
-/* Reserves len bytes under the high-water mark: 0, HIJACK_EAGAIN, HIJACK_ECLOSED or HIJACK_ETOOBIG. With 0 bytes it
- * only looks. */
+/* Whether it is relayed, and the other one is not there yet. The loop's alone. */
+static inline bool hj_channel_waits(const struct hj_channel *channel)
+{
+    return channel->relayed && channel->notice != NULL;
+}
+
+/* Why the program can do nothing more with a channel in this state that is not OPEN. */
+static inline int hj_channel_refusal(int state)
+{
+    return state == HJ_CHANNEL_RELAYED ? HIJACK_ESTATE : HIJACK_ECLOSED;
+}
+
+/* Reserves len bytes under the high-water mark: 0, HIJACK_EAGAIN, HIJACK_ECLOSED, HIJACK_ESTATE (relayed) or
+ * HIJACK_ETOOBIG. With 0 bytes it only looks. */
 int hj_channel_reserve(struct hj_channel *channel, uint64_t len);
 
 /* Reserves and posts HJ_OP_SEND, all or nothing; takes over buf, NULL: out of memory. As hj_channel_reserve, and
@@ -87,7 +110,7 @@ int hj_channel_send(struct hj_channel *channel, struct hj_buf *buf);
 int hj_channel_post(struct hj_channel *channel, enum hj_op op, uint64_t value);
 
 /* Moves to state `to` and posts op with buf (taken over, may be NULL): all or nothing. From a state that is not under
- * `below`: HIJACK_ESTATE if it is DETACHED, else HIJACK_ECLOSED. */
+ * `below`: HIJACK_ESTATE if it is DETACHED or RELAYED, else HIJACK_ECLOSED. */
 int hj_channel_move(struct hj_channel *channel, enum hj_channel_state to, enum hj_channel_state below, enum hj_op op,
                     struct hj_buf *buf);
 

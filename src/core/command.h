@@ -26,6 +26,10 @@ enum hj_op {
     HJ_OP_ADOPT,         /* channel: fd, unread bytes in buf */
     HJ_OP_CONNECT,       /* channel: where to in buf, HJ_CONNECT_* in value */
     HJ_OP_RESOLVED,      /* channel: its addresses in buf, or in value why there are none, positive */
+    HJ_OP_RELAY,         /* socket: to be paired with the socket `other`; HJ_OP_RELAY_END for that one in value */
+    HJ_OP_RELAY_WAIT,    /* socket: another one comes to be paired with it; HJ_OP_RELAY_END for that one in value */
+    HJ_OP_RELAY_ARRIVE,  /* socket: fd, comes from another loop to the socket `other`; struct hj_parcel in value */
+    HJ_OP_RELAY_END,     /* socket: the one that it was to be paired with has ended, for a reason in value, positive */
     HJ_OP_ADOPT_REQUEST, /* request: fd, unread bytes in buf */
     HJ_OP_ADOPT_MEMBER,  /* broadcaster: fd, head in buf or NULL, HJ_HOLD_* in value */
     HJ_OP_TAKE,          /* server: fd, accepted by a loop that is full; value as loop/io/acceptor.c has it */

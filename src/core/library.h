@@ -52,6 +52,7 @@
     X(TLS_FAILED, "tls_failed")                                                                                        \
     X(REFUSED, "refused")                                                                                              \
     X(COMPRESSED, "compressed")                                                                                        \
-    X(RESUMED, "resumed") X(GAPS, "gaps") X(OUTGOING, "outgoing")
+    X(RESUMED, "resumed")                                                                                              \
+    X(GAPS, "gaps") X(OUTGOING, "outgoing") X(RELAYED, "relayed") X(RELAYED_BYTES, "relayed_bytes")
 
 #endif

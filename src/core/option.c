@@ -63,6 +63,8 @@
     NUMBER(server, connect_timeout_ms, int, 0, 86400000, 10000,                                                        \
            "how long an outgoing connection may take until it is open, with the look-up of its name; 0: as the "       \
            "system does")                                                                                              \
+    NUMBER(server, relay_idle_ms, int, 0, 86400000, 0,                                                                 \
+           "closes a relayed pair after so long without a byte either way; 0: never")                                  \
     NUMBER(server, ack_timeout_ms, int, 0, 86400000, 30000,                                                            \
            "closes a connection whose peer has room and acknowledges nothing for so long; 0: as the kernel does")      \
     NUMBER(server, stall_timeout_ms, int, 0, 86400000, 300000,                                                         \

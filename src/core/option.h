@@ -72,6 +72,7 @@ struct hj_server_options {
     uint64_t stall_timeout_ms;
     uint64_t tcp_keepalive_ms;
     uint64_t connect_timeout_ms; /* 0: as the kernel and the name servers do */
+    uint64_t relay_idle_ms;      /* 0: never */
     uint64_t high_water_bytes;
     uint64_t low_water_bytes; /* may be set over high_water_bytes: whoever uses it takes the smaller one */
     uint64_t backlog_total_bytes;

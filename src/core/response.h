@@ -26,6 +26,7 @@ struct hj_response {
     bool keep_alive;   /* after the body the connection serves further requests */
     bool keeps_window; /* of a WebSocket: the client's messages may refer to earlier ones (RFC 7692) */
     bool own_window;   /* ours too */
+    bool half_closes;  /* of a WebSocket: an empty message ends one direction */
     bool old;          /* of a long poll: the client speaks HTTP/1.0 */
 };
 

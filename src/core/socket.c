@@ -33,7 +33,7 @@ int hijack_socket_read(hijack_socket *handle, uint64_t credit)
     if (rc != 0)
         return rc;
     int state = atomic_load(&socket->state);
-    if (state == HJ_CHANNEL_DETACHED)
+    if (state == HJ_CHANNEL_DETACHED || state == HJ_CHANNEL_RELAYED)
         rc = HIJACK_ESTATE;
     else if (state >= HJ_CHANNEL_CLOSING)
         rc = HIJACK_ECLOSED;
@@ -145,7 +145,7 @@ int hijack_socket_abort(hijack_socket *handle)
 
 int hijack_socket_detach(hijack_socket *handle)
 {
-    return move_socket(handle, HJ_CHANNEL_DETACHED, HJ_CHANNEL_CLOSING, HJ_OP_DETACH);
+    return move_socket(handle, HJ_CHANNEL_DETACHED, HJ_CHANNEL_RELAYED, HJ_OP_DETACH);
 }
 
 void hijack_socket_free(hijack_socket *handle)

@@ -179,7 +179,10 @@ int hj_websocket_accept(struct hj_response *response, struct hj_websocket_refusa
     if (protocol.len > LINES_MAX / 2 || (protocol.len != 0 && !hj_ws_offers(offer->request.protocols, protocol)))
         return HIJACK_EINVAL;
     hj_http_date(date, time(NULL));
-    struct hj_response answer = {.wire = HJ_WIRE_WEBSOCKET};
+    struct hj_response answer = {
+        .wire = HJ_WIRE_WEBSOCKET,
+        .half_closes = hj_slice_equal(protocol, HJ_SLICE(HJ_WEBSOCKET_TUNNEL)),
+    };
     char *end = put_own_lines(lines, offer, protocol);
 #if HIJACK_DEFLATE
     end = put_deflate(end, &answer, offer, options);

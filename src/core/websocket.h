@@ -13,6 +13,10 @@
 #include "core/request.h"
 #include "core/response.h"
 
+/* The subprotocol of tunnels: an empty binary message says that no more bytes come from this side. TCP has such an end
+ * of one direction, WebSocket has none. */
+#define HJ_WEBSOCKET_TUNNEL "purr"
+
 #define HJ_WEBSOCKET_JOINED 1024 /* bytes of header fields that a client sends in several lines */
 
 /* What of a request's head matters for its handshake; slices of the head, or of joined. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/relay.h"
 #include "core/request.h"
 #include "loop/fanout/long_poll_state.h"
 #include "loop/fanout/shard.h"
@@ -18,12 +19,14 @@ static const uint32_t kind_stat[HJ_CONN_KINDS] = {
     [HJ_CONN_PREFACE] = HIJACK_STAT_READING,    [HJ_CONN_BODY] = HIJACK_STAT_HTTP,
     [HJ_CONN_PENDING] = HIJACK_STAT_HTTP,       [HJ_CONN_HELD] = HIJACK_STAT_HELD,
     [HJ_CONN_STREAM] = HIJACK_STAT_STREAMS,     [HJ_CONN_SOCKET] = HIJACK_STAT_SOCKETS,
-    [HJ_CONN_CONNECTING] = HIJACK_STAT_SOCKETS,
+    [HJ_CONN_CONNECTING] = HIJACK_STAT_SOCKETS, [HJ_CONN_RELAY] = HIJACK_STAT_RELAYED,
 };
 
-static void count_kind(struct hj_loop *loop, unsigned kind, uint64_t n)
+static void count_kind(struct hj_loop *loop, const struct hj_conn *conn, uint64_t n)
 {
-    if (kind != HJ_CONN_FREE && kind != HJ_CONN_RELAY && kind != HJ_CONN_LINGERING && kind != HJ_CONN_CLOSING)
+    const unsigned kind = conn->kind;
+    if (kind != HJ_CONN_FREE && kind != HJ_CONN_LINGERING && kind != HJ_CONN_CLOSING &&
+        conn->transport != HJ_TRANSPORT_PAIR)
         hj_loop_count(loop, kind_stat[kind], n);
 }
 
@@ -39,7 +42,7 @@ struct hj_conn *hj_conn_open(struct hj_loop *loop, int fd, enum hj_conn_kind kin
     }
     conn->fd = fd;
     conn->kind = kind & 63;
-    count_kind(loop, kind, 1);
+    count_kind(loop, conn, 1);
     conn->in_ms = conn->out_ms = hj_loop_time(loop);
     return conn;
 }
@@ -55,7 +58,7 @@ struct hj_conn *hj_conn_open_layered(struct hj_loop *loop, enum hj_conn_transpor
     }
     conn->transport = transport & 7;
     conn->kind = HJ_CONN_HEAD;
-    count_kind(loop, HJ_CONN_HEAD, 1);
+    count_kind(loop, conn, 1);
     conn->in_ms = conn->out_ms = hj_loop_time(loop);
     return conn;
 }
@@ -68,7 +71,7 @@ struct hj_conn *hj_conn_open_unconnected(struct hj_loop *loop)
     conn->fd = -1;
     conn->flags = HJ_CONN_UNPOLLED;
     conn->kind = HJ_CONN_SOCKET;
-    count_kind(loop, HJ_CONN_SOCKET, 1);
+    count_kind(loop, conn, 1);
     conn->in_ms = conn->out_ms = hj_loop_time(loop);
     return conn;
 }
@@ -83,9 +86,9 @@ struct hj_conn *hj_conn_find(struct hj_loop *loop, uint64_t data)
 
 void hj_conn_set_kind(struct hj_loop *loop, struct hj_conn *conn, enum hj_conn_kind kind)
 {
-    count_kind(loop, conn->kind, (uint64_t)-1);
+    count_kind(loop, conn, (uint64_t)-1);
     conn->kind = kind & 63;
-    count_kind(loop, kind, 1);
+    count_kind(loop, conn, 1);
 }
 
 void hj_conn_attach(struct hj_loop *loop, struct hj_conn *conn, struct hj_channel *channel)
@@ -139,6 +142,10 @@ void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status)
         return;
     conn->channel = NULL;
     channel->conn = NULL;
+    if (hj_channel_waits(channel)) {
+        hj_relay_notify(channel->notice, status);
+        channel->notice = NULL;
+    }
     hj_channel_end(channel, status, hj_conn_is_websocket(conn) ? hj_websocket_last_words(loop, conn) : NULL);
     hj_object_unref(&channel->object);
 }
@@ -217,7 +224,7 @@ void hj_conn_forget(struct hj_loop *loop, struct hj_conn *conn)
     hj_conn_unstall(loop, conn);
     hj_websocket_forget(loop, conn);
     hj_long_poll_forget(loop, conn);
-    count_kind(loop, conn->kind, (uint64_t)-1);
+    count_kind(loop, conn, (uint64_t)-1);
     hj_table_set_layer(&loop->table, conn->index, NULL);
     hj_table_give(&loop->table, conn);
 }

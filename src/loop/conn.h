@@ -51,6 +51,7 @@ enum {
     HJ_CONN_STALLED = 256,       /* not read because the queue is full */
     HJ_CONN_UNPOLLED = 512,      /* out of the poller: it is dead, and only unread bytes keep it; or not open yet */
     HJ_CONN_REUSED = 1024,       /* HEAD after an earlier response */
+    HJ_CONN_HALF_CLOSES = 1024,  /* RELAY of a WebSocket: an empty message ends one direction */
     HJ_CONN_RESET = 2048,        /* dead by an error, and not by an end on both sides */
     HJ_CONN_HUNG_UP = 4096,      /* HANGUP was pushed */
     HJ_CONN_READY = 8192,        /* in the list of those that have the next request in their input */
@@ -124,7 +125,8 @@ static inline bool hj_conn_is_websocket(const struct hj_conn *conn)
 /* Whether the closing handshake has not begun. */
 static inline bool hj_conn_is_live_websocket(const struct hj_conn *conn)
 {
-    return hj_conn_is_websocket(conn) && (conn->kind == HJ_CONN_SOCKET || conn->kind == HJ_CONN_HELD) &&
+    return hj_conn_is_websocket(conn) &&
+           (conn->kind == HJ_CONN_SOCKET || conn->kind == HJ_CONN_HELD || conn->kind == HJ_CONN_RELAY) &&
            (conn->flags & (HJ_CONN_DISCARD | HJ_CONN_ENDING)) == 0;
 }
 

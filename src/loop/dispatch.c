@@ -18,9 +18,11 @@
 #include "loop/held/connecting.h"
 #include "loop/held/ending.h"
 #include "loop/held/holding.h"
+#include "loop/held/relaying.h"
 #include "loop/held/socket_input.h"
 #include "loop/held/websocket.h"
 #include "loop/held/websocket_closing.h"
+#include "loop/held/websocket_relay.h"
 #include "loop/http/pending.h"
 #include "loop/http/request_body.h"
 #include "loop/http/request_head.h"
@@ -77,6 +79,8 @@ static void run_read(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->object;
     struct hj_conn *conn = open_conn_of(&channel->object);
+    if (channel->relayed)
+        return; /* it was asked for while another thread paired it */
     if (channel->credit == 0 && conn != NULL && hj_conn_is_websocket(conn))
         conn->in_ms = hj_loop_time(loop); /* its peer was not listened to until now */
     channel->credit = command->value > UINT64_MAX - channel->credit ? UINT64_MAX : channel->credit + command->value;
@@ -137,6 +141,10 @@ static void free_channel(struct hj_loop *loop, struct hj_channel *channel)
         return;
     if (hj_conn_is_websocket(conn) && (conn->flags & HJ_CONN_DISCARD) != 0)
         return; /* its closing handshake goes on */
+    if (channel->relayed) {
+        hj_relaying_freed(conn);
+        return;
+    }
     if (conn->memberships == 0 || conn->kind == HJ_CONN_CONNECTING) {
         hj_conn_close(loop, conn, HIJACK_EABORTED);
         return;
@@ -247,6 +255,10 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_ADOPT] = hj_holding_adopt,
     [HJ_OP_CONNECT] = hj_connecting_begin,
     [HJ_OP_RESOLVED] = hj_connecting_resolved,
+    [HJ_OP_RELAY] = hj_relaying_begin,
+    [HJ_OP_RELAY_WAIT] = hj_relaying_wait,
+    [HJ_OP_RELAY_ARRIVE] = hj_relaying_arrive,
+    [HJ_OP_RELAY_END] = hj_relaying_end,
     [HJ_OP_ADOPT_REQUEST] = hj_holding_adopt_request,
     [HJ_OP_ADOPT_MEMBER] = hj_holding_adopt_member,
     [HJ_OP_TAKE] = hj_acceptor_take,
@@ -264,10 +276,30 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_STOP] = run_stop,
 };
 
+/* A socket that has moved belongs to another loop, also for those who knew it here. What brings it here is about one
+ * that still is elsewhere. */
+static bool has_moved(const struct hj_loop *loop, const struct hj_object *object)
+{
+    return object->kind == HJ_KIND_SOCKET && ((const struct hj_channel *)object)->worker != &loop->worker;
+}
+
+static void pass_on_command(struct hj_command *command)
+{
+    command->next = NULL;
+    if (!hj_worker_post(((const struct hj_channel *)command->object)->worker, command))
+        hj_command_free(command);
+}
+
 void hj_dispatch_commands(struct hj_loop *loop, struct hj_command *list)
 {
     for (uint32_t runs = 1; list != NULL; ++runs) {
         struct hj_command *next;
+        if (has_moved(loop, list->object) && list->op != HJ_OP_RELAY_ARRIVE) {
+            next = list->next;
+            pass_on_command(list);
+            list = next;
+            continue;
+        }
         if (runs % HJ_OUTBOX_MAX == 0)
             hj_outbox_flush(&loop->worker.outbox); /* many commands are a long time */
         if (list->op == HJ_OP_SEND) {
@@ -291,12 +323,23 @@ void hj_dispatch_freed(struct hj_loop *loop, struct hj_object *list)
     while (list != NULL) {
         struct hj_object *object = list;
         list = object->next_freed;
-        if (object->kind == HJ_KIND_REQUEST)
+        if (has_moved(loop, object))
+            hj_mailbox_push_freed(&((const struct hj_channel *)object)->worker->mailbox, object);
+        else if (object->kind == HJ_KIND_REQUEST)
             hj_pending_freed(loop, (struct hj_request *)object);
         else
             free_channel(loop, (struct hj_channel *)object);
         hj_object_unref(object);
     }
+}
+
+/* What the poller reported of a relayed connection, or 0. */
+static void relay_events(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
+{
+    if (hj_conn_is_websocket(conn))
+        hj_websocket_relay(loop, conn, events);
+    else
+        hj_relay_update(loop, conn, events);
 }
 
 /* What the poller reported, except room to write. */
@@ -325,7 +368,7 @@ static void dispatch_input(struct hj_loop *loop, struct hj_conn *conn, unsigned 
         hj_socket_input_watch(loop, conn, events);
         break;
     case HJ_CONN_RELAY:
-        hj_relay_update(loop, conn, events);
+        relay_events(loop, conn, events);
         break;
     case HJ_CONN_LINGERING:
         hj_socket_input_linger(loop, conn);
@@ -370,10 +413,10 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
         return;
     }
     if ((events & HJ_POLL_OUT) != 0 && (events & HJ_POLL_GONE) == 0 && hj_writer_flush(loop, conn)) {
-        if (conn->kind == HJ_CONN_RELAY)
-            hj_relay_update(loop, conn, 0);
-        else if (hj_conn_is_websocket(conn))
+        if (hj_conn_is_websocket(conn))
             hj_websocket_flushed(loop, conn);
+        if (conn->kind == HJ_CONN_RELAY)
+            relay_events(loop, conn, 0);
         if (conn->behind)
             hj_catchup_go_on(loop, conn);
         hj_ending_settle(loop, conn);
@@ -390,6 +433,8 @@ static void resume_websocket(struct hj_loop *loop, struct hj_conn *conn)
         hj_socket_input_update(loop, conn);
     else if (conn->kind == HJ_CONN_HELD)
         hj_websocket_read_held(loop, conn, 0);
+    else if (conn->kind == HJ_CONN_RELAY)
+        hj_websocket_relay(loop, conn, 0);
 }
 
 static void retry_stalled(struct hj_loop *loop, struct hj_conn *conn)
@@ -435,7 +480,7 @@ static void dispatch_one_ready(struct hj_loop *loop, struct hj_conn *conn)
     }
     if (conn->kind == HJ_CONN_HEAD && conn->input != NULL)
         hj_request_head_process(loop, conn);
-    if (hj_conn_is_websocket(conn) && conn->input != NULL)
+    if (hj_conn_is_websocket(conn) && (conn->input != NULL || conn->kind == HJ_CONN_RELAY))
         resume_websocket(loop, conn);
     if (!hj_conn_is_open(conn))
         return;

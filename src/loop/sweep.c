@@ -19,6 +19,7 @@
 #include "loop/http/request_body.h"
 #include "loop/http2/http2.h"
 #include "loop/io/acceptor.h"
+#include "loop/io/relay.h"
 #include "loop/io/writer.h"
 
 #define LINGER_MS 2000
@@ -39,6 +40,7 @@ void hj_sweep_init(struct hj_loop *loop)
     shortest = shorter(shortest, options->tls_handshake_timeout_ms);
     shortest = shorter(shortest, options->request_timeout_ms);
     shortest = shorter(shortest, options->connect_timeout_ms);
+    shortest = shorter(shortest, options->relay_idle_ms);
     shortest = shorter(shortest, options->heartbeat_ms);
     shortest = shorter(shortest, options->idle_timeout_ms);
     shortest = shorter(shortest, options->websocket_ping_ms);
@@ -107,6 +109,20 @@ static void look_at_body(struct hj_loop *loop, struct hj_conn *conn, uint32_t no
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
 }
 
+/* Of a detached one the program has its own timeouts. A WebSocket's times are those of its pongs too: its partner's
+ * count. */
+static void look_at_relay(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
+{
+    const uint64_t limit = loop->server->options.relay_idle_ms;
+    const struct hj_conn *other = hj_relay_partner(loop, conn);
+    const bool both_here =
+        other != NULL && conn->transport != HJ_TRANSPORT_PAIR && other->transport != HJ_TRANSPORT_PAIR;
+    if (hj_conn_is_websocket(conn))
+        hj_websocket_look(loop, conn, now);
+    else if (limit != 0 && both_here && now - conn->in_ms >= limit && now - conn->out_ms >= limit)
+        hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
+}
+
 static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
 {
     const struct hj_server_options *options = &loop->server->options;
@@ -130,8 +146,10 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
         if (conn->kind == HJ_CONN_BODY || conn->kind == HJ_CONN_PENDING)
             return;
     }
-    if (conn->kind == HJ_CONN_RELAY)
-        return; /* the program has it, and its own timeouts */
+    if (conn->kind == HJ_CONN_RELAY) {
+        look_at_relay(loop, conn, now);
+        return;
+    }
     if (conn->kind == HJ_CONN_LINGERING) {
         if (now - conn->in_ms >= LINGER_MS)
             hj_conn_close(loop, conn, 0);

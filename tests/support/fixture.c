@@ -117,7 +117,8 @@ static void check_counters(struct fixture *fixture)
 {
     static const uint32_t gauges[] = {HIJACK_STAT_CONNECTIONS, HIJACK_STAT_READING,       HIJACK_STAT_HTTP,
                                       HIJACK_STAT_STREAMS,     HIJACK_STAT_SOCKETS,       HIJACK_STAT_HELD,
-                                      HIJACK_STAT_MEMBERSHIPS, HIJACK_STAT_EVENTS_QUEUED, HIJACK_STAT_BACKLOG_BYTES};
+                                      HIJACK_STAT_MEMBERSHIPS, HIJACK_STAT_EVENTS_QUEUED, HIJACK_STAT_BACKLOG_BYTES,
+                                      HIJACK_STAT_RELAYED};
     uint64_t all[HIJACK_STAT_COUNT];
     uint64_t ended = 0;
 

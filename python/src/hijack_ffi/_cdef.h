@@ -114,7 +114,9 @@ enum {
     HIJACK_STAT_RESUMED = 32,
     HIJACK_STAT_GAPS = 33,
     HIJACK_STAT_OUTGOING = 34,
-    HIJACK_STAT_COUNT = 35,
+    HIJACK_STAT_RELAYED = 35,
+    HIJACK_STAT_RELAYED_BYTES = 36,
+    HIJACK_STAT_COUNT = 37,
 };
 enum {
     HIJACK_BROADCASTER_STAT_MEMBERS = 0,
@@ -191,6 +193,7 @@ int hijack_socket_shutdown(hijack_socket *socket);
 int hijack_socket_close(hijack_socket *socket);
 int hijack_socket_abort(hijack_socket *socket);
 int hijack_socket_detach(hijack_socket *socket);
+int hijack_socket_relay(hijack_socket *a, hijack_socket *b);
 void hijack_socket_free(hijack_socket *socket);
 int hijack_broadcaster_new(hijack_broadcaster **out, hijack_server *server);
 int hijack_broadcaster_set(hijack_broadcaster *broadcaster, const char *name, size_t name_len, const char *value, size_t value_len);

@@ -101,7 +101,9 @@ module Hijack
     STAT_RESUMED = 32
     STAT_GAPS = 33
     STAT_OUTGOING = 34
-    STAT_COUNT = 35
+    STAT_RELAYED = 35
+    STAT_RELAYED_BYTES = 36
+    STAT_COUNT = 37
 
     BROADCASTER_STAT_MEMBERS = 0
     BROADCASTER_STAT_PUBLISHED = 1
@@ -343,6 +345,7 @@ module Hijack
     attach_function :socket_close, :hijack_socket_close, [:uint64], :int
     attach_function :socket_abort, :hijack_socket_abort, [:uint64], :int
     attach_function :socket_detach, :hijack_socket_detach, [:uint64], :int
+    attach_function :socket_relay, :hijack_socket_relay, [:uint64, :uint64], :int
     attach_function :socket_free, :hijack_socket_free, [:uint64], :void
     attach_function :broadcaster_new, :hijack_broadcaster_new, [:pointer, :uint64], :int
     attach_function :broadcaster_set, :hijack_broadcaster_set, [:uint64, :buffer_in, :size_t, :buffer_in, :size_t], :int

@@ -15,6 +15,7 @@
 #include "core/resolver.h"
 #include "core/target.h"
 #include "loop/held/ending.h"
+#include "loop/held/relaying.h"
 #include "loop/held/socket_input.h"
 #include "loop/io/backlog.h"
 #include "loop/io/transport.h"
@@ -40,7 +41,10 @@ static void become_open(struct hj_loop *loop, struct hj_conn *conn)
         return;
     if (conn->behind)
         hj_conn_make_ready(loop, conn);
-    hj_socket_input_update(loop, conn);
+    if (conn->channel->relayed)
+        hj_relaying_opened(loop, conn);
+    else
+        hj_socket_input_update(loop, conn);
     if (hj_conn_is_open(conn))
         hj_ending_settle(loop, conn);
 }

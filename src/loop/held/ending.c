@@ -54,10 +54,12 @@ static void end_response(struct hj_loop *loop, struct hj_conn *conn)
     if (!stays && hj_conn_is_websocket(conn)) {
         bool lingers;
         int reason = hj_websocket_end_reason(loop, conn, &lingers);
+        hj_relay_closed(loop, conn, reason);
         hj_conn_close_gracefully(loop, conn, reason, lingers);
         return;
     }
     if (!stays) {
+        hj_relay_closed(loop, conn, 0);
         bool drained = conn->kind == HJ_CONN_HELD && (loop->draining || loop->stopping);
         hj_conn_close_gracefully(loop, conn, drained ? HIJACK_ESHUTDOWN : 0, hj_request_body_is_open(conn));
         return;

@@ -13,6 +13,7 @@
 #include "loop/held/websocket_closing.h"
 #include "loop/held/websocket_inflate.h"
 #include "loop/held/websocket_state.h"
+#include "loop/io/relay.h"
 #include "loop/io/transport.h"
 #include "loop/io/writer.h"
 #include "loop/producer.h"
@@ -97,15 +98,17 @@ static bool is_wanted_by_program(const struct feed *feed)
 {
     if (has_closed(feed))
         return false;
-    return feed->conn->kind == HJ_CONN_SOCKET || is_listened_to(feed->loop, feed->conn);
+    return feed->conn->kind != HJ_CONN_HELD || is_listened_to(feed->loop, feed->conn);
 }
 
-/* Whether the program takes what may come next. */
+/* Whether the program, or whoever has its messages, takes what may come next. */
 static bool may_deliver(const struct feed *feed)
 {
     struct hj_conn *conn = feed->conn;
     if (!is_wanted_by_program(feed))
         return true; /* it goes nowhere */
+    if (conn->kind == HJ_CONN_RELAY)
+        return hj_relay_takes(feed->loop, conn);
     if (conn->kind == HJ_CONN_SOCKET)
         return conn->channel->credit != 0 && hj_producer_has_room(feed->loop, conn, conn->channel->queue);
     return hj_producer_has_room(feed->loop, conn, feed->loop->server->queues[0]);
@@ -145,6 +148,17 @@ static bool push_member_message(struct feed *feed, const struct hj_buf *message,
     return true;
 }
 
+/* The other connection gets it. False if that closed this one. */
+static bool relay_message(struct feed *feed, struct hj_buf *message, uint32_t kind)
+{
+    struct hj_conn *conn = feed->conn;
+    if (message->len == 0 && kind == HIJACK_MESSAGE_BINARY && (conn->flags & HJ_CONN_HALF_CLOSES) != 0)
+        hj_relay_pass_end(feed->loop, conn);
+    else
+        hj_relay_pass(feed->loop, conn, message, kind);
+    return hj_conn_is_open(conn);
+}
+
 /* Gives the program a message or a piece; takes over buf (NULL: out of memory). False if that closed it. */
 static bool deliver_message(struct feed *feed, struct hj_buf *buf, uint32_t kind)
 {
@@ -154,7 +168,8 @@ static bool deliver_message(struct feed *feed, struct hj_buf *buf, uint32_t kind
         return false;
     }
     if (feed->conn->kind != HJ_CONN_SOCKET) {
-        bool delivered = push_member_message(feed, buf, kind);
+        bool delivered =
+            feed->conn->kind == HJ_CONN_RELAY ? relay_message(feed, buf, kind) : push_member_message(feed, buf, kind);
         hj_buf_unref(buf);
         return delivered;
     }
@@ -196,11 +211,17 @@ static bool append_part(struct feed *feed, struct hj_slice part)
     return true;
 }
 
+/* What is relayed is passed on whole. */
+static uint64_t piece_bytes(const struct feed *feed)
+{
+    return feed->conn->kind == HJ_CONN_RELAY ? 0 : feed->loop->server->options.websocket_piece_bytes;
+}
+
 /* Adds to the message under way. What is over the length of a piece goes to the program before the rest has come; a
  * piece that may be the last one waits. */
 static bool collect_piece(struct feed *feed, uint32_t kind, struct hj_slice rest)
 {
-    const uint64_t option = feed->loop->server->options.websocket_piece_bytes;
+    const uint64_t option = piece_bytes(feed);
     const size_t most = option == 0 ? SIZE_MAX : (size_t)option;
     if (!need_state(feed))
         return false;
@@ -262,7 +283,7 @@ static bool take_compressed_piece(struct feed *feed, const struct hj_ws_item *it
 
 static bool take_message_piece(struct feed *feed, const struct hj_ws_item *item)
 {
-    const uint64_t option = feed->loop->server->options.websocket_piece_bytes;
+    const uint64_t option = piece_bytes(feed);
     if (item->first)
         feed->drops = !is_wanted_by_program(feed);
     if (has_closed(feed))
@@ -379,21 +400,26 @@ void hj_websocket_keep_window(struct hj_loop *loop, struct hj_conn *conn)
         state->keeps_window = true;
 }
 
+void hj_websocket_read_once(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
+{
+    if (!hj_websocket_feed_input(loop, conn) || (events & (HJ_POLL_IN | HJ_POLL_PEER | HJ_POLL_GONE)) == 0)
+        return;
+    ssize_t n = hj_transport_read(loop, conn, loop->scratch, HJ_SCRATCH_SIZE);
+    if (n == HIJACK_ECLOSED) {
+        hj_websocket_peer_ended(loop, conn);
+    } else if (n < 0) {
+        hj_conn_close(loop, conn, (int)n);
+    } else if (n > 0) {
+        conn->in_ms = hj_loop_time(loop);
+        hj_websocket_feed(loop, conn, loop->scratch, (size_t)n);
+    } else if ((events & HJ_POLL_GONE) != 0) {
+        hj_conn_close(loop, conn, hj_transport_error(loop, conn));
+    }
+}
+
 void hj_websocket_read_held(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
-    if (hj_websocket_feed_input(loop, conn) && (events & (HJ_POLL_IN | HJ_POLL_PEER | HJ_POLL_GONE)) != 0) {
-        ssize_t n = hj_transport_read(loop, conn, loop->scratch, HJ_SCRATCH_SIZE);
-        if (n == HIJACK_ECLOSED) {
-            hj_websocket_peer_ended(loop, conn);
-        } else if (n < 0) {
-            hj_conn_close(loop, conn, (int)n);
-        } else if (n > 0) {
-            conn->in_ms = hj_loop_time(loop);
-            hj_websocket_feed(loop, conn, loop->scratch, (size_t)n);
-        } else if ((events & HJ_POLL_GONE) != 0) {
-            hj_conn_close(loop, conn, hj_transport_error(loop, conn));
-        }
-    }
+    hj_websocket_read_once(loop, conn, events);
     if (!hj_conn_is_open(conn) || conn->kind != HJ_CONN_HELD)
         return;
     const unsigned wanted = conn->input == NULL ? HJ_POLL_IN | HJ_POLL_PEER : 0;

@@ -1,7 +1,7 @@
 /* WebSocket connections: messages and control frames that come in, pings, and the closing handshake. Loop thread.
  *
- * A connection is one by its wire form, with a handle (kind SOCKET) or as a member without (HELD). Between two messages
- * it has nothing but its table entry. */
+ * A connection is one by its wire form, with a handle (kind SOCKET), as a member without (HELD), or paired with another
+ * one (RELAY). Between two messages it has nothing but its table entry. */
 #ifndef HJ_LOOP_HELD_WEBSOCKET_H
 #define HJ_LOOP_HELD_WEBSOCKET_H
 
@@ -19,6 +19,9 @@ bool hj_websocket_feed(struct hj_loop *loop, struct hj_conn *conn, char *data, s
 
 /* The same for the input. */
 bool hj_websocket_feed_input(struct hj_loop *loop, struct hj_conn *conn);
+
+/* Goes on with the input, and reads once if the poller has reported something to read. */
+void hj_websocket_read_once(struct hj_loop *loop, struct hj_conn *conn, unsigned events);
 
 /* What the poller reported of a member without a handle. */
 void hj_websocket_read_held(struct hj_loop *loop, struct hj_conn *conn, unsigned events);

@@ -27,37 +27,65 @@ static bool make_room_for_state(struct hj_websockets *websockets)
     return true;
 }
 
-struct hj_websocket *hj_websocket_need(struct hj_loop *loop, const struct hj_conn *conn)
+/* Puts it into the list. False when out of memory. */
+static bool list_state(struct hj_loop *loop, const struct hj_conn *conn, struct hj_websocket *state)
 {
     struct hj_websockets *websockets = &loop->websockets;
+    if (!make_room_for_state(websockets) || !hj_numbers_set(&websockets->numbers, conn->index, websockets->count + 1))
+        return false;
+    state->index = conn->index;
+    websockets->list[websockets->count++] = state;
+    return true;
+}
+
+struct hj_websocket *hj_websocket_need(struct hj_loop *loop, const struct hj_conn *conn)
+{
     struct hj_websocket *state = hj_websocket_find(loop, conn);
     if (state != NULL)
         return state;
-    if (!make_room_for_state(websockets) || (state = calloc(1, sizeof(*state))) == NULL)
-        return NULL;
-    if (!hj_numbers_set(&websockets->numbers, conn->index, websockets->count + 1)) {
-        free(state);
-        return NULL;
-    }
-    state->index = conn->index;
-    return websockets->list[websockets->count++] = state;
+    if ((state = calloc(1, sizeof(*state))) == NULL || list_state(loop, conn, state))
+        return state;
+    free(state);
+    return NULL;
 }
 
-void hj_websocket_forget(struct hj_loop *loop, const struct hj_conn *conn)
+void hj_websocket_moved(struct hj_loop *loop, const struct hj_conn *conn)
 {
     struct hj_websockets *websockets = &loop->websockets;
-    struct hj_websocket *state = hj_websocket_find(loop, conn);
+    const uint32_t number = hj_numbers_get(&websockets->numbers, conn->index);
+    if (number == 0)
+        return;
+    hj_numbers_set(&websockets->numbers, conn->index, 0);
+    struct hj_websocket *last = websockets->list[--websockets->count];
+    if (number - 1 == websockets->count)
+        return; /* last is the state itself, which may be another loop's already */
+    websockets->list[number - 1] = last;
+    hj_numbers_set(&websockets->numbers, last->index, number);
+}
+
+void hj_websocket_drop_moved(struct hj_websocket *state)
+{
     if (state == NULL)
         return;
-    uint32_t number = hj_numbers_get(&websockets->numbers, conn->index);
-    struct hj_websocket *moved = websockets->list[--websockets->count];
-    websockets->list[number - 1] = moved;
-    hj_numbers_set(&websockets->numbers, moved->index, number);
-    hj_numbers_set(&websockets->numbers, conn->index, 0);
     hj_buf_unref(state->message);
     hj_buf_unref(state->last_words);
     hj_websocket_drop_inflater(state);
     free(state);
+}
+
+bool hj_websocket_take_moved(struct hj_loop *loop, const struct hj_conn *conn, struct hj_websocket *state)
+{
+    if (state == NULL || list_state(loop, conn, state))
+        return true;
+    hj_websocket_drop_moved(state);
+    return false;
+}
+
+void hj_websocket_forget(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    struct hj_websocket *state = hj_websocket_find(loop, conn);
+    hj_websocket_moved(loop, conn);
+    hj_websocket_drop_moved(state);
 }
 
 void hj_websocket_dispose(struct hj_loop *loop)

@@ -50,6 +50,12 @@ int hj_websocket_end_reason(struct hj_loop *loop, const struct hj_conn *conn, bo
 /* The data of the last event; a reference. */
 struct hj_buf *hj_websocket_last_words(struct hj_loop *loop, const struct hj_conn *conn);
 
+/* A state that goes to another loop with its connection: the old loop's list has it no more; the new loop's list takes
+ * it, or false when out of memory, and it is freed; or nobody takes it. NULL: there is none. */
+void hj_websocket_moved(struct hj_loop *loop, const struct hj_conn *conn);
+bool hj_websocket_take_moved(struct hj_loop *loop, const struct hj_conn *conn, struct hj_websocket *state);
+void hj_websocket_drop_moved(struct hj_websocket *state);
+
 /* For the end of the loop, when all are forgotten. */
 void hj_websocket_dispose(struct hj_loop *loop);
 

@@ -1,17 +1,18 @@
 /* Relaying; see relay.h. Loop thread. Flags of a RELAY entry: EOF, it has ended and all was read; SHUTTING and SHUT,
- * the other side has ended, and FIN is owed or sent; PEER_ENDED, the program has closed its descriptor. */
+ * the other side has ended, and FIN is owed or sent, or what a WebSocket is told instead; PEER_ENDED, the program has
+ * closed its descriptor; RESET, the other side has died. */
 #include "loop/io/relay.h"
 
 #include <unistd.h>
 
 #include "base/os/socket.h"
+#include "codec/websocket.h"
 #include "loop/io/writer.h"
 
 /* How often one side is read in a turn, so that everybody else has theirs. */
 #define READS_MAX 4
 
-/* NULL where it is closed already. */
-static struct hj_conn *partner_of(struct hj_loop *loop, const struct hj_conn *conn)
+struct hj_conn *hj_relay_partner(struct hj_loop *loop, const struct hj_conn *conn)
 {
     const uint32_t index = hj_numbers_get(&loop->partners, conn->index);
     struct hj_conn *partner = index == 0 ? NULL : hj_table_at(&loop->table, index);
@@ -23,10 +24,22 @@ static bool is_drained(struct hj_loop *loop, const struct hj_conn *conn)
     return conn->backlog == NULL && hj_transport_is_flushed(loop, conn);
 }
 
+/* Whether it can be written to now. One that is not open yet has a backlog from the beginning. */
+static bool takes_more(struct hj_loop *loop, const struct hj_conn *to)
+{
+    return is_drained(loop, to) && (to->flags & (HJ_CONN_ENDING | HJ_CONN_DISCARD)) == 0;
+}
+
+bool hj_relay_takes(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    const struct hj_conn *to = hj_relay_partner(loop, conn);
+    return to != NULL ? takes_more(loop, to) : conn->channel == NULL || !hj_channel_waits(conn->channel);
+}
+
 static unsigned interest_in(struct hj_loop *loop, const struct hj_conn *conn, const struct hj_conn *to)
 {
     unsigned events = conn->backlog != NULL ? HJ_POLL_OUT : 0;
-    return (conn->flags & HJ_CONN_EOF) == 0 && is_drained(loop, to) ? events | HJ_POLL_IN : events;
+    return (conn->flags & HJ_CONN_EOF) == 0 && takes_more(loop, to) ? events | HJ_POLL_IN : events;
 }
 
 /* Passes the end of the other side on, behind what waits. */
@@ -38,28 +51,72 @@ static void pass_end(struct hj_loop *loop, struct hj_conn *to)
     hj_transport_shutdown(loop, to);
 }
 
+/* All has been read of from. */
+static void note_eof(struct hj_loop *loop, struct hj_conn *from, struct hj_conn *to)
+{
+    from->flags |= HJ_CONN_EOF;
+    if (hj_conn_is_websocket(to))
+        hj_conn_make_ready(loop, to); /* it is told in its own way */
+    else
+        to->flags |= HJ_CONN_SHUTTING;
+}
+
+/* False if that closed one of them. */
+static bool write_message(struct hj_loop *loop, struct hj_conn *to, uint32_t kind, struct hj_slice data)
+{
+    struct hj_buf *frame = hj_ws_frame((enum hj_ws_opcode)kind, true, data);
+    bool sent = frame != NULL && hj_writer_send(loop, to, frame, false);
+    if (frame == NULL)
+        hj_conn_close(loop, to, HIJACK_ENOMEM);
+    hj_buf_unref(frame);
+    return sent;
+}
+
+static bool write_bytes(struct hj_loop *loop, struct hj_conn *to, const char *data, size_t len)
+{
+    hj_loop_count(loop, HIJACK_STAT_RELAYED_BYTES, len);
+    if (hj_conn_is_websocket(to))
+        return write_message(loop, to, HIJACK_MESSAGE_BINARY, hj_slice(data, len));
+    return hj_writer_send_bytes(loop, to, data, len);
+}
+
+/* What was read before, and nobody had. */
+static bool pass_input(struct hj_loop *loop, struct hj_conn *from, struct hj_conn *to)
+{
+    struct hj_input *input = from->input;
+    if (input == NULL)
+        return true;
+    if (!takes_more(loop, to))
+        return false;
+    bool sent = write_bytes(loop, to, input->data + input->start, input->len);
+    hj_conn_drop_input(from);
+    return sent;
+}
+
 /* Reads from one side and writes to the other. */
 static void pump(struct hj_loop *loop, struct hj_conn *from, struct hj_conn *to)
 {
     const bool all = (from->flags & HJ_CONN_UNPOLLED) != 0; /* nobody will report the rest */
-    for (int reads = 0; (all || reads < READS_MAX) && (from->flags & HJ_CONN_EOF) == 0 && is_drained(loop, to);
+    if (from->kind != HJ_CONN_RELAY)
+        return; /* not open yet */
+    if (hj_conn_is_websocket(from)) {
+        if (takes_more(loop, to) && (from->input != NULL || (from->interest & HJ_POLL_IN) == 0))
+            hj_conn_make_ready(loop, from);
+        return;
+    }
+    if (!pass_input(loop, from, to))
+        return;
+    for (int reads = 0; (all || reads < READS_MAX) && (from->flags & HJ_CONN_EOF) == 0 && takes_more(loop, to);
          ++reads) {
         ssize_t n = hj_transport_read(loop, from, loop->scratch, HJ_SCRATCH_SIZE);
-        if (n == HIJACK_ECLOSED) {
-            from->flags |= HJ_CONN_EOF;
-            to->flags |= HJ_CONN_SHUTTING;
-        } else if (n < 0) {
-            hj_conn_close(loop, from, (int)n);
-        }
+        if (n == HIJACK_ECLOSED && (from->flags & HJ_CONN_RESET) == 0)
+            note_eof(loop, from, to);
+        else if (n < 0)
+            hj_conn_close(loop, from, n == HIJACK_ECLOSED ? HIJACK_ERESET : (int)n); /* it is reported once */
         if (n <= 0)
             return;
         from->in_ms = hj_loop_time(loop);
-        struct hj_buf *buf = hj_buf_copy(loop->scratch, (size_t)n);
-        if (buf == NULL)
-            hj_conn_close(loop, from, HIJACK_ENOMEM);
-        bool sent = buf != NULL && hj_writer_send(loop, to, buf, false);
-        hj_buf_unref(buf);
-        if (!sent)
+        if (!write_bytes(loop, to, loop->scratch, (size_t)n))
             return;
     }
 }
@@ -72,18 +129,63 @@ static bool has_relayed_all(struct hj_loop *loop, const struct hj_conn *a, const
     if ((a->flags & b->flags & HJ_CONN_SHUT) != 0)
         return true;
     const struct hj_conn *pair = a->transport == HJ_TRANSPORT_PAIR ? a : b;
-    return (pair->flags & HJ_CONN_PEER_ENDED) != 0 && (pair->flags & HJ_CONN_EOF) != 0;
+    return pair->transport == HJ_TRANSPORT_PAIR && (pair->flags & HJ_CONN_PEER_ENDED) != 0 &&
+           (pair->flags & HJ_CONN_EOF) != 0;
+}
+
+/* It has no partner any more and ends in order, behind what waits for it. */
+static void end_alone(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (conn->kind == HJ_CONN_CONNECTING) {
+        hj_conn_close(loop, conn, HIJACK_ECLOSED);
+    } else if (hj_conn_is_websocket(conn)) {
+        hj_conn_make_ready(loop, conn);
+    } else if (conn->transport == HJ_TRANSPORT_PAIR && is_drained(loop, conn)) {
+        hj_conn_close(loop, conn, 0);
+    } else if (is_drained(loop, conn)) {
+        hj_conn_close_gracefully(loop, conn, 0, (conn->flags & HJ_CONN_EOF) == 0);
+    } else {
+        conn->flags |= HJ_CONN_ENDING; /* held/ending.h does it */
+        conn->out_ms = hj_loop_time(loop);
+        hj_conn_set_interest(loop, conn, HJ_POLL_OUT);
+    }
+}
+
+/* It has no partner any more and dies. */
+static void die_alone(struct hj_loop *loop, struct hj_conn *conn, int reason)
+{
+    conn->flags |= HJ_CONN_RESET;
+    if (hj_conn_is_websocket(conn))
+        hj_conn_make_ready(loop, conn);
+    else
+        hj_conn_close(loop, conn, reason);
+}
+
+static void part(struct hj_loop *loop, const struct hj_conn *a, const struct hj_conn *b)
+{
+    hj_numbers_set(&loop->partners, a->index, 0);
+    hj_numbers_set(&loop->partners, b->index, 0);
+}
+
+/* Both directions are dead. What was received before is passed on, as soon as the other one takes it. */
+static void note_gone(struct hj_loop *loop, struct hj_conn *conn, const struct hj_conn *other)
+{
+    conn->flags |= HJ_CONN_PEER_ENDED;
+    hj_transport_unpoll(loop, conn); /* it would be reported for ever */
+    if (other != NULL && hj_transport_has_unread(loop, conn))
+        return;
+    const int error = hj_transport_error(loop, conn);
+    if (other == NULL || error != HIJACK_ECLOSED) /* without an error it ends as others do */
+        hj_conn_close(loop, conn, error);
 }
 
 void hj_relay_update(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
-    struct hj_conn *other = partner_of(loop, conn);
-    if (other == NULL)
-        return; /* it closes in this turn, and takes this one with it */
-    if ((events & HJ_POLL_GONE) != 0) {
-        conn->flags |= HJ_CONN_PEER_ENDED;
-        hj_transport_unpoll(loop, conn); /* it would be reported for ever */
-    }
+    struct hj_conn *other = hj_relay_partner(loop, conn);
+    if ((events & HJ_POLL_GONE) != 0)
+        note_gone(loop, conn, other);
+    if (other == NULL || !hj_conn_is_open(conn))
+        return; /* the other one closes in this turn, and takes this one with it */
     pump(loop, conn, other);
     if (hj_conn_is_open(conn) && hj_conn_is_open(other))
         pump(loop, other, conn);
@@ -92,24 +194,105 @@ void hj_relay_update(struct hj_loop *loop, struct hj_conn *conn, unsigned events
     pass_end(loop, conn);
     pass_end(loop, other);
     if (has_relayed_all(loop, conn, other)) {
-        struct hj_conn *pair = conn->transport == HJ_TRANSPORT_PAIR ? conn : other;
-        struct hj_conn *outer = pair == conn ? other : conn;
-        hj_numbers_set(&loop->partners, pair->index, 0);
-        hj_numbers_set(&loop->partners, outer->index, 0);
-        hj_conn_close(loop, pair, 0);
-        hj_conn_close_gracefully(loop, outer, 0, (outer->flags & HJ_CONN_EOF) == 0);
+        part(loop, conn, other);
+        end_alone(loop, conn);
+        end_alone(loop, other);
         return;
     }
-    hj_conn_set_interest(loop, conn, interest_in(loop, conn, other));
-    hj_conn_set_interest(loop, other, interest_in(loop, other, conn));
+    if (conn->kind == HJ_CONN_RELAY && !hj_conn_is_websocket(conn))
+        hj_conn_set_interest(loop, conn, interest_in(loop, conn, other));
+    if (other->kind == HJ_CONN_RELAY && !hj_conn_is_websocket(other))
+        hj_conn_set_interest(loop, other, interest_in(loop, other, conn));
+}
+
+void hj_relay_pass(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *message, uint32_t kind)
+{
+    struct hj_conn *to = hj_relay_partner(loop, conn);
+    if (to == NULL || (conn->flags & HJ_CONN_EOF) != 0 || (to->flags & (HJ_CONN_ENDING | HJ_CONN_DISCARD)) != 0)
+        return;
+    hj_loop_count(loop, HIJACK_STAT_RELAYED_BYTES, message->len);
+    if (hj_conn_is_websocket(to))
+        write_message(loop, to, kind, hj_slice(message->data, message->len));
+    else if (message->len != 0)
+        hj_writer_send(loop, to, message, false);
+}
+
+void hj_relay_pass_end(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_conn *to = hj_relay_partner(loop, conn);
+    if (to == NULL || (conn->flags & HJ_CONN_EOF) != 0)
+        return;
+    note_eof(loop, conn, to);
+    pass_end(loop, to);
+}
+
+static bool ends_in_order(int reason)
+{
+    return reason == 0 || reason == HIJACK_ECLOSED || reason == HIJACK_ESHUTDOWN;
 }
 
 void hj_relay_closed(struct hj_loop *loop, struct hj_conn *conn, int reason)
 {
-    struct hj_conn *other = partner_of(loop, conn);
+    struct hj_conn *other = hj_relay_partner(loop, conn);
     hj_numbers_set(&loop->partners, conn->index, 0);
-    if (other != NULL)
-        hj_conn_close(loop, other, reason);
+    if (other == NULL)
+        return;
+    part(loop, conn, other);
+    hj_relay_end(loop, other, reason);
+}
+
+void hj_relay_end(struct hj_loop *loop, struct hj_conn *conn, int reason)
+{
+    if (ends_in_order(reason))
+        end_alone(loop, conn);
+    else
+        die_alone(loop, conn, reason);
+}
+
+static bool set_partners(struct hj_loop *loop, const struct hj_conn *a, const struct hj_conn *b)
+{
+    return hj_numbers_set(&loop->partners, a->index, b->index) && hj_numbers_set(&loop->partners, b->index, a->index);
+}
+
+/* Nothing of its earlier life is left but what the transport has to know. */
+static void become_relay(struct hj_loop *loop, struct hj_conn *conn)
+{
+    hj_conn_unstall(loop, conn);
+    if (conn->kind == HJ_CONN_CONNECTING)
+        return;
+    conn->flags &= HJ_CONN_EOF | HJ_CONN_PEER_ENDED | HJ_CONN_UNPOLLED | HJ_CONN_RESET | HJ_CONN_READY |
+                   HJ_CONN_WATCHED | HJ_CONN_ENDING | HJ_CONN_DISCARD | HJ_CONN_HALF_CLOSES;
+    hj_conn_set_kind(loop, conn, HJ_CONN_RELAY);
+}
+
+void hj_relay_pair(struct hj_loop *loop, struct hj_conn *a, struct hj_conn *b)
+{
+    if (!set_partners(loop, a, b)) {
+        part(loop, a, b);
+        hj_conn_close(loop, a, HIJACK_ENOMEM);
+        hj_conn_close(loop, b, HIJACK_ENOMEM);
+        return;
+    }
+    become_relay(loop, a);
+    become_relay(loop, b);
+    if ((a->flags & HJ_CONN_EOF) != 0)
+        note_eof(loop, a, b);
+    if ((b->flags & HJ_CONN_EOF) != 0)
+        note_eof(loop, b, a);
+    hj_relay_update(loop, a, 0);
+}
+
+void hj_relay_await(struct hj_loop *loop, struct hj_conn *conn)
+{
+    become_relay(loop, conn);
+    if (conn->kind == HJ_CONN_RELAY)
+        hj_conn_set_interest(loop, conn, conn->backlog != NULL ? HJ_POLL_OUT : 0);
+}
+
+void hj_relay_opened(struct hj_loop *loop, struct hj_conn *conn)
+{
+    become_relay(loop, conn);
+    hj_relay_update(loop, conn, 0);
 }
 
 int hj_relay_begin(struct hj_loop *loop, struct hj_conn *conn)
@@ -117,13 +300,14 @@ int hj_relay_begin(struct hj_loop *loop, struct hj_conn *conn)
     int ends[2];
     if (!hj_socket_pair(ends))
         return HIJACK_ELIMIT;
-    struct hj_conn *pair = hj_conn_open(loop, ends[0], HJ_CONN_RELAY);
-    if (pair != NULL)
+    struct hj_conn *pair = hj_conn_open(loop, ends[0], HJ_CONN_LINGERING);
+    if (pair != NULL) {
         pair->transport = HJ_TRANSPORT_PAIR;
-    else
+        hj_conn_set_kind(loop, pair, HJ_CONN_RELAY);
+    } else {
         close(ends[0]);
-    if (pair == NULL || !hj_numbers_set(&loop->partners, conn->index, pair->index) ||
-        !hj_numbers_set(&loop->partners, pair->index, conn->index)) {
+    }
+    if (pair == NULL || !set_partners(loop, conn, pair)) {
         if (pair != NULL)
             hj_conn_close(loop, pair, HIJACK_ENOMEM);
         close(ends[1]);

@@ -44,6 +44,16 @@ ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj
     return n < 0 || ask_for_room_of(loop, conn) ? n : HIJACK_ENOMEM;
 }
 
+ssize_t hj_transport_write_bytes(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
+{
+    if (!is_tls(conn) && conn->transport != HJ_TRANSPORT_HTTP2)
+        return hj_plain_send(conn->fd, data, len);
+    struct hj_buf *buf = hj_buf_copy(data, len);
+    ssize_t n = buf == NULL ? HIJACK_ENOMEM : hj_transport_write(loop, conn, &buf, 1, 0);
+    hj_buf_unref(buf);
+    return n;
+}
+
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
 {
     if (conn->transport == HJ_TRANSPORT_HTTP2)
@@ -196,9 +206,40 @@ int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn)
     return fd;
 }
 
+bool hj_transport_copy_keys(void **copy, struct hj_loop *loop, const struct hj_conn *conn)
+{
+    *copy = is_tls(conn) ? hj_tls_copy(loop, conn) : NULL;
+    return *copy != NULL || !is_tls(conn);
+}
+
+void hj_transport_moved(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (is_tls(conn))
+        hj_tls_moved(loop, conn);
+    conn->transport = HJ_TRANSPORT_PLAIN;
+    conn->fd = -1; /* given away */
+}
+
+void hj_transport_drop_keys(const struct hj_conn *conn, void *copy)
+{
+    if (is_tls(conn))
+        hj_tls_drop_copy(conn, copy);
+}
+
+bool hj_transport_take_keys(struct hj_loop *loop, const struct hj_conn *conn, void *copy)
+{
+    return !is_tls(conn) || hj_tls_take_copy(loop, conn, copy);
+}
+
+void hj_transport_drop_moved(const struct hj_conn *conn, void *copy)
+{
+    if (is_tls(conn))
+        hj_tls_drop_moved(conn, copy);
+}
+
 void hj_transport_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
 {
-    bool reset = reason == HIJACK_EABORTED || reason == HIJACK_ESLOW;
+    bool reset = reason == HIJACK_EABORTED || reason == HIJACK_ESLOW || (conn->flags & HJ_CONN_RESET) != 0;
     if (conn->transport == HJ_TRANSPORT_HTTP2) {
         hj_stream_close(loop, conn, reason);
         return;

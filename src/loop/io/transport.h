@@ -20,6 +20,9 @@
 ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
                            size_t offset);
 
+/* The same for bytes that lie together. */
+ssize_t hj_transport_write_bytes(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len);
+
 /* Reads into data. */
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len);
 
@@ -85,6 +88,15 @@ struct hj_slice hj_transport_peer(struct hj_loop *loop, char *out, size_t size, 
 
 /* What its handshake has settled; NULL without TLS. */
 struct hj_facts *hj_transport_facts(struct hj_loop *loop, const struct hj_conn *conn);
+
+/* A connection that goes to another loop. What it has beside its descriptor is copied; then the old entry forgets it,
+ * or the copy is dropped; the new entry takes it, or nobody does. False when out of memory: nothing was copied; nothing
+ * is taken, and what it had is gone. */
+bool hj_transport_copy_keys(void **copy, struct hj_loop *loop, const struct hj_conn *conn);
+void hj_transport_moved(struct hj_loop *loop, struct hj_conn *conn);
+void hj_transport_drop_keys(const struct hj_conn *conn, void *copy);
+bool hj_transport_take_keys(struct hj_loop *loop, const struct hj_conn *conn, void *copy);
+void hj_transport_drop_moved(const struct hj_conn *conn, void *copy);
 
 /* Gives the connection away as a descriptor that nothing here refers to any more. PLAIN only. */
 int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn);

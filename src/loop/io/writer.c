@@ -99,6 +99,31 @@ bool hj_writer_send_shared(struct hj_loop *loop, struct hj_conn *conn, struct hj
     return send_bufs(loop, conn, bufs, count, false);
 }
 
+bool hj_writer_send_bytes(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
+{
+    ssize_t n = 0;
+    if (!hj_conn_is_open(conn))
+        return false;
+    if (conn->backlog == NULL)
+        n = hj_transport_write_bytes(loop, conn, data, len);
+    if (n < 0) {
+        hj_conn_close(loop, conn, (int)n);
+        return false;
+    }
+    if (n > 0)
+        count_written(loop, conn, (size_t)n);
+    if ((size_t)n == len)
+        return true;
+    struct hj_buf *rest = hj_buf_copy(data + n, len - (size_t)n);
+    if (rest == NULL) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return false;
+    }
+    bool kept = keep_rest(loop, conn, &rest, 1, false, 0);
+    hj_buf_unref(rest);
+    return kept;
+}
+
 bool hj_writer_flush(struct hj_loop *loop, struct hj_conn *conn)
 {
     struct hj_buf *bufs[HJ_TRANSPORT_BUFS];

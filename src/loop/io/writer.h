@@ -19,6 +19,10 @@ bool hj_writer_send_all(struct hj_loop *loop, struct hj_conn *conn, struct hj_bu
 /* The same, not counted. */
 bool hj_writer_send_shared(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count);
 
+/* Sends bytes that are nobody's for longer than this call: what the transport does not take at once is copied. False if
+ * that closed it. */
+bool hj_writer_send_bytes(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len);
+
 /* The peer can take more: true once nothing waits to be written. */
 bool hj_writer_flush(struct hj_loop *loop, struct hj_conn *conn);
 

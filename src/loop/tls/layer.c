@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <openssl/crypto.h>
+
 #include "loop/io/plain.h"
 #include "loop/tls/bytes.h"
 #include "loop/tls/keyed.h"
@@ -220,4 +222,53 @@ struct hj_facts *hj_tls_facts(struct hj_loop *loop, const struct hj_conn *conn)
 {
     const struct hj_tls_layer *layer = tls_layer(loop, conn);
     return layer == NULL ? NULL : layer->facts;
+}
+
+/* The pages for secrets belong to loops: on its way from one to the other the copy is in ordinary memory, and wiped. */
+void *hj_tls_copy(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    struct hj_tls_layer *layer = tls_layer(loop, conn);
+    return is_keyed(conn) ? OPENSSL_memdup(layer, sizeof(struct hj_tls_keyed)) : layer;
+}
+
+void hj_tls_moved(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    if (is_keyed(conn))
+        hj_tls_slab_give(&loop->tls->slab, (struct hj_tls_keyed *)tls_layer(loop, conn));
+    hj_table_set_layer(&loop->table, conn->index, NULL);
+}
+
+void hj_tls_drop_copy(const struct hj_conn *conn, void *copy)
+{
+    if (is_keyed(conn))
+        OPENSSL_clear_free(copy, sizeof(struct hj_tls_keyed));
+}
+
+void hj_tls_drop_moved(const struct hj_conn *conn, void *copy)
+{
+    struct hj_tls_layer *layer = copy;
+    hj_tls_rest_free(layer);
+    hj_facts_unref(layer->facts);
+    if (is_keyed(conn))
+        hj_tls_drop_copy(conn, copy);
+    else
+        hj_tls_object_free(copy);
+}
+
+bool hj_tls_take_copy(struct hj_loop *loop, const struct hj_conn *conn, void *copy)
+{
+    struct hj_tls_layer *layer = is_keyed(conn) ? (struct hj_tls_layer *)hj_tls_slab_take(&loop->tls->slab) : copy;
+    if (layer == NULL || !hj_table_set_layer(&loop->table, conn->index, layer)) {
+        if (layer != NULL && is_keyed(conn))
+            hj_tls_slab_give(&loop->tls->slab, (struct hj_tls_keyed *)layer);
+        hj_tls_drop_moved(conn, copy);
+        return false;
+    }
+    if (is_keyed(conn)) {
+        memcpy(layer, copy, sizeof(struct hj_tls_keyed));
+        hj_tls_drop_copy(conn, copy);
+    } else {
+        hj_tls_object_move(loop->tls, copy);
+    }
+    return true;
 }

@@ -39,6 +39,13 @@ void hj_tls_close(struct hj_loop *loop, struct hj_conn *conn, bool quiet);
 
 struct hj_facts *hj_tls_facts(struct hj_loop *loop, const struct hj_conn *conn); /* NULL: none yet */
 
+/* As hj_transport_copy_keys and what follows there. The copy is of the keys, or OpenSSL's object itself. */
+void *hj_tls_copy(struct hj_loop *loop, const struct hj_conn *conn);
+void hj_tls_moved(struct hj_loop *loop, const struct hj_conn *conn);
+void hj_tls_drop_copy(const struct hj_conn *conn, void *copy);
+bool hj_tls_take_copy(struct hj_loop *loop, const struct hj_conn *conn, void *copy);
+void hj_tls_drop_moved(const struct hj_conn *conn, void *copy);
+
 #else /* no connection has such a transport */
 
 static inline ssize_t hj_tls_write(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *const *bufs, int count,
@@ -114,6 +121,39 @@ static inline struct hj_facts *hj_tls_facts(struct hj_loop *loop, const struct h
     (void)loop;
     (void)conn;
     return NULL;
+}
+
+static inline void *hj_tls_copy(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    (void)loop;
+    (void)conn;
+    return NULL;
+}
+
+static inline void hj_tls_moved(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    (void)loop;
+    (void)conn;
+}
+
+static inline void hj_tls_drop_copy(const struct hj_conn *conn, void *copy)
+{
+    (void)conn;
+    (void)copy;
+}
+
+static inline bool hj_tls_take_copy(struct hj_loop *loop, const struct hj_conn *conn, void *copy)
+{
+    (void)loop;
+    (void)conn;
+    (void)copy;
+    return false;
+}
+
+static inline void hj_tls_drop_moved(const struct hj_conn *conn, void *copy)
+{
+    (void)conn;
+    (void)copy;
 }
 
 #endif

@@ -74,6 +74,11 @@ struct hj_tls_object *hj_tls_object_new(struct hj_tls *tls, SSL_CTX *ctx)
     return object;
 }
 
+void hj_tls_object_move(struct hj_tls *tls, struct hj_tls_object *object)
+{
+    BIO_set_data(SSL_get_rbio(object->ssl), tls);
+}
+
 void hj_tls_object_free(struct hj_tls_object *object)
 {
     SSL_free(object->ssl);

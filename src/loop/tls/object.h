@@ -17,6 +17,9 @@ BIO_METHOD *hj_tls_object_bio_method(void);
 struct hj_tls_object *hj_tls_object_new(struct hj_tls *tls, SSL_CTX *ctx);
 void hj_tls_object_free(struct hj_tls_object *object);
 
+/* It belongs to another loop from here on. */
+void hj_tls_object_move(struct hj_tls *tls, struct hj_tls_object *object);
+
 /* Seals with OpenSSL, and sends; as hj_transport_write. Nothing is kept in the layer before the call. */
 ssize_t hj_tls_object_write(struct hj_tls *tls, int fd, struct hj_tls_object *object, struct hj_buf *const *bufs,
                             int count, size_t offset);
