@@ -54,7 +54,6 @@ static void end_response(struct hj_loop *loop, struct hj_conn *conn)
     if (!stays && hj_conn_is_websocket(conn)) {
         bool lingers;
         int reason = hj_websocket_end_reason(loop, conn, &lingers);
-        hj_relay_closed(loop, conn, reason);
         hj_conn_close_gracefully(loop, conn, reason, lingers);
         return;
     }
