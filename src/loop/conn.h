@@ -54,6 +54,7 @@ enum {
     HJ_CONN_HALF_CLOSES = 1024,  /* RELAY of a WebSocket: an empty message ends one direction */
     HJ_CONN_RESET = 2048,        /* dead by an error, and not by an end on both sides */
     HJ_CONN_HUNG_UP = 4096,      /* HANGUP was pushed */
+    HJ_CONN_BULKY = 4096,        /* RELAY: much has come at once lately (io/relay.c) */
     HJ_CONN_READY = 8192,        /* in the list of those that have the next request in their input */
     HJ_CONN_WAS_COUNTED = 16384, /* its end is in the statistics already */
     HJ_CONN_WATCHED = 32768 /* in the list of delivery.h; if this gets lost it may be there twice, which does no harm */

@@ -333,7 +333,7 @@ void hj_dispatch_freed(struct hj_loop *loop, struct hj_object *list)
     }
 }
 
-/* What the poller reported of a relayed connection, or 0. */
+/* What the poller reported of a relayed connection. */
 static void relay_events(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
     if (hj_conn_is_websocket(conn))
@@ -416,7 +416,7 @@ void hj_dispatch_event(struct hj_loop *loop, const struct hj_poll_event *event)
         if (hj_conn_is_websocket(conn))
             hj_websocket_flushed(loop, conn);
         if (conn->kind == HJ_CONN_RELAY)
-            relay_events(loop, conn, 0);
+            relay_events(loop, conn, HJ_POLL_OUT);
         if (conn->behind)
             hj_catchup_go_on(loop, conn);
         hj_ending_settle(loop, conn);

@@ -12,6 +12,7 @@
 #include "loop/held/websocket_state.h"
 #include "loop/http/pending.h"
 #include "loop/http2/http2.h"
+#include "loop/io/pipes.h"
 #include "loop/opening.h"
 #include "loop/producer.h"
 #include "loop/shedding.h"
@@ -83,6 +84,7 @@ static void wind_up(struct hj_loop *loop)
     hj_numbers_dispose(&loop->requests);
     hj_numbers_dispose(&loop->addresses);
     hj_numbers_dispose(&loop->partners);
+    hj_pipes_dispose(loop);
     hj_websocket_dispose(loop);
 }
 

@@ -55,6 +55,15 @@ struct hj_behind_table {
     uint32_t used, free, capacity, live;
 };
 
+struct hj_pipe;
+
+/* For splicing (io/pipes.h). */
+struct hj_pipes {
+    struct hj_numbers numbers; /* beside the table: where in list, counted from 1 */
+    struct hj_pipe *list;      /* owned; NULL until the first is needed */
+    uint32_t used, count;      /* those that have bytes in them; all */
+};
+
 struct hj_inflater;
 struct hj_websocket;
 
@@ -97,6 +106,7 @@ struct hj_loop {
     /* and what was taken of server->address_counts for it */
     struct hj_numbers addresses;
     struct hj_numbers partners; /* of RELAY entries: the index of the other one */
+    struct hj_pipes pipes;
     struct hj_websockets websockets;
     struct hj_behind_table behind;
     struct hj_long_polls long_polls;

@@ -178,6 +178,7 @@ SYSTEM(int, getsockopt, GETSOCKOPT, (int fd, int level, int name, void *value, s
        (fd, level, name, value, len))
 SYSTEM(int, listen, LISTEN, (int fd, int backlog), (fd, backlog))
 SYSTEM(int, lstat, LSTAT, (const char *path, struct stat *out), (path, out))
+SYSTEM(int, pipe2, PIPE2, (int ends[2], int flags), (ends, flags))
 SYSTEM(int, poll, POLL, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
 SYSTEM(ssize_t, read, READ, (int fd, void *data, size_t len), (fd, data, len))
 SYSTEM(ssize_t, recv, RECV, (int fd, void *data, size_t len, int flags), (fd, data, len, flags))
@@ -188,6 +189,8 @@ SYSTEM(int, setsockopt, SETSOCKOPT, (int fd, int level, int name, const void *va
        (fd, level, name, value, len))
 SYSTEM(int, shutdown, SHUTDOWN, (int fd, int how), (fd, how))
 SYSTEM(int, socket, SOCKET, (int family, int type, int protocol), (family, type, protocol))
+SYSTEM(ssize_t, splice, SPLICE, (int in, off_t *in_at, int out, off_t *out_at, size_t len, unsigned flags),
+       (in, in_at, out, out_at, len, flags))
 SYSTEM(int, unlink, UNLINK, (const char *path), (path))
 SYSTEM(ssize_t, write, WRITE, (int fd, const void *data, size_t len), (fd, data, len))
 

@@ -30,6 +30,7 @@
     X(IOCTL)                                                                                                           \
     X(LISTEN)                                                                                                          \
     X(LSTAT)                                                                                                           \
+    X(PIPE2)                                                                                                           \
     X(POLL)                                                                                                            \
     X(PTHREAD_CREATE)                                                                                                  \
     X(READ)                                                                                                            \
@@ -40,6 +41,7 @@
     X(SETSOCKOPT)                                                                                                      \
     X(SHUTDOWN)                                                                                                        \
     X(SOCKET)                                                                                                          \
+    X(SPLICE)                                                                                                          \
     X(UNLINK)                                                                                                          \
     X(WRITE)
 

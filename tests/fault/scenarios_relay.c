@@ -30,6 +30,7 @@ static hijack_socket *adopt_one(struct run *run, struct client **client)
 
 static void play_relay(struct run *run, const char *threads)
 {
+    static const char much[300000];
     struct client *c, *d;
     hijack_socket *first, *second;
 
@@ -43,6 +44,9 @@ static void play_relay(struct run *run, const char *threads)
     MUST_HAVE(run_read(run, d, "sent unread from c"));
     client_puts(d, "from d");
     MUST_HAVE(run_read(run, c, "unread from d"));
+    client_send(c, much, sizeof(much)); /* so much that it is spliced */
+    client_puts(c, " enough");
+    MUST_HAVE(run_read(run, d, " enough"));
     client_close(c);
     run_end(run, d);
     client_close(d);

@@ -394,28 +394,76 @@ static void test_much_between_loops(void **state)
     much(*state, "2");
 }
 
+/* Sends until nothing has moved for a while; how many bytes went. */
+static size_t fill(struct client *c)
+{
+    static char data[65536];
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    struct pollfd room = {c->fd, POLLOUT, 0};
+    size_t sent = 0;
+    while (poll(&room, 1, 300) == 1) {
+        ssize_t n = send(c->fd, data, sizeof(data), flags);
+        CHECK(n > 0);
+        sent += (size_t)n;
+        CHECK(sent < 64u << 20);
+    }
+    return sent;
+}
+
 /* Who does not read stops who sends, and memory does not grow. */
 static void test_back_pressure(void **state)
 {
     struct fixture *f = *state;
     int port, listener = start_with(f, "1", &port);
     struct pair p = pair_relayed(f, listener, port);
-    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    static char data[65536];
-    size_t sent = 0;
-    struct pollfd room = {p.client->fd, POLLOUT, 0};
-
-    while (poll(&room, 1, 300) == 1) { /* until nothing has moved for a while */
-        ssize_t n = send(p.client->fd, data, sizeof(data), flags);
-        CHECK(n > 0);
-        sent += (size_t)n;
-        CHECK(sent < 64u << 20);
-    }
-    CHECK(stat_of(f->server, HIJACK_STAT_BACKLOG_BYTES) <= 131072);
+    size_t sent = fill(p.client);
+    CHECK(stat_of(f->server, HIJACK_STAT_BACKLOG_BYTES) <= 2 * 262144);
     client_puts(p.origin, "the other way is free");
     client_expect(p.client, "the other way is free");
     client_want(p.origin, sent);
     CHECK(client_peek(p.origin) == sent);
+    close(listener);
+}
+
+/* What was taken of one side and waits for the other, slow one: it is delivered by a close, and
+ * before a reset that comes after it. */
+static void test_ends_while_bytes_wait(void **state)
+{
+    struct fixture *f = *state;
+    int port, listener = start_with(f, "1", &port);
+    for (int i = 0; i < 6; i++) {
+        struct pair p = pair_relayed(f, listener, port);
+        size_t sent = fill(p.client), taken = stat_of(f->server, HIJACK_STAT_RELAYED_BYTES);
+        CHECK(stat_of(f->server, HIJACK_STAT_BACKLOG_BYTES) > 0);
+        if (i == 0)
+            OK(hijack_socket_close(p.near));
+        else if (i == 1)
+            OK(hijack_socket_close(p.far));
+        else if (i == 2)
+            client_reset(p.client);
+        else if (i == 3)
+            client_reset(p.origin);
+        else if (i == 4)
+            OK(hijack_socket_abort(p.near));
+        else
+            client_shutdown(p.client);
+        if (i < 2) {
+            client_eof(p.origin);
+            CHECK(p.origin->len > 0 && p.origin->len <= sent && p.origin->len <= taken);
+        } else if (i == 2 || i == 4) {
+            client_rst(p.origin); /* behind what was received before it: that is passed on */
+            CHECK(p.origin->len <= sent);
+        } else if (i == 5) {
+            client_eof(p.origin);
+            CHECK(p.origin->len == sent);
+            client_close(p.origin);
+        }
+        CHECK(i == 2 || client_until_end(p.client) != 0);
+        events_next(&f->events, HIJACK_EVENT_CLOSED, p.near);
+        pair_free(f, &p);
+        stat_wait(f->server, HIJACK_STAT_RELAYED, 0);
+        stat_wait(f->server, HIJACK_STAT_BACKLOG_BYTES, 0);
+    }
     close(listener);
 }
 
@@ -472,6 +520,7 @@ int main(int argc, char **argv)
         TEST(test_much),
         TEST(test_much_between_loops),
         TEST(test_back_pressure),
+        TEST(test_ends_while_bytes_wait),
         TEST(test_idle),
         TEST(test_stop),
     };

@@ -7,6 +7,7 @@
 #include "loop/fanout/shard.h"
 #include "loop/held/websocket_state.h"
 #include "loop/http/request_body.h"
+#include "loop/io/pipes.h"
 #include "loop/io/relay.h"
 #include "loop/io/writer.h"
 
@@ -76,7 +77,7 @@ static void end_response(struct hj_loop *loop, struct hj_conn *conn)
 void hj_ending_settle(struct hj_loop *loop, struct hj_conn *conn)
 {
     if (conn->backlog != NULL || !hj_conn_is_open(conn) || conn->kind == HJ_CONN_LINGERING ||
-        !hj_transport_is_flushed(loop, conn))
+        !hj_transport_is_flushed(loop, conn) || hj_pipes_has(loop, conn))
         return; /* one that lingers has had its end: a broken body came before what was asked for */
     if ((conn->flags & HJ_CONN_DETACHING) != 0) {
         detach(loop, conn);

@@ -7,10 +7,12 @@
 
 #include "base/os/socket.h"
 #include "codec/websocket.h"
+#include "loop/fanout/shard.h"
+#include "loop/io/pipes.h"
 #include "loop/io/writer.h"
 
-/* How often one side is read in a turn, so that everybody else has theirs. */
-#define READS_MAX 4
+#define MOVES_MAX 4     /* how often one side is read in a turn, so that everybody else has theirs */
+#define FEW_BYTES 16384 /* from one read: they are copied, which takes fewer system calls */
 
 struct hj_conn *hj_relay_partner(struct hj_loop *loop, const struct hj_conn *conn)
 {
@@ -21,7 +23,7 @@ struct hj_conn *hj_relay_partner(struct hj_loop *loop, const struct hj_conn *con
 
 static bool is_drained(struct hj_loop *loop, const struct hj_conn *conn)
 {
-    return conn->backlog == NULL && hj_transport_is_flushed(loop, conn);
+    return conn->backlog == NULL && hj_transport_is_flushed(loop, conn) && !hj_pipes_has(loop, conn);
 }
 
 /* Whether it can be written to now. One that is not open yet has a backlog from the beginning. */
@@ -47,7 +49,7 @@ bool hj_relay_takes(struct hj_loop *loop, const struct hj_conn *conn)
 
 static unsigned interest_in(struct hj_loop *loop, const struct hj_conn *conn, const struct hj_conn *to)
 {
-    unsigned events = conn->backlog != NULL ? HJ_POLL_OUT : 0;
+    unsigned events = conn->backlog != NULL || hj_pipes_has(loop, conn) ? HJ_POLL_OUT : 0;
     return (conn->flags & HJ_CONN_EOF) == 0 && takes_more(loop, to) ? events | HJ_POLL_IN : events;
 }
 
@@ -102,7 +104,36 @@ static bool pass_input(struct hj_loop *loop, struct hj_conn *from, struct hj_con
     return sent;
 }
 
-/* Reads from one side and writes to the other. */
+/* Whether bytes can go from one to the other as they are, and are so many that splicing them is faster. */
+static bool splices(const struct hj_conn *from, const struct hj_conn *to)
+{
+    return (from->flags & HJ_CONN_BULKY) != 0 && hj_transport_is_descriptor(from) && hj_transport_is_descriptor(to) &&
+           !hj_conn_is_websocket(to);
+}
+
+/* Moves some bytes. How many; 0 for "not now"; why the first one is dead; or HIJACK_EAGAIN: the second one is closed.
+ */
+static ssize_t move_some(struct hj_loop *loop, struct hj_conn *from, struct hj_conn *to)
+{
+    ssize_t n = splices(from, to) ? hj_pipes_move(loop, from, to) : HIJACK_ELIMIT;
+    if (n > 0)
+        hj_loop_count(loop, HIJACK_STAT_RELAYED_BYTES, (uint64_t)n);
+    const bool is_dead = (from->flags & HJ_CONN_UNPOLLED) != 0;
+    if (n != HIJACK_ELIMIT && !(n == 0 && is_dead)) /* of a dead one a read finds the end */
+        return n;
+    n = hj_transport_read(loop, from, loop->scratch, HJ_SCRATCH_SIZE);
+    return n > 0 && !write_bytes(loop, to, loop->scratch, (size_t)n) ? HIJACK_EAGAIN : n;
+}
+
+static void note_amount(struct hj_conn *from, size_t n)
+{
+    if (n >= HJ_SCRATCH_SIZE)
+        from->flags |= HJ_CONN_BULKY;
+    else if (n < FEW_BYTES)
+        from->flags &= (uint16_t)~HJ_CONN_BULKY;
+}
+
+/* From one side to the other. */
 static void pump(struct hj_loop *loop, struct hj_conn *from, struct hj_conn *to)
 {
     const bool all = (from->flags & HJ_CONN_UNPOLLED) != 0; /* nobody will report the rest */
@@ -115,18 +146,17 @@ static void pump(struct hj_loop *loop, struct hj_conn *from, struct hj_conn *to)
     }
     if (!pass_input(loop, from, to))
         return;
-    for (int reads = 0; (all || reads < READS_MAX) && (from->flags & HJ_CONN_EOF) == 0 && takes_more(loop, to);
-         ++reads) {
-        ssize_t n = hj_transport_read(loop, from, loop->scratch, HJ_SCRATCH_SIZE);
+    for (int moves = 0; (all || moves < MOVES_MAX) && (from->flags & HJ_CONN_EOF) == 0 && takes_more(loop, to);
+         ++moves) {
+        ssize_t n = move_some(loop, from, to);
         if (n == HIJACK_ECLOSED && (from->flags & HJ_CONN_RESET) == 0)
             note_eof(loop, from, to);
-        else if (n < 0)
+        else if (n < 0 && n != HIJACK_EAGAIN)
             hj_conn_close(loop, from, n == HIJACK_ECLOSED ? HIJACK_ERESET : (int)n); /* it is reported once */
         if (n <= 0)
             return;
         from->in_ms = hj_loop_time(loop);
-        if (!write_bytes(loop, to, loop->scratch, (size_t)n))
-            return;
+        note_amount(from, (size_t)n);
     }
 }
 
@@ -142,10 +172,22 @@ static bool has_relayed_all(struct hj_loop *loop, const struct hj_conn *a, const
            (pair->flags & HJ_CONN_EOF) != 0;
 }
 
+/* What waits for it in a pipe goes to its backlog, with which others know what to do. False when out of memory. */
+static bool keep_spliced(struct hj_loop *loop, struct hj_conn *conn)
+{
+    bool lost;
+    struct hj_buf *buf = hj_pipes_take(loop, conn, &lost);
+    bool kept = buf == NULL ? !lost : hj_writer_send(loop, conn, buf, false);
+    hj_buf_unref(buf);
+    return kept;
+}
+
 /* It has no partner any more and ends in order, behind what waits for it. */
 static void end_alone(struct hj_loop *loop, struct hj_conn *conn)
 {
-    if (conn->kind == HJ_CONN_CONNECTING) {
+    if (!keep_spliced(loop, conn)) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    } else if (conn->kind == HJ_CONN_CONNECTING) {
         hj_conn_close(loop, conn, 0);
     } else if (hj_conn_is_websocket(conn)) {
         hj_conn_make_ready(loop, conn);
@@ -191,12 +233,16 @@ static void note_gone(struct hj_loop *loop, struct hj_conn *conn, const struct h
 void hj_relay_update(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
     struct hj_conn *other = hj_relay_partner(loop, conn);
-    if ((events & HJ_POLL_GONE) != 0)
+    const int sent = hj_pipes_flush(loop, conn);
+    if (sent < 0)
+        hj_conn_close(loop, conn, sent);
+    if (hj_conn_is_open(conn) && (events & HJ_POLL_GONE) != 0)
         note_gone(loop, conn, other);
     if (other == NULL || !hj_conn_is_open(conn))
         return; /* the other one closes in this turn, and takes this one with it */
-    pump(loop, conn, other);
-    if (hj_conn_is_open(conn) && hj_conn_is_open(other))
+    if (events != HJ_POLL_OUT)
+        pump(loop, conn, other);
+    if ((events == 0 || (events & HJ_POLL_OUT) != 0) && hj_conn_is_open(conn) && hj_conn_is_open(other))
         pump(loop, other, conn);
     if (!hj_conn_is_open(conn) || !hj_conn_is_open(other))
         return;
@@ -243,6 +289,7 @@ static bool ends_in_order(int reason)
 void hj_relay_closed(struct hj_loop *loop, struct hj_conn *conn, int reason)
 {
     struct hj_conn *other = hj_relay_partner(loop, conn);
+    hj_pipes_forget(loop, conn);
     hj_numbers_set(&loop->partners, conn->index, 0);
     if (other == NULL)
         return;
@@ -272,6 +319,7 @@ static void become_relay(struct hj_loop *loop, struct hj_conn *conn)
     conn->flags &= HJ_CONN_EOF | HJ_CONN_PEER_ENDED | HJ_CONN_UNPOLLED | HJ_CONN_RESET | HJ_CONN_READY |
                    HJ_CONN_WATCHED | HJ_CONN_ENDING | HJ_CONN_DISCARD | HJ_CONN_HALF_CLOSES;
     hj_conn_set_kind(loop, conn, HJ_CONN_RELAY);
+    hj_shard_limit_unsent(loop, conn); /* not at all: it is no member */
 }
 
 void hj_relay_pair(struct hj_loop *loop, struct hj_conn *a, struct hj_conn *b)

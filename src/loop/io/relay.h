@@ -32,8 +32,8 @@ bool hj_relay_is_paired(const struct hj_loop *loop, const struct hj_conn *conn);
  * is on its way. */
 bool hj_relay_takes(struct hj_loop *loop, const struct hj_conn *conn);
 
-/* The poller reported something of a RELAY entry, or all that waited for it is written. Of a WebSocket: its partner
- * only. */
+/* The poller reported something of a RELAY entry (HJ_POLL_*; OUT: all that waited for it is written), or 0: both are to
+ * be looked at. A WebSocket is only written to. */
 void hj_relay_update(struct hj_loop *loop, struct hj_conn *conn, unsigned events);
 
 /* A message of a WebSocket goes to the other entry: to a WebSocket as one of this kind, else as bytes. */

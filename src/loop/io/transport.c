@@ -44,6 +44,11 @@ ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj
     return n < 0 || ask_for_room_of(loop, conn) ? n : HIJACK_ENOMEM;
 }
 
+bool hj_transport_is_descriptor(const struct hj_conn *conn)
+{
+    return conn->transport == HJ_TRANSPORT_PLAIN || conn->transport == HJ_TRANSPORT_PAIR;
+}
+
 ssize_t hj_transport_write_bytes(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len)
 {
     if (!is_tls(conn) && conn->transport != HJ_TRANSPORT_HTTP2)

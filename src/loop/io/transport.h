@@ -23,6 +23,9 @@ ssize_t hj_transport_write(struct hj_loop *loop, struct hj_conn *conn, struct hj
 /* The same for bytes that lie together. */
 ssize_t hj_transport_write_bytes(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len);
 
+/* Whether its bytes are those of its descriptor. */
+bool hj_transport_is_descriptor(const struct hj_conn *conn);
+
 /* Reads into data. */
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len);
 
