@@ -142,7 +142,8 @@ int hj_tls_pull(struct hj_loop *loop, struct hj_conn *conn)
     const int why = why_ended(layer);
     if (why != 0)
         return why == HIJACK_ECLOSED ? 0 : why;
-    return receive(loop, conn, layer, &none);
+    int rc = receive(loop, conn, layer, &none);
+    return why_ended(layer) == HIJACK_ECLOSED ? 0 : rc; /* a FIN behind close_notify cuts nothing off */
 }
 
 /* The last words are sent: FIN. */
