@@ -167,7 +167,7 @@ static void refuse_peer(struct hj_loop *loop, struct hj_conn *conn, int reason, 
 
 static void secure(struct hj_loop *loop, struct hj_conn *conn)
 {
-    struct hj_buf *why;
+    struct hj_buf *why = NULL;
     const int rc = hj_tls_client_go_on(loop, conn, &why);
     if (rc > 0)
         become_open(loop, conn);

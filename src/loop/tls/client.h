@@ -21,7 +21,7 @@ bool hj_tls_client_prepare(struct hj_loop *loop, struct hj_conn *conn, const cha
 bool hj_tls_client_has_begun(struct hj_loop *loop, const struct hj_conn *conn);
 
 /* TCP is connected, or the poller has reported the entry since. 1 once data can flow, 0 if not yet, or why it cannot:
- * HIJACK_ETLS, with a sentence in *why (NULL when out of memory; else the caller's), or why the connection is dead. */
+ * HIJACK_ETLS, with a sentence in *why, the caller's (NULL when out of memory), or why the connection is dead. */
 int hj_tls_client_go_on(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **why);
 
 #else /* there is no outgoing connection with TLS */
