@@ -385,6 +385,51 @@ static void test_member(void **state)
     SSL_CTX_free(context);
 }
 
+/* The loops of a server without a listener for TLS have nothing of TLS, and one of them gets the connection of the
+ * other one. */
+static void relay_to_other_loop(int version, int first)
+{
+    struct fixture f;
+    struct tls_peer peer;
+    int listener, plain_port;
+    SSL_CTX *context = tls_peer_context(&trusted, version);
+    hijack_socket *sockets[2];
+
+    fixture_init(&f);
+    int port = outgoing_start(&f, &listener), plain_listener = listen_here(&plain_port, 10);
+    sockets[0] = open_one(&f, &peer, listener, port, context);
+    sockets[1] = connect_to_port(&f, "127.0.0.1", plain_port);
+    struct client *c = accept_client(plain_listener);
+    events_only(&f.events, HIJACK_EVENT_CONNECTED, sockets[1]);
+    OK(hijack_socket_relay(sockets[first], sockets[1 - first]));
+    tls_peer_send(&peer, LIT("from the peer"));
+    client_expect(c, "from the peer");
+    client_puts(c, "from the client");
+    tls_peer_expect(&peer, "from the client");
+    client_shutdown(c);
+    CODE(tls_peer_end(&peer), TLS_PEER_CLOSED);
+    tls_peer_say_goodbye(&peer, 1);
+    client_eof(c);
+    tls_peer_close(&peer, 0);
+    close(listener);
+    close(plain_listener);
+    SSL_CTX_free(context);
+    for (int i = 0; i < 2; i++) {
+        hijack_socket_free(sockets[i]);
+        events_freed(&f.events, sockets[i]);
+    }
+    fixture_end(&f);
+}
+
+static void test_relay(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        relay_to_other_loop(TLS1_3_VERSION, first);
+        relay_to_other_loop(TLS1_2_VERSION, first);
+    }
+}
+
 #define CROWD 40
 
 struct crowd {
@@ -502,6 +547,7 @@ int main(int argc, char **argv)
         TEST(test_end_behind_the_handshake),
         TEST(test_address),
         TEST(test_member),
+        cmocka_unit_test(test_relay),
         TEST(test_crowd),
         cmocka_unit_test(test_authorities_of_the_system),
     };

@@ -4,6 +4,7 @@
  * what the program does meanwhile.
  */
 #include "outgoing.h"
+#include "support/exchange.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,33 @@ static void test_not_trusted(void **state)
     certificate_free(&expired);
     certificate_free(&stranger);
     certificate_free(&foreign);
+}
+
+/* Whom it was paired with before it was open is reset, in the same loop or in another one. */
+static void test_relayed(void **state)
+{
+    struct fixture *f = *state;
+    struct certificate own;
+    int listener, port = outgoing_start(f, &listener);
+
+    certificate_make(&own, NULL, CERTIFICATE_EC, "localhost", "DNS:localhost");
+    SSL_CTX *context = tls_peer_context(&own, 0);
+    for (int i = 0; i < 8; i++) {
+        struct tls_peer peer;
+        struct client *c;
+        hijack_socket *near = socket_open(f, &c), *far = outgoing_connect(f, "localhost", port);
+        OK(hijack_socket_relay(i % 2 == 0 ? near : far, i % 2 == 0 ? far : near));
+        tls_peer_accept(&peer, listener, context);
+        CHECK(!tls_peer_handshake(&peer));
+        refused(f, far, "certificate verify failed: self-signed certificate");
+        CODE(client_until_end(c), 2);
+        events_next(&f->events, HIJACK_EVENT_CLOSED, near);
+        tls_peer_close(&peer, 0);
+        client_close(c);
+    }
+    close(listener);
+    SSL_CTX_free(context);
+    certificate_free(&own);
 }
 
 /* The other side is TCP alone, and ends as it likes. */
@@ -238,8 +266,8 @@ static void test_addresses(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_not_trusted), TEST(test_no_tls), TEST(test_version), TEST(test_silence),   TEST(test_given_up),
-        TEST(test_drain),       TEST(test_stop),   TEST(test_option),  TEST(test_addresses),
+        TEST(test_not_trusted), TEST(test_relayed), TEST(test_no_tls), TEST(test_version), TEST(test_silence),
+        TEST(test_given_up),    TEST(test_drain),   TEST(test_stop),   TEST(test_option),  TEST(test_addresses),
     };
     fixture_main(argc, argv);
     outgoing_setup();

@@ -162,7 +162,10 @@ static void refuse_peer(struct hj_loop *loop, struct hj_conn *conn, int reason, 
     hj_loop_count(loop, HIJACK_STAT_TLS_FAILED, 1);
     hj_shard_remove_all(loop, conn, reason);
     hj_channel_end(conn->channel, reason, why);
-    hj_conn_close_gracefully(loop, conn, reason, false); /* our alert says why */
+    if (conn->channel->relayed)
+        hj_conn_close(loop, conn, reason); /* whom it was paired with hears of it now */
+    else
+        hj_conn_close_gracefully(loop, conn, reason, false); /* the peer hears why */
 }
 
 static void secure(struct hj_loop *loop, struct hj_conn *conn)

@@ -41,19 +41,10 @@ static bool expect_address(SSL *ssl, const struct sockaddr *address)
     return X509_VERIFY_PARAM_set1_ip(rules, (const unsigned char *)&v6->sin6_addr, sizeof(v6->sin6_addr)) == 1;
 }
 
-/* A server without a listener for TLS has nothing of it on its loops until now. */
-static bool need_tls(struct hj_loop *loop)
-{
-    if (loop->tls != NULL || hj_negotiation_open(loop))
-        return true;
-    hj_negotiation_close(loop);
-    return false;
-}
-
 bool hj_tls_client_prepare(struct hj_loop *loop, struct hj_conn *conn, const char *host, const struct sockaddr *address)
 {
     struct hj_tls_object *object =
-        need_tls(loop) ? hj_negotiation_begin(loop, conn, atomic_load(&loop->server->outgoing_tls)) : NULL;
+        hj_negotiation_need(loop) ? hj_negotiation_begin(loop, conn, atomic_load(&loop->server->outgoing_tls)) : NULL;
     if (object == NULL)
         return false;
     conn->transport = HJ_TRANSPORT_TLS_OBJECT;

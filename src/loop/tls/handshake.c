@@ -21,7 +21,7 @@ int hj_handshake_open(struct hj_loop *loop)
 {
     if (loop->server->tls == NULL || !loop->server->tls->equipped)
         return 0;
-    if (!hj_negotiation_open(loop))
+    if (!hj_negotiation_need(loop))
         return HIJACK_ENOMEM;
     loop->tls->certificates = hj_certificates_current(loop->server->tls, &loop->tls->version);
     return 0;

@@ -15,8 +15,10 @@
 /* Steps of handshakes in one turn: each costs up to a millisecond, and whoever is connected already comes first. */
 #define STEPS_MAX 16
 
-bool hj_negotiation_open(struct hj_loop *loop)
+bool hj_negotiation_need(struct hj_loop *loop)
 {
+    if (loop->tls != NULL)
+        return true;
     struct hj_tls *tls = loop->tls = calloc(1, sizeof(*tls));
     if (tls == NULL)
         return false;
@@ -25,7 +27,10 @@ bool hj_negotiation_open(struct hj_loop *loop)
     tls->bio_method = hj_tls_object_bio_method();
     tls->in = malloc(HJ_TLS_INPUT_SIZE);
     tls->out = malloc(tls->out_capacity);
-    return tls->crypto != NULL && tls->bio_method != NULL && tls->in != NULL && tls->out != NULL;
+    if (tls->crypto != NULL && tls->bio_method != NULL && tls->in != NULL && tls->out != NULL)
+        return true;
+    hj_negotiation_close(loop);
+    return false;
 }
 
 void hj_negotiation_close(struct hj_loop *loop)

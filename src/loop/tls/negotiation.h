@@ -7,9 +7,10 @@
 
 #include "loop/tls/state.h"
 
-/* A loop's side of TLS, without certificates. False when out of memory; closed also then. */
-bool hj_negotiation_open(struct hj_loop *loop);
-void hj_negotiation_close(struct hj_loop *loop); /* after the last connection; without one a no-op */
+/* Sees to it that the loop has its side of TLS: the first connection with it may be an outgoing one, or come from
+ * another loop. False when out of memory. */
+bool hj_negotiation_need(struct hj_loop *loop);
+void hj_negotiation_close(struct hj_loop *loop); /* after the last connection */
 
 /* Whether a step has its place in this turn. If not, the poller reports the connection again. */
 bool hj_negotiation_may_step(struct hj_tls *tls);
