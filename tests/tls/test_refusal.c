@@ -153,6 +153,32 @@ static void test_version(void **state)
     SSL_CTX_free(context);
 }
 
+/* The peer wants a certificate, which the library has not. In TLS 1.3 the handshake is over before it can say so. */
+static void test_client_certificate(void **state)
+{
+    struct fixture *f = *state;
+    int listener, port = outgoing_start(f, &listener);
+
+    for (int i = 0; i < 2; i++) {
+        struct tls_peer peer;
+        SSL_CTX *context = tls_peer_context(&trusted, i == 0 ? TLS1_2_VERSION : TLS1_3_VERSION);
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        hijack_socket *socket = outgoing_connect(f, "localhost", port);
+        OK(hijack_socket_read(socket, 1));
+        tls_peer_accept(&peer, listener, context);
+        CHECK(!tls_peer_handshake(&peer));
+        if (i == 0) {
+            refused(f, socket, "handshake failed: ");
+        } else {
+            events_only(&f->events, HIJACK_EVENT_CONNECTED, socket);
+            events_closed(&f->events, socket, HIJACK_ERESET);
+        }
+        tls_peer_close(&peer, 0);
+        SSL_CTX_free(context);
+    }
+    close(listener);
+}
+
 /* It accepts, and says nothing: what is sent meanwhile waits, and costs no processor time. */
 static void test_silence(void **state)
 {
@@ -266,8 +292,17 @@ static void test_addresses(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_not_trusted), TEST(test_relayed), TEST(test_no_tls), TEST(test_version), TEST(test_silence),
-        TEST(test_given_up),    TEST(test_drain),   TEST(test_stop),   TEST(test_option),  TEST(test_addresses),
+        TEST(test_not_trusted),
+        TEST(test_relayed),
+        TEST(test_no_tls),
+        TEST(test_version),
+        TEST(test_client_certificate),
+        TEST(test_silence),
+        TEST(test_given_up),
+        TEST(test_drain),
+        TEST(test_stop),
+        TEST(test_option),
+        TEST(test_addresses),
     };
     fixture_main(argc, argv);
     outgoing_setup();
