@@ -76,7 +76,7 @@ static void test_not_trusted(void **state)
     certificate_free(&foreign);
 }
 
-/* Whom it was paired with before it was open is reset, in the same loop or in another one. */
+/* Whom it was paired with before it was open ends too, in the same loop or in another one. */
 static void test_relayed(void **state)
 {
     struct fixture *f = *state;
@@ -93,7 +93,7 @@ static void test_relayed(void **state)
         tls_peer_accept(&peer, listener, context);
         CHECK(!tls_peer_handshake(&peer));
         refused(f, far, "certificate verify failed: self-signed certificate");
-        CODE(client_until_end(c), 2);
+        CHECK(client_until_end(c) != 0);
         events_next(&f->events, HIJACK_EVENT_CLOSED, near);
         tls_peer_close(&peer, 0);
         client_close(c);
