@@ -15,10 +15,14 @@ import (
 // at most the time of the option connect_timeout_ms. When ctx ends first, nothing is left of the connection. The Socket
 // is the program's: end it with Close. Its LocalAddr is not known, and has neither host nor port.
 //
+// "tls:example.org:443" is encrypted, and the other side has shown a certificate for that host, or that IP address,
+// which one of the system's authorities has signed, or one of the option connect_ca.
+//
 // Errors: ErrRefused (nobody listens there), ErrAddressNotAvailable (no such host, or no way to it), ErrNotFound and
-// ErrAccessDenied (unix path), ErrTimedOut (after connect_timeout_ms), ErrAddress (cannot be understood), ErrOutOfRange
-// (port), ErrTooBig (unix path over 107 bytes), ErrNotSupported ("tls:", which is not available yet; see DialContext),
-// ErrState (not started), ErrShutdown, ErrLimit, or that of ctx.
+// ErrAccessDenied (unix path), ErrTLS (the handshake failed, or the certificate is not trusted or for another host; its
+// text is the reason), ErrTimedOut (after connect_timeout_ms), ErrAddress (cannot be understood), ErrOutOfRange (port),
+// ErrTooBig (unix path over 107 bytes), ErrNotSupported ("tls:" with a library that was built without TLS), ErrState
+// (not started), ErrShutdown, ErrLimit, or that of ctx.
 func (s *Server) Connect(ctx context.Context, address string) (*Socket, error) {
 	var local net.Addr = &net.TCPAddr{}
 	if strings.HasPrefix(address, "unix:") {
@@ -38,8 +42,7 @@ func (s *Server) Connect(ctx context.Context, address string) (*Socket, error) {
 }
 
 // DialContext is Connect as http.Transport and others take it, whose field of this name it can be. network is "tcp" or
-// "unix". For TLS give the connection to tls.Client; http.Transport does so by itself. Errors: net.UnknownNetworkError,
-// and as Connect.
+// "unix". It does not speak TLS: http.Transport does that by itself. Errors: net.UnknownNetworkError, and as Connect.
 func (s *Server) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	switch network {
 	case "tcp":
@@ -70,6 +73,8 @@ func (s *Socket) awaitOpen(ctx context.Context) error {
 		return &OpError{"connect", s.name, ctx.Err()}
 	} else if code, ok := why.(Error); ok {
 		return check("connect", s.name, C.int(code))
+	} else if why != nil {
+		return &OpError{"connect", s.name, why}
 	}
 	return &OpError{"connect", s.name, ErrClosed}
 }

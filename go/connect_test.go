@@ -111,7 +111,7 @@ func TestConnectErrors(t *testing.T) {
 	listener := listening(t, "tcp", "127.0.0.1:0")
 	closed := listener.Addr().String()
 	must(t, listener.Close())
-	forms := "expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path"
+	forms := "expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535), tls: before one of these, or"
 	for _, it := range []struct {
 		address string
 		err     error
@@ -126,7 +126,7 @@ func TestConnectErrors(t *testing.T) {
 		{"127.0.0.1:0", hijack.ErrAddress, forms},
 		{":80", hijack.ErrAddress, forms},
 		{"localhost:65536", hijack.ErrOutOfRange, "expected a port from 1 to 65535"},
-		{"tls:localhost:443", hijack.ErrNotSupported, "tls: is not available for outgoing connections yet"},
+		{"tls:unix:/nothing", hijack.ErrAddress, forms},
 	} {
 		socket, err := server.Connect(always, it.address)
 		if socket != nil {

@@ -148,6 +148,9 @@ func (c *connection) receive(e *event) {
 		if e.kind == eventClosed && e.status != 0 {
 			why = Error(e.status)
 		}
+		if Error(e.status) == ErrTLS && len(e.data) != 0 { // of a Socket that Connect has asked for
+			why = because(ErrTLS, "%s", e.data)
+		}
 		c.end(why)
 		c.calls.free(c.handle)
 	case eventHangup:

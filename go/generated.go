@@ -284,18 +284,19 @@ var meanings = map[string]map[Error]string{
 		ErrState: `it has been detached already`,
 	},
 	"connect": {
-		ErrAddress:             `expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path`,
+		ErrAddress:             `expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535), tls: before one of these, or unix:/path`,
 		ErrAccessDenied:        `the operating system does not permit it; a unix path must be writable`,
 		ErrOutOfRange:          `expected a port from 1 to 65535`,
 		ErrTooBig:              `expected at most 107 bytes as the path of a unix socket`,
 		ErrTimedOut:            `it was not open within the time of the option connect_timeout_ms`,
-		ErrNotSupported:        `tls: is not available for outgoing connections yet`,
+		ErrNotSupported:        `tls: needs a library that was built with TLS`,
 		ErrNotFound:            `this unix path does not exist`,
 		ErrAddressNotAvailable: `the host does not exist, no route leads to it, or no local port is free`,
+		ErrTLS:                 `the system has no certificate authorities (package ca-certificates); install them, or set connect_ca`,
 	},
 	"start": {
 		ErrNotSupported: `option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; set it to off, or change the sandbox`,
-		ErrTLS:          `a listener for TLS needs a certificate; see LoadCertificate`,
+		ErrTLS:          `a listener for TLS needs a certificate, see LoadCertificate; or the file of an option has none`,
 	},
 }
 

@@ -323,3 +323,61 @@ func TestTLSErrors(t *testing.T) {
 	server.Stop()
 	wantError(t, server.Certificate(leaf.chain, leaf.key, nil), hijack.ErrShutdown, "certificate PEM text ")
 }
+
+// echoTLS is the address of a server of crypto/tls, which sends back what its one client sends, until that ends.
+func echoTLS(t *testing.T, pair tls.Certificate, version uint16) string {
+	t.Helper()
+	listener := listening(t, "tcp", "127.0.0.1:0")
+	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: version, MaxVersion: version}
+	go func() {
+		plain, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		conn := tls.Server(plain, config)
+		io.Copy(conn, conn) // an error is that of one who is not trusted
+		conn.Close()
+	}()
+	return "tls:localhost:" + strings.TrimPrefix(listener.Addr().String(), "127.0.0.1:")
+}
+
+func TestConnectTLS(t *testing.T) {
+	a := newAuthority(t)
+	server := newServer(t, hijack.Options{"connect_ca": file(t, "ca.pem", a.issued.chain)})
+	must(t, server.Start(nil))
+	sent := strings.Repeat("all of it", 1<<18)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		socket, err := server.Connect(always, echoTLS(t, a.issue("server", 2, "localhost").pair, version))
+		must(t, err)
+		written := make(chan error, 1)
+		go func() {
+			_, err := socket.WriteString(sent)
+			if err == nil {
+				err = socket.CloseWrite()
+			}
+			written <- err
+		}()
+		got, err := io.ReadAll(socket)
+		must(t, err)
+		must(t, within(t, "the write", written))
+		if string(got) != sent {
+			t.Fatalf("%d bytes came back of %d", len(got), len(sent))
+		}
+		must(t, socket.Close())
+	}
+	for _, it := range []struct {
+		pair tls.Certificate
+		said string
+	}{
+		{a.issue("server", 3, "other.example").pair, "hostname mismatch"},
+		{newAuthority(t).issued.pair, "self-signed certificate"},
+	} {
+		address := echoTLS(t, it.pair, tls.VersionTLS13)
+		socket, err := server.Connect(always, address)
+		if socket != nil {
+			t.Error("an error and a socket")
+		}
+		wantError(t, err, hijack.ErrTLS, "connect "+address+": certificate verify failed: "+it.said)
+	}
+	nothingIsLeft(t, server)
+}

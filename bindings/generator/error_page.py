@@ -47,7 +47,8 @@ TEXTS = {
                 "the function's comment describes what is served"),
     "EPROTOCOL": ("the peer broke the rules of its protocol: a body, a WebSocket's frames or its handshake",
                   "the library has answered the peer with a 4xx or a close code"),
-    "ETLS": ("a certificate or key cannot be used, a listener has no certificate, or the handshake failed",
+    "ETLS": ("a certificate or key cannot be used, a listener has no certificate, or the handshake failed, with a "
+             "client or as a client",
              "see [TLS](../guides/tls.md)"),
     "EREFUSED": ("the other side refused the connection",
                  "[connecting](c/socket.md#outgoing-connections) found nobody who listens there: start that program, "

@@ -25,7 +25,9 @@ def in_all(text):
     return dict.fromkeys(("ruby", "python", "go"), text)
 
 
-TO_CONNECT = in_all("expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path")
+TO_CONNECT = in_all(
+    "expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535), tls: before one of these, or unix:/path"
+)
 
 # {code: {call: {language: sentence}}}. The call "" is any that has no sentence of its own in that language.
 ERRORS = {
@@ -199,13 +201,20 @@ ERRORS = {
     },
     "ETIMEDOUT": {"connect": in_all("it was not open within the time of the option connect_timeout_ms")},
     "ENOTSUP": {
-        "connect": in_all("tls: is not available for outgoing connections yet"),
+        "connect": in_all("tls: needs a library that was built with TLS"),
         "start": in_all(TABLES),
     },
     "ENOENT": {"connect": in_all("this unix path does not exist")},
     "EADDRNOTAVAIL": {"connect": in_all("the host does not exist, no route leads to it, or no local port is free")},
     "EPROTOCOL": {"websocket": {"ruby": HANDSHAKE}, "hold": {"ruby": HANDSHAKE}},
-    "ETLS": {"start": {"go": "a listener for TLS needs a certificate; see LoadCertificate"}},
+    "ETLS": {
+        "start": {
+            "go": "a listener for TLS needs a certificate, see LoadCertificate; or the file of an option has none",
+        },
+        "connect": in_all(
+            "the system has no certificate authorities (package ca-certificates); install them, or set connect_ca"
+        ),
+    },
 }
 
 # {type of an option: {language: what its values are}}, with its minimum, maximum and help in braces.

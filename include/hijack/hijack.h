@@ -85,7 +85,8 @@ enum {
      * Of a request that is read in pieces it comes when the request is answered and its body has ended. The handle
      * stays valid until freed; calls on it return ECLOSED or ESTATE. Of a socket in message mode, data is how it
      * ended, as "1001 peer going away": the code (1006: no close frame came, RFC 6455 section 7.4.1), who closed first
-     * (peer, us, none), and the reason, which may be empty; data is empty if there never was a connection. */
+     * (peer, us, none), and the reason, which may be empty; data is empty if there never was a connection. Of an
+     * outgoing connection with ETLS, data is why, for people: "certificate verify failed: hostname mismatch". */
     HIJACK_EVENT_CLOSED = 5,
     /* The last event of a detached socket. status: its descriptor, non-blocking, now the program's to close; data:
      * bytes already read from it and not yet delivered. */
@@ -370,9 +371,9 @@ enum {
     HIJACK_STAT_DROPPED = 24,         /* message copies dropped by a policy */
     HIJACK_STAT_HEARTBEATS = 25,      /* heartbeats written */
     HIJACK_STAT_ACCEPT_PAUSES = 26,   /* times accepting was paused for want of descriptors or at the limit */
-    HIJACK_STAT_TLS_HANDSHAKES = 27,  /* TLS handshakes completed */
+    HIJACK_STAT_TLS_HANDSHAKES = 27,  /* TLS handshakes completed, of clients and of outgoing connections */
     HIJACK_STAT_TLS_RESUMED = 28,     /* of them resumed by a session ticket */
-    HIJACK_STAT_TLS_FAILED = 29,      /* connections to a TLS port that completed no handshake */
+    HIJACK_STAT_TLS_FAILED = 29,      /* connections to a TLS port, and outgoing ones, that completed no handshake */
     HIJACK_STAT_REFUSED = 30,         /* connections reset right after accepting: option connections_per_address */
     HIJACK_STAT_COMPRESSED = 31,      /* messages to WebSockets that were compressed, a published one once */
     HIJACK_STAT_RESUMED = 32,         /* members that went on where they were, or with all that was kept */
@@ -390,14 +391,18 @@ HIJACK_API int hijack_server_stats(uint64_t *out, uint32_t count, hijack_server 
 /* The name of a server statistic ("accepted"). NULL past the last. Static memory. */
 HIJACK_API const char *hijack_server_stat_name(uint32_t index);
 
-/* Connects to "host:port" ("127.0.0.1:80", "[::1]:80", "example.org:80") or "unix:/path". Nobody waits for it:
- * CONNECTED follows, or CLOSED with the reason: EADDRNOTAVAIL (no such host, or no way to it), EREFUSED, ENOENT and
- * EACCES (unix path), ETIMEDOUT (option connect_timeout_ms), ELIMIT. The addresses of a name are tried one after the
- * other. Before it is open, the socket may be used as if it was: what is sent waits, close and shutdown come after it.
- * Freeing the handle before CONNECTED ends it, even if it is a member. Its user_data is user_data, its events go to the
- * server's first queue. Errors: EINVAL, EHANDLE, EFORK, EADDR (address cannot be understood), ERANGE (port), ETOOBIG
- * (unix path over 107 bytes), EADDRNOTAVAIL (no such interface), ENOTSUP ("tls:", which is not served yet), ESTATE (not
- * running, or without a queue), ESHUTDOWN, ELIMIT, ENOMEM. */
+/* Connects to "host:port" ("127.0.0.1:80", "[::1]:80", "example.org:80") or "unix:/path", or with TLS to
+ * "tls:host:port". Nobody waits for it: CONNECTED follows, or CLOSED with the reason: EADDRNOTAVAIL (no such host, or
+ * no way to it), EREFUSED, ENOENT and EACCES (unix path), ETLS (the handshake failed; data is why), ERESET, ETIMEDOUT
+ * (option connect_timeout_ms), ELIMIT. The addresses of a name are tried one after the other. Before it is open, the
+ * socket may be used as if it was: what is sent waits, close and shutdown come after it. Freeing the handle before
+ * CONNECTED ends it, even if it is a member. With TLS, CONNECTED comes after the handshake: the peer has shown a
+ * certificate for this host name, or this IP address, that the authorities of option connect_ca have signed, or,
+ * without that option, those that the system trusts, which the first call with "tls:" reads (tens of milliseconds).
+ * ALPN is not used. Its user_data is user_data, its events go to the server's first queue. Errors: EINVAL, EHANDLE,
+ * EFORK, EADDR (address cannot be understood; "tls:unix:", of which there is no name to verify), ERANGE (port), ETOOBIG
+ * (unix path over 107 bytes), EADDRNOTAVAIL (no such interface), ETLS (the system has no authorities), ENOTSUP ("tls:"
+ * in a build without TLS), ESTATE (not running, or without a queue), ESHUTDOWN, ELIMIT, ENOMEM. */
 HIJACK_API int hijack_server_connect(hijack_socket **out, hijack_server *server, const char *address,
                                      size_t address_len, uint64_t user_data);
 

@@ -19,7 +19,9 @@ from test_aio import eventually
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 NOBODY = "the other side refused the connection; nothing listens at that address"
 NO_HOST = "the host does not exist, no route leads to it, or no local port is free"
-FORMS = "expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path"
+FORMS = (
+    "expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535), tls: before one of these, or unix:/path"
+)
 
 #: what is wrong with an address, and what the error says
 WRONG = [
@@ -32,7 +34,7 @@ WRONG = [
     ("localhost:65536", hijack.OutOfRangeError, ValueError, "expected a port from 1 to 65535"),
     (f"unix:/{'x' * 107}", hijack.TooBigError, ValueError, "expected at most 107 bytes as the path of a unix socket"),
     ("unix:/nothing/is/here", hijack.NotFoundError, FileNotFoundError, "this unix path does not exist"),
-    ("tls:localhost:443", hijack.NotSupportedError, OSError, "tls: is not available for outgoing connections yet"),
+    ("tls:unix:/nothing", hijack.AddressError, OSError, FORMS),
 ]
 
 

@@ -1,5 +1,6 @@
 """Listeners that speak TLS, with certificates made here, and Python's own client."""
 
+import contextlib
 import hashlib
 import http.client
 import socket as sockets
@@ -296,3 +297,80 @@ def test_what_cannot_be_used(folder: Path) -> None:
             server.start()
     with pytest.raises(hijack.OutOfRangeError):
         hijack.Server(tls_min_version="1.1")
+
+
+@contextlib.contextmanager
+def echoing(folder: Path, version: ssl.TLSVersion, certificate: str = "server") -> Iterator[int]:
+    """The port of a server by Python's ssl module, which sends back what its one client sends, until that ends."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.minimum_version = made.maximum_version = version
+    made.load_cert_chain(str(folder / f"{certificate}.pem"), str(folder / f"{certificate}.key"))
+
+    def serve() -> None:
+        with listener.accept()[0] as plain:
+            plain.settimeout(PATIENCE)
+            try:
+                with made.wrap_socket(plain, server_side=True, suppress_ragged_eofs=False) as peer:
+                    while data := peer.recv(65536):
+                        peer.sendall(data)
+            except ssl.SSLError:
+                pass  # it is not trusted
+
+    with sockets.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE)
+        with in_thread(serve) as result:
+            yield listener.getsockname()[1]
+        assert result == [None], result
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_connecting(folder: Path, version: ssl.TLSVersion) -> None:
+    with hijack.Server(threads=1, connect_ca=str(folder / "ca.pem")) as server:
+        server.start()
+        for host in ("localhost", "127.0.0.1"):
+            with echoing(folder, version) as port, server.connect(f"tls:{host}:{port}", PATIENCE) as made:
+                made.send(b"x" * MEGA)
+                got = b""
+                while len(got) < MEGA:
+                    got += made.recv(timeout=PATIENCE)
+                assert got == b"x" * MEGA and made.getpeername() == ("127.0.0.1", port)
+        wait_until(lambda: server.stats()["connections"] == 0)
+
+
+def test_connecting_to_a_stranger(folder: Path, run: Run) -> None:
+    issue(folder, "named", *named("other.example"))
+    ca = str(folder / "ca.pem")
+    with hijack.Server(threads=1, connect_ca=ca) as server:
+        server.start()
+        with echoing(folder, ssl.TLSVersion.TLSv1_3, "named") as port:
+            with pytest.raises(hijack.TLSError) as caught:
+                server.connect(f"tls:localhost:{port}", PATIENCE)
+        assert isinstance(caught.value, ConnectionError)
+        said = "certificate verify failed: hostname mismatch"
+        assert str(caught.value) == f"connect tls:localhost:{port}: {said}"
+
+    async def main() -> None:
+        async with hijack.aio.Server(threads=1, connect_ca=ca) as server:
+            server.start()
+            with echoing(folder, ssl.TLSVersion.TLSv1_3, "named") as port:
+                with pytest.raises(hijack.TLSError, match=said):
+                    await server.connect(f"tls:localhost:{port}")
+
+    run(main())
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_connecting_to_openssl(folder: Path, version: str) -> None:
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-rev", version]
+    command += ["-cert", str(folder / "server.pem"), "-key", str(folder / "server.key")]
+    with hijack.Server(threads=1, connect_ca=str(folder / "ca.pem")) as server:
+        server.start()
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                line = next(line for line in process.stdout if line.startswith("ACCEPT "))
+                with server.connect(f"tls:localhost:{line.strip().rpartition(':')[2]}", PATIENCE) as made:
+                    made.send(b"hello\n")
+                    assert made.makefile("r").readline() == "olleh\n"
+            finally:
+                process.kill()

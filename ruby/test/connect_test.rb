@@ -110,19 +110,18 @@ class ConnectTest < HijackTest
     listener = listen
     address = address_of(listener)
     listener.close
-    expected = 'expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path'
+    expected = 'expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535), ' \
+               'tls: before one of these, or unix:/path'
     assert_refused Hijack::RefusedError, Errno::ECONNREFUSED,
                    'the other side refused the connection; nothing listens at that address', address
     assert_refused Hijack::AddressNotAvailableError, Errno::EADDRNOTAVAIL,
                    'the host does not exist, no route leads to it, or no local port is free', 'a..b:80'
-    ['', 'localhost', '127.0.0.1:0', '*:80', nil, 80].each do |wrong|
+    ['', 'localhost', '127.0.0.1:0', '*:80', 'tls:unix:/path', nil, 80].each do |wrong|
       assert_refused Hijack::AddressError, ArgumentError, expected, wrong
     end
     assert_refused Hijack::OutOfRangeError, RangeError, 'expected a port from 1 to 65535', 'localhost:65536'
     assert_refused Hijack::TooBigError, ArgumentError, 'expected at most 107 bytes as the path of a unix socket',
                    "unix:/#{'x' * 107}"
-    assert_refused Hijack::NotSupportedError, Errno::EOPNOTSUPP,
-                   'tls: is not available for outgoing connections yet', 'tls:localhost:443'
     assert_nothing_left
   end
 

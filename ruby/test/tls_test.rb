@@ -241,6 +241,58 @@ class TLSTest < HijackTest
     end
   end
 
+  # The address of a server by Ruby's openssl, which sends back a line of its one client.
+  def echo_tls(issued, version)
+    listener = TCPServer.new('127.0.0.1', 0)
+    context = OpenSSL::SSL::SSLContext.new
+    context.min_version = context.max_version = version
+    context.add_certificate(issued.certificate, issued.key)
+    @echoing = Thread.new do
+      peer = OpenSSL::SSL::SSLSocket.new(listener.accept, context)
+      peer.sync_close = true
+      peer.accept
+      peer << peer.gets
+      peer.close
+    rescue OpenSSL::SSL::SSLError
+      peer.close # it is not trusted
+    ensure
+      listener.close
+    end
+    "tls:localhost:#{listener.addr[1]}"
+  end
+
+  def with_authority
+    Dir.mktmpdir do |folder|
+      ca = File.join(folder, 'ca.pem')
+      File.write(ca, authority.certificate.to_pem)
+      @server = new_server(connect_ca: ca).start
+    end
+  end
+
+  def test_connecting
+    with_authority
+    %i[TLS1_2 TLS1_3].each do |version|
+      address = echo_tls(leaf, version)
+      @server.connect(address, timeout: PATIENCE) do |socket|
+        socket.puts 'hello'
+        assert_equal "hello\n", within { socket.read }
+      end
+      within { @echoing.join }
+    end
+  end
+
+  def test_connecting_to_a_stranger
+    with_authority
+    { issue('server', signer: authority, dns: ['other.example']) => 'hostname mismatch',
+      issue('server') => 'self-signed certificate' }.each do |issued, why|
+      address = echo_tls(issued, :TLS1_3)
+      error = assert_raises(Hijack::TLSError) { @server.connect(address, timeout: PATIENCE) }
+      assert_equal "connect #{address}: certificate verify failed: #{why}", error.message
+      assert_kind_of IOError, error
+      within { @echoing.join }
+    end
+  end
+
   def test_what_cannot_be_used
     server = new_server
     other = issue('other', signer: authority)

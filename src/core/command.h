@@ -61,6 +61,7 @@ enum {
     HJ_CONNECT_LIST, /* addresses: struct hj_target_address (core/target.h) */
     HJ_CONNECT_NAME  /* port and host, each with a NUL */
 };
+#define HJ_CONNECT_TLS 0x100 /* a TLS handshake follows */
 
 /* How a member begins, where it is not live and without a message of its own. */
 struct hj_joining {

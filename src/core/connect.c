@@ -7,6 +7,9 @@
 #include "core/channel.h"
 #include "core/server.h"
 #include "core/target.h"
+#if HIJACK_TLS
+#include "core/tls/outgoing.h"
+#endif
 #include "core/worker.h"
 
 /* What the loop gets of a target: a list of addresses, or port and host, each with a NUL. NULL when out of memory. */
@@ -28,12 +31,23 @@ static int post_connect(struct hj_channel *channel, const struct hj_target *targ
     struct hj_command *command = hj_command_new(HJ_OP_CONNECT, &channel->object, NULL);
     if (command == NULL)
         return HIJACK_ENOMEM;
-    command->value = target->named ? HJ_CONNECT_NAME : HJ_CONNECT_LIST;
+    command->value = (target->named ? HJ_CONNECT_NAME : HJ_CONNECT_LIST) | (target->tls ? HJ_CONNECT_TLS : 0);
     int rc = (command->buf = describe_target(target)) == NULL ? HIJACK_ENOMEM : HIJACK_ESHUTDOWN;
     if (command->buf != NULL && hj_worker_post(channel->worker, command))
         return 0;
     hj_command_free(command);
     return rc;
+}
+
+/* Before the first one of a server it waits for the disk: the system's authorities are read. */
+static int need_authorities(struct hj_server *server)
+{
+#if HIJACK_TLS
+    return hj_outgoing_tls_make(server);
+#else
+    (void)server;
+    return HIJACK_ENOTSUP;
+#endif
 }
 
 static int connect_to(void *out, struct hj_server *server, struct hj_slice text, uint64_t user_data)
@@ -45,6 +59,8 @@ static int connect_to(void *out, struct hj_server *server, struct hj_slice text,
         rc = HIJACK_ESTATE;
     if (rc == 0)
         rc = hj_server_check_growing(server);
+    if (rc == 0 && target.tls)
+        rc = need_authorities(server);
     if (rc == 0)
         rc = hj_channel_new(&channel, HJ_KIND_SOCKET, false, hj_server_next_worker(server), server->queues[0],
                             user_data);

@@ -61,8 +61,11 @@
            "closes a held connection (socket, stream, member) after so long without a byte either way; 0: never")      \
     NUMBER(server, heartbeat_ms, int, 0, 86400000, 15000, "silence after which an SSE comment is sent; 0: never")      \
     NUMBER(server, connect_timeout_ms, int, 0, 86400000, 10000,                                                        \
-           "how long an outgoing connection may take until it is open, with the look-up of its name; 0: as the "       \
-           "system does")                                                                                              \
+           "how long an outgoing connection may take until it is open, with the look-up of its name and the TLS "      \
+           "handshake; 0: as the system does")                                                                         \
+    STRING(server, connect_ca, 0, 255, ,                                                                               \
+           "path of the PEM file with the authorities whom outgoing connections with TLS trust; empty: those that "    \
+           "the system trusts")                                                                                        \
     NUMBER(server, relay_idle_ms, int, 0, 86400000, 0,                                                                 \
            "closes a relayed pair after so long without a byte either way; 0: never")                                  \
     NUMBER(server, ack_timeout_ms, int, 0, 86400000, 30000,                                                            \

@@ -17,6 +17,7 @@
 #include "core/worker.h"
 #if HIJACK_TLS
 #include "core/tls/certificates.h"
+#include "core/tls/outgoing.h"
 #endif
 
 #define SERVER (1u << HJ_KIND_SERVER)
@@ -52,6 +53,7 @@ static void destroy_server(struct hj_object *object)
     free(server->queues);
 #if HIJACK_TLS
     hj_server_tls_free(server->tls);
+    hj_outgoing_tls_free(server);
 #endif
     hj_compressor_dispose(&server->compressor);
     hj_pool_dispose(&server->channels);
@@ -77,6 +79,7 @@ static int new_server(struct hj_server **out, struct hj_queue *queue)
     hj_pool_init(&server->channels, sizeof(struct hj_channel));
     pthread_mutex_init(&server->join_lock, NULL);
     hj_resolver_init(&server->resolver);
+    server->keylog_fd = -1;
     hj_options_default(&server->options, HJ_SCOPE_SERVER);
     if (queue != NULL) {
         server->queues = malloc(sizeof(struct hj_queue *));

@@ -57,8 +57,10 @@ struct hj_server {
     struct hj_route_options route_defaults; /* the server's own; set by the start */
     struct hj_listener *listeners;
     uint32_t listener_count;
-    struct hj_server_tls *tls;  /* owned; NULL: no certificate was added (core/tls/certificates.h) */
-    struct hj_worker **workers; /* owned; live as long as the server does */
+    struct hj_server_tls *tls;                 /* owned; NULL: no certificate was added (core/tls/certificates.h) */
+    _Atomic(struct ssl_ctx_st *) outgoing_tls; /* owned; NULL: not needed yet (core/tls/outgoing.h) */
+    int keylog_fd;                             /* of option tls_keylog_file; -1: none */
+    struct hj_worker **workers;                /* owned; live as long as the server does */
     void (*free_workers)(struct hj_server *server); /* set by the start, which made them */
     uint32_t worker_count;
     _Atomic bool threads_left;                /* not joined or detached yet; whoever takes it does that */

@@ -54,12 +54,10 @@ static bool is_reachable(const struct hj_address *address)
     return address->kind == HJ_ADDRESS_UNIX || sin->sin_port != 0; /* IPv6 has it in the same place */
 }
 
-int hj_target_parse(struct hj_target *target, struct hj_slice text)
+static int parse_plain(struct hj_target *target, struct hj_slice text)
 {
     size_t colon = text.len;
     struct hj_address address;
-    if (hj_slice_begins(text, HJ_SLICE("tls:")))
-        return HIJACK_ENOTSUP;
     while (colon > 0 && text.base[colon - 1] != ':')
         --colon;
     const struct hj_slice host = hj_slice(text.base, colon == 0 ? 0 : colon - 1);
@@ -73,6 +71,23 @@ int hj_target_parse(struct hj_target *target, struct hj_slice text)
     if (rc == 0)
         *target = (struct hj_target){.address = address};
     return rc;
+}
+
+int hj_target_parse(struct hj_target *target, struct hj_slice text)
+{
+    struct hj_target inner;
+    if (!hj_slice_begins(text, HJ_SLICE("tls:")))
+        return parse_plain(target, text);
+    if (!HIJACK_TLS)
+        return HIJACK_ENOTSUP;
+    int rc = parse_plain(&inner, hj_slice_behind(text, HJ_SLICE("tls:")));
+    if (rc == 0 && !inner.named && inner.address.kind == HJ_ADDRESS_UNIX)
+        rc = HIJACK_EADDR;
+    if (rc != 0)
+        return rc;
+    *target = inner;
+    target->tls = true;
+    return 0;
 }
 
 struct hj_buf *hj_target_list(const struct hj_address *address)

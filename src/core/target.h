@@ -11,15 +11,16 @@
 #define HJ_HOST_MAX 253 /* bytes of a host name (RFC 1035 section 2.3.4) */
 
 struct hj_target {
+    bool tls;                   /* a TLS handshake follows, with the host's name, or its address if not named */
     bool named;                 /* by host and port: it has to be looked up */
     char host[HJ_HOST_MAX + 1]; /* with a NUL; if named */
     char port[6];               /* likewise */
     struct hj_address address;  /* if not */
 };
 
-/* Understands "127.0.0.1:80", "[::1]:80", "host.example:80" and "unix:/path"; never waits. 0, or with target untouched
- * HIJACK_EADDR, ERANGE (port over 65535), ETOOBIG (unix path), EADDRNOTAVAIL (no such interface) or ENOTSUP ("tls:",
- * which is not served yet). */
+/* Understands "127.0.0.1:80", "[::1]:80", "host.example:80" and "unix:/path", and "tls:" before the first three; never
+ * waits. 0, or with target untouched HIJACK_EADDR ("tls:unix:" too: there is no name to be verified), ERANGE (port over
+ * 65535), ETOOBIG (unix path), EADDRNOTAVAIL (no such interface) or ENOTSUP ("tls:" in a build without it). */
 int hj_target_parse(struct hj_target *target, struct hj_slice text);
 
 /* An address in a list of them, which is a buffer of these. */

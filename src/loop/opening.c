@@ -12,9 +12,6 @@
 
 #include "base/os/private_table.h"
 #include "core/keeper.h"
-#if HIJACK_TLS
-#include "core/tls/certificates.h"
-#endif
 #include "loop/http2/http2.h"
 #include "loop/io/acceptor.h"
 
@@ -28,9 +25,7 @@ static size_t list_shared(int *out, const struct hj_loop *loop)
     out[count++] = STDERR_FILENO; /* where the message of a crash goes */
     out[count++] = server->keeper->loops_end;
     out[count++] = loop->worker.handover.loop_end;
-#if HIJACK_TLS
-    out[count++] = hj_certificates_keylog(server);
-#endif
+    out[count++] = server->keylog_fd;
     for (uint32_t i = 0; i < server->worker_count; ++i) {
         out[count++] = server->workers[i]->mailbox.notify.fd;
         out[count++] = server->workers[i]->handover.program_end;

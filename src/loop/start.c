@@ -18,6 +18,7 @@
 #include "core/listener.h"
 #if HIJACK_TLS
 #include "core/tls/certificates.h"
+#include "core/tls/outgoing.h"
 #endif
 #include "loop/io/acceptor.h"
 #include "loop/loop.h"
@@ -249,7 +250,9 @@ static int start_loops(struct hj_server *server)
     server->route_limit = server->route_count;
     hj_routes_settle(server);
 #if HIJACK_TLS
-    int tls_rc = hj_certificates_start(server);
+    int tls_rc = hj_outgoing_tls_start(server);
+    if (tls_rc == 0)
+        tls_rc = hj_certificates_start(server);
     if (tls_rc != 0) {
         free_loops(server);
         return tls_rc;

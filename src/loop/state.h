@@ -113,7 +113,7 @@ struct hj_loop {
     struct hj_roll *rolls;     /* those that have records (fanout/roll.h), the oldest first */
     struct hj_roll *last_roll; /* of them, if there are any */
     struct hj_http2 *http2;    /* NULL without option http2 */
-    struct hj_tls *tls;        /* NULL without a listener with "tls:" */
+    struct hj_tls *tls;        /* NULL without a listener with "tls:", until the first outgoing one */
     uint64_t start_ms, now_ms; /* hj_clock_ms at start, and of this turn */
     uint64_t sweep_at_ms;      /* next look at all deadlines; 0: none is due */
     uint32_t sweep_every_ms;

@@ -9,6 +9,7 @@ OVERLOOKED = set("""
     pthread_atfork pthread_detach pthread_join pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock
     pthread_mutex_unlock pthread_once pthread_self pthread_setname_np
     pthread_sigmask sem_destroy sem_init socketpair sem_post sem_wait sigfillset syscall
+    closedir opendir readdir secure_getenv
     access explicit_bzero fclose ferror fopen fread madvise mmap munmap open strrchr strncmp writev
     bcmp memchr memcmp memcpy memmem memmove memrchr memset qsort snprintf strchr strcmp strlen strnlen
 """.split())

@@ -72,6 +72,17 @@ static void set_names(X509 *x509, const struct certificate *issuer, const char *
     must_make(X509_set_issuer_name(x509, issuer == NULL ? name : X509_get_subject_name(issuer->x509)) == 1, "issuer");
 }
 
+/* Signs it; its chain as PEM. */
+static char *sign(X509 *x509, const struct certificate *issuer, EVP_PKEY *own)
+{
+    must_make(X509_sign(x509, issuer == NULL ? own : issuer->key, EVP_sha256()) > 0, "signature");
+    BIO *chain = BIO_new(BIO_s_mem());
+    must_make(chain != NULL && PEM_write_bio_X509(chain, x509) == 1, "PEM of the certificate");
+    if (issuer != NULL)
+        must_make(PEM_write_bio_X509(chain, issuer->x509) == 1, "PEM of the issuer");
+    return text_of(chain);
+}
+
 void certificate_make(struct certificate *out, const struct certificate *issuer, enum certificate_key kind,
                       const char *subject, const char *names)
 {
@@ -94,16 +105,22 @@ void certificate_make(struct certificate *out, const struct certificate *issuer,
         add_extension(x509, signer, NID_key_usage, "critical,digitalSignature");
     if (names != NULL)
         add_extension(x509, signer, NID_subject_alt_name, names);
-    must_make(X509_sign(x509, issuer == NULL ? key : issuer->key, EVP_sha256()) > 0, "signature");
-
-    BIO *chain = BIO_new(BIO_s_mem());
-    must_make(chain != NULL && PEM_write_bio_X509(chain, x509) == 1, "PEM of the certificate");
-    if (issuer != NULL)
-        must_make(PEM_write_bio_X509(chain, issuer->x509) == 1, "PEM of the issuer");
+    char *chain_text = sign(x509, issuer, key);
     BIO *secret = BIO_new(BIO_s_mem());
     must_make(secret != NULL && PEM_write_bio_PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL) == 1,
               "PEM of the key");
-    *out = (struct certificate){.x509 = x509, .key = key, .chain_text = text_of(chain), .key_text = text_of(secret)};
+    *out = (struct certificate){.x509 = x509, .key = key, .chain_text = chain_text, .key_text = text_of(secret)};
+}
+
+void certificate_expire(struct certificate *certificate, const struct certificate *issuer)
+{
+    X509 *x509 = certificate->x509;
+
+    must_make(X509_gmtime_adj(X509_getm_notBefore(x509), -WEEK) != NULL &&
+                  X509_gmtime_adj(X509_getm_notAfter(x509), -HOUR) != NULL,
+              "times");
+    free(certificate->chain_text);
+    certificate->chain_text = sign(x509, issuer, certificate->key);
 }
 
 void certificate_free(struct certificate *certificate)

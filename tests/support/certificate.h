@@ -24,6 +24,8 @@ struct certificate {
  * ("DNS:localhost,IP:127.0.0.1"), or NULL. issuer NULL: it signs itself and is a CA. Ends the program if it cannot. */
 void certificate_make(struct certificate *out, const struct certificate *issuer, enum certificate_key kind,
                       const char *subject, const char *names);
+/* The same, signed anew, was valid until an hour ago. issuer as before. */
+void certificate_expire(struct certificate *certificate, const struct certificate *issuer);
 void certificate_free(struct certificate *certificate);
 
 #endif

@@ -202,12 +202,99 @@ static void record_taken_in_part_is_kept(void **state)
     end(f);
 }
 
+/* A record from the peer; text may have a NUL. What is asked of the layer: its answer, and what it has delivered. */
+static int open_record(struct fixture *f, enum hj_tls_content type, const char *text, size_t len, char got[16])
+{
+    static uint8_t record[HJ_TLS_RECORD_MAX];
+    const struct hj_slice part = {text, len};
+    struct hj_tls_sink sink = {got, 16, 0};
+    size_t used, sealed = hj_tls_seal(f->tls.crypto, SUITE, &f->keyed.read, f->keyed.read_seq, type, &part, 1, record);
+
+    CHECK(sealed != 0);
+    memset(got, 0, 16);
+    int rc = hj_tls_keyed_open(&f->tls, &f->keyed, record, sealed, &used, &sink);
+    CHECK(rc != 0 || used == sealed);
+    hj_tls_rest_settle(&f->keyed.layer);
+    f->tls.out_len = 0;
+    return rc;
+}
+
+static struct fixture *begin_client(void)
+{
+    struct fixture *f = begin();
+
+    f->keyed.layer.flags |= HJ_TLS_CLIENT;
+    f->keyed.read = f->keyed.write;
+    return f;
+}
+
+#define RECORD(f, type, literal) open_record((f), (type), (literal), sizeof(literal) - 1, got)
+#define TICKET_OF_5 "\x04\0\0\x05VWXYZ"
+
+/* Whole, several in a record, and in pieces, before a KeyUpdate too: a ticket is as if it had not come. */
+static void tickets_are_dropped(void **state)
+{
+    struct fixture *f = begin_client();
+    char got[16];
+
+    (void)state;
+    CODE(RECORD(f, HJ_TLS_HANDSHAKE, TICKET_OF_5), 0);
+    CODE(RECORD(f, HJ_TLS_HANDSHAKE, TICKET_OF_5 TICKET_OF_5), 0);
+    CHECK(f->keyed.layer.rest == NULL);
+    CODE(RECORD(f, HJ_TLS_APPLICATION_DATA, "data"), 0);
+    CHECK(strcmp(got, "data") == 0);
+    for (size_t i = 0; i < sizeof(TICKET_OF_5) - 1; i++)
+        CODE(open_record(f, HJ_TLS_HANDSHAKE, &TICKET_OF_5[i], 1, got), 0);
+    CHECK(f->keyed.layer.rest == NULL);
+    CODE(RECORD(f, HJ_TLS_HANDSHAKE, TICKET_OF_5 "\x04\0\0"), 0);
+    CODE(RECORD(f, HJ_TLS_HANDSHAKE, "\x02XY\x18\0\0\x01"), 0);
+    CODE(RECORD(f, HJ_TLS_HANDSHAKE, "\0"), 0);
+    CHECK(f->keyed.read_seq == 0 && f->keyed.layer.rest == NULL);
+    CODE(RECORD(f, HJ_TLS_APPLICATION_DATA, "more"), 0);
+    CHECK(strcmp(got, "more") == 0);
+    end(f);
+}
+
+static void what_no_ticket_may_be(void **state)
+{
+    static const struct {
+        const char *first, *second;
+        size_t first_len, second_len;
+        enum hj_tls_content type;
+        uint32_t flags;
+    } table[] = {
+        {TICKET_OF_5, NULL, 9, 0, 0, 0},                    /* from a client */
+        {"\x0d\0\0\x05", NULL, 4, 0, 0, HJ_TLS_CLIENT},     /* a CertificateRequest, which was not allowed */
+        {"\x04\xff\xff\xff", NULL, 4, 0, 0, HJ_TLS_CLIENT}, /* longer than one can be */
+        {TICKET_OF_5, "data", 8, 4, HJ_TLS_APPLICATION_DATA, HJ_TLS_CLIENT}, /* data within it */
+        {"\x04\0", "\x01\0", 2, 2, HJ_TLS_ALERT, HJ_TLS_CLIENT},             /* an alert within its head */
+        {TICKET_OF_5, "", 8, 0, HJ_TLS_HANDSHAKE, HJ_TLS_CLIENT},            /* an empty piece */
+        {"\x18\0\0\x01\0\x04", NULL, 6, 0, 0, HJ_TLS_CLIENT},                /* behind a change of keys */
+    };
+    char got[16];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct fixture *f = begin_client();
+        check_context("case %zu", i);
+        f->keyed.layer.flags = (f->keyed.layer.flags & ~(uint32_t)HJ_TLS_CLIENT) | table[i].flags;
+        int rc = open_record(f, HJ_TLS_HANDSHAKE, table[i].first, table[i].first_len, got);
+        if (table[i].second != NULL) {
+            CODE(rc, 0);
+            rc = open_record(f, table[i].type, table[i].second, table[i].second_len, got);
+        }
+        CODE(rc, HIJACK_EPROTOCOL);
+        CHECK((f->keyed.layer.flags & HJ_TLS_FAILED) != 0);
+        end(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(renewed_before_the_limit),
-        cmocka_unit_test(refused_record_has_no_number),
-        cmocka_unit_test(record_taken_in_part_is_kept),
+        cmocka_unit_test(renewed_before_the_limit),     cmocka_unit_test(refused_record_has_no_number),
+        cmocka_unit_test(record_taken_in_part_is_kept), cmocka_unit_test(tickets_are_dropped),
+        cmocka_unit_test(what_no_ticket_may_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@ import socket as sockets
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
-from ._constants import EAGAIN, ECLOSED, EFORK, EVENT_CONNECTED, EVENT_DETACHED, EVENT_DRAINED
+from ._constants import EAGAIN, ECLOSED, EFORK, ETLS, EVENT_CONNECTED, EVENT_DETACHED, EVENT_DRAINED
 from ._errors import WORDS, HijackError, InvalidError
 from ._headers import Headers, header_block
 from ._library import GONE, Data, Text, check, error_of, lib, octets, optional
@@ -153,6 +153,7 @@ class SocketCore(Input, ByteChannel):
         self._descriptor = -1
         self._address: Any = ""  # of the other side, as Request.peer or a socket has it
         self._opened = False  # by connect
+        self._why = ""  # TLS did not begin
 
     def getpeername(self) -> Any:
         """The other side's address, as socket.getpeername gives it: ("127.0.0.1", 50312); of a unix socket its path, ""
@@ -181,7 +182,8 @@ class SocketCore(Input, ByteChannel):
     def _connected(self, address: str) -> bool:
         """Whether connect has what it waits for; raises why that will never come."""
         if not self._opened and self._gone():
-            raise error_of(self._status or ECLOSED, f"connect {address}", WORDS["connect"])
+            words = {ETLS: self._why} if self._why else WORDS["connect"]
+            raise error_of(self._status or ECLOSED, f"connect {address}", words)
         return self._opened
 
     def _bytes(self, data: Data) -> Call:
@@ -200,6 +202,7 @@ class SocketCore(Input, ByteChannel):
 
     def _on_last(self, kind: int, data: bytes, status: int) -> None:
         if kind != EVENT_DETACHED:
+            self._why = data.decode(errors="replace")
             super()._on_last(kind, data, status)
             return
         super()._on_last(kind, data, 0)

@@ -356,14 +356,16 @@ WORDS: Dict[str, Dict[int, str]] = {
         -7: "this path is held already",
     },
     "connect": {
-        -10: "expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path",
+        -10: "expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535), tls: before one of these, "
+        "or unix:/path",
         -11: "the operating system does not permit it; a unix path must be writable",
         -14: "expected a port from 1 to 65535",
         -15: "expected at most 107 bytes as the path of a unix socket",
         -18: "it was not open within the time of the option connect_timeout_ms",
-        -25: "tls: is not available for outgoing connections yet",
+        -25: "tls: needs a library that was built with TLS",
         -29: "this unix path does not exist",
         -30: "the host does not exist, no route leads to it, or no local port is free",
+        -27: "the system has no certificate authorities (package ca-certificates); install them, or set connect_ca",
     },
     "adopt_request": {
         -12: "head: expected one whole head of a request, as hijack.request_head makes it",

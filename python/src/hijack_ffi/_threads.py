@@ -548,10 +548,14 @@ class Server(Block, ServerCore[Socket, Request]):
         addresses one after the other, for at most the time of the option connect_timeout_ms. If the wait ends by an
         exception, nothing is left of the connection.
 
+        "tls:example.org:443" is encrypted, and the other side has shown a certificate for that host, or that IP
+        address, which one of the system's authorities has signed, or one of the option connect_ca.
+
         Raises RefusedError (nobody listens there), AddressNotAvailableError (no such host, or no way to it),
-        NotFoundError or AccessDeniedError (unix path), TimedOutError (after connect_timeout_ms, or timeout seconds),
-        AddressError (cannot be understood), OutOfRangeError (port), TooBigError (unix path over 107 bytes) or
-        NotSupportedError ("tls:", which is not available yet)."""
+        NotFoundError or AccessDeniedError (unix path), TLSError (the handshake failed, or the certificate is not
+        trusted or for another host; the message has the reason), TimedOutError (after connect_timeout_ms, or timeout
+        seconds), AddressError (cannot be understood), OutOfRangeError (port), TooBigError (unix path over 107 bytes) or
+        NotSupportedError ("tls:" with a library that was built without TLS)."""
         made = self._connect(address)
         try:
             if not made._changed.wait_for(lambda: made._connected(address) or None, timeout):

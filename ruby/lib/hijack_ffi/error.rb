@@ -7,10 +7,11 @@ module Hijack
   module Error
     # @param code [Integer] a negative code of the library
     # @param what [String] what was asked for, and with which value
+    # @param why [String, nil] a sentence instead of the code's own
     # @return [Exception] one of {ERRORS}' class, to be raised
     # @api private
-    def self.for(code, what)
-      (ERRORS[code] || SystemFailureError).new("#{what}: #{sentence(code, what)}")
+    def self.for(code, what, why = nil)
+      (ERRORS[code] || SystemFailureError).new("#{what}: #{why || sentence(code, what)}")
     end
 
     # @return [String] what the code means in Ruby; the library's own sentence where that is not one for programs in C

@@ -207,7 +207,8 @@ module Hijack
         'detach' => 'it has been detached already'
       },
       EADDR => {
-        'connect' => 'expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path'
+        'connect' => 'expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535), tls: before one of ' \
+                     'these, or unix:/path'
       },
       EACCES => {
         'connect' => 'the operating system does not permit it; a unix path must be writable'
@@ -239,7 +240,7 @@ module Hijack
         'connect' => 'it was not open within the time of the option connect_timeout_ms'
       },
       ENOTSUP => {
-        'connect' => 'tls: is not available for outgoing connections yet',
+        'connect' => 'tls: needs a library that was built with TLS',
         'start' => 'option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; ' \
                    'set it to off, or change the sandbox'
       },
@@ -254,6 +255,10 @@ module Hijack
                        ' it was answered with 400, 403, 405 or 426',
         'hold' => "the client's handshake is wrong, or its page is of another origin (option websocket_origins); it " \
                   'was answered with 400, 403, 405 or 426'
+      },
+      ETLS => {
+        'connect' => 'the system has no certificate authorities (package ca-certificates); install them, or set ' \
+                     'connect_ca'
       }
     }.freeze
 

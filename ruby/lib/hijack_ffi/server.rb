@@ -189,17 +189,22 @@ module Hijack
     #
     #   server.connect('example.org:80') { |socket| socket << "GET / HTTP/1.0\r\n\r\n"; puts socket.read }
     #
-    # @param address [String] "127.0.0.1:80", "[::1]:80", "example.org:80" or "unix:/path"
+    # With "tls:" before host and port the connection is encrypted, and the other side has shown a certificate for that
+    # host, or that IP address, which one of the system's authorities has signed, or one of the option connect_ca.
+    #
+    # @param address [String] "127.0.0.1:80", "[::1]:80", "example.org:80", "tls:example.org:443" or "unix:/path"
     # @param timeout [Numeric, nil] seconds for this wait; nil: only connect_timeout_ms counts
     # @yieldparam socket [Socket] is closed at the end of the block, and aborted if the block fails
     # @return [Socket, Object] without a block the Socket, which is the program's to close; with one what it returns
     # @raise [RefusedError] nobody listens there
     # @raise [AddressNotAvailableError] the host does not exist, or cannot be reached
     # @raise [NotFoundError, AccessDeniedError] a unix path
+    # @raise [TLSError] the handshake failed, or the certificate is not trusted or for another host; the message has the
+    #   reason
     # @raise [TimedOutError] after connect_timeout_ms
     # @raise [WaitTimeoutError] after timeout
     # @raise [AddressError, OutOfRangeError, TooBigError, NotSupportedError] it cannot be understood; port; unix path
-    #   over 107 bytes; "tls:", which is not available yet
+    #   over 107 bytes; "tls:" with a library that was built without TLS
     # @raise [StateError, ShutdownError, LimitError, ForkError]
     def connect(address, timeout: nil, &block)
       address = address.to_s

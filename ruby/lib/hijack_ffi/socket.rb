@@ -20,6 +20,7 @@ module Hijack
       prepare_reading
       @detached = nil
       @opened = false # by {Server#connect}
+      @why = nil # why TLS did not begin
     end
 
     # @return [Addrinfo] the other end
@@ -85,7 +86,7 @@ module Hijack
     def await_open(timeout)
       what = "connect #{@peer}"
       @lock.synchronize { wait_for(what, timeout) { @opened || @ended } }
-      @opened ? self : refuse(@ended, what)
+      @opened ? self : raise(Error.for(@ended, what, @why).from(self))
     end
 
     # @api private
@@ -106,9 +107,10 @@ module Hijack
     end
 
     # @api private
-    def on_closed(status)
+    def on_closed(status, why = nil)
+      @lock.synchronize { @why = why&.force_encoding(Encoding::UTF_8) }
       on_eof if status.zero? || status == C::ECLOSED
-      super
+      super(status)
     end
 
     private

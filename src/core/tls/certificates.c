@@ -117,11 +117,6 @@ static void unequip(struct hj_server_tls *tls)
     tls->equipped = false;
 }
 
-int hj_certificates_keylog(const struct hj_server *server)
-{
-    return server->tls != NULL && server->tls->equipped ? server->tls->context.keylog_fd : -1;
-}
-
 int hj_certificates_start(struct hj_server *server)
 {
     struct hj_server_tls *tls = server->tls;
@@ -131,7 +126,7 @@ int hj_certificates_start(struct hj_server *server)
         return HIJACK_ETLS;
     if (tls->equipped) /* by a start that failed later; options may have been set since */
         unequip(tls);
-    int rc = hj_tls_context_open(&tls->context, &server->options);
+    int rc = hj_tls_context_open(&tls->context, &server->options, server->keylog_fd);
     for (uint32_t i = 0; rc == 0 && i < tls->current->count; ++i)
         rc = hj_tls_context_equip(&tls->context, tls->current->list[i]);
     tls->equipped = true;

@@ -34,9 +34,6 @@ int hj_certificates_add(struct hj_server *server, struct hj_certificate *certifi
  * and there is none, or options that cannot be used) or as hj_tls_context_open and hj_tls_context_equip. */
 int hj_certificates_start(struct hj_server *server);
 
-/* The descriptor of the file for keys (option tls_keylog_file) of a server that has started; -1: none. */
-int hj_certificates_keylog(const struct hj_server *server);
-
 /* Loops: the certificates as they are now, and their version; the caller owns a reference. */
 struct hj_certificates *hj_certificates_current(struct hj_server_tls *tls, uint32_t *version);
 void hj_certificates_unref(struct hj_certificates *certificates); /* NULL is a no-op */

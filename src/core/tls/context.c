@@ -18,6 +18,7 @@
 
 #include "base/ascii.h"
 #include "base/os/file.h"
+#include "core/tls/authorities.h"
 
 #define GROUPS "X25519:P-256:P-384"
 #define INTERMEDIATE                                                                                                   \
@@ -25,13 +26,15 @@
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
 static pthread_once_t indexes_once = PTHREAD_ONCE_INIT;
-static int secrets_index, context_index, staple_index;
+static int secrets_index, keylog_index, staple_index;
 
 /* The OCSP response of a context, which may outlive its certificate: a handshake that has begun keeps it. */
 struct staple {
     size_t len;
     unsigned char data[];
 };
+
+#define NO_KEYLOG ((intptr_t)0) /* else the descriptor and 1 */
 
 static _Thread_local SSL *last_ssl;
 
@@ -53,29 +56,29 @@ static void free_staple(void *ctx, void *staple, CRYPTO_EX_DATA *all, int index,
 static void make_indexes(void)
 {
     secrets_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    context_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    keylog_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     staple_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_staple);
 }
 
-int hj_tls_context_open(struct hj_tls_context *context, const struct hj_server_options *options)
+int hj_tls_keylog_open(int *out, const struct hj_server_options *options)
 {
-    pthread_once(&indexes_once, make_indexes);
+    *out = -1;
+    if (options->tls_keylog_file[0] == '\0')
+        return 0;
+    *out = open(options->tls_keylog_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    return *out == -1 ? hj_file_error(errno) : 0;
+}
+
+int hj_tls_context_open(struct hj_tls_context *context, const struct hj_server_options *options, int keylog_fd)
+{
     context->options = options;
-    context->keylog_fd = -1;
-    int rc = hj_tickets_open(&context->tickets, options->tls_ticket_key);
-    if (rc == 0 && options->tls_keylog_file[0] != '\0') {
-        context->keylog_fd = open(options->tls_keylog_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (context->keylog_fd == -1)
-            rc = hj_file_error(errno);
-    }
-    return rc;
+    context->keylog_fd = keylog_fd;
+    return hj_tickets_open(&context->tickets, options->tls_ticket_key);
 }
 
 void hj_tls_context_close(struct hj_tls_context *context)
 {
     hj_tickets_close(&context->tickets);
-    if (context->keylog_fd != -1)
-        close(context->keylog_fd);
 }
 
 /* The secret at the end of a key log line; false if it is not one of ours. */
@@ -103,12 +106,12 @@ static void write_key_log(int fd, const char *line)
 
 static void on_key_log(const SSL *ssl, const char *line)
 {
-    const struct hj_tls_context *context = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index);
+    const intptr_t keylog = (intptr_t)SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), keylog_index);
     struct hj_handshake_secrets *secrets = SSL_get_ex_data(ssl, secrets_index);
     const char *space = strrchr(line, ' ');
     const char *hex = space == NULL ? NULL : space + 1;
-    if (context->keylog_fd != -1)
-        write_key_log(context->keylog_fd, line);
+    if (keylog != NO_KEYLOG)
+        write_key_log((int)keylog - 1, line);
     if (secrets == NULL)
         return;
     if (begins_with(line, "SERVER_TRAFFIC_SECRET_0 "))
@@ -117,7 +120,7 @@ static void on_key_log(const SSL *ssl, const char *line)
         secrets->has_client = read_hex(secrets->client, hex);
 }
 
-/* Counts what is sealed with the server's application traffic secret before the keys are taken over. */
+/* Counts what a server seals with its application traffic secret before the keys are taken over. */
 static void on_record(int write, int version, int content_type, const void *data, size_t len, SSL *ssl, void *arg)
 {
     struct hj_handshake_secrets *secrets = SSL_get_ex_data(ssl, secrets_index);
@@ -221,28 +224,30 @@ static bool set_certificate(SSL_CTX *ctx, const struct hj_certificate *certifica
     return certificate->staple == NULL || set_staple(ctx, certificate);
 }
 
-static void set_behaviour(SSL_CTX *ctx, struct hj_tls_context *context, const unsigned char *protocol)
+/* What a context has whoever begins. False when out of memory, or for an option that cannot be used. */
+static bool set_common(SSL_CTX *ctx, const struct hj_server_options *options, int keylog_fd)
 {
+    const char *ciphers = strcmp(options->tls_ciphers, "intermediate") == 0 ? INTERMEDIATE : options->tls_ciphers;
+    int version = options->tls_min_version == HJ_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);         /* a write is whole: its BIO takes everything */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets alone: nothing is kept for a client */
-    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, (void *)(uintptr_t)protocol);
-    SSL_CTX_set_tlsext_servername_callback(ctx, accept_name);
-    SSL_CTX_set_ex_data(ctx, context_index, context);
+    return SSL_CTX_set_ex_data(ctx, keylog_index, (void *)(NO_KEYLOG + keylog_fd + 1)) == 1 &&
+           SSL_CTX_set_min_proto_version(ctx, version) == 1 && SSL_CTX_set_cipher_list(ctx, ciphers) == 1 &&
+           SSL_CTX_set1_groups_list(ctx, GROUPS) == 1;
 }
 
 static int new_ctx(SSL_CTX **out, struct hj_tls_context *context, const struct hj_certificate *certificate,
                    const unsigned char *protocol)
 {
     const struct hj_server_options *options = context->options;
+    pthread_once(&indexes_once, make_indexes);
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
         return HIJACK_ENOMEM;
-    set_behaviour(ctx, context, protocol);
-    const char *ciphers = strcmp(options->tls_ciphers, "intermediate") == 0 ? INTERMEDIATE : options->tls_ciphers;
-    int version = options->tls_min_version == HJ_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
-    bool done = SSL_CTX_set_min_proto_version(ctx, version) == 1 && SSL_CTX_set_cipher_list(ctx, ciphers) == 1 &&
-                SSL_CTX_set1_groups_list(ctx, GROUPS) == 1 && hj_tickets_use(&context->tickets, ctx) &&
+    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, (void *)(uintptr_t)protocol);
+    SSL_CTX_set_tlsext_servername_callback(ctx, accept_name);
+    bool done = set_common(ctx, options, context->keylog_fd) && hj_tickets_use(&context->tickets, ctx) &&
                 set_certificate(ctx, certificate);
     int rc = done ? set_client_ca(ctx, options) : HIJACK_ETLS;
     if (rc == 0 && !set_session_context(ctx, options))
@@ -270,6 +275,26 @@ int hj_tls_context_equip(struct hj_tls_context *context, struct hj_certificate *
             SSL_CTX_set_keylog_callback(certificate->http2, on_key_log);
     }
 #endif
+    return rc;
+}
+
+int hj_tls_context_outgoing(SSL_CTX **out, const struct hj_server_options *options, int keylog_fd)
+{
+    pthread_once(&indexes_once, make_indexes);
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    if (ctx == NULL)
+        return HIJACK_ENOMEM;
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET); /* of TLS 1.2; in TLS 1.3 they come unasked, and are dropped */
+    SSL_CTX_set_keylog_callback(ctx, on_key_log);
+    int rc = set_common(ctx, options, keylog_fd) ? 0 : HIJACK_ETLS;
+    if (rc == 0)
+        rc = hj_authorities_load(SSL_CTX_get_cert_store(ctx), options->connect_ca);
+    if (rc == 0)
+        *out = ctx;
+    else
+        SSL_CTX_free(ctx);
+    ERR_clear_error();
     return rc;
 }
 

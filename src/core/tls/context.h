@@ -16,27 +16,36 @@
 struct hj_handshake_secrets {
     uint8_t client[48], server[48]; /* application traffic secrets; 32 bytes with SHA-256 */
     bool has_client, has_server;
-    uint64_t sealed; /* records that were sealed with the server's: session tickets */
+    uint64_t sealed; /* by us, as a server, with the server's: records with session tickets */
 };
 
-/* A server's. Constant once made. */
+/* Of a server's listeners. Constant once made. */
 struct hj_tls_context {
     const struct hj_server_options *options;
     struct hj_tickets tickets;
-    int keylog_fd; /* -1: none */
+    int keylog_fd; /* the server's; -1: none */
 };
 
+/* Opens the file of option tls_keylog_file. *out: its descriptor, or -1 without that option. 0, HIJACK_ENOENT, EACCES,
+ * ELIMIT or EIO. */
+int hj_tls_keylog_open(int *out, const struct hj_server_options *options);
+
 /* 0, HIJACK_ETLS, ENOENT, EACCES, EIO or ENOMEM. Closed also after a failure. */
-int hj_tls_context_open(struct hj_tls_context *context, const struct hj_server_options *options);
+int hj_tls_context_open(struct hj_tls_context *context, const struct hj_server_options *options, int keylog_fd);
 void hj_tls_context_close(struct hj_tls_context *context);
 
 /* Makes the certificate's contexts for OpenSSL. 0, HIJACK_ETLS, ENOENT (tls_client_ca) or ENOMEM. */
 int hj_tls_context_equip(struct hj_tls_context *context, struct hj_certificate *certificate);
 
+/* Makes the context of outgoing connections, which verifies whom they reach. The caller owns it. 0, or as
+ * hj_authorities_load. */
+int hj_tls_context_outgoing(SSL_CTX **out, const struct hj_server_options *options, int keylog_fd);
+
 /* The object whose ClientHello was read last on this thread: libh2o does not show its own. */
 SSL *hj_tls_context_last(void);
 
-/* Where the handshake of ssl, which is made from http1, leaves its secrets. False when out of memory. */
+/* Where the handshake of ssl, which is made from http1 or for an outgoing connection, leaves its secrets. False when
+ * out of memory. */
 bool hj_tls_context_watch(SSL *ssl, struct hj_handshake_secrets *secrets);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * A CONNECTING entry has a backlog from the beginning, so that what the program sends waits there, and its input has
  * the addresses that were not tried yet. It has no descriptor, and stands outside the poller (UNPOLLED), while its name
- * is looked up. */
+ * is looked up. With TLS it has a layer from the beginning, and stays CONNECTING until the handshake is complete. */
 #include "loop/held/connecting.h"
 
 #include <errno.h>
@@ -14,12 +14,14 @@
 #include "core/listener.h"
 #include "core/resolver.h"
 #include "core/target.h"
+#include "loop/fanout/shard.h"
 #include "loop/held/ending.h"
 #include "loop/held/relaying.h"
 #include "loop/held/socket_input.h"
 #include "loop/io/backlog.h"
 #include "loop/io/transport.h"
 #include "loop/io/writer.h"
+#include "loop/tls/client.h"
 
 /* It is a socket from here on. */
 static void become_open(struct hj_loop *loop, struct hj_conn *conn)
@@ -111,6 +113,15 @@ static struct hj_conn *open_unconnected(struct hj_loop *loop, struct hj_channel 
     return conn;
 }
 
+/* host: NULL if the list has the one address that the text was. */
+static bool ask_for_tls(struct hj_loop *loop, struct hj_conn *conn, const char *host, const struct hj_buf *list)
+{
+    struct hj_target_address address = {0};
+    if (host == NULL)
+        memcpy(&address, list->data, sizeof(address));
+    return hj_tls_client_prepare(loop, conn, host, (const struct sockaddr *)&address.sa);
+}
+
 void hj_connecting_begin(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_channel *channel = (struct hj_channel *)command->object;
@@ -119,12 +130,17 @@ void hj_connecting_begin(struct hj_loop *loop, struct hj_command *command)
         hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM, NULL);
         return;
     }
-    if (command->value == HJ_CONNECT_LIST) {
+    const bool listed = (command->value & HJ_CONNECT_NAME) == 0;
+    const char *port = command->buf->data, *host = listed ? NULL : port + strlen(port) + 1;
+    if ((command->value & HJ_CONNECT_TLS) != 0 && !ask_for_tls(loop, conn, host, command->buf)) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return;
+    }
+    if (listed) {
         if (keep_addresses(loop, conn, command->buf))
             try_next(loop, conn, HIJACK_EADDRNOTAVAIL);
         return;
     }
-    const char *port = command->buf->data, *host = port + strlen(port) + 1;
     if (!hj_resolver_ask(channel, host, port))
         hj_conn_close(loop, conn, HIJACK_ELIMIT);
 }
@@ -140,11 +156,37 @@ void hj_connecting_resolved(struct hj_loop *loop, struct hj_command *command)
         try_next(loop, conn, HIJACK_EADDRNOTAVAIL);
 }
 
+/* The other one was reached, and is not who it must be, or does not speak TLS as we do: no other address is tried. */
+static void refuse_peer(struct hj_loop *loop, struct hj_conn *conn, int reason, struct hj_buf *why)
+{
+    hj_loop_count(loop, HIJACK_STAT_TLS_FAILED, 1);
+    hj_shard_remove_all(loop, conn, reason);
+    hj_channel_end(conn->channel, reason, why);
+    if (conn->channel->relayed)
+        hj_conn_close(loop, conn, reason); /* whom it was paired with hears of it now */
+    else
+        hj_conn_close_gracefully(loop, conn, reason, false); /* the peer hears why */
+}
+
+static void secure(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_buf *why = NULL;
+    const int rc = hj_tls_client_go_on(loop, conn, &why);
+    if (rc > 0)
+        become_open(loop, conn);
+    else if (rc < 0)
+        refuse_peer(loop, conn, rc, why);
+}
+
 void hj_connecting_event(struct hj_loop *loop, struct hj_conn *conn)
 {
-    const int rc = hj_socket_connected(conn->fd);
+    const bool begun = hj_tls_client_has_begun(loop, conn);
+    const int rc = begun ? 0 : hj_socket_connected(conn->fd);
     if (rc == 0) {
-        become_open(loop, conn);
+        if (conn->transport == HJ_TRANSPORT_TLS_OBJECT)
+            secure(loop, conn);
+        else
+            become_open(loop, conn);
         return;
     }
     close(hj_transport_export(loop, conn));
@@ -154,6 +196,9 @@ void hj_connecting_event(struct hj_loop *loop, struct hj_conn *conn)
 void hj_connecting_look(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
 {
     const uint64_t limit = loop->server->options.connect_timeout_ms;
-    if (limit != 0 && now - conn->in_ms >= limit)
-        hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
+    if (limit == 0 || now - conn->in_ms < limit)
+        return;
+    if (hj_tls_client_has_begun(loop, conn))
+        hj_loop_count(loop, HIJACK_STAT_TLS_FAILED, 1);
+    hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
 }

@@ -16,7 +16,7 @@ struct hj_tls_rest *hj_tls_rest_of(struct hj_tls_layer *layer)
 void hj_tls_rest_settle(struct hj_tls_layer *layer)
 {
     struct hj_tls_rest *rest = layer->rest;
-    if (rest == NULL || rest->out != NULL || rest->in != NULL || rest->plain != NULL || rest->message_len != 0)
+    if (rest == NULL || rest->out != NULL || rest->in != NULL || rest->plain != NULL || hj_tls_is_within_message(layer))
         return;
     free(rest);
     layer->rest = NULL;

@@ -20,6 +20,12 @@ bool hj_tls_bytes_add(struct hj_tls_bytes **bytes, const void *data, size_t len)
 /* Takes the first n off; frees it with the last one. */
 void hj_tls_bytes_drop(struct hj_tls_bytes **bytes, size_t n);
 
+/* Whether the rest of a handshake message has to come before anything else does. */
+static inline bool hj_tls_is_within_message(const struct hj_tls_layer *layer)
+{
+    return layer->rest != NULL && (layer->rest->message_len != 0 || layer->rest->skip != 0);
+}
+
 /* How many bytes the kernel has not taken yet, or nobody has read; 0 without any. */
 static inline uint32_t hj_tls_unsent(const struct hj_tls_layer *layer)
 {

@@ -41,7 +41,8 @@ struct hj_facts *hj_tls_describe(struct hj_tls *tls, const SSL *ssl)
         [HJ_FACT_TLS_CIPHER] = text_of(SSL_get_cipher_name(ssl)),
         [HJ_FACT_TLS_SERVER_NAME] = text_of(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)),
     };
-    X509 *certificate = SSL_get0_peer_certificate(ssl);
+    /* of an outgoing connection nobody asks for it */
+    X509 *certificate = SSL_is_server(ssl) == 1 ? SSL_get0_peer_certificate(ssl) : NULL;
     if (certificate != NULL)
         return describe_client(fact, certificate);
     bool same = tls->recent != NULL;

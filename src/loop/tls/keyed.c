@@ -5,6 +5,7 @@
 #include "loop/tls/keyed.h"
 
 #include "loop/io/plain.h"
+#include "loop/tls/bytes.h"
 #include "loop/tls/cursor.h"
 #include "loop/tls/output.h"
 
@@ -15,8 +16,14 @@
 #define EMPTY_MAX 32
 #define UPDATES_MAX 32
 
+#define NEW_SESSION_TICKET 4
 #define KEY_UPDATE 24
 #define KEY_UPDATE_LEN 5
+#define MESSAGE_HEADER 4
+
+/* The longest ticket with all that belongs to it (RFC 8446 section 4.6.1). */
+#define TICKET_MAX (4 + 4 + 1 + 255 + 2 + 65535 + 2 + 65534)
+
 #define WARNING 1
 #define FATAL 2
 
@@ -140,30 +147,58 @@ static bool answer_update(struct hj_tls *tls, struct hj_tls_keyed *keyed)
     return true;
 }
 
-/* Of the handshake messages only a KeyUpdate may come, alone in its records (RFC 8446 section 5.1). 0 or an alert. */
-static int read_message(struct hj_tls *tls, struct hj_tls_keyed *keyed, const uint8_t *data, size_t len)
+/* The peer changes its keys, and has asked for as much of us, or not. 0 or an alert. */
+static int read_update(struct hj_tls *tls, struct hj_tls_keyed *keyed, uint8_t asked)
 {
-    static const uint8_t expected[KEY_UPDATE_LEN - 1] = {KEY_UPDATE, 0, 0, 1};
-    struct hj_tls_rest *rest = hj_tls_rest_of(&keyed->layer);
-    if (rest == NULL)
-        return HJ_TLS_INTERNAL_ERROR;
-    if (len == 0 || rest->message_len + len > KEY_UPDATE_LEN)
-        return HJ_TLS_UNEXPECTED_MESSAGE;
-    memcpy(rest->message + rest->message_len, data, len);
-    rest->message_len = (uint8_t)(rest->message_len + len);
-    const size_t known = rest->message_len < sizeof(expected) ? rest->message_len : sizeof(expected);
-    if (memcmp(rest->message, expected, known) != 0)
-        return HJ_TLS_UNEXPECTED_MESSAGE;
-    if (rest->message_len < KEY_UPDATE_LEN)
-        return 0;
-    const uint8_t asked = rest->message[KEY_UPDATE_LEN - 1];
-    rest->message_len = 0;
     if (asked > 1)
         return HJ_TLS_ILLEGAL_PARAMETER;
     if (!hj_tls_keys_update(tls->crypto, suite_of(keyed), &keyed->read))
         return HJ_TLS_INTERNAL_ERROR;
     keyed->read_seq = 0;
-    return !asked || answer_update(tls, keyed) ? 0 : HJ_TLS_INTERNAL_ERROR;
+    return asked == 0 || answer_update(tls, keyed) ? 0 : HJ_TLS_INTERNAL_ERROR;
+}
+
+/* A server gives its client tickets, which are dropped: no session is resumed. False if it is something else, or longer
+ * than one can be. */
+static bool begin_ticket(const struct hj_tls_keyed *keyed, struct hj_tls_rest *rest)
+{
+    if ((keyed->layer.flags & HJ_TLS_CLIENT) == 0 || rest->message[0] != NEW_SESSION_TICKET)
+        return false;
+    if (rest->message_len < MESSAGE_HEADER)
+        return true;
+    rest->skip = (uint32_t)rest->message[1] << 16 | (uint32_t)rest->message[2] << 8 | rest->message[3];
+    rest->message_len = 0;
+    return rest->skip <= TICKET_MAX;
+}
+
+/* Of the handshake messages only a KeyUpdate may come, as the last one of its record (RFC 8446 section 5.1), and from a
+ * server tickets. 0 or an alert. */
+static int read_messages(struct hj_tls *tls, struct hj_tls_keyed *keyed, const uint8_t *data, size_t len)
+{
+    static const uint8_t expected[KEY_UPDATE_LEN - 1] = {KEY_UPDATE, 0, 0, 1};
+    struct hj_tls_rest *rest = hj_tls_rest_of(&keyed->layer);
+    if (rest == NULL)
+        return HJ_TLS_INTERNAL_ERROR;
+    if (len == 0)
+        return HJ_TLS_UNEXPECTED_MESSAGE;
+    while (len != 0) {
+        const size_t skipped = len < rest->skip ? len : rest->skip;
+        rest->skip -= (uint32_t)skipped;
+        data += skipped;
+        len -= skipped;
+        if (len == 0)
+            break;
+        rest->message[rest->message_len++] = *data++;
+        --len;
+        const size_t known = rest->message_len < sizeof(expected) ? rest->message_len : sizeof(expected);
+        if (memcmp(rest->message, expected, known) != 0 && !begin_ticket(keyed, rest))
+            return HJ_TLS_UNEXPECTED_MESSAGE;
+        if (rest->message_len == KEY_UPDATE_LEN) {
+            rest->message_len = 0;
+            return len != 0 ? HJ_TLS_UNEXPECTED_MESSAGE : read_update(tls, keyed, rest->message[KEY_UPDATE_LEN - 1]);
+        }
+    }
+    return 0;
 }
 
 /* What an alert makes of the connection: 0 or HIJACK_ERESET; *answer: an alert for the peer. */
@@ -205,13 +240,13 @@ static int read_record(struct hj_tls *tls, struct hj_tls_keyed *keyed, uint8_t *
     if (n < 0)
         return -n;
     ++keyed->read_seq;
-    if (keyed->layer.rest != NULL && keyed->layer.rest->message_len != 0 && type != HJ_TLS_HANDSHAKE)
+    if (hj_tls_is_within_message(&keyed->layer) && type != HJ_TLS_HANDSHAKE)
         return HJ_TLS_UNEXPECTED_MESSAGE; /* between the parts of a message */
     switch (type) {
     case HJ_TLS_APPLICATION_DATA:
         return read_data(keyed, data, (size_t)n, sink);
     case HJ_TLS_HANDSHAKE:
-        return read_message(tls, keyed, data, (size_t)n);
+        return read_messages(tls, keyed, data, (size_t)n);
     case HJ_TLS_ALERT:
         *why = read_alert(keyed, data, (size_t)n, &alert);
         return alert;

@@ -9,6 +9,7 @@
 #include "loop/io/plain.h"
 #include "loop/tls/bytes.h"
 #include "loop/tls/keyed.h"
+#include "loop/tls/negotiation.h"
 #include "loop/tls/object.h"
 #include "loop/tls/output.h"
 #include "loop/tls/slab.h"
@@ -142,7 +143,8 @@ int hj_tls_pull(struct hj_loop *loop, struct hj_conn *conn)
     const int why = why_ended(layer);
     if (why != 0)
         return why == HIJACK_ECLOSED ? 0 : why;
-    return receive(loop, conn, layer, &none);
+    int rc = receive(loop, conn, layer, &none);
+    return why_ended(layer) == HIJACK_ECLOSED ? 0 : rc; /* a FIN behind close_notify cuts nothing off */
 }
 
 /* The last words are sent: FIN. */
@@ -257,6 +259,10 @@ void hj_tls_drop_moved(const struct hj_conn *conn, void *copy)
 
 bool hj_tls_take_copy(struct hj_loop *loop, const struct hj_conn *conn, void *copy)
 {
+    if (!hj_negotiation_need(loop)) {
+        hj_tls_drop_moved(conn, copy);
+        return false;
+    }
     struct hj_tls_layer *layer = is_keyed(conn) ? (struct hj_tls_layer *)hj_tls_slab_take(&loop->tls->slab) : copy;
     if (layer == NULL || !hj_table_set_layer(&loop->table, conn->index, layer)) {
         if (layer != NULL && is_keyed(conn))

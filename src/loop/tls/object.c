@@ -70,7 +70,6 @@ struct hj_tls_object *hj_tls_object_new(struct hj_tls *tls, SSL_CTX *ctx)
         return NULL;
     }
     SSL_set_bio(object->ssl, bio, bio);
-    SSL_set_accept_state(object->ssl);
     return object;
 }
 

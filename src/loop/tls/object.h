@@ -13,7 +13,7 @@
 /* The methods of the BIO between OpenSSL and us; NULL when out of memory. */
 BIO_METHOD *hj_tls_object_bio_method(void);
 
-/* A new object of ctx for a server, its handshake not begun. NULL when out of memory. */
+/* A new object of ctx, which has yet to be told whose side it is on. NULL when out of memory. */
 struct hj_tls_object *hj_tls_object_new(struct hj_tls *tls, SSL_CTX *ctx);
 void hj_tls_object_free(struct hj_tls_object *object);
 

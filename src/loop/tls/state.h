@@ -22,7 +22,8 @@ struct hj_tls_rest {
     struct hj_tls_bytes *out;   /* sealed, and not taken by the kernel: never sealed again */
     struct hj_tls_bytes *in;    /* received, and not opened: the beginning of a record */
     struct hj_tls_bytes *plain; /* opened, and not read */
-    uint8_t message[5];         /* the beginning of a KeyUpdate */
+    uint32_t skip;              /* bytes of a session ticket that are still to come, and nobody wants */
+    uint8_t message[5];         /* the beginning of a handshake message */
     uint8_t message_len;
 };
 
@@ -35,8 +36,9 @@ enum {
     HJ_TLS_TIMED_OUT = 32,    /* the kernel gave the peer up */
     HJ_TLS_NO_MEMORY = 64,    /* what was received is lost */
     HJ_TLS_UPDATE_OWED = 128, /* a KeyUpdate goes out before the next data */
-    HJ_TLS_SUITE_SHIFT = 8    /* enum hj_tls_suite, two bits; above it, from HJ_TLS_EMPTY_SHIFT on, the empty records
-                               * since the last one with data */
+    HJ_TLS_SUITE_SHIFT = 8,   /* enum hj_tls_suite, two bits */
+    HJ_TLS_CLIENT = 1024      /* keyed: the connection is outgoing; above it, from HJ_TLS_EMPTY_SHIFT on, the empty
+                               * records since the last one with data */
 };
 /* Nothing more comes. */
 #define HJ_TLS_ENDED (HJ_TLS_IN_ENDED | HJ_TLS_FAILED | HJ_TLS_CUT | HJ_TLS_TIMED_OUT | HJ_TLS_NO_MEMORY)
@@ -74,7 +76,7 @@ struct hj_tls_slab {
 struct hj_tls {
     struct hj_tls_crypto *crypto;
     struct hj_tls_slab slab;
-    struct hj_certificates *certificates; /* a reference */
+    struct hj_certificates *certificates; /* a reference; NULL without a listener with "tls:" */
     uint32_t version;                     /* of them */
     struct hj_facts *recent;              /* a reference: the next client has the same, mostly */
     BIO_METHOD *bio_method;
