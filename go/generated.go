@@ -33,6 +33,7 @@ const (
 	eventConnected     = 11
 	eventMembers       = 12
 	eventMemberMessage = 13
+	eventPaused        = 14
 )
 
 const (
@@ -195,7 +196,7 @@ func (k Kind) String() string {
 func isKnownEvent(kind uint32) bool {
 	switch kind {
 	case eventRequest, eventData, eventEOF, eventDrained, eventClosed, eventDetached, eventStopped, eventWake,
-		eventHangup, eventMessage, eventConnected, eventMembers, eventMemberMessage:
+		eventHangup, eventMessage, eventConnected, eventMembers, eventMemberMessage, eventPaused:
 		return true
 	}
 	return false

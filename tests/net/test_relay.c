@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -393,6 +394,38 @@ static void test_much_between_loops(void **state)
     much(*state, "2");
 }
 
+/* Who has read ahead takes the credit back, passes on what came by then, and relays the rest: not a byte is lost. */
+static void test_read_ahead(void **state)
+{
+    struct fixture *f = *state;
+    static char ahead[1 << 20];
+    int port, listener = start_with(f, "2", &port);
+    for (int i = 0; i < 4; i++) {
+        struct pair p = pair_open(f, listener, port);
+        struct flood flood = {p.client, 0};
+        pthread_t thread;
+        OK(hijack_socket_read(p.near, sizeof(ahead)));
+        CHECK(pthread_create(&thread, NULL, send_flood, &flood) == 0);
+        struct event *event = events_only(&f->events, HIJACK_EVENT_DATA, p.near);
+        OK(hijack_socket_read(p.near, 0));
+        size_t len = 0;
+        for (; event->type == HIJACK_EVENT_DATA; event = events_next(&f->events, HIJACK_EVENT_NONE, p.near)) {
+            memcpy(ahead + len, event->data, event->len);
+            len += event->len;
+        }
+        CHECK(event->type == HIJACK_EVENT_PAUSED);
+        OK(hijack_socket_send(p.far, ahead, len));
+        OK(hijack_socket_relay(i % 2 == 0 ? p.near : p.far, i % 2 == 0 ? p.far : p.near));
+        expect_flood(p.origin);
+        pthread_join(thread, NULL);
+        client_shutdown(p.origin);
+        events_closed(&f->events, p.near, 0);
+        events_closed(&f->events, p.far, 0);
+        pair_free(f, &p);
+    }
+    close(listener);
+}
+
 /* Who does not read stops who sends, and memory does not grow. */
 static void test_back_pressure(void **state)
 {
@@ -469,6 +502,7 @@ int main(int argc, char **argv)
         TEST(test_before_it_is_open),
         TEST(test_ends_before_they_meet),
         TEST(test_much),
+        TEST(test_read_ahead),
         TEST(test_much_between_loops),
         TEST(test_back_pressure),
         TEST(test_idle),
