@@ -284,6 +284,12 @@ var meanings = map[string]map[Error]string{
 	"detach": {
 		ErrState: `it has been detached already`,
 	},
+	"relay": {
+		ErrState: `one of the two is a broadcaster's member, or within a message that has come or gone in part`,
+	},
+	"relayed": {
+		ErrState: `it is relayed: its bytes go to the other connection, and come from there`,
+	},
 	"connect": {
 		ErrAddress:             `expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path`,
 		ErrAccessDenied:        `the operating system does not permit it; a unix path must be writable`,

@@ -206,7 +206,9 @@ module Hijack
         'hold' => 'the path is held already, or the body of the request has to be read to its end before',
         'add' => 'it is a member of this broadcaster already',
         'remove' => 'it is not a member of this broadcaster',
-        'detach' => 'it has been detached already'
+        'detach' => 'it has been detached already',
+        'relay' => "one of the two is a broadcaster's member, or within a message that has come or gone in part",
+        'relayed' => 'it is relayed: its bytes go to the other connection, and come from there'
       },
       EADDR => {
         'connect' => 'expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535) or unix:/path'
