@@ -11,12 +11,13 @@ import time
 import traceback
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar, Union
 
-from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
+from ._channel import ByteChannel, Channel, SocketCore, StreamCore
 from ._constants import EAGAIN, ESHUTDOWN, MESSAGE_MORE
 from ._core import Core, check_handler, logger, report
 from ._errors import ForkError, InvalidError, ShutdownError, StateError, TimedOutError
 from ._library import GONE, Block, Data, Text, check, error_of, ffi, lib
 from ._peer import WINDOW, Input, Peer
+from ._relay import Call, Relaying
 from ._request import RequestCore
 from ._server import ServerCore
 from ._websocket import (
@@ -112,6 +113,45 @@ class Sending(Waiting, Channel):
             self._wait(lambda: self._drained != seen or self._ended or self._gone() or None, timeout, "send", since)
 
 
+class Relay(Relaying, Sending):
+    """What sockets and WebSockets share."""
+
+    def relay(self, other: "Relay", timeout: Optional[float] = None) -> None:
+        """Pairs it with another connection of the same server: each gets the other one's bytes, in both directions.
+        The library moves them, without a thread and without an object: both objects may be dropped, and the end of a
+        with block leaves the pair alive. What was sent before goes out first. What has come and was not received goes to
+        the other one, so a program may read a line and then relay (what a file of
+        makefile has in its buffer does not).
+
+        The end of one side is passed on, and the other direction goes on; a broken connection breaks the other one. Of
+        two WebSockets the messages pass as they are; between a WebSocket and a socket, the bytes of messages do.
+
+        Sending and receiving raise StateError afterwards. closed, on_close, wait_closed and reason report the end; close
+        ends both sides after what was passed on, abort breaks both off.
+
+        Raises InvalidError (other is not another connection of this server), StateError (one is a broadcaster's member,
+        relayed already, or within a message), TimedOutError or
+        ClosedError. Both can be used on then, but what was received ahead may have been sent."""
+        timeout = self._timeout if timeout is None else timeout
+        self._reserve(other)
+        paired = False
+        try:
+            for side in (self, other):
+                side._await_stop(timeout)
+            for call in self._read_ahead(other):
+                other._push(call, timeout)
+            for call in other._read_ahead(self):
+                self._push(call, timeout)
+            self._pair(other)
+            paired = True
+        finally:
+            for side in (self, other):
+                side._settle(paired)
+
+    def _await_stop(self, timeout: Optional[float]) -> None:
+        self._wait(lambda: self._has_stopped() or None, timeout, "relay")
+
+
 class Bytes(Block, Sending, ByteChannel):
     """What streams and sockets share."""
 
@@ -155,7 +195,7 @@ class Stream(StreamCore, Bytes):
         return True
 
 
-class Socket(SocketCore, Reading, Bytes):
+class Socket(SocketCore, Reading, Relay, Bytes):
     """The connection itself, after a hijack, connect or adopt; to be used like a blocking socket.socket. Any thread may
     send or receive. A with block closes it at its end, or resets the connection if the block raised. Iterating gives
     what the peer sends, in pieces."""
@@ -245,7 +285,7 @@ class _File(io.RawIOBase):
         return self._socket.send(data)
 
 
-class WebSocket(Block, WebSocketCore, Sending):
+class WebSocket(Block, WebSocketCore, Relay):
     """Messages in both directions: str is text, bytes are binary. The library answers pings, and sends its own to a
     client that is silent. Any thread may send or receive. A with block closes it at its end with code 1000, or with
     1011 if the block raised.
@@ -256,6 +296,8 @@ class WebSocket(Block, WebSocketCore, Sending):
     _core: "ThreadCore"
 
     def __exit__(self, *error: object) -> None:
+        if self._relayed:
+            return
         try:
             if error[1] is None or isinstance(error[1], Exception):
                 self.close(NORMAL if error[1] is None else INTERNAL_ERROR)
