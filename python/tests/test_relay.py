@@ -141,6 +141,7 @@ def test_bytes_that_come_ahead_keep_their_order(pairs: Callable[[], Ends]) -> No
 @pytest.mark.parametrize("who", ["client", "origin"])
 def test_a_reset_passes_on(pairs: Callable[[], Ends], who: str) -> None:
     it = relayed(pairs())
+    passes(b"paired", it.client, it.origin)
     reasons: List[Any] = []
     it.far.on_close(reasons.append)
     reset(getattr(it, who))

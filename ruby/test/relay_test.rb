@@ -98,6 +98,7 @@ class RelayTest < WebSocketTestCase
   def test_a_reset_passes_on
     2.times do |i|
       it = relayed
+      assert_passes('paired', it.client, it.origin)
       near, far = i.zero? ? [it.client, it.origin] : [it.origin, it.client]
       reasons = Queue.new
       it.far.on_close { |reason| reasons << reason }
