@@ -19,10 +19,10 @@ type Relayable interface {
 	takeOver(ctx context.Context, kind MessageType, p []byte) error
 }
 
-// Relay pairs the socket with another connection of its server: each gets the other one's bytes, in both directions. The
-// library moves them, without a goroutine; both objects may be forgotten (before Go 1.24: by Release). What was written
-// before goes out first. What has come and was not read goes to the other one, so a program may read a line and then
-// relay; a bufio.Reader must not have read ahead.
+// Relay pairs the socket with another connection of its server: each gets the other one's bytes, in both directions.
+// The library moves them, without a goroutine; both objects may be forgotten (before Go 1.24: by Release). What was
+// written before goes out first. What has come and was not read goes to the other one, so a program may read a line and
+// then relay; a bufio.Reader must not have read ahead.
 //
 // The end of one side is passed on, and the other direction goes on; a broken connection breaks the other one. Of two
 // WebSockets the messages pass as they are; between a WebSocket and a Socket, the bytes of messages do.
@@ -30,7 +30,7 @@ type Relayable interface {
 // Afterwards Read and Write fail with ErrState. Done and Err tell the end. Close ends both sides after what was passed
 // on, Abort breaks both off. Relay waits, until ctx ends, for a peer that does not take what was read ahead. Errors:
 // ErrInvalid (other is not another connection of this server), ErrState (one is a broadcaster's member, relayed
-// already, or within a message), or why one has ended. After an error both can be used on, but what was read ahead may
+// already, or within a message), or why one has ended. After an error both remain usable, but what was read ahead may
 // have been sent.
 func (s *Socket) Relay(ctx context.Context, other Relayable) error {
 	return relay(ctx, s, other)

@@ -13,7 +13,7 @@ import hijack
 import hijack.aio
 from support import BINARY, PATIENCE, TEXT, WebSocketClient, close_frame, frame, in_thread, port_of, wait_until
 from test_aio import eventually
-from test_connect import accept, address_of, exactly
+from test_connect import accept, address_of
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 RELAYED = "it is relayed: its bytes go to the other connection, and come from there"
@@ -63,6 +63,15 @@ def tcp_pair() -> Tuple[socket.socket, socket.socket]:
         client.settimeout(PATIENCE)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener.accept()[0], client
+
+
+def exactly(other: socket.socket, data: bytes) -> None:
+    got = b""
+    while len(got) < len(data):
+        piece = other.recv(len(data) - len(got))
+        assert piece, f"the end came after {got!r}"
+        got += piece
+    assert got == data
 
 
 def passes(data: bytes, source: socket.socket, to: socket.socket) -> None:

@@ -157,12 +157,9 @@ class Sending(Waiting, Channel):
 
 
 class Relay(Relaying, Sending):
-    """What sockets and WebSockets share."""
-
     async def relay(self, other: "Relay") -> None:
-        """Pairs it with another connection of the same server: each gets the other one's bytes, in both directions; see
-        hijack.Socket.relay. Whoever cancels it leaves both as they were, but what was received ahead may have been
-        sent."""
+        """Pairs it with another connection of the same server: each gets the other one's bytes; see
+        hijack.Socket.relay. Whoever cancels it leaves both as they were, but what came ahead may have been sent."""
         self._reserve(other)
         paired = False
         try:

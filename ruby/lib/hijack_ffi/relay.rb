@@ -22,7 +22,7 @@ module Hijack
     # @raise [InvalidError] other is not another connection of this server
     # @raise [StateError] one is a broadcaster's member, relayed already or within a message, or its messages go to
     #   {WebSocket#on_message}
-    # @raise [ClosedError, WaitTimeoutError] after an error both can be used on, but what was read ahead may have been
+    # @raise [ClosedError, WaitTimeoutError] after an error both remain usable, but what was read ahead may have been
     #   sent
     def relay(other)
       check_partner(other)
