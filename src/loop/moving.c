@@ -43,6 +43,7 @@ int hj_moving_send(struct hj_loop *loop, struct hj_conn *conn, struct hj_channel
     struct hj_parcel *parcel = malloc(sizeof(*parcel));
     struct hj_command *command = hj_command_new(HJ_OP_RELAY_ARRIVE, &channel->object, &to->object);
     int rc = HIJACK_ENOMEM;
+    hj_object_ref(&channel->object); /* its own goes with the parcel, to a loop that may be quick */
     if (parcel != NULL && command != NULL && hj_transport_copy_keys(&parcel->keys, loop, conn)) {
         const uint64_t backlog_bytes = conn->backlog == NULL ? 0 : conn->backlog->bytes;
         hj_transport_unpoll(loop, conn);
@@ -55,11 +56,13 @@ int hj_moving_send(struct hj_loop *loop, struct hj_conn *conn, struct hj_channel
         if ((rc = hj_handover_post(worker, command, conn->fd)) == 0) {
             channel->worker = worker;
             forget_moved(loop, conn, backlog_bytes);
+            hj_object_unref(&channel->object);
             return 0;
         }
         channel->conn = conn;
         hj_transport_drop_keys(conn, parcel->keys);
     }
+    hj_object_unref(&channel->object);
     free(parcel);
     if (command != NULL)
         hj_command_free(command);

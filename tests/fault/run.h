@@ -31,7 +31,7 @@ struct scenario {
     void (*play)(struct run *run);
 };
 
-extern const struct scenario scenarios_http[], scenarios_held[]; /* each ends with a NULL name */
+extern const struct scenario scenarios_http[], scenarios_held[], scenarios_relay[]; /* each ends with a NULL name */
 
 /* Plays it again and again, each time with a later call failing, until none does. How often one did. */
 unsigned run_scenario(const struct scenario *scenario, const struct fault *fault);

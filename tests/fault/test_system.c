@@ -80,6 +80,7 @@ static void test_held(void **state)
 {
     (void)state;
     run_all(scenarios_held);
+    run_all(scenarios_relay);
 }
 
 /* Each of them has met its call somewhere. */

@@ -19,6 +19,7 @@ static void detach(struct hj_loop *loop, struct hj_conn *conn)
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return;
     }
+    hj_conn_drop_input(conn); /* the program gets it, and not who relays */
     bool plain = conn->transport == HJ_TRANSPORT_PLAIN;
     int fd = plain ? hj_transport_export(loop, conn) : hj_relay_begin(loop, conn);
     hj_loop_count(loop, HIJACK_STAT_DETACHED, 1); /* before the program can have it */
@@ -34,7 +35,6 @@ static void detach(struct hj_loop *loop, struct hj_conn *conn)
     conn->channel = NULL;
     channel->conn = NULL;
     hj_object_unref(&channel->object);
-    hj_conn_drop_input(conn);
     conn->flags |= HJ_CONN_WAS_COUNTED;
     if (!plain)
         return;                   /* the connection stays here, and its bytes are relayed */
@@ -54,7 +54,6 @@ static void end_response(struct hj_loop *loop, struct hj_conn *conn)
     if (!stays && hj_conn_is_websocket(conn)) {
         bool lingers;
         int reason = hj_websocket_end_reason(loop, conn, &lingers);
-        hj_relay_closed(loop, conn, reason);
         hj_conn_close_gracefully(loop, conn, reason, lingers);
         return;
     }

@@ -139,7 +139,9 @@ void hj_relaying_wait(struct hj_loop *loop, struct hj_command *command)
 void hj_relaying_arrive(struct hj_loop *loop, struct hj_command *command)
 {
     struct hj_conn *second = hj_moving_receive(loop, command);
-    struct hj_conn *first = living((struct hj_channel *)command->other);
+    struct hj_channel *waiting = (struct hj_channel *)command->other;
+    struct hj_conn *first = living(waiting);
+    drop_notice(waiting);
     if (first != NULL && second != NULL)
         meet(loop, first, second);
     else if (first != NULL)

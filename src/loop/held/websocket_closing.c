@@ -11,6 +11,7 @@
 #include "loop/fanout/shard.h"
 #include "loop/held/ending.h"
 #include "loop/held/websocket_state.h"
+#include "loop/io/relay.h"
 #include "loop/io/transport.h"
 #include "loop/io/writer.h"
 
@@ -57,6 +58,7 @@ void hj_websocket_close(struct hj_loop *loop, struct hj_conn *conn, struct hj_bu
     }
     if (state->closer != HJ_WEBSOCKET_OPEN || (conn->flags & HJ_CONN_ENDING) != 0)
         return;
+    hj_relay_closed(loop, conn, 0);
     if (!send_last(loop, conn, frame, loop->draining || loop->stopping ? HIJACK_ESHUTDOWN : 0))
         return;
     const uint8_t *payload = (const uint8_t *)frame->data + 2;
@@ -68,6 +70,8 @@ void hj_websocket_close(struct hj_loop *loop, struct hj_conn *conn, struct hj_bu
         hj_conn_set_interest(loop, conn, conn->interest | HJ_POLL_IN | HJ_POLL_PEER);
         if (conn->input != NULL)
             hj_conn_make_ready(loop, conn);
+    } else if (conn->kind == HJ_CONN_RELAY) {
+        hj_conn_make_ready(loop, conn); /* the same, if it was not read because of the other one */
     }
 }
 
@@ -78,6 +82,12 @@ static void end(struct hj_loop *loop, struct hj_conn *conn, struct hj_websocket 
     hj_ending_begin(loop, conn, HJ_CONN_ENDING);
 }
 
+/* Whether the peer ends because something went wrong. */
+static bool is_trouble(unsigned code)
+{
+    return code != HJ_WS_NORMAL && code != HJ_WS_GOING_AWAY && code != HJ_WS_NO_CODE;
+}
+
 void hj_websocket_take_close(struct hj_loop *loop, struct hj_conn *conn, unsigned code, struct hj_slice reason)
 {
     struct hj_websocket *state = hj_websocket_find(loop, conn);
@@ -86,6 +96,7 @@ void hj_websocket_take_close(struct hj_loop *loop, struct hj_conn *conn, unsigne
         return;
     }
     struct hj_buf *answer = hj_ws_close_frame(code, reason);
+    hj_relay_closed(loop, conn, is_trouble(code) ? HIJACK_ERESET : 0);
     state->closer = HJ_WEBSOCKET_PEER;
     state->last_words = say(code, "peer", reason);
     if (send_last(loop, conn, answer, HIJACK_ECLOSED))
@@ -103,6 +114,7 @@ void hj_websocket_fail(struct hj_loop *loop, struct hj_conn *conn, unsigned code
         return;
     }
     struct hj_buf *frame = hj_ws_close_frame(code, reason);
+    hj_relay_closed(loop, conn, HIJACK_EPROTOCOL);
     state->closer = HJ_WEBSOCKET_WE;
     state->last_words = say(code, "us", reason);
     if (send_last(loop, conn, frame, HIJACK_EPROTOCOL))
@@ -139,6 +151,7 @@ void hj_websocket_peer_ended(struct hj_loop *loop, struct hj_conn *conn)
 {
     const struct hj_websocket *state = hj_websocket_find(loop, conn);
     conn->flags |= HJ_CONN_EOF;
+    hj_relay_closed(loop, conn, HIJACK_ERESET); /* where it has not ended yet, this is no end in order */
     hj_conn_close_gracefully(loop, conn, state != NULL && state->closer == HJ_WEBSOCKET_WE ? 0 : HIJACK_ECLOSED, false);
 }
 

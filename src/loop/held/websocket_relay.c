@@ -2,12 +2,9 @@
  * ended; EOF: the peer has said that of itself; RESET: the other one has died. */
 #include "loop/held/websocket_relay.h"
 
-#include <stdlib.h>
-
 #include "codec/websocket.h"
 #include "loop/held/websocket.h"
 #include "loop/held/websocket_closing.h"
-#include "loop/held/websocket_state.h"
 #include "loop/io/relay.h"
 #include "loop/io/transport.h"
 #include "loop/io/writer.h"
@@ -27,7 +24,6 @@ static void tell_end(struct hj_loop *loop, struct hj_conn *conn)
 {
     if ((conn->flags & HJ_CONN_HALF_CLOSES) == 0) {
         close_with(loop, conn, HJ_WS_NORMAL, HJ_SLICE(""));
-        hj_relay_closed(loop, conn, 0);
         return;
     }
     struct hj_buf *frame = hj_ws_frame(HJ_WS_BINARY, true, HJ_SLICE(""));
@@ -43,27 +39,18 @@ static void tell_end(struct hj_loop *loop, struct hj_conn *conn)
 static void tell_peer(struct hj_loop *loop, struct hj_conn *conn)
 {
     const struct hj_conn *other = hj_relay_partner(loop, conn);
+    if (other == NULL && hj_relay_is_paired(loop, conn))
+        return; /* it closes in this turn, and then the reason is here too */
     if (conn->channel != NULL && hj_channel_waits(conn->channel))
         return; /* it is on its way */
-    if (other == NULL && (conn->flags & HJ_CONN_RESET) != 0)
+    if (other == NULL && (conn->flags & HJ_CONN_RESET) != 0) {
+        conn->flags &= (uint16_t)~HJ_CONN_RESET; /* this one ends in order */
         close_with(loop, conn, HJ_WS_INTERNAL_ERROR, HJ_SLICE("the other side was cut off"));
-    else if (other == NULL)
+    } else if (other == NULL) {
         close_with(loop, conn, HJ_WS_NORMAL, HJ_SLICE(""));
-    else if ((other->flags & HJ_CONN_EOF) != 0 && other->input == NULL && (conn->flags & HJ_CONN_SHUT) == 0)
+    }
+    if (other != NULL && (other->flags & HJ_CONN_EOF) != 0 && other->input == NULL && (conn->flags & HJ_CONN_SHUT) == 0)
         tell_end(loop, conn);
-}
-
-static bool is_code_in_order(unsigned code)
-{
-    return code == HJ_WS_NORMAL || code == HJ_WS_GOING_AWAY || code == HJ_WS_NO_CODE;
-}
-
-/* How the other one ends when this one has closed. */
-static int reason_of(const struct hj_websocket *state)
-{
-    const bool normal = state->reason != HIJACK_EPROTOCOL && state->last_words != NULL &&
-                        is_code_in_order((unsigned)strtoul(state->last_words->data, NULL, 10));
-    return normal ? 0 : HIJACK_ERESET;
 }
 
 static void read_relayed(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
@@ -74,28 +61,15 @@ static void read_relayed(struct hj_loop *loop, struct hj_conn *conn, unsigned ev
         hj_conn_close(loop, conn, hj_transport_error(loop, conn));
 }
 
-static void go_on(struct hj_loop *loop, struct hj_conn *conn)
-{
-    const struct hj_websocket *state = hj_websocket_find(loop, conn);
-    if (state != NULL && state->closer != HJ_WEBSOCKET_OPEN)
-        hj_relay_closed(loop, conn, reason_of(state));
-    else
-        tell_peer(loop, conn);
-    if (hj_conn_is_open(conn))
-        hj_relay_update(loop, conn, 0);
-}
-
 void hj_websocket_relay(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
     read_relayed(loop, conn, events);
-    if (hj_conn_is_open(conn) && conn->kind == HJ_CONN_RELAY)
-        go_on(loop, conn);
-    if (!hj_conn_is_open(conn))
-        return; /* closing.h tells the other one */
-    if (conn->kind != HJ_CONN_RELAY) {
-        hj_relay_closed(loop, conn, HIJACK_ERESET); /* the peer has left without a close frame, and conn lingers */
+    if (hj_conn_is_live_websocket(conn))
+        tell_peer(loop, conn);
+    if (hj_conn_is_open(conn))
+        hj_relay_update(loop, conn, 0);
+    if (!hj_conn_is_open(conn) || conn->kind != HJ_CONN_RELAY)
         return;
-    }
     const unsigned wanted = conn->input == NULL && hj_relay_takes(loop, conn) ? HJ_POLL_IN | HJ_POLL_PEER : 0;
     hj_conn_set_interest(loop, conn, (conn->backlog != NULL ? HJ_POLL_OUT : 0) | wanted);
 }

@@ -55,10 +55,13 @@ ssize_t hj_plain_send_all(int fd, struct hj_buf *const *bufs, int count, size_t 
 
 ssize_t hj_plain_receive(int fd, void *data, size_t len)
 {
-    ssize_t n = recv(fd, data, len, MSG_DONTWAIT);
+    ssize_t n;
+    do
+        n = recv(fd, data, len, MSG_DONTWAIT);
+    while (n == -1 && errno == EINTR); /* a dead connection is not reported again */
     if (n > 0)
         return n;
     if (n == 0)
         return HIJACK_ECLOSED;
-    return errno == EAGAIN || errno == EINTR ? 0 : hj_plain_reason(errno);
+    return errno == EAGAIN ? 0 : hj_plain_reason(errno);
 }

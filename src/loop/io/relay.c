@@ -30,10 +30,19 @@ static bool takes_more(struct hj_loop *loop, const struct hj_conn *to)
     return is_drained(loop, to) && (to->flags & (HJ_CONN_ENDING | HJ_CONN_DISCARD)) == 0;
 }
 
+bool hj_relay_is_paired(const struct hj_loop *loop, const struct hj_conn *conn)
+{
+    return hj_numbers_get(&loop->partners, conn->index) != 0;
+}
+
 bool hj_relay_takes(struct hj_loop *loop, const struct hj_conn *conn)
 {
     const struct hj_conn *to = hj_relay_partner(loop, conn);
-    return to != NULL ? takes_more(loop, to) : conn->channel == NULL || !hj_channel_waits(conn->channel);
+    if ((conn->flags & HJ_CONN_DISCARD) != 0)
+        return true; /* a WebSocket that waits for the peer's close frame */
+    if (to != NULL)
+        return takes_more(loop, to);
+    return !hj_relay_is_paired(loop, conn) && (conn->channel == NULL || !hj_channel_waits(conn->channel));
 }
 
 static unsigned interest_in(struct hj_loop *loop, const struct hj_conn *conn, const struct hj_conn *to)
@@ -137,7 +146,7 @@ static bool has_relayed_all(struct hj_loop *loop, const struct hj_conn *a, const
 static void end_alone(struct hj_loop *loop, struct hj_conn *conn)
 {
     if (conn->kind == HJ_CONN_CONNECTING) {
-        hj_conn_close(loop, conn, HIJACK_ECLOSED);
+        hj_conn_close(loop, conn, 0);
     } else if (hj_conn_is_websocket(conn)) {
         hj_conn_make_ready(loop, conn);
     } else if (conn->transport == HJ_TRANSPORT_PAIR && is_drained(loop, conn)) {

@@ -25,6 +25,9 @@ void hj_relay_opened(struct hj_loop *loop, struct hj_conn *conn);
 /* The other entry; NULL if there is none, or it closes. */
 struct hj_conn *hj_relay_partner(struct hj_loop *loop, const struct hj_conn *conn);
 
+/* Whether it has another entry, be it one that closes. */
+bool hj_relay_is_paired(const struct hj_loop *loop, const struct hj_conn *conn);
+
 /* Whether conn is to be read: the other entry takes more now. Without another one what comes is thrown away, unless it
  * is on its way. */
 bool hj_relay_takes(struct hj_loop *loop, const struct hj_conn *conn);
