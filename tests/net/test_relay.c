@@ -286,7 +286,7 @@ static void test_before_it_is_open(void **state)
         }
     }
     close(listener);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 40; i++) {
         struct client *c;
         hijack_socket *near = socket_open(f, &c), *far = connect_to_port(f, "127.0.0.1", port);
         int rc = hijack_socket_relay(i % 2 == 0 ? near : far, i % 2 == 0 ? far : near);
@@ -295,7 +295,7 @@ static void test_before_it_is_open(void **state)
         if (rc != 0)
             OK(hijack_socket_close(near));
         CHECK(client_until_end(c) != 0);
-        events_next(&f->events, HIJACK_EVENT_CLOSED, near);
+        events_closed(&f->events, near, rc == 0 ? HIJACK_EREFUSED : 0);
         client_close(c);
     }
 }
