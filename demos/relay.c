@@ -60,18 +60,16 @@ static void accept_clients(hijack_server *server, int listener, const char *targ
             relay(server, fd, target);
 }
 
-/* Those of targets: nobody else has a handle. */
+/* Those of targets, of which nobody else has a handle. One at a time: of a freed handle no further event comes. */
 static void take_events(hijack_queue *queue, const char *target)
 {
-    hijack_event events[64];
-    for (int n; (n = demo_check(hijack_queue_poll(events, queue, 64, 0), "hijack_queue_poll")) > 0;) {
-        for (int i = 0; i < n; ++i) {
-            const bool closed = events[i].type == HIJACK_EVENT_CLOSED;
-            if (closed && events[i].status != HIJACK_EABORTED && events[i].status != HIJACK_ESHUTDOWN)
-                fprintf(stderr, "connect %s: %s\n", target, hijack_strerror(events[i].status));
-            if (closed || events[i].type == HIJACK_EVENT_CONNECTED)
-                hijack_socket_free(events[i].handle);
-        }
+    hijack_event event;
+    while (demo_check(hijack_queue_poll(&event, queue, 1, 0), "hijack_queue_poll") > 0) {
+        const bool closed = event.type == HIJACK_EVENT_CLOSED;
+        if (closed && event.status != HIJACK_EABORTED && event.status != HIJACK_ESHUTDOWN)
+            fprintf(stderr, "connect %s: %s\n", target, hijack_strerror(event.status));
+        if (closed || event.type == HIJACK_EVENT_CONNECTED)
+            hijack_socket_free(event.handle);
     }
 }
 

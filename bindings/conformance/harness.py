@@ -143,8 +143,8 @@ class Demo:
             return self.lines[index][1] if len(self.lines) > index else None
 
     def stderr(self):
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace")
+        file = self.errors.fileno()  # whose position is the demo's as well
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def port(self):
         line = self.line(0, START_SECONDS)

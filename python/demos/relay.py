@@ -25,7 +25,7 @@ async def relay(server: hijack.aio.Server, connection: socket.socket, target: st
         return
     except hijack.HijackError as error:
         client.abort()
-        print(error, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{error}\n")
         return
     with contextlib.suppress(hijack.ClosedError):  # the client has left meanwhile
         async with client, origin:  # a pair outlives the block
