@@ -20,7 +20,8 @@ from client import Client, Failed, Kernel, shown
 HOST = "127.0.0.1"
 START_SECONDS = 60  # a first start may have to compile
 STOP_SECONDS = 20  # from the signal to the end of the process, on a busy machine
-SETTINGS = ("PORT", "BEEP_INTERVAL_MS", "TLS", "TLS_CERT", "TLS_KEY", "CHAT_LOG", "RELAY_TARGET")  # variables that the demos look at
+# Variables that the demos look at.
+SETTINGS = ("PORT", "BEEP_INTERVAL_MS", "TLS", "TLS_CERT", "TLS_KEY", "CHAT_LOG", "RELAY_TARGET")
 BEEP_MS = "100"  # what shared beep demos run with
 
 SCENARIOS = []  # (name, function), in the order of the files

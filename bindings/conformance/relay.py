@@ -1,4 +1,4 @@
-"""The TCP proxy: bytes, ends, resets, a target that refuses, many connections, and the beeps that it has without one."""
+"""The TCP proxy: bytes, ends, resets, a target that refuses, many connections, and its own beeps without a target."""
 
 import contextlib
 import signal

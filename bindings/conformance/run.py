@@ -4,8 +4,9 @@
     python3 -B bindings/conformance/run.py --name c -- build/release/demos/{demo} {port}
     python3 -B bindings/conformance/run.py --name ruby -- scripts/demo ruby {demo} {port}
 
-What follows "--" starts a demo: {demo} becomes sse, beep, hijack, websocket, chat, rooms or relay, {port} the port; where a
-scenario wants no port, the word {port} is left out. The process must be the demo itself: a script has to exec it.
+What follows "--" starts a demo: {demo} becomes sse, beep, hijack, websocket, chat, rooms or relay, {port} the port;
+where a scenario wants no port, the word {port} is left out. The process must be the demo itself: a script has to exec
+it.
 
     --name NAME    what the last line calls this run
     --only TEXT    only scenarios with TEXT in their name; may be given more than once

@@ -33,7 +33,7 @@ async def relay(server: hijack.aio.Server, connection: socket.socket, target: st
 
 
 async def accept(server: hijack.aio.Server, listener: socket.socket, target: str) -> None:
-    loop, tasks = asyncio.get_running_loop(), set()  # type: ignore[var-annotated]
+    loop, tasks = asyncio.get_running_loop(), set()
     while True:
         connection, _ = await loop.sock_accept(listener)
         task = loop.create_task(relay(server, connection, target))  # until the target is open

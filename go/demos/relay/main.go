@@ -1,8 +1,8 @@
-// A proxy for TCP: every connection is relayed to the address in the variable RELAY_TARGET, "host:port" or "unix:/path".
-// The library moves the bytes, its threads alone; this program accepts, pairs, and forgets.
+// A proxy for TCP: every connection is relayed to the address in the variable RELAY_TARGET, "host:port" or
+// "unix:/path". The library moves the bytes, its threads alone; this program accepts, pairs, and forgets.
 //
-// Without RELAY_TARGET the other side is here too: Server-Sent Events, a BEEP every second. "curl -N" shows them through
-// the proxy. If the target cannot be reached, the client is reset, and a line on stderr says why.
+// Without RELAY_TARGET the other side is here too: Server-Sent Events, a BEEP every second. "curl -N" shows them
+// through the proxy. If the target cannot be reached, the client is reset, and a line on stderr says why.
 package main
 
 import (
