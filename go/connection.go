@@ -33,6 +33,8 @@ type connection struct {
 	closed  bool      // the program asked for the end
 	aborted bool      // and for a broken one
 	shut    bool      // the program writes no more
+	relayed bool      // its bytes are another one's, or are about to be
+	paused  bool      // nothing comes any more that the program has asked for
 	err     error     // why it ended, where that is not what the program asked for
 	limit   time.Time // for writing
 	changed signal    // any of these, or what readers and writers wait for
@@ -76,8 +78,8 @@ func (c *connection) Abort() error {
 	return c.finish("abort", c.calls.abort)
 }
 
-// Release lets the object go, while the connection lives on as a member of its broadcasters, without any memory of Go.
-// One that is no member is aborted.
+// Release lets the object go, while the connection lives on as a member of its broadcasters, or relayed, without any
+// memory of Go. Any other is aborted.
 func (c *connection) Release() {
 	c.server.forget(&c.object)
 	c.calls.free(c.handle)
@@ -155,8 +157,9 @@ func (c *connection) receive(e *event) {
 		c.calls.free(c.handle)
 	case eventHangup:
 		c.leave(ErrClosed)
-	case eventData, eventEOF, eventDrained, eventMessage, eventConnected:
+	case eventData, eventEOF, eventDrained, eventMessage, eventConnected, eventPaused:
 		c.mu.Lock()
+		c.paused = c.paused || e.kind == eventPaused
 		c.changed.fire()
 		c.mu.Unlock()
 	}
@@ -242,6 +245,8 @@ func (c *connection) problem(op string, result C.int) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return c.gone(op)
+	} else if Error(result) == ErrState && c.isRelayed() {
+		return c.taken(op)
 	}
 	return check(op, c.name, result)
 }

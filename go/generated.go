@@ -33,6 +33,7 @@ const (
 	eventConnected     = 11
 	eventMembers       = 12
 	eventMemberMessage = 13
+	eventPaused        = 14
 )
 
 const (
@@ -195,7 +196,7 @@ func (k Kind) String() string {
 func isKnownEvent(kind uint32) bool {
 	switch kind {
 	case eventRequest, eventData, eventEOF, eventDrained, eventClosed, eventDetached, eventStopped, eventWake,
-		eventHangup, eventMessage, eventConnected, eventMembers, eventMemberMessage:
+		eventHangup, eventMessage, eventConnected, eventMembers, eventMemberMessage, eventPaused:
 		return true
 	}
 	return false
@@ -282,6 +283,12 @@ var meanings = map[string]map[Error]string{
 	},
 	"detach": {
 		ErrState: `it has been detached already`,
+	},
+	"relay": {
+		ErrState: `one of the two is a broadcaster's member, or within a message that has come or gone in part`,
+	},
+	"relayed": {
+		ErrState: `it is relayed: its bytes go to the other connection, and come from there`,
 	},
 	"connect": {
 		ErrAddress:             `expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535), tls: before one of these, or unix:/path`,

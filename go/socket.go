@@ -48,6 +48,8 @@ func (s *Socket) Read(p []byte) (int, error) {
 		switch {
 		case s.closed:
 			return 0, s.gone("read")
+		case s.relayed:
+			return 0, s.taken("read")
 		case len(p) == 0:
 			return 0, nil
 		case hasPassed(s.readLimit):
@@ -72,8 +74,8 @@ func (s *Socket) giveCredit(credit C.uint64_t) C.int {
 	return C.hj_go_socket_read(s.handle.c(), credit)
 }
 
-// Release lets the object go, while the connection lives on as a member of its broadcasters, without any memory of Go.
-// One that is not a member is aborted.
+// Release lets the object go, while the connection lives on as a member of its broadcasters, or relayed, without any
+// memory of Go. Any other is aborted.
 func (s *Socket) Release() {
 	s.connection.Release()
 	s.mu.Lock()
@@ -163,6 +165,7 @@ func (s *Socket) SetReadDeadline(t time.Time) error {
 func (s *Socket) receive(e *event) {
 	s.mu.Lock()
 	s.input.add(e)
+	s.input.asked = s.input.asked && e.kind != eventPaused
 	if e.kind == eventConnected {
 		s.remote = parseAddr(string(e.data))
 	}

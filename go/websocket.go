@@ -216,6 +216,8 @@ func (w *WebSocket) await(ctx context.Context, reader *messageReader) error {
 		switch {
 		case w.closed:
 			return w.gone("read")
+		case w.relayed:
+			return w.taken("read")
 		case ctx.Err() != nil:
 			return &OpError{"read", w.name, ctx.Err()}
 		case hasPassed(w.readLimit):
@@ -248,6 +250,10 @@ func (w *WebSocket) receive(e *event) {
 	case eventMessage:
 		w.mu.Lock()
 		w.accept(e)
+		w.mu.Unlock()
+	case eventPaused:
+		w.mu.Lock()
+		w.input.asked = false
 		w.mu.Unlock()
 	case eventClosed:
 		w.mu.Lock()

@@ -20,7 +20,8 @@ from client import Client, Failed, Kernel, shown
 HOST = "127.0.0.1"
 START_SECONDS = 60  # a first start may have to compile
 STOP_SECONDS = 20  # from the signal to the end of the process, on a busy machine
-SETTINGS = ("PORT", "BEEP_INTERVAL_MS", "TLS", "TLS_CERT", "TLS_KEY", "CHAT_LOG")  # variables that the demos look at
+# Variables that the demos look at.
+SETTINGS = ("PORT", "BEEP_INTERVAL_MS", "TLS", "TLS_CERT", "TLS_KEY", "CHAT_LOG", "RELAY_TARGET")
 BEEP_MS = "100"  # what shared beep demos run with
 
 SCENARIOS = []  # (name, function), in the order of the files
@@ -143,16 +144,17 @@ class Demo:
             return self.lines[index][1] if len(self.lines) > index else None
 
     def stderr(self):
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace")
+        file = self.errors.fileno()  # whose position is the demo's as well
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def port(self):
         line = self.line(0, START_SECONDS)
         if line is None:
             raise Failed(f"the first line of {self.name}", f"{Demo.scheme}://127.0.0.1:PORT/",
                          f"no line; exit code {self.process.poll()}, stderr {shown(self.stderr())}")
-        return int(matches(f"the first line of {self.name}", line,
-                           Demo.scheme + r"://127\.0\.0\.1:(\d+)/\n").group(1))
+        relays = self.name == "relay"
+        pattern = r"relays 127\.0\.0\.1:(\d+) to [^\n]+\n" if relays else Demo.scheme + r"://127\.0\.0\.1:(\d+)/\n"
+        return int(matches(f"the first line of {self.name}", line, pattern).group(1))
 
     def signal(self, number):
         self.process.send_signal(number)

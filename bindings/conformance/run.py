@@ -4,8 +4,9 @@
     python3 -B bindings/conformance/run.py --name c -- build/release/demos/{demo} {port}
     python3 -B bindings/conformance/run.py --name ruby -- scripts/demo ruby {demo} {port}
 
-What follows "--" starts a demo: {demo} becomes sse, beep, hijack, websocket, chat or rooms, {port} the port; where a
-scenario wants no port, the word {port} is left out. The process must be the demo itself: a script has to exec it.
+What follows "--" starts a demo: {demo} becomes sse, beep, hijack, websocket, chat, rooms or relay, {port} the port;
+where a scenario wants no port, the word {port} is left out. The process must be the demo itself: a script has to exec
+it.
 
     --name NAME    what the last line calls this run
     --only TEXT    only scenarios with TEXT in their name; may be given more than once
@@ -46,12 +47,13 @@ from connections import raise_descriptor_limit  # noqa: E402
 
 # Where the connection itself is looked at.
 SHORT = ("arguments.", "sse.", "hijack.", "leftovers.", "websocket.", "chat.", "chat_restart.")
-HTTP1 = ("arguments.", "bad_input.", "slow_readers.", "hijack.", "leftovers.")  # where there is nothing of HTTP/2
+HTTP1 = ("arguments.", "bad_input.", "slow_readers.", "hijack.", "leftovers.", "relay.")  # nothing of HTTP/2
 HTTP2 = ("streams.",)  # where there is nothing of HTTP/1
+PLAIN = ("relay.",)  # where the demo speaks no TLS
 TRIES = 3  # of a scenario that misses its time; everything else counts at once
 # The long ones first: scenarios run side by side.
 AREAS = ["shutdown", "chat", "rooms", "arguments", "sse", "streaming", "hijack", "slow_readers", "many_clients",
-         "disconnects", "leftovers", "chat_restart", "heads", "bad_input", "websocket", "streams"]
+         "disconnects", "leftovers", "relay", "chat_restart", "heads", "bad_input", "websocket", "streams"]
 
 
 def attempt(demos, function):
@@ -175,6 +177,8 @@ def main():
     chosen = [each for each in chosen if each[0].startswith("adopt.") == options.adopt]
     if options.short and not os.environ.get("HIJACK_LONG"):
         chosen = [each for each in chosen if each[0].startswith(SHORT)]
+    if options.tls:
+        chosen = [each for each in chosen if not each[0].startswith(PLAIN)]
     if options.http2:
         chosen = [each for each in chosen if not (each[0].startswith(HTTP1) or hasattr(each[1], "http1"))]
     else:

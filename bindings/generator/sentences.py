@@ -126,6 +126,8 @@ ERRORS = {
             "go": "it is not a member",
         },
         "detach": {"ruby": "it has been detached already", "go": "it has been detached already"},
+        "relay": in_all("one of the two is a broadcaster's member, or within a message that has come or gone in part"),
+        "relayed": in_all("it is relayed: its bytes go to the other connection, and come from there"),
     },
     "EBUSY": {"": {"go": "another goroutine is using it"}},
     "EADDR": {

@@ -116,7 +116,10 @@ enum {
     /* A WebSocket member without a handle sent a message (option member_messages of the broadcaster). handle:
      * hijack_broadcaster. data: uint64_t user_data of the member, then the message. status:
      * HIJACK_MESSAGE_TEXT or _BINARY. Comes to the server's first queue. */
-    HIJACK_EVENT_MEMBER_MESSAGE = 13
+    HIJACK_EVENT_MEMBER_MESSAGE = 13,
+    /* A hijack_socket has no credit any more, as hijack_socket_read with 0 asked for: no DATA and no MESSAGE follows
+     * until there is credit again. */
+    HIJACK_EVENT_PAUSED = 14
 };
 
 /* What a message is: to send, to publish (TEXT and BINARY), and in the status of its event. */
@@ -568,8 +571,8 @@ HIJACK_API void hijack_stream_free(hijack_stream *stream);
  * ---------------------------------------------------------------------------------------------------------------- */
 
 /* Adds credit: up to this many more bytes will be read and come as DATA, or as MESSAGE in message mode. A new socket
- * has no credit. UINT64_MAX: no limit afterwards. Errors: EINVAL (0), EHANDLE, EFORK, ECLOSED, ESTATE (detached),
- * ENOMEM. */
+ * has no credit. UINT64_MAX: no limit afterwards. 0: takes all credit back; PAUSED follows, behind what was read by
+ * then, or CLOSED. Errors: EHANDLE, EFORK, ECLOSED, ESTATE (detached, relayed), ENOMEM. */
 HIJACK_API int hijack_socket_read(hijack_socket *socket, uint64_t credit);
 
 /* Sends bytes, all or none; see hijack_stream_send. Errors: EINVAL, EHANDLE, EFORK, EAGAIN, ECLOSED (also after
@@ -616,8 +619,9 @@ HIJACK_API int hijack_socket_detach(hijack_socket *socket);
  * message, both ways. A side that dies (a reset, a timeout, a WebSocket without close frame) resets the other one, or
  * closes it with 1011. CLOSED comes for each, with its reason. Afterwards read, send, shutdown, detach and broadcasters
  * are ESTATE; close and abort end both; freed handles leave the pair alive. DATA events that are on their way still
- * come. Errors: EINVAL (the same socket, or of another server), EHANDLE, EFORK, ESTATE (a member, relayed or detached,
- * within a message), ECLOSED, ENOMEM. Both are then as before. */
+ * come: take the credit back and wait for PAUSED before. Errors: EINVAL (the same socket, or of another server),
+ * EHANDLE, EFORK, ESTATE (a member, relayed or detached, within a message), ECLOSED, ENOMEM. Both are then as before.
+ */
 HIJACK_API int hijack_socket_relay(hijack_socket *a, hijack_socket *b);
 
 /* An open socket that is a broadcaster's member, or relayed, lives on as such; a socket that is closing finishes that;

@@ -18,7 +18,7 @@ enum hj_op {
     HJ_OP_REQUEST_READ,  /* request: credit for its body in value */
     HJ_OP_SEND,          /* channel: buf */
     HJ_OP_FINISH,        /* stream: end of body; buf: what ends it with trailers, or NULL */
-    HJ_OP_READ,          /* socket: credit in value */
+    HJ_OP_READ,          /* socket: credit in value; 0 takes it back */
     HJ_OP_SHUTDOWN,      /* socket: half-close */
     HJ_OP_CLOSE,         /* socket */
     HJ_OP_DETACH,        /* socket */

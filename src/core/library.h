@@ -16,7 +16,8 @@
     X(MESSAGE)                                                                                                         \
     X(CONNECTED)                                                                                                       \
     X(MEMBERS)                                                                                                         \
-    X(MEMBER_MESSAGE)
+    X(MEMBER_MESSAGE)                                                                                                  \
+    X(PAUSED)
 
 /* X(constant, name) */
 #define HJ_SERVER_STATS(X)                                                                                             \

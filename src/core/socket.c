@@ -27,8 +27,6 @@ static int pin_bytes(struct hj_channel **out, hijack_socket *handle)
 int hijack_socket_read(hijack_socket *handle, uint64_t credit)
 {
     struct hj_channel *socket;
-    if (credit == 0)
-        return HIJACK_EINVAL;
     int rc = pin_socket(&socket, handle);
     if (rc != 0)
         return rc;

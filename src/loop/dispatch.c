@@ -81,6 +81,11 @@ static void run_read(struct hj_loop *loop, struct hj_command *command)
     struct hj_conn *conn = open_conn_of(&channel->object);
     if (channel->relayed)
         return; /* it was asked for while another thread paired it */
+    if (command->value == 0) {
+        if (conn != NULL)
+            hj_socket_input_pause(loop, conn);
+        return;
+    }
     if (channel->credit == 0 && conn != NULL && hj_conn_is_websocket(conn))
         conn->in_ms = hj_loop_time(loop); /* its peer was not listened to until now */
     channel->credit = command->value > UINT64_MAX - channel->credit ? UINT64_MAX : channel->credit + command->value;

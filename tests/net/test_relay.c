@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -285,7 +286,7 @@ static void test_before_it_is_open(void **state)
         }
     }
     close(listener);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 40; i++) {
         struct client *c;
         hijack_socket *near = socket_open(f, &c), *far = connect_to_port(f, "127.0.0.1", port);
         int rc = hijack_socket_relay(i % 2 == 0 ? near : far, i % 2 == 0 ? far : near);
@@ -294,7 +295,7 @@ static void test_before_it_is_open(void **state)
         if (rc != 0)
             OK(hijack_socket_close(near));
         CHECK(client_until_end(c) != 0);
-        events_next(&f->events, HIJACK_EVENT_CLOSED, near);
+        events_closed(&f->events, near, rc == 0 ? HIJACK_EREFUSED : 0);
         client_close(c);
     }
 }
@@ -410,6 +411,38 @@ static size_t fill(struct client *c)
     return sent;
 }
 
+/* Who has read ahead takes the credit back, passes on what came by then, and relays the rest: not a byte is lost. */
+static void test_read_ahead(void **state)
+{
+    struct fixture *f = *state;
+    static char ahead[1 << 20];
+    int port, listener = start_with(f, "2", &port);
+    for (int i = 0; i < 4; i++) {
+        struct pair p = pair_open(f, listener, port);
+        struct flood flood = {p.client, 0};
+        pthread_t thread;
+        OK(hijack_socket_read(p.near, sizeof(ahead)));
+        CHECK(pthread_create(&thread, NULL, send_flood, &flood) == 0);
+        struct event *event = events_only(&f->events, HIJACK_EVENT_DATA, p.near);
+        OK(hijack_socket_read(p.near, 0));
+        size_t len = 0;
+        for (; event->type == HIJACK_EVENT_DATA; event = events_next(&f->events, HIJACK_EVENT_NONE, p.near)) {
+            memcpy(ahead + len, event->data, event->len);
+            len += event->len;
+        }
+        CHECK(event->type == HIJACK_EVENT_PAUSED);
+        OK(hijack_socket_send(p.far, ahead, len));
+        OK(hijack_socket_relay(i % 2 == 0 ? p.near : p.far, i % 2 == 0 ? p.far : p.near));
+        expect_flood(p.origin);
+        pthread_join(thread, NULL);
+        client_shutdown(p.origin);
+        events_closed(&f->events, p.near, 0);
+        events_closed(&f->events, p.far, 0);
+        pair_free(f, &p);
+    }
+    close(listener);
+}
+
 /* Who does not read stops who sends, and memory does not grow. */
 static void test_back_pressure(void **state)
 {
@@ -518,6 +551,7 @@ int main(int argc, char **argv)
         TEST(test_before_it_is_open),
         TEST(test_ends_before_they_meet),
         TEST(test_much),
+        TEST(test_read_ahead),
         TEST(test_much_between_loops),
         TEST(test_back_pressure),
         TEST(test_ends_while_bytes_wait),

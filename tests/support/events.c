@@ -106,6 +106,7 @@ static int kind_of(const hijack_event *event)
     case HIJACK_EVENT_DETACHED:
     case HIJACK_EVENT_MESSAGE:
     case HIJACK_EVENT_CONNECTED:
+    case HIJACK_EVENT_PAUSED:
         return KIND_SOCKET;
     default:
         return 0;
@@ -118,7 +119,7 @@ static void watch(struct events *events, const hijack_event *event)
     const char *name = hijack_event_name(event->type);
     struct handle_note *note;
 
-    if (event->type == HIJACK_EVENT_NONE || event->type > HIJACK_EVENT_MEMBER_MESSAGE)
+    if (event->type == HIJACK_EVENT_NONE || event->type > HIJACK_EVENT_PAUSED)
         check_fail(__FILE__, __LINE__, "an event of type %u", event->type);
     if (event->type == HIJACK_EVENT_WAKE) {
         CHECK(event->handle == NULL && event->len == 0);

@@ -5,18 +5,19 @@ import io
 import os
 import socket as sockets
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Tuple
 
-from ._constants import EAGAIN, ECLOSED, EFORK, ETLS, EVENT_CONNECTED, EVENT_DETACHED, EVENT_DRAINED
+from ._constants import (
+    EAGAIN, ECLOSED, EFORK, ETLS, EVENT_CONNECTED, EVENT_DETACHED, EVENT_DRAINED, MESSAGE_BINARY,
+)
 from ._errors import WORDS, HijackError, InvalidError
 from ._headers import Headers, header_block
 from ._library import GONE, Data, Text, check, error_of, lib, octets, optional
 from ._peer import Input, Peer
+from ._relay import Call, Relaying
 
 if TYPE_CHECKING:
     from ._core import Core
-
-Call = Callable[[], int]
 
 
 class Channel(Peer):
@@ -34,8 +35,8 @@ class Channel(Peer):
         self._end(type(self)._abort, "abort")
 
     def release(self) -> None:
-        """Lets this object go. A broadcaster's member lives on as such, without any Python object; one that is closing
-        finishes that; any other is aborted."""
+        """Lets this object go. A broadcaster's member, or one that is relayed, lives on as such, without any Python
+        object; one that is closing finishes that; any other is aborted."""
         self._core.check_process()
         self._forget()
         with self._changed.lock:
@@ -94,7 +95,10 @@ class ByteChannel(Channel):
         """Does nothing: what was sent is on its way. For those who expect a file."""
 
     def _leave(self, failed: bool) -> None:
-        """The end of a with block: in order, or broken off if the block failed. Harmless in a forked child."""
+        """The end of a with block: in order, or broken off if the block failed. Harmless in a forked child. One that is
+        relayed lives on."""
+        if self._relayed:
+            return
         try:
             self.abort() if failed else self.close()
         except HijackError as error:
@@ -137,7 +141,7 @@ class StreamCore(ByteChannel):
         return partial(lib.hijack_stream_send_comment, self._handle, raw, len(raw))
 
 
-class SocketCore(Input, ByteChannel):
+class SocketCore(Relaying, Input, ByteChannel):
     """The connection itself; see hijack.Socket and hijack.aio.Socket."""
 
     _noun = "socket"
@@ -191,6 +195,21 @@ class SocketCore(Input, ByteChannel):
             raise TypeError("a socket takes bytes, not str")
         raw = octets(data, "send")
         return partial(lib.hijack_socket_send, self._handle, raw, len(raw))
+
+    def _ahead(self, data: bytes, kind: int) -> Call:
+        return self._bytes(data)
+
+    def _read_ahead(self, other: Relaying) -> Iterator[Call]:
+        while self._buffer:
+            data = bytes(self._buffer)
+            yield other._ahead(data, MESSAGE_BINARY)
+            del self._buffer[: len(data)]
+
+    def _has_credit(self) -> bool:
+        return self._credit > 0
+
+    def _forget_credit(self) -> None:
+        self._credit = 0
 
     def _has_left(self) -> bool:
         return self._hung_up or (self._eof and not self._buffer)

@@ -21,6 +21,7 @@ EVENT_MESSAGE: Final = 10
 EVENT_CONNECTED: Final = 11
 EVENT_MEMBERS: Final = 12
 EVENT_MEMBER_MESSAGE: Final = 13
+EVENT_PAUSED: Final = 14
 
 MESSAGE_TEXT: Final = 1
 MESSAGE_BINARY: Final = 2
@@ -129,6 +130,7 @@ KNOWN_EVENTS: Final = frozenset(
         EVENT_CONNECTED,
         EVENT_MEMBERS,
         EVENT_MEMBER_MESSAGE,
+        EVENT_PAUSED,
     }
 )
 #: types after which no event of the same handle follows

@@ -355,6 +355,12 @@ WORDS: Dict[str, Dict[int, str]] = {
         -1: "expected kind sse, stream, long_poll, websocket or raw (without headers)",
         -7: "this path is held already",
     },
+    "relay": {
+        -7: "one of the two is a broadcaster's member, or within a message that has come or gone in part",
+    },
+    "relayed": {
+        -7: "it is relayed: its bytes go to the other connection, and come from there",
+    },
     "connect": {
         -10: "expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535), tls: before one of these, "
         "or unix:/path",

@@ -4,9 +4,11 @@ credit. A face adds the waiting."""
 import warnings
 from typing import Any, Callable, List, Mapping, Optional, TypeVar
 
-from ._constants import ECLOSED, ESHUTDOWN, EVENT_CLOSED, EVENT_DATA, EVENT_EOF, EVENT_HANGUP, LAST_EVENTS
+from ._constants import (
+    ECLOSED, ESHUTDOWN, ESTATE, EVENT_CLOSED, EVENT_DATA, EVENT_EOF, EVENT_HANGUP, LAST_EVENTS,
+)
 from ._core import Core, check_listener
-from ._errors import ClosedError, HijackError
+from ._errors import WORDS, ClosedError, HijackError
 from ._library import GONE, Handle, check, error_of, ffi, name_of, sentence
 
 WINDOW = 65536  #: bytes that a peer may send ahead of the program's reading
@@ -16,7 +18,7 @@ ErrorT = TypeVar("ErrorT", bound=HijackError)
 
 class Peer(Handle):
     """The handle, and what its events have told. Whoever drops it while it is open loses the connection, unless it is a
-    broadcaster's member."""
+    broadcaster's member or relayed."""
 
     _noun: str
     _advice = "while it was open, and cut off: close it, or use a with block"
@@ -29,6 +31,7 @@ class Peer(Handle):
     _hung_up = False  # the peer ended its sending side while nobody read
     _memberships = 0  # of broadcasters
     _ended = False  # the program has ended it, or released it
+    _relayed = False  # its bytes are another one's, or are about to be
     _receiving = 0  # calls that wait for a message, and will hear of the end by that
     _status: Optional[int] = None  # of the last event
 
@@ -120,7 +123,7 @@ class Peer(Handle):
     def _refused(self, code: int, what: str, words: Optional[Mapping[int, str]] = None) -> HijackError:
         """The exception for a call that failed; one on a connection that has gone names the reason as its cause."""
         if code not in GONE:
-            return error_of(code, what, words)
+            return self._not_now(code, what, words)
         why = self.reason
         if why is None:
             ours = self._status != ECLOSED and (self._ended or self._status == 0)
@@ -129,6 +132,10 @@ class Peer(Handle):
         error = self._mine(ClosedError(f"{what}: {sentence(why.code)}"))
         error.__cause__ = why
         return error
+
+    def _not_now(self, code: int, what: str, words: Optional[Mapping[int, str]] = None) -> HijackError:
+        relayed = code == ESTATE and self._relayed
+        return self._mine(error_of(code, what, WORDS["relayed"] if relayed else words))
 
     def _mine(self, error: ErrorT) -> ErrorT:
         """Marks an error that is about this connection: a handler whose own client has left has not failed."""
@@ -147,7 +154,7 @@ class Peer(Handle):
             return
         self._forget()
         type(self)._free(handle)
-        if not self.closed and not self._memberships and self._core.is_ours():
+        if not (self.closed or self._memberships or self._relayed) and self._core.is_ours():
             warnings.warn(f"{self!r} was dropped {self._advice}", ResourceWarning, source=self)
 
     def __repr__(self) -> str:
@@ -174,20 +181,22 @@ class Input(Peer):
 
     def _readable(self) -> bool:
         """Whether a read need not wait. If it has to, the peer may send. With the lock held."""
-        if self._buffer or self._eof or self._ended or self._gone():
+        if self._buffer or self._eof or self._ended or self._relayed or self._gone():
             return True
         self._grant()
         return False
 
     def _grant(self, worth: int = WINDOW // 2) -> None:
         room = WINDOW - self._credit - len(self._buffer)
-        if room >= worth and not self._eof and not self._gone():
+        if room >= worth and not (self._eof or self._relayed or self._gone()):
             result = type(self)._read(self._handle, room)
             if result not in GONE:
                 self._credit += room if check(result, "read") >= 0 else 0
 
     def _take(self, size: int) -> bytes:
         """Up to size bytes of what is there; b"" at the end. With the lock held, when _readable."""
+        if self._relayed:
+            raise self._refused(ESTATE, "read")
         if not self._buffer:
             if self._eof or size == 0 or (self._status == 0 and not self._ended):
                 return b""

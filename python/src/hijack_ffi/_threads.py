@@ -9,107 +9,63 @@ import socket as sockets
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
-from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
-from ._constants import EAGAIN, ESHUTDOWN, MESSAGE_MORE
+from ._channel import ByteChannel, SocketCore, StreamCore
+from ._constants import ESHUTDOWN, MESSAGE_MORE
 from ._core import Core, check_handler, logger, report
 from ._errors import ForkError, InvalidError, ShutdownError, StateError, TimedOutError
 from ._library import GONE, Block, Data, Text, check, error_of, ffi, lib
-from ._peer import WINDOW, Input, Peer
+from ._peer import WINDOW
+from ._relay import Call, Relaying
 from ._request import RequestCore
 from ._server import ServerCore
+from ._waiting import Notice, Reading, Sending
 from ._websocket import (
     INTERNAL_ERROR, NORMAL, ConnectionClosed, ConnectionClosedOK, Decoder, Message, Piece, WebSocketCore, decoded,
 )
 
 Handler = Callable[["Request"], object]
 GRACE = 0.1  #: seconds that stop gives to handlers
-LONGEST = threading.TIMEOUT_MAX
-T = TypeVar("T")
 
 
-class _Notice:
-    """What a Condition is for, but an exception from a signal handler may break in anywhere: the lock is only ever
-    taken by "with", which is one step in C, and nobody sleeps inside of it."""
+class Relay(Relaying, Sending):
+    """What sockets and WebSockets share."""
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self._sleepers: List[threading.Lock] = []  # one for each thread that waits, which is let through by a release
+    def relay(self, other: "Relay", timeout: Optional[float] = None) -> None:
+        """Pairs it with another connection of the same server: each gets the other one's bytes, in both directions.
+        The library moves them, without a thread and without an object: both objects may be dropped, and the end of a
+        with block leaves the pair alive. What was sent before goes out first. What has come and was not received goes
+        to the other one, so a program may read a line and then relay (what a file of makefile has in its buffer does
+        not).
 
-    def wait_for(self, ready: Callable[[], Optional[T]], timeout: Optional[float] = None) -> Optional[T]:
-        """Calls ready, with the lock held, until it gives something, and returns that; None after timeout seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            sleeper = threading.Lock()
-            sleeper.acquire()
-            with self.lock:
-                result = ready()
-                rest = LONGEST if deadline is None else min(LONGEST, deadline - time.monotonic())
-                if result is not None or rest <= 0:
-                    return result
-                self._sleepers.append(sleeper)
-            try:
-                sleeper.acquire(timeout=rest)
-            finally:
-                with self.lock:
-                    if sleeper in self._sleepers:
-                        self._sleepers.remove(sleeper)
+        The end of one side is passed on, and the other direction goes on; a broken connection breaks the other one. Of
+        two WebSockets the messages pass as they are; between a WebSocket and a socket, the bytes of messages do.
 
-    def notify_all(self) -> None:
-        """With the lock held."""
-        for sleeper in self._sleepers:
-            if sleeper.locked():  # it is not, if an exception broke in here before
-                sleeper.release()
-        self._sleepers.clear()
+        Sending and receiving raise StateError afterwards. closed, on_close, wait_closed and reason report the end;
+        close ends both sides after what was passed on, abort breaks both off.
 
-
-class Waiting(Peer):
-    """How a thread waits for a request, stream, socket or WebSocket. timeout is in seconds; 0 raises WouldBlockError
-    instead of waiting."""
-
-    _timeout: Optional[float] = None
-
-    def wait_closed(self, timeout: Optional[float] = None) -> bool:
-        """Waits until the client has left or the connection has ended, and returns True; False after timeout seconds.
-        After close it waits until what was sent is written."""
-        self._core.check_process()
-        return self._changed.wait_for(lambda: self._over() or None, timeout) is True
-
-    def _wait(self, ready: Callable[[], Optional[T]], timeout: Optional[float], what: str, since: float = 0.0) -> T:
-        """Waits until ready() gives something, and returns that; raises when timeout is over."""
-        rest = max(0.0, since + timeout - time.monotonic()) if timeout and since else timeout
-        result: Optional[T] = self._changed.wait_for(ready, rest)
-        if result is not None:
-            return result
-        if timeout == 0:
-            raise error_of(EAGAIN, what)
-        raise TimedOutError(f"{what}: not possible within {timeout:g} s")
-
-
-class Reading(Waiting, Input):
-    """What sockets and requests share."""
-
-    def _receive(self, size: int, timeout: Optional[float], what: str) -> bytes:
-        self._core.check_process()
-        if size == 0:
-            return b""
-        data = self._wait(lambda: self._take(size) if self._readable() else None, timeout, what)
-        self._tell()
-        return data
-
-
-class Sending(Waiting, Channel):
-    """What streams, sockets and WebSockets share."""
-
-    def _push(self, call: Call, timeout: Optional[float]) -> None:
+        Raises InvalidError (other is not another connection of this server), StateError (one is a broadcaster's
+        member, relayed already, or within a message), TimedOutError or ClosedError. Both remain usable then, but what
+        was received ahead may have been sent."""
         timeout = self._timeout if timeout is None else timeout
-        since = time.monotonic()
-        while True:
-            seen = self._drained
-            if self._taken(call):
-                return
-            self._wait(lambda: self._drained != seen or self._ended or self._gone() or None, timeout, "send", since)
+        self._reserve(other)
+        paired = False
+        try:
+            for side in (self, other):
+                side._await_stop(timeout)
+            for call in self._read_ahead(other):
+                other._push(call, timeout)
+            for call in other._read_ahead(self):
+                self._push(call, timeout)
+            self._pair(other)
+            paired = True
+        finally:
+            for side in (self, other):
+                side._settle(paired)
+
+    def _await_stop(self, timeout: Optional[float]) -> None:
+        self._wait(lambda: self._has_stopped() or None, timeout, "relay")
 
 
 class Bytes(Block, Sending, ByteChannel):
@@ -155,7 +111,7 @@ class Stream(StreamCore, Bytes):
         return True
 
 
-class Socket(SocketCore, Reading, Bytes):
+class Socket(SocketCore, Reading, Relay, Bytes):
     """The connection itself, after a hijack, connect or adopt; to be used like a blocking socket.socket. Any thread may
     send or receive. A with block closes it at its end, or resets the connection if the block raised. Iterating gives
     what the peer sends, in pieces."""
@@ -245,7 +201,7 @@ class _File(io.RawIOBase):
         return self._socket.send(data)
 
 
-class WebSocket(Block, WebSocketCore, Sending):
+class WebSocket(Block, WebSocketCore, Relay):
     """Messages in both directions: str is text, bytes are binary. The library answers pings, and sends its own to a
     client that is silent. Any thread may send or receive. A with block closes it at its end with code 1000, or with
     1011 if the block raised.
@@ -256,6 +212,8 @@ class WebSocket(Block, WebSocketCore, Sending):
     _core: "ThreadCore"
 
     def __exit__(self, *error: object) -> None:
+        if self._relayed:
+            return
         try:
             if error[1] is None or isinstance(error[1], Exception):
                 self.close(NORMAL if error[1] is None else INTERNAL_ERROR)
@@ -360,12 +318,12 @@ class ThreadCore(Core):
     def __init__(self, options: Dict[str, Union[int, str]]) -> None:
         super().__init__(options)
         self.waiting: "queue.SimpleQueue[Optional[Request]]" = queue.SimpleQueue()
-        self.finished = _Notice()
+        self.finished = Notice()
         self.threads: List[threading.Thread] = []
         self.starting = threading.Lock()
 
-    def notice(self) -> _Notice:
-        return _Notice()
+    def notice(self) -> Notice:
+        return Notice()
 
     def deliver(self, request: Request) -> None:
         self.waiting.put(request)

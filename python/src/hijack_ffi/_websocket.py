@@ -4,15 +4,16 @@ from codecs import getincrementaldecoder
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Deque, Mapping, Optional, Tuple, Type, Union
+from typing import TYPE_CHECKING, Any, Deque, Iterator, Mapping, Optional, Tuple, Type, Union
 
-from ._channel import Call, Channel
+from ._channel import Channel
 from ._constants import (
-    ECLOSED, ESHUTDOWN, EVENT_MESSAGE, MESSAGE_BINARY, MESSAGE_MORE, MESSAGE_PING, MESSAGE_TEXT,
+    ECLOSED, ESHUTDOWN, ESTATE, EVENT_MESSAGE, MESSAGE_BINARY, MESSAGE_MORE, MESSAGE_PING, MESSAGE_TEXT,
 )
-from ._errors import ClosedError, HijackError, InvalidError, StateError
+from ._errors import WORDS, ClosedError, HijackError, InvalidError, StateError
 from ._library import GONE, Text, check, error_of, lib, octets, sentence
 from ._peer import Watcher
+from ._relay import Call, Relaying
 
 if TYPE_CHECKING:
     from ._core import Core
@@ -52,7 +53,7 @@ class ConnectionClosedError(ConnectionClosed):
     """The WebSocket has ended with another code, or without its closing handshake."""
 
 
-class WebSocketCore(Channel):
+class WebSocketCore(Relaying, Channel):
     """Messages in both directions; see hijack.WebSocket and hijack.aio.WebSocket.
 
     They are asked for one by one: the next one when the program receives or sends again, or waits for the end. So what
@@ -97,6 +98,30 @@ class WebSocketCore(Channel):
             raise InvalidError(f"ping: expected at most {LONGEST_PING} bytes (got {len(raw)})")
         return partial(lib.hijack_socket_send_message, self._handle, MESSAGE_PING, raw, len(raw))
 
+    def _ahead(self, data: bytes, kind: int) -> Call:
+        return partial(lib.hijack_socket_send_message, self._handle, kind, data, len(data))
+
+    def _read_ahead(self, other: Relaying) -> Iterator[Call]:
+        while self._pieces:
+            data, status = self._pieces[0]
+            more = status & MESSAGE_MORE
+            if more and isinstance(other, WebSocketCore):
+                raise error_of(ESTATE, "relay", WORDS["relay"])
+            yield other._ahead(data, status ^ more)
+            self._pieces.popleft()
+            self._whole -= not more
+
+    def _check_relay(self) -> None:
+        super()._check_relay()
+        if self._begun:
+            raise StateError("relay: recv_streaming has begun a message; iterate it to its end first")
+
+    def _has_credit(self) -> bool:
+        return self._asked
+
+    def _forget_credit(self) -> None:
+        self._asked = False
+
     def _say_close(self, code: int, reason: str) -> None:
         raw = reason.encode()
         if not NORMAL <= code < 5000 or len(raw) > LONGEST_REASON:
@@ -130,6 +155,8 @@ class WebSocketCore(Channel):
     def _receivable(self, whole: bool) -> bool:
         """Whether to receive a message, or a piece of one, need not wait; if it has to, it is asked for. With the lock
         held."""
+        if self._relayed:
+            raise self._refused(ESTATE, "recv")
         if self._begun and whole and (self._pieces or not self._gone()):
             raise StateError("recv: recv_streaming has begun this message; iterate it to its end first")
         if (self._whole if whole else self._pieces) or self._gone():
@@ -152,7 +179,7 @@ class WebSocketCore(Channel):
             self._ask()
 
     def _ask(self) -> None:
-        if not self._asked and self._open() and not self._gone():
+        if not (self._asked or self._relayed) and self._open() and not self._gone():
             result = lib.hijack_socket_read(self._handle, ONE_MESSAGE)
             self._asked = result not in GONE and check(result, "recv") == 0
 
@@ -175,7 +202,7 @@ class WebSocketCore(Channel):
         return parts[0] if len(parts) == 1 else (b"".join(data for data, _ in parts), parts[-1][1])
 
     def _refused(self, code: int, what: str, words: Optional[Mapping[int, str]] = None) -> HijackError:
-        return self._closed(what) if code in GONE else error_of(code, what, words)
+        return self._closed(what) if code in GONE else self._not_now(code, what, words)
 
     def _closed(self, what: str) -> ConnectionClosed:
         """The exception that says how it has ended."""

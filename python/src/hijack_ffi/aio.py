@@ -18,12 +18,13 @@ from typing import (
 )
 
 from ._broadcaster import Broadcaster
-from ._channel import ByteChannel, Call, Channel, SocketCore, StreamCore
-from ._constants import ESHUTDOWN, MESSAGE_MORE
+from ._channel import ByteChannel, Channel, SocketCore, StreamCore
+from ._constants import ESHUTDOWN, ESTATE, MESSAGE_MORE
 from ._core import Core, check_handler, report
 from ._errors import ForkError, InvalidError, ShutdownError, StateError
 from ._library import GONE, Data, SelfT, Text, check, error_of, ffi, lib
 from ._peer import WINDOW, Input, Peer
+from ._relay import Call, Relaying
 from ._request import ChannelT, RequestCore, RequestHeaders
 from ._server import ServerCore
 from ._websocket import (
@@ -155,6 +156,26 @@ class Sending(Waiting, Channel):
             await self._changed.wait_for(lambda: self._drained != seen or self._ended or self._gone())
 
 
+class Relay(Relaying, Sending):
+    async def relay(self, other: "Relay") -> None:
+        """Pairs it with another connection of the same server: each gets the other one's bytes; see
+        hijack.Socket.relay. Whoever cancels it leaves both as they were, but what came ahead may have been sent."""
+        self._reserve(other)
+        paired = False
+        try:
+            for side in (self, other):
+                await side._changed.wait_for(side._has_stopped)
+            for call in self._read_ahead(other):
+                await other._push(call)
+            for call in other._read_ahead(self):
+                await self._push(call)
+            self._pair(other)
+            paired = True
+        finally:
+            for side in (self, other):
+                side._settle(paired)
+
+
 class Bytes(Block, Sending, ByteChannel):
     """What streams and sockets share."""
 
@@ -187,7 +208,7 @@ class Stream(StreamCore, Bytes):
         await self._push(self._comment(text))
 
 
-class Socket(SocketCore, Reading, Bytes):
+class Socket(SocketCore, Reading, Relay, Bytes):
     """The connection itself, after a hijack, connect or adopt; reading is as with asyncio.StreamReader. An async with
     block closes it at its end, or resets the connection if the block raised or was cancelled. async for gives what the
     peer sends, in pieces."""
@@ -209,6 +230,8 @@ class Socket(SocketCore, Reading, Bytes):
         if not separator:
             raise InvalidError("readuntil: the separator is empty")
         await self._changed.wait_for(lambda: separator in self._buffer or not self._waits())
+        if self._relayed:
+            raise self._refused(ESTATE, "readuntil")
         at = self._buffer.find(separator)
         if at >= 0:
             data = self._take(at + len(separator))
@@ -255,13 +278,13 @@ class Socket(SocketCore, Reading, Bytes):
 
     def _waits(self) -> bool:
         """Whether more may come without anything being taken."""
-        if self._eof or self._ended or self._gone() or len(self._buffer) >= WINDOW:
+        if self._eof or self._ended or self._relayed or self._gone() or len(self._buffer) >= WINDOW:
             return False
         self._grant(1)
         return True
 
 
-class WebSocket(Block, WebSocketCore, Sending):
+class WebSocket(Block, WebSocketCore, Relay):
     """Messages in both directions: str is text, bytes are binary. The library answers pings, and sends its own to a
     client that is silent. An async with block closes it at its end with code 1000, or with 1011 if the block raised or
     was cancelled.
@@ -270,6 +293,8 @@ class WebSocket(Block, WebSocketCore, Sending):
     ConnectionClosedError. A client may send one message ahead of what is received here."""
 
     async def __aexit__(self, *error: object) -> None:
+        if self._relayed:
+            return
         try:
             if error[1] is None or isinstance(error[1], Exception):
                 await self.close(NORMAL if error[1] is None else INTERNAL_ERROR)

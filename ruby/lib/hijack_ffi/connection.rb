@@ -36,6 +36,7 @@ module Hijack
       @shared = false # broadcasters write to it as well
       @torn = false # a part of a write is on its way, and the rest is not
       @over = false # the client has ended its side, or it has ended
+      @relayed = false # its bytes are another one's, or are about to be
     end
 
     # Sends data, waiting while too much is unsent (option high_water_bytes). What is sent at the same time elsewhere
@@ -97,8 +98,8 @@ module Hijack
       end_with(C::EABORTED, 'abort') { cut }
     end
 
-    # Releases a broadcaster's member: the connection lives on as a member, without this object. One that is not a
-    # member is aborted.
+    # Releases a broadcaster's member, or one that is relayed: the connection lives on as such, without this object. Any
+    # other is aborted.
     # @return [nil]
     def release
       @queue.check_fork('release')
@@ -110,21 +111,21 @@ module Hijack
       "#<#{self.class} #{@ended ? C.errname(@ended) : @over ? 'client has ended' : 'open'}>"
     end
 
-    # Closes it at the end of the block, breaks it off when the block fails.
+    # Closes it at the end of the block, breaks it off when the block fails; one that is relayed lives on.
     # @api private
     def use
       yield self
     rescue Exception
-      break_off unless @queue.forked?
+      break_off unless @relayed || @queue.forked?
       raise
     ensure
-      Thread.current.status == 'aborting' ? break_off : close unless @ended || @queue.forked?
+      Thread.current.status == 'aborting' ? break_off : close unless @ended || @relayed || @queue.forked?
     end
 
     # Ends what the program never got, or has not ended itself.
     # @api private
     def discard
-      abort unless @closed || @queue.forked?
+      abort unless @closed || @relayed || @queue.forked?
     end
 
     # A broadcaster may write to it from now on, after a long write of which a part is on its way.

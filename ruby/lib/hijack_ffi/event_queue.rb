@@ -191,6 +191,7 @@ module Hijack
       when C::EVENT_MEMBERS then object&.on_members(data)
       when C::EVENT_CONNECTED then object&.on_connected(data)
       when C::EVENT_DETACHED then object ? object.on_detached(status(at), data) : IO.for_fd(status(at)).close
+      when C::EVENT_PAUSED then object&.on_paused
       when C::EVENT_STOPPED then @stopped = true
       end
     end

@@ -20,6 +20,7 @@ module Hijack
     EVENT_CONNECTED = 11
     EVENT_MEMBERS = 12
     EVENT_MEMBER_MESSAGE = 13
+    EVENT_PAUSED = 14
 
     MESSAGE_TEXT = 1
     MESSAGE_BINARY = 2
@@ -114,7 +115,8 @@ module Hijack
 
     # Types of events that this package handles; other types are of a later version, and skipped.
     KNOWN_EVENTS = [EVENT_REQUEST, EVENT_DATA, EVENT_EOF, EVENT_DRAINED, EVENT_CLOSED, EVENT_DETACHED, EVENT_STOPPED,
-              EVENT_WAKE, EVENT_HANGUP, EVENT_MESSAGE, EVENT_CONNECTED, EVENT_MEMBERS, EVENT_MEMBER_MESSAGE].freeze
+              EVENT_WAKE, EVENT_HANGUP, EVENT_MESSAGE, EVENT_CONNECTED, EVENT_MEMBERS, EVENT_MEMBER_MESSAGE,
+              EVENT_PAUSED].freeze
 
     # Types after which no event of the same handle follows.
     LAST_EVENTS = [EVENT_CLOSED, EVENT_DETACHED, EVENT_STOPPED].freeze
@@ -204,7 +206,9 @@ module Hijack
         'hold' => 'the path is held already, or the body of the request has to be read to its end before',
         'add' => 'it is a member of this broadcaster already',
         'remove' => 'it is not a member of this broadcaster',
-        'detach' => 'it has been detached already'
+        'detach' => 'it has been detached already',
+        'relay' => "one of the two is a broadcaster's member, or within a message that has come or gone in part",
+        'relayed' => 'it is relayed: its bytes go to the other connection, and come from there'
       },
       EADDR => {
         'connect' => 'expected 127.0.0.1:80, [::1]:80, example.org:80 (a port from 1 to 65535), tls: before one of ' \

@@ -166,6 +166,7 @@ module Hijack
 
     def prepare_reading
       @buffer = String.new # bytes that came and were not read
+      @relayed = false # of a socket: they are another one's
       @credit = 0 # bytes that may still come
       @eof = false
       @deaf = false # close_read was called
@@ -182,10 +183,11 @@ module Hijack
     # What follows runs under the lock.
 
     def ready?
-      !@buffer.empty? || @eof || @ended || @deaf
+      !@buffer.empty? || @eof || @ended || @deaf || @relayed
     end
 
     def check_open
+      refuse(C::ESTATE, 'read') if @relayed
       refuse(C::ECLOSED, 'read') if @closed
       raise IOError, 'not opened for reading: close_read was called' if @deaf
     end
@@ -198,7 +200,7 @@ module Hijack
     # Waits for bytes beyond those that are there. False at the end.
     def more?(size)
       ask(size + WINDOW)
-      wait_for('read') { @buffer.bytesize > size || @eof || @ended || @deaf }
+      wait_for('read') { @buffer.bytesize > size || @eof || @ended || @deaf || @relayed }
       check_open
       return true if @buffer.bytesize > size
 
@@ -208,7 +210,7 @@ module Hijack
     # Gives credit for what may be there beside the buffer, in large steps.
     def ask(window)
       credit = window - @buffer.bytesize - @credit
-      return if credit < WINDOW / 2 || @eof || @ended
+      return if credit < WINDOW / 2 || @eof || @ended || @relayed
 
       result = grant(credit)
       return @credit += credit if result.zero?

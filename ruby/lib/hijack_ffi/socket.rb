@@ -9,6 +9,7 @@ module Hijack
   class Socket < Connection
     include Reader
     include Printing
+    include Relay
 
     # @return [String] the other end, as {Request#peer}; of {Server#connect} also "unix:/path"
     attr_reader :peer
@@ -113,7 +114,33 @@ module Hijack
       super(status)
     end
 
+    # Sends what was read ahead to the other side of a pair.
+    # @api private
+    def pass_on(other)
+      bytes = @buffer
+      other.take_over(bytes, C::MESSAGE_BINARY) unless bytes.empty?
+      @lock.synchronize { @buffer = String.new }
+    end
+
+    # Sends what the other side of a pair has read ahead.
+    # @api private
+    def take_over(bytes, _kind)
+      write(bytes)
+    end
+
     private
+
+    def check_relay
+      refuse(C::ESTATE, 'relay') if @relayed
+    end
+
+    def credit?
+      @credit.positive?
+    end
+
+    def forget_credit
+      @credit = 0
+    end
 
     def grant(credit)
       C.socket_read(@handle, credit)

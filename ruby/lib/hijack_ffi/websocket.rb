@@ -18,6 +18,7 @@ module Hijack
   # Several threads may send; one at a time should read.
   class WebSocket < Connection
     include Enumerable
+    include Relay
 
     # What {#ready_state} is.
     CONNECTING, OPEN, CLOSING, CLOSED = 0, 1, 2, 3
@@ -112,6 +113,7 @@ module Hijack
 
       keep
       @lock.synchronize do
+        refuse(C::ESTATE, 'on_message') if @relayed
         @blocks = [*@blocks, block]
         @reads = true
         ask
@@ -265,6 +267,24 @@ module Hijack
       call_blocks
     end
 
+    # Sends what was read ahead to the other side of a pair.
+    # @api private
+    def pass_on(other)
+      until @pieces.empty?
+        bytes, kind, more = @pieces.first
+        raise Error.for(C::ESTATE, 'relay') if more && other.is_a?(WebSocket)
+
+        other.take_over(bytes, kind)
+        @lock.synchronize { @whole -= 1 unless @pieces.shift.last }
+      end
+    end
+
+    # Sends what the other side of a pair has read ahead.
+    # @api private
+    def take_over(bytes, kind)
+      transmit_message('relay', kind, bytes)
+    end
+
     # @param words [String] the code, who closed first, and the reason
     # @api private
     def on_closed(status, words = nil)
@@ -293,9 +313,22 @@ module Hijack
 
     private
 
+    def check_relay
+      refuse(C::ESTATE, 'relay') if @relayed
+      raise StateError, 'relay: the messages go to on_message' if @blocks
+    end
+
+    def credit?
+      @asked
+    end
+
+    def forget_credit
+      @asked = false
+    end
+
     # Under the lock, as what follows. Gives credit for the next message, or the next piece of it.
     def ask
-      return if @asked || dead? || @queue.forked?
+      return if @asked || @relayed || dead? || @queue.forked?
 
       result = C.socket_read(@handle, 1)
       @asked = result.zero?
@@ -308,6 +341,7 @@ module Hijack
       @reads = true
       wait_for('read') do
         raise Error.for(C::ESTATE, 'read: the messages go to on_message') if @blocks
+        refuse(C::ESTATE, 'read') if @relayed
         next true if yield
 
         ask

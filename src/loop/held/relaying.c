@@ -18,6 +18,12 @@ static struct hj_conn *living(const struct hj_channel *channel)
     return ends ? NULL : conn;
 }
 
+/* Why it has ended, for the other one. The loop's alone, as the last event is until it is polled. */
+static int reason_of(const struct hj_channel *channel)
+{
+    return channel->last.status != 0 ? channel->last.status : HIJACK_ECLOSED;
+}
+
 static void mark_relayed(struct hj_channel *channel, struct hj_command *notice, bool moves)
 {
     channel->relayed = true;
@@ -97,9 +103,9 @@ static void pair_here(struct hj_loop *loop, struct hj_channel *first, struct hj_
     if (a != NULL && b != NULL)
         meet(loop, a, b);
     else if (a != NULL)
-        lose_partner(loop, a, HIJACK_ECLOSED);
+        lose_partner(loop, a, reason_of(second));
     else if (b != NULL)
-        lose_partner(loop, b, HIJACK_ECLOSED);
+        lose_partner(loop, b, reason_of(first));
 }
 
 void hj_relaying_begin(struct hj_loop *loop, struct hj_command *command)
@@ -114,9 +120,9 @@ void hj_relaying_begin(struct hj_loop *loop, struct hj_command *command)
     const bool other_is_gone = second->relayed;
     if (conn == NULL || other_is_gone) {
         mark_relayed(second, NULL, false);
-        hj_relay_notify(notice, HIJACK_ECLOSED);
+        hj_relay_notify(notice, reason_of(second));
         if (conn != NULL)
-            lose_partner(loop, conn, HIJACK_ECLOSED);
+            lose_partner(loop, conn, reason_of(second));
         return;
     }
     mark_relayed(second, notice, true);
@@ -131,7 +137,7 @@ void hj_relaying_wait(struct hj_loop *loop, struct hj_command *command)
     struct hj_conn *conn = living(first);
     mark_relayed(first, conn == NULL ? NULL : notice, false);
     if (conn == NULL)
-        hj_relay_notify(notice, HIJACK_ECLOSED);
+        hj_relay_notify(notice, reason_of(first));
     else
         hj_relay_await(loop, conn);
 }
@@ -147,7 +153,7 @@ void hj_relaying_arrive(struct hj_loop *loop, struct hj_command *command)
     else if (first != NULL)
         lose_partner(loop, first, HIJACK_ENOMEM);
     else if (second != NULL)
-        lose_partner(loop, second, HIJACK_ECLOSED);
+        lose_partner(loop, second, reason_of(waiting));
 }
 
 void hj_relaying_end(struct hj_loop *loop, struct hj_command *command)
@@ -155,6 +161,8 @@ void hj_relaying_end(struct hj_loop *loop, struct hj_command *command)
     struct hj_channel *channel = (struct hj_channel *)command->object;
     struct hj_conn *conn = living(channel);
     const bool knows = channel->relayed; /* that it is to be paired */
+    if (!knows && conn != NULL)
+        channel->last.status = -(int)command->value; /* of the other one, kept until this one hears of the pair */
     if (!knows)
         mark_relayed(channel, NULL, false);
     else if (conn != NULL)

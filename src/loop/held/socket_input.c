@@ -7,6 +7,7 @@
 
 #include "loop/held/websocket.h"
 #include "loop/held/websocket_closing.h"
+#include "loop/held/websocket_state.h"
 #include "loop/io/transport.h"
 #include "loop/producer.h"
 
@@ -168,6 +169,22 @@ void hj_socket_input_update(struct hj_loop *loop, struct hj_conn *conn)
     }
     if (hj_conn_is_open(conn) && conn->channel != NULL)
         hj_conn_set_interest(loop, conn, interest_of(conn));
+}
+
+void hj_socket_input_pause(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_channel *channel = conn->channel;
+    const struct hj_websocket *state = hj_conn_is_websocket(conn) ? hj_websocket_find(loop, conn) : NULL;
+    struct hj_event *event = hj_event_new(HIJACK_EVENT_PAUSED, &channel->object, NULL);
+    if (event == NULL) {
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+        return;
+    }
+    hj_loop_push(loop, channel->queue, event);
+    if (state != NULL && state->closer != HJ_WEBSOCKET_OPEN)
+        return; /* it delivers nothing, and reads until the peer has closed */
+    channel->credit = 0;
+    hj_socket_input_update(loop, conn);
 }
 
 /* Both directions are dead. What the peer had sent before may still be wanted: then the connection stays, unpolled, as
