@@ -300,6 +300,30 @@ static void test_before_it_is_open(void **state)
     }
 }
 
+/* One that has ended already, and one that is not open yet. */
+static void test_an_end_before(void **state)
+{
+    struct fixture *f = *state;
+    int port, listener = start_with(f, "2", &port);
+    for (int i = 0; i < 8; i++) {
+        struct pair p = {.near = socket_open(f, &p.client)};
+        client_shutdown(p.client);
+        events_next(&f->events, HIJACK_EVENT_EOF, p.near);
+        p.far = connect_to_port(f, i < 4 ? "127.0.0.1" : "localhost", port);
+        OK(hijack_socket_relay(i % 2 == 0 ? p.near : p.far, i % 2 == 0 ? p.far : p.near));
+        p.origin = accept_client(listener);
+        client_eof(p.origin);
+        client_puts(p.origin, "it still listens");
+        client_expect(p.client, "it still listens");
+        client_close(p.origin);
+        client_eof(p.client);
+        events_closed(&f->events, p.near, 0);
+        events_closed(&f->events, p.far, 0);
+        pair_free(f, &p);
+    }
+    close(listener);
+}
+
 /* The program ends a pair of which one is not there yet. */
 static void test_ends_before_they_meet(void **state)
 {
@@ -549,6 +573,7 @@ int main(int argc, char **argv)
         TEST(test_states),
         TEST(test_other_server),
         TEST(test_before_it_is_open),
+        TEST(test_an_end_before),
         TEST(test_ends_before_they_meet),
         TEST(test_much),
         TEST(test_read_ahead),

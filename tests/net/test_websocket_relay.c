@@ -41,9 +41,9 @@ static struct tunnel tunnel_open(struct fixture *f, int listener, int port)
 }
 
 /* With the subprotocol. */
-static struct tunnel tunnel_purr(struct fixture *f, int listener, int port)
+static hijack_socket *purr_open(struct fixture *f, struct client **client)
 {
-    struct client *c = client_connect(f->port);
+    struct client *c = *client = client_connect(f->port);
     hijack_socket *near;
     client_puts(c, OFFER);
     hijack_request *request = next_request(f);
@@ -52,6 +52,13 @@ static struct tunnel tunnel_purr(struct fixture *f, int listener, int port)
     request_free(f, request);
     client_until(c, "\r\n\r\n");
     client_consume(c, client_until(c, "\r\n\r\n") + 4);
+    return near;
+}
+
+static struct tunnel tunnel_purr(struct fixture *f, int listener, int port)
+{
+    struct client *c;
+    hijack_socket *near = purr_open(f, &c);
     return tunnel_to(f, near, c, listener, port);
 }
 
@@ -148,6 +155,35 @@ static void test_half_close(void **state)
         ws_expect(t.client, WS_CLOSE, "\x03\xe8");
         ws_send(t.client, WS_CLOSE, LIT("\x03\xe8"));
         client_eof(t.client);
+        over(f, &t, 0, 0);
+    }
+    close(listener);
+}
+
+/* The program has read ahead, as far as the end of one direction, before it relays. */
+static void test_an_end_before(void **state)
+{
+    struct fixture *f = *state;
+    int port, listener = start_with(f, "2", &port);
+    for (int round = 0; round < 4; round++) {
+        struct client *c;
+        hijack_socket *near = purr_open(f, &c);
+        OK(hijack_socket_read(near, UINT64_MAX));
+        ws_send(c, WS_BINARY, LIT("first"));
+        ws_send(c, WS_BINARY, LIT(""));
+        ws_send(c, WS_PING, LIT("?"));
+        ws_expect(c, WS_PONG, "?");
+        ws_message(f, near, HIJACK_MESSAGE_BINARY, "first");
+        CHECK(events_pending(&f->events, HIJACK_EVENT_MESSAGE, near) == 0);
+        struct tunnel t = tunnel_to(f, near, c, listener, port);
+        client_eof(t.origin);
+        client_puts(t.origin, "answer");
+        client_shutdown(t.origin);
+        ws_expect(c, WS_BINARY, "answer");
+        ws_expect(c, WS_BINARY, "");
+        ws_expect(c, WS_CLOSE, "\x03\xe8");
+        ws_send(c, WS_CLOSE, LIT("\x03\xe8"));
+        client_eof(c);
         over(f, &t, 0, 0);
     }
     close(listener);
@@ -327,8 +363,9 @@ static void test_back_pressure(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_bytes),   TEST(test_origin_ends), TEST(test_half_close),     TEST(test_deaths),
-        TEST(test_handles), TEST(test_states),      TEST(test_two_websockets), TEST(test_back_pressure),
+        TEST(test_bytes),         TEST(test_origin_ends),    TEST(test_half_close),
+        TEST(test_an_end_before), TEST(test_deaths),         TEST(test_handles),
+        TEST(test_states),        TEST(test_two_websockets), TEST(test_back_pressure),
     };
     return RUN_TESTS(tests, argc, argv);
 }

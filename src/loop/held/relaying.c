@@ -7,6 +7,7 @@
 
 #include "core/relay.h"
 #include "core/worker.h"
+#include "loop/held/websocket_state.h"
 #include "loop/io/relay.h"
 #include "loop/moving.h"
 
@@ -57,13 +58,20 @@ static void settle_handle(struct hj_conn *conn)
         hj_relaying_freed(conn);
 }
 
+/* Its peer may have ended its direction before. */
+static void begin_half_closing(struct hj_loop *loop, struct hj_conn *conn)
+{
+    const struct hj_websocket *state = hj_websocket_find(loop, conn);
+    conn->flags |= (uint16_t)(HJ_CONN_HALF_CLOSES | (state != NULL && state->half_ended ? HJ_CONN_EOF : 0));
+}
+
 static void meet(struct hj_loop *loop, struct hj_conn *first, struct hj_conn *second)
 {
     struct hj_conn *const both[] = {first, second};
     for (int i = 0; i < 2; ++i) {
         drop_notice(both[i]->channel);
         if (both[i]->channel->half_closes)
-            both[i]->flags |= HJ_CONN_HALF_CLOSES;
+            begin_half_closing(loop, both[i]);
     }
     hj_relay_pair(loop, first, second);
     settle_handle(first);

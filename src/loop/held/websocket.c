@@ -73,7 +73,8 @@ static void end_feed(struct feed *feed)
         return;
     }
     const struct hj_websocket *state = feed->state;
-    if (state != NULL && state->closer == HJ_WEBSOCKET_OPEN && !state->owes_pong && !state->keeps_window)
+    if (state != NULL && state->closer == HJ_WEBSOCKET_OPEN && !state->owes_pong && !state->keeps_window &&
+        !state->half_ended)
         hj_websocket_forget(feed->loop, feed->conn);
 }
 
@@ -148,6 +149,21 @@ static bool push_member_message(struct feed *feed, const struct hj_buf *message,
     return true;
 }
 
+/* The peer of a tunnel's socket says that it sends no more. The program may have read as far as that before it relays:
+ * it is no message, and kept for then. False if that closed it. */
+static bool is_end_of_direction(const struct feed *feed, const struct hj_buf *message, uint32_t kind)
+{
+    return message->len == 0 && kind == HIJACK_MESSAGE_BINARY && feed->conn->kind == HJ_CONN_SOCKET &&
+           feed->conn->channel->half_closes;
+}
+
+static bool keep_end(struct feed *feed)
+{
+    if (need_state(feed))
+        feed->state->half_ended = true;
+    return hj_conn_is_open(feed->conn);
+}
+
 /* The other connection gets it. False if that closed this one. */
 static bool relay_message(struct feed *feed, struct hj_buf *message, uint32_t kind)
 {
@@ -166,6 +182,10 @@ static bool deliver_message(struct feed *feed, struct hj_buf *buf, uint32_t kind
     if (buf == NULL) {
         hj_conn_close(feed->loop, feed->conn, HIJACK_ENOMEM);
         return false;
+    }
+    if (is_end_of_direction(feed, buf, kind)) {
+        hj_buf_unref(buf);
+        return keep_end(feed);
     }
     if (feed->conn->kind != HJ_CONN_SOCKET) {
         bool delivered =

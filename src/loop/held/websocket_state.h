@@ -25,9 +25,10 @@ struct hj_websocket {
     uint64_t inflated;            /* bytes that the message under way has become so far */
     struct hj_inflater *inflater; /* of a compressed message under way, or for as long as keeps_window; else NULL */
     bool keeps_window;
-    bool drops;     /* nobody wants the message under way */
-    bool owes_pong; /* the last ping is answered when the backlog is written */
-    uint8_t closer; /* enum hj_websocket_closer */
+    bool drops;      /* nobody wants the message under way */
+    bool half_ended; /* before it was relayed, the peer has said that no more comes (websocket_relay.h) */
+    bool owes_pong;  /* the last ping is answered when the backlog is written */
+    uint8_t closer;  /* enum hj_websocket_closer */
     uint8_t pong_len;
     uint8_t pong[HJ_WS_CONTROL_MAX];
     int reason;                /* once it closes: as HIJACK_E* */

@@ -317,7 +317,8 @@ static void become_relay(struct hj_loop *loop, struct hj_conn *conn)
     if (conn->kind == HJ_CONN_CONNECTING)
         return;
     conn->flags &= HJ_CONN_EOF | HJ_CONN_PEER_ENDED | HJ_CONN_UNPOLLED | HJ_CONN_RESET | HJ_CONN_READY |
-                   HJ_CONN_WATCHED | HJ_CONN_ENDING | HJ_CONN_DISCARD | HJ_CONN_HALF_CLOSES;
+                   HJ_CONN_WATCHED | HJ_CONN_ENDING | HJ_CONN_DISCARD | HJ_CONN_HALF_CLOSES |
+                   HJ_CONN_SHUTTING; /* the other one has ended before this one was open */
     hj_conn_set_kind(loop, conn, HJ_CONN_RELAY);
     hj_shard_limit_unsent(loop, conn); /* not at all: it is no member */
 }
