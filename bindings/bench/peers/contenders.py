@@ -128,7 +128,7 @@ def iodine(start: Start) -> List[str]:
 
 NGINX = """daemon off; pid {folder}/nginx.pid; error_log stderr crit; load_module {module}; {user}
 worker_processes 1; worker_rlimit_nofile {files};
-events {{ worker_connections {files}; }}
+events {{ worker_connections {slots}; }}
 http {{
   access_log off; keepalive_timeout 3600s; keepalive_requests 1000000; client_body_buffer_size 64k;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
@@ -147,9 +147,11 @@ http {{
 def nginx(start: Start) -> List[str]:
     """Writes its configuration. Started by root, a worker stays root: another user may not read a private folder."""
     tls, path = start.certificate, pathlib.Path(start.folder, "nginx.conf")
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     path.write_text(NGINX.format(
         folder=start.folder, module=next(it for it in NCHAN if it.exists()), port=start.port,
-        files=resource.getrlimit(resource.RLIMIT_NOFILE)[1], user="user root;" if os.getuid() == 0 else "",
+        files=files, slots=2 * files,  # when few are left, nginx closes connections that have not sent a request yet
+        user="user root;" if os.getuid() == 0 else "",
         tls="backlog=4096;" if tls is None else
         f"ssl backlog=4096; ssl_certificate {tls}/cert.pem; ssl_certificate_key {tls}/key.pem;"), encoding="utf-8")
     return ["nginx", "-p", start.folder, "-c", str(path), "-e", "stderr"]

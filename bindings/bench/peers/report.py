@@ -13,10 +13,15 @@ def number(value):
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def last_client(it):
+    ratios = " / ".join(f"{it[key] / it['plain'][key]:.2f}" for key in ("p50", "p99"))
+    return f"{number(it['p50'])} / {number(it['p99'])} ms, {ratios}"
+
+
 def row(name, it):
     return [name, it["version"], ratio(it["single"]["rate_ratio"]), ratio(it["burst"]["rate_ratio"]),
             f"{number(it['single']['cpu']['median'])} s, {ratio(it['single']['cpu_ratio'])}",
-            f"{number(it['last']['p50'])} / {number(it['last']['p99'])} ms",
+            last_client(it["last"]),
             f"{it['accept']['rate']['median']:,.0f}, {ratio(it['accept']['ratio'])}",
             f"{it['memory']['bytes']['median']:,.0f}", f"{it['single']['load']['median']:.2f}"]
 
@@ -32,7 +37,7 @@ def group_table(results):
     counts = next(iter(measured.values()))["counts"] if measured else {"few": 0, "fanned": 0, "most": 0}
     ordered = sorted(measured.items(), key=lambda item: -item[1]["single"]["rate_ratio"]["median"])
     heading = ["", "version", f"one message to {counts['fanned']:,}", "burst of 16", "CPU for a million, ratio",
-               "last client at 1 Hz, p50 / p99", "accepted a second, ratio",
+               "last client at 1 Hz, p50 / p99, ratios", "accepted a second, ratio",
                f"bytes a connection, {counts['few']:,} to {counts['most']:,}", "clients' load"]
     lines = [table([heading, *(row(name, it) for name, it in ordered)])]
     lines += [f"\n{name} is left out: {it['trouble']}" for name, it in results.items() if "trouble" in it]
