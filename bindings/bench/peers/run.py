@@ -30,6 +30,7 @@ import datetime
 import json
 import pathlib
 import resource
+import signal
 import statistics
 import sys
 import tempfile
@@ -230,6 +231,7 @@ def main():
     if PLAIN.missing():
         sys.exit(f"{PLAIN.missing()}: build it first, or run make bench-peers")
     end_on_sigterm()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     data = {"results": {}, "left_out": {}}
