@@ -8,6 +8,7 @@ make bench-peers installs and builds what is needed and runs it. What is missing
 
 --quick    fewer connections and turns: some minutes in all
 --only     contenders whose name contains this
+--openings how often all connections are opened, for memory and accepting
 --groups   of sse, websocket, sse-tls, websocket-tls and slow; all without it
 --json     a file for what was measured; with --only or --groups, what it has of others stays
 --plots    a folder for the pictures
@@ -56,12 +57,12 @@ SLOW_SIZE, SLOW_MESSAGES, SLOW_PATIENCE = 4096, 150, 5  # beside a client that n
 class Plan:
     """How much of everything."""
 
-    def __init__(self, quick, tls):
+    def __init__(self, quick, tls, openings=None):
         full = (500, 5000, 5000) if tls else (1000, 10000, 19000)
         self.few, self.fanned, self.most = (200, 1000, 1000) if quick else full
         self.turns, self.singles, self.bursts = 3, 3 if quick else 5, 2
         self.rounds = 5 if quick else 20  # at 1 Hz
-        self.openings = 1 if quick else 3
+        self.openings = openings or (1 if quick else 3)
 
 
 class Pair:
@@ -206,7 +207,7 @@ def run(options, data, save):
                 continue
             for key, (kind, tls) in GROUPS.items():
                 if key in options.groups and kind in contender.kinds and (contender.tls or not tls):
-                    plan = Plan(options.quick, tls)
+                    plan = Plan(options.quick, tls, options.openings)
                     attempt(data, key, contender,
                             lambda: measure(contender, kind, tls, folder if tls else None, plan))
                     save()
@@ -219,6 +220,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--openings", type=int)
     parser.add_argument("--groups")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--plots", type=pathlib.Path)
