@@ -43,6 +43,7 @@ class Plot:
     text: Callable[[dict], str]
     reference: float = 0.0  # where a line is drawn through a panel
     clients: str = "fanned"  # which of a result's counts the panel names
+    tls: bool = True  # whether it has panels for TLS
 
 
 def two_digits(it):
@@ -82,8 +83,8 @@ PLOTS = [
          "Time until it has the message, p50 (bar) and p99 (line), by the plain loop's (1.00). Shorter is better.",
          False, last, both, reference=1.0),
     Plot("peers-accept.svg", "Connections accepted and held",
-         "Speed from connect until the answer's head has come, by the plain loop's in clear. Longer is better.", True,
-         lambda result: result["accept"]["ratio"], two_digits, reference=1.0),
+         "Speed from connect until the answer's head has come, by the plain loop's (1.00). Longer is better.", True,
+         lambda result: result["accept"]["ratio"], two_digits, reference=1.0, tls=False),  # handshakes hide the rest
 ]
 
 
@@ -120,7 +121,7 @@ def panel(plot, name, rows, left, top, width):
 
 def svg(plot, data):
     """None if there is nothing to be drawn."""
-    groups = {key: rows_of(plot, data["results"].get(key, {})) for key in PANELS}
+    groups = {key: rows_of(plot, data["results"].get(key, {})) for key in PANELS if plot.tls or "tls" not in key}
     shown = [key for key, rows in groups.items() if rows]
     if not shown:
         return None

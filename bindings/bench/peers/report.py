@@ -32,6 +32,11 @@ def table(rows):
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
+def trouble(it):
+    """Its first sentence; what the server printed went to the terminal."""
+    return it["trouble"].splitlines()[0].partition("; it printed")[0]
+
+
 def group_table(results):
     measured = {name: it for name, it in results.items() if "trouble" not in it}
     counts = next(iter(measured.values()))["counts"] if measured else {"few": 0, "fanned": 0, "most": 0}
@@ -40,13 +45,13 @@ def group_table(results):
                "last client at 1 Hz, p50 / p99, ratios", "accepted a second, ratio",
                f"bytes a connection, {counts['few']:,} to {counts['most']:,}", "clients' load"]
     lines = [table([heading, *(row(name, it) for name, it in ordered)])]
-    lines += [f"\n{name} is left out: {it['trouble']}" for name, it in results.items() if "trouble" in it]
+    lines += [f"\n{name} is left out: {trouble(it)}" for name, it in results.items() if "trouble" in it]
     return "\n".join(lines)
 
 
 def slow_row(name, it):
     if "trouble" in it:
-        return [name, f"left out: {it['trouble']}", "", ""]
+        return [name, f"left out: {trouble(it)}", "", ""]
     stalled = f"after {it['stalled_after']} messages" if it["stalled_after"] else "never"
     gap = f"{it['gap_ms']:.0f} ms" if not it["stalled_after"] else "for good"
     return [name, stalled, gap, f"{it['waiting']:,.0f} of {it['clients']:,}"]

@@ -67,7 +67,7 @@ def check_report(data):
             drawn = picture.read_text(encoding="utf-8")
             words = "".join(xml.etree.ElementTree.fromstring(drawn).itertext())
             assert "libhijack, C" in words and "prefers-color-scheme: dark" in words, picture
-            assert drawn.count('class="ours bar"') == len(run.GROUPS), picture
+            assert drawn.count('class="ours bar"') == (2 if "accept" in picture.name else len(run.GROUPS)), picture
 
 
 def main():
