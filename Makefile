@@ -9,8 +9,8 @@ NAME = beep
 PREFIX ?= /usr/local
 SECONDS ?= 60
 
-.PHONY: help demo demo-c demo-ruby demo-python demo-go test conformance stress check bench bench-65k bench-100k bench-1m \
-	fuzz coverage install docs docs-site format clean
+.PHONY: help demo demo-c demo-ruby demo-python demo-go test conformance stress check bench bench-peers bench-65k bench-100k \
+	bench-1m fuzz coverage install docs docs-site format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -45,6 +45,15 @@ bench: ## release build, then every benchmark, one after the other; installs wha
 	@cmake --preset release >/dev/null
 	@for language in c ruby "python test" go; do HIJACK_BUILD=build/release scripts/prepare $$language || exit; done
 	@$(more_descriptors); exec scripts/bench
+
+bench-peers: ## libhijack beside Puma, nginx, Go, Node and Python, with plots in docs/pictures; QUICK=1 takes minutes
+	@scripts/install-deps build
+	@scripts/install-deps peers || echo "What is missing is left out."
+	@cmake --preset release >/dev/null
+	@HIJACK_BUILD=build/release scripts/prepare c
+	@HIJACK_BUILD=build/release scripts/prepare peers
+	@$(more_descriptors); exec python3 -B bindings/bench/peers/run.py --json build/peers.json \
+		$(if $(QUICK),--quick --plots build/peers,--plots docs/pictures) $(PEERS)
 
 bench-65k: ## one Ruby process holds 65,536 SSE connections under "ulimit -n 20000", and each gets every BEEP
 bench-100k: ## the same with 100,000

@@ -26,6 +26,9 @@ _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 
 /* Prints the machine once, and raises the descriptor limit as far as permitted. */
 void bench_begin(const char *title);
 
+/* Lets the process have as many descriptors as it is permitted, at most a million, and returns the number. */
+long bench_raise_descriptor_limit(void);
+
 /* What bench_begin does about cores, for a program that prints no machine. Returns how many there are. */
 int bench_choose_cores(void);
 
@@ -86,6 +89,7 @@ uint64_t bench_processor_time(pid_t pid);
 
 /* A listening socket on a free port of 127.0.0.1. */
 int bench_listen(uint16_t *port);
+int bench_listen_at(uint16_t port); /* on this one */
 
 /* A connected socket. When closed it resets, so that no port stays in TIME_WAIT for the next round. */
 int bench_connect(uint16_t port);

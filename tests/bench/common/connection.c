@@ -22,14 +22,22 @@ static struct sockaddr_in loopback(uint16_t port)
     return address;
 }
 
+int bench_listen_at(uint16_t port)
+{
+    struct sockaddr_in address = loopback(port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, SOMAXCONN) != 0)
+        bench_die("listening on 127.0.0.1: %s", strerror(errno));
+    return fd;
+}
+
 int bench_listen(uint16_t *port)
 {
-    struct sockaddr_in address = loopback(0);
+    struct sockaddr_in address;
     socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, SOMAXCONN) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &len) != 0)
-        bench_die("listening on 127.0.0.1: %s", strerror(errno));
+    int fd = bench_listen_at(0);
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+        bench_die("getsockname: %s", strerror(errno));
     *port = ntohs(address.sin_port);
     return fd;
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MOST_DESCRIPTORS 1000000
 #define BUSY_LOAD 2 /* for each core; a benchmark that has just ended leaves about 1 */
 
 static int cores[2];
@@ -64,22 +65,30 @@ int bench_choose_cores(void)
     return count;
 }
 
+long bench_raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max > MOST_DESCRIPTORS)
+        limit.rlim_max = MOST_DESCRIPTORS;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return (long)limit.rlim_cur;
+}
+
 void bench_begin(const char *title)
 {
     char model[200];
     struct utsname kernel;
-    struct rlimit limit;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    long descriptors = bench_raise_descriptor_limit();
     /* Sleeps shall end when asked to, not up to 50 microseconds later. */
     prctl(PR_SET_TIMERSLACK, 1);
     processor_model(model, sizeof model);
     uname(&kernel);
     int count = bench_choose_cores();
-    printf("%s\n%s, %d core%s; %s %s; %llu descriptors; libhijack %s\n", title, model, count, count == 1 ? "" : "s",
-           kernel.sysname, kernel.release, (unsigned long long)limit.rlim_cur, hijack_version_string());
+    printf("%s\n%s, %d core%s; %s %s; %ld descriptors; libhijack %s\n", title, model, count, count == 1 ? "" : "s",
+           kernel.sysname, kernel.release, descriptors, hijack_version_string());
     if (count < 2)
         printf("With one core the client takes time from the server: the ratios mean little.\n");
     double load;
