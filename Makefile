@@ -18,7 +18,7 @@ help: ## list these commands
 demo: ## the SSE page and a chat on http://127.0.0.1:9292/, in Ruby (PORT=... another port); installs what is missing
 	@$(MAKE) --no-print-directory demo-ruby NAME=sse PORT=$(PORT) TLS=$(TLS)
 
-demo-ruby: ## in Ruby sse, beep, hijack, websocket, chat, rooms or relay: make demo-ruby NAME=chat PORT=8000; with TLS=1 by https
+demo-ruby: ## in Ruby sse, beep, hijack, websocket, chat, rooms, relay or tunnel: make demo-ruby NAME=chat PORT=8000; with TLS=1 by https
 demo-python: ## the same in Python, and durable_streams
 demo-go: ## the same in Go
 demo-c: ## the same in C

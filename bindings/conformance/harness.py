@@ -21,7 +21,8 @@ HOST = "127.0.0.1"
 START_SECONDS = 60  # a first start may have to compile
 STOP_SECONDS = 20  # from the signal to the end of the process, on a busy machine
 # Variables that the demos look at.
-SETTINGS = ("PORT", "BEEP_INTERVAL_MS", "TLS", "TLS_CERT", "TLS_KEY", "CHAT_LOG", "RELAY_TARGET")
+SETTINGS = ("PORT", "BEEP_INTERVAL_MS", "TLS", "TLS_CERT", "TLS_KEY", "CHAT_LOG", "RELAY_TARGET", "TUNNEL_ALLOW",
+            "TUNNEL_TOKEN")
 BEEP_MS = "100"  # what shared beep demos run with
 
 SCENARIOS = []  # (name, function), in the order of the files
@@ -282,7 +283,7 @@ class Case:
 
     def lives(self, demo):
         """The demo still serves new clients."""
-        path = {"beep": "/nowhere", "hijack": "/", "websocket": "/"}.get(demo.name, "/healthz")
+        path = {"beep": "/nowhere", "hijack": "/", "websocket": "/", "tunnel": "/"}.get(demo.name, "/healthz")
         client = self.ask(demo, path)
         equal(f"the status of {path} on {demo.name} afterwards", client.response().status,
               404 if demo.name == "beep" else 200)

@@ -4,9 +4,9 @@
     python3 -B bindings/conformance/run.py --name c -- build/release/demos/{demo} {port}
     python3 -B bindings/conformance/run.py --name ruby -- scripts/demo ruby {demo} {port}
 
-What follows "--" starts a demo: {demo} becomes sse, beep, hijack, websocket, chat, rooms or relay, {port} the port;
-where a scenario wants no port, the word {port} is left out. The process must be the demo itself: a script has to exec
-it.
+What follows "--" starts a demo: {demo} becomes sse, beep, hijack, websocket, chat, rooms, relay or tunnel, {port} the
+port; where a scenario wants no port, the word {port} is left out. The process must be the demo itself: a script has to
+exec it.
 
     --name NAME    what the last line calls this run
     --only TEXT    only scenarios with TEXT in their name; may be given more than once
@@ -46,14 +46,14 @@ from client import Client, Failed  # noqa: E402
 from connections import raise_descriptor_limit  # noqa: E402
 
 # Where the connection itself is looked at.
-SHORT = ("arguments.", "sse.", "hijack.", "leftovers.", "websocket.", "chat.", "chat_restart.")
+SHORT = ("arguments.", "sse.", "hijack.", "leftovers.", "websocket.", "chat.", "chat_restart.", "tunnel.")
 HTTP1 = ("arguments.", "bad_input.", "slow_readers.", "hijack.", "leftovers.", "relay.")  # nothing of HTTP/2
 HTTP2 = ("streams.",)  # where there is nothing of HTTP/1
 PLAIN = ("relay.",)  # where the demo speaks no TLS
 TRIES = 3  # of a scenario that misses its time; everything else counts at once
 # The long ones first: scenarios run side by side.
 AREAS = ["shutdown", "chat", "rooms", "arguments", "sse", "streaming", "hijack", "slow_readers", "many_clients",
-         "disconnects", "leftovers", "relay", "chat_restart", "heads", "bad_input", "websocket", "streams"]
+         "disconnects", "leftovers", "relay", "chat_restart", "heads", "bad_input", "websocket", "streams", "tunnel"]
 
 
 def attempt(demos, function):

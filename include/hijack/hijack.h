@@ -67,7 +67,8 @@ enum {
      * body. The first line has five fields, split by one space: method, target, version, peer, scheme
      * ("GET /a?b=1 HTTP/1.1 127.0.0.1:50312 http"); later versions may append fields. Then one "name: value" line per
      * header, names in lower case, in the order received; every line ends with CRLF; an empty line; then the body,
-     * decoded, up to the end of data. The request starts with its server's user_data. */
+     * decoded, up to the end of data. With option connect_method a CONNECT has the target "host:port" (RFC 9112 section
+     * 3.2.3). The request starts with its server's user_data. */
     HIJACK_EVENT_REQUEST = 1,
     /* Bytes from the peer of a hijack_socket, or of the body of a hijack_request that is read in pieces, within the
      * credit given by hijack_socket_read or hijack_request_read. */
@@ -455,7 +456,8 @@ HIJACK_API int hijack_request_body(const char **out, size_t *out_len, hijack_req
 /* Answers. status 200..999; Date, Content-Length and Connection are the library's (a Content-Length in headers must
  * equal body_len, except for HEAD and 304; "Connection: close" closes after the response; Transfer-Encoding is
  * refused). A body to HEAD, 204, 205 or 304 is not sent. CLOSED follows when the response has been accepted for
- * writing. Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE (answered already), ECLOSED, ENOMEM. */
+ * writing. A CONNECT cannot be answered with a success here, nor by stream, sse or hold (EINVAL): that is a partial
+ * hijack. Errors: EINVAL, EHANDLE, EFORK, EHEADER, ESTATE (answered already), ECLOSED, ENOMEM. */
 HIJACK_API int hijack_request_respond(hijack_request *request, uint32_t status, const char *headers, size_t headers_len,
                                       const char *body, size_t body_len);
 
@@ -478,7 +480,9 @@ HIJACK_API int hijack_request_sse(hijack_stream **out, hijack_request *request, 
 HIJACK_API int hijack_request_hijack(hijack_socket **out, hijack_request *request);
 
 /* Partial hijack: writes a head of this status (100..999, 101 included) and these headers, then takes the connection.
- * "Connection: close" is added unless headers has a Connection. Errors: as hijack_request_hijack, and EHEADER. */
+ * "Connection: close" is added unless headers has a Connection, or the answer is a success to CONNECT, which also may
+ * have no Content-Length or Transfer-Encoding (RFC 9110 section 9.3.6; else EHEADER). Errors: as hijack_request_hijack,
+ * and EHEADER. */
 HIJACK_API int hijack_request_hijack_partial(hijack_socket **out, hijack_request *request, uint32_t status,
                                              const char *headers, size_t headers_len);
 

@@ -96,10 +96,27 @@ static int parse_absolute_target(struct hj_head *head)
     return 0;
 }
 
+/* uri-host ":" port, as CONNECT has it. */
+static int parse_authority_target(struct hj_head *head)
+{
+    const struct hj_slice target = head->target;
+    size_t colon = target.len;
+    uint64_t port;
+    while (colon > 0 && target.base[colon - 1] != ':')
+        --colon;
+    if (colon < 2 || !authority_ok(target) ||
+        !hj_ascii_number(&port, hj_slice(target.base + colon, target.len - colon)) || port == 0 || port > 65535)
+        return refuse_head(head, 400, "the target of CONNECT is not host:port");
+    head->path = target;
+    return 0;
+}
+
 static int parse_target(struct hj_head *head)
 {
-    if (hj_slice_equal(head->method, HJ_SLICE("CONNECT")))
-        return refuse_head(head, 501, "CONNECT is not served here");
+    const bool serves_connect = head->connect;
+    head->connect = hj_slice_equal(head->method, HJ_SLICE("CONNECT"));
+    if (head->connect)
+        return serves_connect ? parse_authority_target(head) : refuse_head(head, 501, "CONNECT is not served here");
     if (head->target.base[0] == '/') {
         head->path = head->target;
     } else if (hj_slice_equal(head->target, HJ_SLICE("*"))) {
@@ -235,12 +252,15 @@ static int conclude(struct hj_head *head, const struct facts *facts)
     if (facts->has_transfer_encoding && head->has_content_length)
         return refuse_head(head, 400, "both Content-Length and Transfer-Encoding");
     const bool has_body = head->chunked || head->content_length != 0;
+    if (head->connect && has_body)
+        return refuse_head(head, 400, "CONNECT has no body");
     head->expect_continue &= has_body;
     /* a request with a body is served as if it had no Upgrade (RFC 9110 section 7.8 allows it): Java's HttpClient and
      * curl --http2 offer h2c with every POST, and the body would stand in the way of the other protocol's first bytes
      */
-    head->upgrade = facts->has_upgrade && facts->connection_upgrade && head->minor_version == 1 && !has_body;
-    head->keep_alive = !facts->close && (head->minor_version == 1 || facts->keep_alive);
+    head->upgrade =
+        facts->has_upgrade && facts->connection_upgrade && head->minor_version == 1 && !has_body && !head->connect;
+    head->keep_alive = !facts->close && !head->connect && (head->minor_version == 1 || facts->keep_alive);
     return 0;
 }
 
@@ -297,7 +317,7 @@ static int parse_lines(struct hj_head *head, const char *data, size_t from, size
                                            : refuse_head(head, 431, "the request head is too long");
 }
 
-int hj_head_parse(struct hj_head *head, const char *data, size_t len, size_t scanned, size_t max_len)
+static int parse_head(struct hj_head *head, const char *data, size_t len, size_t scanned, size_t max_len)
 {
     const size_t limit = len < max_len ? len : max_len;
     const size_t start = limit >= 2 && data[0] == '\r' && data[1] == '\n' ? 2 : 0; /* of the request line */
@@ -310,6 +330,18 @@ int hj_head_parse(struct hj_head *head, const char *data, size_t len, size_t sca
         return status;
     const size_t from = scanned < start ? start : scanned < limit ? scanned : limit;
     return parse_lines(head, data, from, limit, len >= max_len);
+}
+
+int hj_head_parse(struct hj_head *head, const char *data, size_t len, size_t scanned, size_t max_len)
+{
+    head->connect = false;
+    return parse_head(head, data, len, scanned, max_len);
+}
+
+int hj_head_parse_with_connect(struct hj_head *head, const char *data, size_t len, size_t scanned, size_t max_len)
+{
+    head->connect = true; /* until the request line is read: whether it is served */
+    return parse_head(head, data, len, scanned, max_len);
 }
 
 void hj_head_field(struct hj_slice *value, const struct hj_head *head, struct hj_slice name)

@@ -28,6 +28,7 @@ struct hj_head {
     unsigned minor_version;  /* 0 or 1; HTTP/1.2 to 1.9 are read as 1.1 (RFC 9110 section 2.5) */
     bool keep_alive;         /* 1.1: unless "Connection: close"; 1.0: only with "keep-alive" */
     bool chunked, has_content_length;
+    bool connect;         /* the method is CONNECT: target is "host:port", and path the same */
     bool expect_continue; /* "Expect: 100-continue" in an HTTP/1.1 request with a body (RFC 9110 section 10.1.1) */
     bool upgrade;         /* Upgrade with "Connection: upgrade" in an HTTP/1.1 request without a body */
     uint64_t content_length;
@@ -41,6 +42,11 @@ struct hj_head {
  * scanned: the len of the call before on the same, since longer, data; 0 at first. It keeps a head that arrives byte by
  * byte linear. max_len: the longest head accepted; 414 if the request line alone is over it, else 431. */
 int hj_head_parse(struct hj_head *head, const char *data, size_t len, size_t scanned, size_t max_len);
+
+/* The same for a server that serves CONNECT, which hj_head_parse refuses with 501: the target is then an authority with
+ * a port from 1 to 65535 (RFC 9112 section 3.2.3), no body is announced, and keep_alive is false: what follows the head
+ * is not a request. */
+int hj_head_parse_with_connect(struct hj_head *head, const char *data, size_t len, size_t scanned, size_t max_len);
 
 /* The value of the last header of this name; *value stays as it is where there is none. */
 void hj_head_field(struct hj_slice *value, const struct hj_head *head, struct hj_slice name);

@@ -67,7 +67,9 @@ static int make_adopted_request(struct hj_request **out, struct hj_server *serve
     int rc = hj_server_check_adopting(server, fd);
     if (rc != 0)
         return rc;
-    int n = hj_head_parse(&head, text.base, text.len, 0, text.len + 1);
+    int n = server->options.connect_method == HJ_SWITCH_ON
+                ? hj_head_parse_with_connect(&head, text.base, text.len, 0, text.len + 1)
+                : hj_head_parse(&head, text.base, text.len, 0, text.len + 1);
     if (n <= 0 || (size_t)n != text.len)
         return HIJACK_EHEADER;
     head.keep_alive = false;

@@ -77,6 +77,13 @@ static int check_own_connection(struct hj_request *request)
     return atomic_load(&request->has_body) ? HIJACK_ESTATE : 0;
 }
 
+/* Whether the answer turns the connection into a tunnel: a success has no body then, and no framing (RFC 9110 section
+ * 9.3.6), so the program has to take the connection. */
+static bool opens_tunnel(const struct hj_request *request, uint32_t status)
+{
+    return request->is_connect && status >= 200 && status <= 299;
+}
+
 /* Headers of a response whose length nobody knows. */
 static int check_open_ended(struct hj_fields *fields, struct hj_slice headers)
 {
@@ -100,7 +107,7 @@ static int answer_whole(struct hj_request *request, struct hj_buf *response, boo
 static int respond(struct hj_request *request, uint32_t status, struct hj_slice headers, struct hj_slice body)
 {
     struct hj_fields fields;
-    int rc = hj_response_check(&fields, status, 200, headers);
+    int rc = opens_tunnel(request, status) ? HIJACK_EINVAL : hj_response_check(&fields, status, 200, headers);
     if (rc != 0)
         return rc;
     bool body_sent = has_body(request, status);
@@ -165,7 +172,7 @@ static int stream(hijack_stream **out, struct hj_request *request, uint32_t stat
     struct hj_fields fields;
     struct hj_response response;
     bool body = has_body(request, status);
-    int rc = hj_response_check(&fields, status, 200, headers);
+    int rc = opens_tunnel(request, status) ? HIJACK_EINVAL : hj_response_check(&fields, status, 200, headers);
     if (rc == 0)
         rc = hj_response_stream(&response, status, headers, &fields, client_of(request), body,
                                 &request->server->options);
@@ -199,7 +206,7 @@ int hijack_request_sse(hijack_stream **out, hijack_request *handle, const char *
     int rc = pin_request(&request, handle, headers, headers_len);
     if (rc != 0)
         return rc;
-    rc = check_open_ended(&fields, hj_slice(headers, headers_len));
+    rc = opens_tunnel(request, 200) ? HIJACK_EINVAL : check_open_ended(&fields, hj_slice(headers, headers_len));
     if (rc == 0)
         rc = hj_response_sse(&response, hj_slice(headers, headers_len), client_of(request), &request->server->options);
     if (rc == 0)
@@ -236,6 +243,11 @@ int hijack_request_hijack_partial(hijack_socket **out, hijack_request *handle, u
     if (rc != 0)
         return rc;
     rc = status < 100 || status > 999 ? HIJACK_EINVAL : hj_fields_check(&fields, headers, headers_len);
+    if (rc == 0 && opens_tunnel(request, status)) {
+        if (fields.has_content_length || fields.has_transfer_encoding)
+            rc = HIJACK_EHEADER;
+        fields.has_connection = true; /* "Connection: close" would be about the tunnel, which has no such thing */
+    }
     if (rc == 0)
         rc = check_own_connection(request);
     if (rc == 0)
@@ -283,6 +295,8 @@ static int hold_request(struct hj_request *request, uint32_t kind, struct hj_sli
     struct hj_fields fields;
     struct hj_joining *joining = NULL;
     if (broadcaster->server != request->server || kind == HIJACK_HOLD_SSE_BODY || kind == HIJACK_HOLD_WEBSOCKET_OPEN)
+        return HIJACK_EINVAL;
+    if (kind != HIJACK_HOLD_RAW && kind != HIJACK_HOLD_WEBSOCKET && opens_tunnel(request, 200))
         return HIJACK_EINVAL;
     int rc = check_open_ended(&fields, headers);
     if (rc == 0)

@@ -92,6 +92,10 @@
            "whole: a request is delivered with its body; pieces: it is delivered after its head, and the program "     \
            "reads the body in pieces")                                                                                 \
     HTTP2(CHOICE)                                                                                                      \
+    CHOICE(                                                                                                            \
+        server, connect_method, switches, off,                                                                         \
+        "on: CONNECT of HTTP/1 is delivered as a request whose target is host:port, for a program that is a proxy; "   \
+        "off: it is answered with 501")                                                                                \
     CHOICE(server, tls_min_version, tls_versions, 1.2, "oldest version of TLS that is spoken")                         \
     STRING(server, tls_ciphers, 1, 511, intermediate,                                                                  \
            "ciphers of TLS 1.2, as OpenSSL writes them; intermediate: Mozilla's list of this name; those of TLS 1.3 "  \

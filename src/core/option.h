@@ -82,6 +82,7 @@ struct hj_server_options {
     uint64_t request_body;      /* enum hj_request_body */
     uint64_t private_fds;       /* enum hj_switch */
     uint64_t http2;             /* enum hj_switch */
+    uint64_t connect_method;    /* enum hj_switch */
     uint64_t unix_mode;         /* rights of a socket file, or HJ_OPTION_UNSET */
     uint64_t tls_min_version;   /* enum hj_tls_min_version */
     uint64_t tls_takeover;      /* enum hj_switch */

@@ -92,6 +92,7 @@ int hj_request_new(struct hj_request **out, struct hj_server *server, struct hj_
     request->facts = facts == NULL ? NULL : hj_facts_ref(facts);
     request->client = (struct hj_client){head->minor_version, head->keep_alive, head->http2};
     request->is_head = hj_slice_equal(head->method, HJ_SLICE("HEAD"));
+    request->is_connect = head->connect;
     request->buf = flatten(request, head, peer, body_len);
     int rc = request->buf == NULL ? HIJACK_ENOMEM : hj_handle_new(&request->object);
     if (rc != 0) {

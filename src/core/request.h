@@ -37,7 +37,7 @@ struct hj_request {
     struct hj_slice method, target, version, peer, headers, body; /* inside buf */
     struct hj_client client;
     struct hj_facts *facts; /* a reference; NULL: not over TLS */
-    bool is_head;
+    bool is_head, is_connect;
     uint8_t listener;       /* of the server, counted from 1; 0: unknown */
     bool in_pieces;         /* the body is brought by hijack_request_read */
     _Atomic bool has_body;  /* in pieces, and the end of the body has not been pushed yet */

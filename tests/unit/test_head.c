@@ -213,6 +213,60 @@ static void targets(void **state)
     REFUSED(501, "CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
+/* As a server reads it that serves CONNECT, whole and byte by byte. */
+static void check_connect(const char *text, int expected, int line)
+{
+    struct hj_head head;
+    size_t len = strlen(text), scanned = 0;
+    char *copy = malloc(len);
+    memcpy(copy, text, len);
+    int result = hj_head_parse_with_connect(&head, copy, len, 0, LIMIT);
+    if (result != expected)
+        check_fail(__FILE__, line, "%s: %d, not %d (%s)", text, result, expected, head.problem ? head.problem : "-");
+    if (result > 0 && (!head.connect || head.keep_alive || head.upgrade || head.path.len != head.target.len))
+        check_fail(__FILE__, line, "%s: not read as CONNECT", text);
+    free(copy);
+    for (size_t n = 0; n <= len; scanned = n++) {
+        result = hj_head_parse_with_connect(&head, text, n, scanned, LIMIT);
+        if (result != 0)
+            break;
+    }
+    if (result != expected)
+        check_fail(__FILE__, line, "%s, byte by byte: %d, not %d", text, result, expected);
+}
+
+#define CONNECT(text) check_connect(text, (int)strlen(text), __LINE__)
+#define NO_CONNECT(status, text) check_connect(text, -(status), __LINE__)
+
+static void connects(void **state)
+{
+    struct hj_head head;
+    (void)state;
+    CONNECT("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n");
+    CONNECT("CONNECT a:65535 HTTP/1.0\r\n\r\n");
+    CONNECT("CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: other\r\nConnection: keep-alive\r\n\r\n");
+    CONNECT("CONNECT [::1]:22 HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
+    CONNECT("CONNECT a:80 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    const char *const targets[] = {"a",     "a:",    ":80",     "a:0",       "a:65536", "a:99999999999999999999",
+                                   "/",     "*",     "[]:80",   "[::1]",     "::1:80",  "http://a:80/",
+                                   "u@a:1", "a:8/x", "a:80?q",  "a:-1",      "a:+1",    "[::1:80",
+                                   "a/b:1", "a:1:2", "[::1]:x", "[x::1]:80", "[::1]a:1"};
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); ++i) {
+        char text[128];
+        snprintf(text, sizeof(text), "CONNECT %s HTTP/1.1\r\nHost: a\r\n\r\n", targets[i]);
+        check_connect(text, -400, __LINE__);
+    }
+    NO_CONNECT(400, "CONNECT a:80 HTTP/1.1\r\n\r\n");
+    NO_CONNECT(400, "CONNECT a:80 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+    NO_CONNECT(400, "CONNECT a:80 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    NO_CONNECT(505, "CONNECT a:80 HTTP/2.0\r\nHost: a\r\n\r\n");
+    static const char get[] = GET "\r\n", lower[] = "connect a:80 HTTP/1.1\r\nHost: a\r\n\r\n";
+    CODE(hj_head_parse_with_connect(&head, get, sizeof(get) - 1, 0, LIMIT), sizeof(get) - 1);
+    assert_false(head.connect);
+    assert_true(head.keep_alive);
+    CODE(hj_head_parse_with_connect(&head, lower, sizeof(lower) - 1, 0, LIMIT), -400); /* another method */
+}
+
 static void hosts(void **state)
 {
     (void)state;
@@ -501,6 +555,7 @@ int main(void)
         cmocka_unit_test(refuses_as_soon_as_it_can_be_seen),
         cmocka_unit_test(versions),
         cmocka_unit_test(targets),
+        cmocka_unit_test(connects),
         cmocka_unit_test(hosts),
         cmocka_unit_test(header_lines),
         cmocka_unit_test(content_lengths),

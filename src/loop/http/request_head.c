@@ -56,6 +56,15 @@ static bool is_last_request(struct hj_loop *loop, const struct hj_conn *conn)
     return now >= limit || !hj_numbers_set(&loop->requests, conn->index, now);
 }
 
+static int parse_by_options(const struct hj_loop *loop, struct hj_head *head, const char *data, size_t len,
+                            size_t scanned)
+{
+    const struct hj_server_options *options = &loop->server->options;
+    return options->connect_method == HJ_SWITCH_ON
+               ? hj_head_parse_with_connect(head, data, len, scanned, options->max_head_bytes)
+               : hj_head_parse(head, data, len, scanned, options->max_head_bytes);
+}
+
 /* Looks at one request in data; returns how many bytes of it are done with. 0: the head is not complete, or refused. */
 static size_t take_request(struct hj_loop *loop, struct hj_conn *conn, const char *data, size_t len, size_t scanned)
 {
@@ -69,7 +78,7 @@ static size_t take_request(struct hj_loop *loop, struct hj_conn *conn, const cha
     }
     if (scanned < PREFACE_LEN)
         scanned = 0; /* it may have looked like a preface, and was not searched */
-    int n = hj_head_parse(&head, data, len, scanned, loop->server->options.max_head_bytes);
+    int n = parse_by_options(loop, &head, data, len, scanned);
     if (n < 0)
         hj_refusal_send_to(loop, conn, hj_slice_equal(head.method, HJ_SLICE("HEAD")), (unsigned)-n, head.problem);
     if (n <= 0)
