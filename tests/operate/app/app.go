@@ -14,7 +14,7 @@ import (
 )
 
 // What is so now, and may become less; everything else counts up.
-const gauges = " connections reading http streams sockets held memberships events_queued backlog_bytes "
+const gauges = " connections reading http streams sockets held memberships events_queued backlog_bytes relayed "
 
 func metrics(server *hijack.Server) []byte {
 	var text strings.Builder

@@ -7,7 +7,7 @@ import hijack
 
 # What is so now, and may become less; everything else counts up.
 GAUGES = {"connections", "reading", "http", "streams", "sockets", "held", "memberships", "events_queued",
-          "backlog_bytes"}
+          "backlog_bytes", "relayed"}
 
 
 def metrics(server: hijack.Server) -> str:

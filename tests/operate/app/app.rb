@@ -3,7 +3,7 @@
 require 'hijack_ffi'
 
 # What is so now, and may become less; everything else counts up.
-GAUGES = %i[connections reading http streams sockets held memberships events_queued backlog_bytes].freeze
+GAUGES = %i[connections reading http streams sockets held memberships events_queued backlog_bytes relayed].freeze
 
 def metrics(server)
   server.stats.map do |name, value|
