@@ -561,6 +561,103 @@ static void test_stop(void **state)
     close(listener);
 }
 
+/* Sends little at a time, so that nothing is spliced, until nothing has moved for a while. */
+static void fill_gently(struct fixture *f, struct client *c)
+{
+    static const char data[4096];
+    struct pollfd room = {c->fd, POLLOUT, 0};
+    uint64_t before = stat_of(f->server, HIJACK_STAT_RELAYED_BYTES);
+    while (poll(&room, 1, 200) == 1) {
+        ssize_t n = send(c->fd, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL);
+        CHECK(n > 0);
+        for (int i = 0; i < 100 && stat_of(f->server, HIJACK_STAT_RELAYED_BYTES) < before + (uint64_t)n; i++)
+            usleep(1000);
+        before = stat_of(f->server, HIJACK_STAT_RELAYED_BYTES);
+    }
+}
+
+/* A unix socket's peer that has gone without an error while bytes wait for it: the other one must hear of it. */
+static void test_gone_while_bytes_wait(void **state)
+{
+    struct fixture *f = *state;
+    fixture_option(f, "threads", "1");
+    fixture_start(f);
+    for (int i = 0; i < 2; i++) {
+        struct client *c, *d;
+        hijack_socket *a = socket_adopted(f, &c, ""), *b = socket_adopted(f, &d, "");
+        OK(hijack_socket_relay(i == 0 ? a : b, i == 0 ? b : a));
+        fill_gently(f, d);
+        CHECK(shutdown(c->fd, SHUT_RDWR) == 0);
+        CHECK(client_until_end(d) != 0);
+        client_close(d);
+        events_next(&f->events, HIJACK_EVENT_CLOSED, a);
+        events_next(&f->events, HIJACK_EVENT_CLOSED, b);
+        stat_wait(f->server, HIJACK_STAT_RELAYED, 0);
+        socket_free(f, a);
+        socket_free(f, b);
+        client_close(c);
+    }
+}
+
+/* Sends what is flooded with one urgent byte in the middle. */
+static void *send_urgent(void *arg)
+{
+    struct flood *flood = arg;
+    static char data[65536];
+    for (int i = 0; i < 200; i++) {
+        client_send(flood->from, data, sizeof(data));
+        flood->sent += sizeof(data);
+        if (i == 100)
+            CHECK(send(flood->from->fd, "!", 1, MSG_OOB) == 1);
+    }
+    shutdown(flood->from->fd, SHUT_WR);
+    return NULL;
+}
+
+/* An urgent byte among many, which splice does not pass: the rest goes on, and no loop turns for nothing. */
+static void test_urgent_byte(void **state)
+{
+    struct fixture *f = *state;
+    int port, listener = start_with(f, "1", &port);
+    pthread_t thread;
+    struct pair p;
+    p.near = socket_adopted(f, &p.client, "");
+    p.far = connect_to_port(f, "127.0.0.1", port);
+    p.origin = accept_client(listener);
+    OK(hijack_socket_relay(p.near, p.far));
+    struct flood flood = {p.origin, 0};
+    CHECK(pthread_create(&thread, NULL, send_urgent, &flood) == 0);
+    client_want(p.client, 200u * 65536);
+    client_eof(p.client);
+    pthread_join(thread, NULL);
+    pair_free(f, &p);
+    close(listener);
+}
+
+/* The client has sent all and gone before the other one is open: what it sent is passed on, in one loop and in two. */
+static void test_gone_before_it_is_open(void **state)
+{
+    struct fixture *f = *state;
+    int port, listener = start_with(f, "2", &port);
+    for (int i = 0; i < 4; i++) {
+        struct pair p;
+        p.near = socket_adopted(f, &p.client, "");
+        p.far = connect_to_port(f, "localhost", port); /* whose name takes its time */
+        OK(hijack_socket_relay(p.near, p.far));
+        client_puts(p.client, "all that there is");
+        client_close(p.client);
+        p.origin = accept_client(listener);
+        client_expect(p.origin, "all that there is");
+        client_eof(p.origin);
+        client_close(p.origin);
+        events_closed(&f->events, p.near, 0);
+        events_closed(&f->events, p.far, 0);
+        socket_free(f, p.near);
+        socket_free(f, p.far);
+    }
+    close(listener);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -582,6 +679,9 @@ int main(int argc, char **argv)
         TEST(test_ends_while_bytes_wait),
         TEST(test_idle),
         TEST(test_stop),
+        TEST(test_gone_while_bytes_wait),
+        TEST(test_urgent_byte),
+        TEST(test_gone_before_it_is_open),
     };
     return RUN_TESTS(tests, argc, argv);
 }

@@ -360,11 +360,48 @@ static void test_back_pressure(void **state)
     close(listener);
 }
 
+/* The client has sent its last and gone, over a unix socket, before it is paired. */
+static void test_gone_before_it_is_paired(void **state)
+{
+    struct fixture *f = *state;
+    int port, listener = start_with(f, "1", &port);
+    for (int round = 0; round < 2; round++) {
+        struct tunnel t;
+        hijack_request *request = NULL;
+        int fds[2];
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+        t.client = client_wrap(fds[0]);
+        OK(hijack_server_adopt_request(&request, f->server, fds[1], STR(WS_HEAD("/") WS_KEY "\r\n"), NULL, 0));
+        events_note(&f->events, request, KIND_REQUEST);
+        OK(hijack_request_websocket(&t.near, request, NULL, 0, NULL, 0));
+        events_note(&f->events, t.near, KIND_SOCKET);
+        request_free(f, request);
+        client_until(t.client, "\r\n\r\n");
+        t.far = connect_to_port(f, "127.0.0.1", port);
+        t.origin = accept_client(listener);
+        events_next(&f->events, HIJACK_EVENT_CONNECTED, t.far);
+        ws_send(t.client, WS_BINARY, LIT("all that there is"));
+        ws_send(t.client, WS_CLOSE, LIT("\x03\xe8"));
+        client_close(t.client);
+        if (round == 1)
+            events_next(&f->events, HIJACK_EVENT_HANGUP, t.near);
+        OK(hijack_socket_relay(t.near, t.far));
+        client_expect(t.origin, "all that there is");
+        client_eof(t.origin);
+        events_next(&f->events, HIJACK_EVENT_CLOSED, t.near);
+        events_next(&f->events, HIJACK_EVENT_CLOSED, t.far);
+        socket_free(f, t.near);
+        socket_free(f, t.far);
+        client_close(t.origin);
+    }
+    close(listener);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_bytes),         TEST(test_origin_ends),    TEST(test_half_close),
-        TEST(test_an_end_before), TEST(test_deaths),         TEST(test_handles),
+        TEST(test_an_end_before), TEST(test_deaths),         TEST(test_gone_before_it_is_paired), TEST(test_handles),
         TEST(test_states),        TEST(test_two_websockets), TEST(test_back_pressure),
     };
     return RUN_TESTS(tests, argc, argv);

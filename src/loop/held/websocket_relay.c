@@ -53,12 +53,20 @@ static void tell_peer(struct hj_loop *loop, struct hj_conn *conn)
         tell_end(loop, conn);
 }
 
+/* Of a dead one all that was received is passed on, as soon as the other one takes it: nobody will report the rest. */
 static void read_relayed(struct hj_loop *loop, struct hj_conn *conn, unsigned events)
 {
-    if (hj_relay_takes(loop, conn))
-        hj_websocket_read_once(loop, conn, events);
-    else if ((events & HJ_POLL_GONE) != 0) /* it would be reported for ever */
-        hj_conn_close(loop, conn, hj_transport_error(loop, conn));
+    if ((events & HJ_POLL_GONE) != 0)
+        hj_transport_unpoll(loop, conn); /* it would be reported for ever */
+    const bool is_dead = (conn->flags & HJ_CONN_UNPOLLED) != 0;
+    if (is_dead)
+        events |= HJ_POLL_IN | HJ_POLL_GONE;
+    do {
+        if (hj_relay_takes(loop, conn))
+            hj_websocket_read_once(loop, conn, events);
+        else if (is_dead && conn->input == NULL && !hj_transport_has_unread(loop, conn))
+            hj_conn_close(loop, conn, hj_transport_error(loop, conn));
+    } while (is_dead && hj_conn_is_open(conn) && conn->kind == HJ_CONN_RELAY && hj_relay_takes(loop, conn));
 }
 
 void hj_websocket_relay(struct hj_loop *loop, struct hj_conn *conn, unsigned events)

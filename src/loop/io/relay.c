@@ -118,8 +118,7 @@ static ssize_t move_some(struct hj_loop *loop, struct hj_conn *from, struct hj_c
     ssize_t n = splices(from, to) ? hj_pipes_move(loop, from, to) : HIJACK_ELIMIT;
     if (n > 0)
         hj_loop_count(loop, HIJACK_STAT_RELAYED_BYTES, (uint64_t)n);
-    const bool is_dead = (from->flags & HJ_CONN_UNPOLLED) != 0;
-    if (n != HIJACK_ELIMIT && !(n == 0 && is_dead)) /* of a dead one a read finds the end */
+    if (n != HIJACK_ELIMIT && n != 0) /* "not now" may mean an urgent byte, or an end that only a read finds */
         return n;
     n = hj_transport_read(loop, from, loop->scratch, HJ_SCRATCH_SIZE);
     return n > 0 && !write_bytes(loop, to, loop->scratch, (size_t)n) ? HIJACK_EAGAIN : n;
@@ -218,15 +217,22 @@ static void part(struct hj_loop *loop, const struct hj_conn *a, const struct hj_
     hj_numbers_set(&loop->partners, b->index, 0);
 }
 
-/* Both directions are dead. What was received before is passed on, as soon as the other one takes it. */
+/* Both directions are dead. What was received before is passed on, as soon as the other one is there and takes it; what
+ * waits to be sent is lost. */
 static void note_gone(struct hj_loop *loop, struct hj_conn *conn, const struct hj_conn *other)
 {
+    const bool has_other = other != NULL || (conn->channel != NULL && hj_channel_waits(conn->channel));
     conn->flags |= HJ_CONN_PEER_ENDED;
     hj_transport_unpoll(loop, conn); /* it would be reported for ever */
-    if (other != NULL && hj_transport_has_unread(loop, conn))
+    if (!is_drained(loop, conn)) {
+        conn->flags |= HJ_CONN_RESET;
+        hj_pipes_forget(loop, conn);
+        hj_conn_drop_backlog(loop, conn);
+    }
+    if (has_other && (conn->input != NULL || hj_transport_has_unread(loop, conn)))
         return;
-    const int error = hj_transport_error(loop, conn);
-    if (other == NULL || error != HIJACK_ECLOSED) /* without an error it ends as others do */
+    const int error = (conn->flags & HJ_CONN_RESET) != 0 ? HIJACK_ERESET : hj_transport_error(loop, conn);
+    if (!has_other || error != HIJACK_ECLOSED) /* without an error it ends as others do */
         hj_conn_close(loop, conn, error);
 }
 
