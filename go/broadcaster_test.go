@@ -141,7 +141,7 @@ func TestLastUse(t *testing.T) {
 		must(t, err)
 		_, err = other.Listen("127.0.0.1:0")
 		must(t, err)
-		want(t, "how many statistics of a server", len(other.Stats()), 35)
+		want(t, "how many statistics of a server", len(other.Stats()), 37)
 	}
 }
 

@@ -447,7 +447,7 @@ func TestStats(t *testing.T) {
 	stats := server.Stats()
 	want(t, "accepted", stats["accepted"], 1)
 	want(t, "requests", stats["requests"], 1)
-	want(t, "how many", len(stats), 35)
+	want(t, "how many", len(stats), 37)
 }
 
 func TestCycles(t *testing.T) {

@@ -54,7 +54,7 @@ class ServerTest < HijackTest
 
   OTHER_CHOICES = { 'request_body' => 'pieces', 'http2' => 'off', 'tls_min_version' => '1.3', 'tls_takeover' => 'off',
                     'tls_client_verify' => 'require', 'websocket_deflate' => 'off',
-                    'websocket_context_takeover' => 'on', 'overflow' => 'latest',
+                    'websocket_context_takeover' => 'on', 'overflow' => 'latest', 'connect_method' => 'on',
                     'member_messages' => 'deliver', 'member_events' => 'on', 'private_fds' => 'on' }.freeze
   OTHER_TEXTS = { 'position' => 'query:from', 'user_data' => 'header:x-user', 'history_position' => 'e-1' }.freeze
   private_constant :OTHER_CHOICES, :OTHER_TEXTS

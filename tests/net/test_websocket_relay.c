@@ -400,9 +400,10 @@ static void test_gone_before_it_is_paired(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_bytes),         TEST(test_origin_ends),    TEST(test_half_close),
-        TEST(test_an_end_before), TEST(test_deaths),         TEST(test_gone_before_it_is_paired), TEST(test_handles),
-        TEST(test_states),        TEST(test_two_websockets), TEST(test_back_pressure),
+        TEST(test_bytes),         TEST(test_origin_ends), TEST(test_half_close),
+        TEST(test_an_end_before), TEST(test_deaths),      TEST(test_gone_before_it_is_paired),
+        TEST(test_handles),       TEST(test_states),      TEST(test_two_websockets),
+        TEST(test_back_pressure),
     };
     return RUN_TESTS(tests, argc, argv);
 }
