@@ -84,6 +84,7 @@ static void wind_up(struct hj_loop *loop)
     hj_numbers_dispose(&loop->requests);
     hj_numbers_dispose(&loop->addresses);
     hj_numbers_dispose(&loop->partners);
+    hj_numbers_dispose(&loop->passed);
     hj_pipes_dispose(loop);
     hj_websocket_dispose(loop);
 }

@@ -106,6 +106,7 @@ struct hj_loop {
     /* and what was taken of server->address_counts for it */
     struct hj_numbers addresses;
     struct hj_numbers partners; /* of RELAY entries: the index of the other one */
+    struct hj_numbers passed;   /* of relayed WebSockets, with option relay_idle_ms: when a message came; loop time */
     struct hj_pipes pipes;
     struct hj_websockets websockets;
     struct hj_behind_table behind;

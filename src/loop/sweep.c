@@ -109,18 +109,12 @@ static void look_at_body(struct hj_loop *loop, struct hj_conn *conn, uint32_t no
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
 }
 
-/* Of a detached one the program has its own timeouts. A WebSocket's times are those of its pongs too: its partner's
- * count. */
 static void look_at_relay(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
 {
-    const uint64_t limit = loop->server->options.relay_idle_ms;
-    const struct hj_conn *other = hj_relay_partner(loop, conn);
-    const bool both_here =
-        other != NULL && conn->transport != HJ_TRANSPORT_PAIR && other->transport != HJ_TRANSPORT_PAIR;
-    if (hj_conn_is_websocket(conn))
-        hj_websocket_look(loop, conn, now);
-    else if (limit != 0 && both_here && now - conn->in_ms >= limit && now - conn->out_ms >= limit)
+    if (hj_relay_is_idle(loop, conn, now))
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
+    else if (hj_conn_is_websocket(conn))
+        hj_websocket_look(loop, conn, now);
 }
 
 static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)

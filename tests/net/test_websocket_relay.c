@@ -397,13 +397,32 @@ static void test_gone_before_it_is_paired(void **state)
     close(listener);
 }
 
+/* A pair without a byte ends after relay_idle_ms, also if both are WebSockets. */
+static void test_idle_websockets(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c, *d;
+    fixture_option(f, "relay_idle_ms", "300");
+    fixture_option(f, "websocket_pong_ms", "200"); /* the one that is closed with a frame does not answer */
+    fixture_option(f, "threads", "1");
+    fixture_start(f);
+    hijack_socket *a = ws_open(f, &c), *b = ws_open(f, &d);
+    OK(hijack_socket_relay(a, b));
+    ws_send(c, WS_TEXT, LIT("x"));
+    ws_expect(d, WS_TEXT, "x");
+    events_next(&f->events, HIJACK_EVENT_CLOSED, a);
+    events_next(&f->events, HIJACK_EVENT_CLOSED, b);
+    socket_free(f, a);
+    socket_free(f, b);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_bytes),         TEST(test_origin_ends), TEST(test_half_close),
-        TEST(test_an_end_before), TEST(test_deaths),      TEST(test_gone_before_it_is_paired),
-        TEST(test_handles),       TEST(test_states),      TEST(test_two_websockets),
-        TEST(test_back_pressure),
+        TEST(test_bytes),         TEST(test_origin_ends),     TEST(test_half_close),
+        TEST(test_an_end_before), TEST(test_deaths),          TEST(test_gone_before_it_is_paired),
+        TEST(test_handles),       TEST(test_states),          TEST(test_two_websockets),
+        TEST(test_back_pressure), TEST(test_idle_websockets),
     };
     return RUN_TESTS(tests, argc, argv);
 }

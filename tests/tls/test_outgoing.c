@@ -4,6 +4,7 @@
  * them, how they end, and whom they trust.
  */
 #include "outgoing.h"
+#include "support/exchange.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -534,6 +535,38 @@ static void test_authorities_of_the_system(void **state)
     unsetenv("SSL_CERT_DIR");
 }
 
+/* A peer that resets in the middle of a record while the other one of the pair takes nothing: the other one hears of it
+ * once it does. */
+static void reset_within_a_record(struct fixture *f, int listener, int port, SSL_CTX *context)
+{
+    static const char data[8192], half[105] = {23, 3, 3, 0x20, 0};
+    struct tls_peer peer;
+    struct client *client;
+    uint64_t sent = 0;
+    hijack_socket *near = socket_adopted(f, &client, ""), *far = open_one(f, &peer, listener, port, context);
+
+    OK(hijack_socket_relay(near, far));
+    while (stat_of(f->server, HIJACK_STAT_BACKLOG_BYTES) == 0) {
+        tls_peer_send(&peer, data, sizeof(data));
+        sent += sizeof(data);
+        stat_wait(f->server, HIJACK_STAT_RELAYED_BYTES, sent);
+    }
+    CHECK(send(peer.fd, half, sizeof(half), MSG_NOSIGNAL) == sizeof(half));
+    tls_peer_close(&peer, 1);
+    CHECK(client_until_end(client) != 0);
+    events_next(&f->events, HIJACK_EVENT_CLOSED, far);
+    events_next(&f->events, HIJACK_EVENT_CLOSED, near);
+    socket_free(f, near);
+    socket_free(f, far);
+    client_close(client);
+}
+
+static void test_reset_within_a_record(void **state)
+{
+    (void)state;
+    with_each_layer(reset_within_a_record);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -548,6 +581,7 @@ int main(int argc, char **argv)
         TEST(test_address),
         TEST(test_member),
         cmocka_unit_test(test_relay),
+        cmocka_unit_test(test_reset_within_a_record),
         TEST(test_crowd),
         cmocka_unit_test(test_authorities_of_the_system),
     };

@@ -159,7 +159,7 @@ void hj_relaying_arrive(struct hj_loop *loop, struct hj_command *command)
     if (first != NULL && second != NULL)
         meet(loop, first, second);
     else if (first != NULL)
-        lose_partner(loop, first, HIJACK_ENOMEM);
+        lose_partner(loop, first, reason_of((const struct hj_channel *)command->object));
     else if (second != NULL)
         lose_partner(loop, second, reason_of(waiting));
 }

@@ -118,8 +118,8 @@ static ssize_t move_some(struct hj_loop *loop, struct hj_conn *from, struct hj_c
     ssize_t n = splices(from, to) ? hj_pipes_move(loop, from, to) : HIJACK_ELIMIT;
     if (n > 0)
         hj_loop_count(loop, HIJACK_STAT_RELAYED_BYTES, (uint64_t)n);
-    if (n != HIJACK_ELIMIT && n != 0) /* "not now" may mean an urgent byte, or an end that only a read finds */
-        return n;
+    if (n > 0 || (n < 0 && n != HIJACK_ELIMIT && n != HIJACK_ECLOSED))
+        return n; /* "not now" and an end may be an urgent byte, which only a read gets past */
     n = hj_transport_read(loop, from, loop->scratch, HJ_SCRATCH_SIZE);
     return n > 0 && !write_bytes(loop, to, loop->scratch, (size_t)n) ? HIJACK_EAGAIN : n;
 }
@@ -266,12 +266,32 @@ void hj_relay_update(struct hj_loop *loop, struct hj_conn *conn, unsigned events
         hj_conn_set_interest(loop, other, interest_in(loop, other, conn));
 }
 
+/* Of a WebSocket in_ms is also the time of its pongs. Without memory it counts as idle a little too soon. */
+static void note_message(struct hj_loop *loop, const struct hj_conn *conn)
+{
+    if (loop->server->options.relay_idle_ms != 0)
+        hj_numbers_set(&loop->passed, conn->index, hj_loop_time(loop) + 1);
+}
+
+bool hj_relay_is_idle(struct hj_loop *loop, const struct hj_conn *conn, uint32_t now)
+{
+    const uint64_t limit = loop->server->options.relay_idle_ms;
+    const struct hj_conn *other = hj_relay_partner(loop, conn);
+    if (limit == 0 || other == NULL || conn->transport == HJ_TRANSPORT_PAIR || other->transport == HJ_TRANSPORT_PAIR)
+        return false; /* a detached one has the program's own timeouts */
+    if (!hj_conn_is_websocket(conn))
+        return now - conn->in_ms >= limit && now - conn->out_ms >= limit;
+    return hj_conn_is_websocket(other) && now + 1 - hj_numbers_get(&loop->passed, conn->index) >= limit &&
+           now + 1 - hj_numbers_get(&loop->passed, other->index) >= limit;
+}
+
 void hj_relay_pass(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *message, uint32_t kind)
 {
     struct hj_conn *to = hj_relay_partner(loop, conn);
     if (to == NULL || (conn->flags & HJ_CONN_EOF) != 0 || (to->flags & (HJ_CONN_ENDING | HJ_CONN_DISCARD)) != 0)
         return;
     hj_loop_count(loop, HIJACK_STAT_RELAYED_BYTES, message->len);
+    note_message(loop, conn);
     if (hj_conn_is_websocket(to))
         write_message(loop, to, kind, hj_slice(message->data, message->len));
     else if (message->len != 0)
@@ -296,6 +316,7 @@ void hj_relay_closed(struct hj_loop *loop, struct hj_conn *conn, int reason)
 {
     struct hj_conn *other = hj_relay_partner(loop, conn);
     hj_pipes_forget(loop, conn);
+    hj_numbers_set(&loop->passed, conn->index, 0);
     hj_numbers_set(&loop->partners, conn->index, 0);
     if (other == NULL)
         return;
@@ -326,6 +347,7 @@ static void become_relay(struct hj_loop *loop, struct hj_conn *conn)
                    HJ_CONN_WATCHED | HJ_CONN_ENDING | HJ_CONN_DISCARD | HJ_CONN_HALF_CLOSES |
                    HJ_CONN_SHUTTING; /* the other one has ended before this one was open */
     hj_conn_set_kind(loop, conn, HJ_CONN_RELAY);
+    note_message(loop, conn);
     hj_shard_limit_unsent(loop, conn); /* not at all: it is no member */
 }
 

@@ -42,6 +42,9 @@ void hj_relay_pass(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *me
 /* No more comes from conn, a WebSocket whose peer has said so: the other entry is told, behind what waits for it. */
 void hj_relay_pass_end(struct hj_loop *loop, struct hj_conn *conn);
 
+/* Whether nothing has passed between the two for as long as option relay_idle_ms allows. */
+bool hj_relay_is_idle(struct hj_loop *loop, const struct hj_conn *conn, uint32_t now);
+
 /* conn ends, for this reason: the other entry is told the same way, after all that it was given, or reset. Nothing
  * happens where there is none. */
 void hj_relay_closed(struct hj_loop *loop, struct hj_conn *conn, int reason);

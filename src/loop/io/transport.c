@@ -59,11 +59,23 @@ ssize_t hj_transport_write_bytes(struct hj_loop *loop, struct hj_conn *conn, con
     return n;
 }
 
+/* A read that brings a part of a record, or what is for TLS alone, gives nothing. A dead connection is not reported
+ * again: its end is looked for now. What the kernel has of it is bounded. */
+static ssize_t read_tls(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
+{
+    const bool is_dead = (conn->flags & HJ_CONN_UNPOLLED) != 0;
+    ssize_t n;
+    do
+        n = hj_tls_read(loop, conn, data, len);
+    while (n == 0 && is_dead);
+    return n;
+}
+
 ssize_t hj_transport_read(struct hj_loop *loop, struct hj_conn *conn, char *data, size_t len)
 {
     if (conn->transport == HJ_TRANSPORT_HTTP2)
         return hj_stream_read(loop, conn, data, len);
-    ssize_t n = is_tls(conn) ? hj_tls_read(loop, conn, data, len) : hj_plain_receive(conn->fd, data, len);
+    ssize_t n = is_tls(conn) ? read_tls(loop, conn, data, len) : hj_plain_receive(conn->fd, data, len);
     if (n > 0)
         hj_loop_count(loop, HIJACK_STAT_BYTES_IN, (uint64_t)n);
     if (n >= 0 && is_tls(conn) && (!ask_for_room_of(loop, conn) || !note_unread(loop, conn)))
