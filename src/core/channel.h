@@ -48,9 +48,10 @@ struct hj_channel {
     bool keeps_window : 1;    /* of a WebSocket: the client's messages may refer to earlier ones */
     bool own_window : 1;      /* ours too: there is a place for a deflater */
     bool half_closes : 1;     /* of a WebSocket: an empty message ends one direction (loop/held/websocket_relay.h) */
-    bool : 0;                 /* the next three are the loop's alone */
+    bool : 0;                 /* the next four are the loop's alone */
     bool ended : 1;           /* the last event has been pushed, or nobody wants it */
     bool relayed : 1;         /* the loop's view of HJ_CHANNEL_RELAYED */
+    bool unwanted : 1;        /* relayed, and the handle was freed: last is pushed to nobody, and keeps the reason */
     bool moves : 1;           /* once open, to the loop of the one that it is to be paired with */
     _Atomic bool starved;     /* EAGAIN was answered, DRAINED has to follow */
     _Atomic int state;        /* enum hj_channel_state */

@@ -142,8 +142,8 @@ void hj_conn_leave(struct hj_loop *loop, struct hj_conn *conn, int status)
         return;
     conn->channel = NULL;
     channel->conn = NULL;
-    if (channel->relayed && channel->ended)
-        channel->last.status = status; /* which nobody will get as an event: for the other one, if it asks */
+    if (channel->unwanted)
+        channel->last.status = status; /* for the other one, if it asks */
     if (hj_channel_waits(channel)) {
         hj_relay_notify(channel->notice, status);
         channel->notice = NULL;

@@ -43,7 +43,8 @@ static void drop_notice(struct hj_channel *channel)
 void hj_relaying_freed(struct hj_conn *conn)
 {
     struct hj_channel *channel = conn->channel;
-    channel->ended = true; /* nobody wants its last event */
+    channel->unwanted = !channel->ended;
+    channel->ended = true;
     if (conn->kind != HJ_CONN_RELAY || hj_channel_waits(channel))
         return; /* it is needed for a while */
     conn->channel = NULL;
