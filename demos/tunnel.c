@@ -55,8 +55,11 @@ static bool next_item(const char **item, size_t *len, const char **at, const cha
 {
     while (*at < end && (**at == ',' || **at == ' ' || **at == '\t'))
         ++*at;
-    const char *comma = memchr(*at, ',', (size_t)(end - *at)), *stop = comma == NULL ? end : comma;
     *item = *at;
+    *len = 0;
+    if (*at >= end)
+        return false;
+    const char *comma = memchr(*at, ',', (size_t)(end - *at)), *stop = comma == NULL ? end : comma;
     *at = stop;
     while (stop > *item && (stop[-1] == ' ' || stop[-1] == '\t'))
         --stop;
