@@ -3,7 +3,7 @@
  * Relayed WebSockets: to a TCP connection and to another WebSocket, of one loop and of two; what their ends and those
  * of the other side become.
  */
-#include "support/outgoing.h"
+#include "support/pair.h"
 #include "support/websocket_client.h"
 
 #include <stdio.h>
@@ -13,27 +13,15 @@
 
 #define OFFER WS_HEAD("/") WS_KEY "Sec-WebSocket-Protocol: purr\r\n\r\n"
 
-struct tunnel {
-    hijack_socket *near, *far;
-    struct client *client, *origin;
-};
-
-static int start_with(struct fixture *f, const char *threads, int *port)
+static struct pair tunnel_to(struct fixture *f, hijack_socket *near, struct client *client, int listener, int port)
 {
-    fixture_option(f, "threads", threads);
-    fixture_start(f);
-    return listen_here(port, 100);
-}
-
-static struct tunnel tunnel_to(struct fixture *f, hijack_socket *near, struct client *client, int listener, int port)
-{
-    struct tunnel t = {.near = near, .client = client, .far = connect_to_port(f, "127.0.0.1", port)};
+    struct pair t = {.near = near, .client = client, .far = connect_to_port(f, "127.0.0.1", port)};
     OK(hijack_socket_relay(t.near, t.far));
     t.origin = accept_client(listener);
     return t;
 }
 
-static struct tunnel tunnel_open(struct fixture *f, int listener, int port)
+static struct pair tunnel_open(struct fixture *f, int listener, int port)
 {
     struct client *c;
     hijack_socket *near = ws_open(f, &c);
@@ -55,14 +43,14 @@ static hijack_socket *purr_open(struct fixture *f, struct client **client)
     return near;
 }
 
-static struct tunnel tunnel_purr(struct fixture *f, int listener, int port)
+static struct pair tunnel_purr(struct fixture *f, int listener, int port)
 {
     struct client *c;
     hijack_socket *near = purr_open(f, &c);
     return tunnel_to(f, near, c, listener, port);
 }
 
-static void over(struct fixture *f, struct tunnel *t, int near, int far)
+static void over(struct fixture *f, struct pair *t, int near, int far)
 {
     events_closed(&f->events, t->near, near);
     events_closed(&f->events, t->far, far);
@@ -77,11 +65,11 @@ static void test_bytes(void **state)
 {
     struct fixture *f = *state;
     char *data = malloc(300000);
-    int port, listener = start_with(f, "2", &port);
+    int port, listener = pair_start(f, "2", &port);
     for (int i = 0; i < 300000; i++)
         data[i] = (char)(i * 7 + i / 250);
     for (int round = 0; round < 4; round++) {
-        struct tunnel t = tunnel_open(f, listener, port);
+        struct pair t = tunnel_open(f, listener, port);
         ws_send(t.client, WS_BINARY, LIT("binary "));
         ws_send(t.client, WS_TEXT, LIT("text "));
         ws_send(t.client, WS_MORE_TEXT, LIT("in "));
@@ -109,9 +97,9 @@ static void test_bytes(void **state)
 static void test_origin_ends(void **state)
 {
     struct fixture *f = *state;
-    int port, listener = start_with(f, "2", &port);
+    int port, listener = pair_start(f, "2", &port);
     for (int round = 0; round < 4; round++) {
-        struct tunnel t = tunnel_open(f, listener, port);
+        struct pair t = tunnel_open(f, listener, port);
         client_puts(t.origin, "last words");
         client_shutdown(t.origin);
         ws_expect(t.client, WS_BINARY, "last words");
@@ -128,9 +116,9 @@ static void test_origin_ends(void **state)
 static void test_half_close(void **state)
 {
     struct fixture *f = *state;
-    int port, listener = start_with(f, "2", &port);
+    int port, listener = pair_start(f, "2", &port);
     for (int round = 0; round < 8; round++) {
-        struct tunnel t = tunnel_purr(f, listener, port);
+        struct pair t = tunnel_purr(f, listener, port);
         const int client_first = round % 2;
         if (client_first) {
             ws_send(t.client, WS_BINARY, LIT("question"));
@@ -164,7 +152,7 @@ static void test_half_close(void **state)
 static void test_an_end_before(void **state)
 {
     struct fixture *f = *state;
-    int port, listener = start_with(f, "2", &port);
+    int port, listener = pair_start(f, "2", &port);
     for (int round = 0; round < 4; round++) {
         struct client *c;
         hijack_socket *near = purr_open(f, &c);
@@ -175,7 +163,7 @@ static void test_an_end_before(void **state)
         ws_expect(c, WS_PONG, "?");
         ws_message(f, near, HIJACK_MESSAGE_BINARY, "first");
         CHECK(events_pending(&f->events, HIJACK_EVENT_MESSAGE, near) == 0);
-        struct tunnel t = tunnel_to(f, near, c, listener, port);
+        struct pair t = tunnel_to(f, near, c, listener, port);
         client_eof(t.origin);
         client_puts(t.origin, "answer");
         client_shutdown(t.origin);
@@ -193,9 +181,9 @@ static void test_an_end_before(void **state)
 static void test_deaths(void **state)
 {
     struct fixture *f = *state;
-    int port, listener = start_with(f, "2", &port);
+    int port, listener = pair_start(f, "2", &port);
     for (int round = 0; round < 10; round++) {
-        struct tunnel t = round % 2 == 0 ? tunnel_open(f, listener, port) : tunnel_purr(f, listener, port);
+        struct pair t = round % 2 == 0 ? tunnel_open(f, listener, port) : tunnel_purr(f, listener, port);
         ws_send(t.client, WS_BINARY, LIT("x"));
         client_expect(t.origin, "x");
         if (round < 2) {
@@ -234,9 +222,9 @@ static void test_deaths(void **state)
 static void test_handles(void **state)
 {
     struct fixture *f = *state;
-    int port, listener = start_with(f, "2", &port);
+    int port, listener = pair_start(f, "2", &port);
     for (int round = 0; round < 8; round++) {
-        struct tunnel t = tunnel_open(f, listener, port);
+        struct pair t = tunnel_open(f, listener, port);
         if (round % 4 == 0)
             OK(hijack_socket_close_message(t.near, 1001, LIT("enough")));
         else if (round % 4 == 1)
@@ -274,7 +262,7 @@ static void test_handles(void **state)
 static void test_states(void **state)
 {
     struct fixture *f = *state;
-    int port, listener = start_with(f, "1", &port);
+    int port, listener = pair_start(f, "1", &port);
     struct client *c;
     hijack_socket *near = ws_open(f, &c), *far = connect_to_port(f, "127.0.0.1", port);
     OK(hijack_socket_send_message(near, HIJACK_MESSAGE_TEXT | HIJACK_MESSAGE_MORE, LIT("a part")));
@@ -334,8 +322,8 @@ static void test_back_pressure(void **state)
 {
     static char data[60000];
     struct fixture *f = *state;
-    int port, listener = start_with(f, "1", &port);
-    struct tunnel t = tunnel_open(f, listener, port);
+    int port, listener = pair_start(f, "1", &port);
+    struct pair t = tunnel_open(f, listener, port);
     const struct timeval patience = {.tv_usec = 300000};
     size_t sent = 0;
 
@@ -364,9 +352,9 @@ static void test_back_pressure(void **state)
 static void test_gone_before_it_is_paired(void **state)
 {
     struct fixture *f = *state;
-    int port, listener = start_with(f, "1", &port);
+    int port, listener = pair_start(f, "1", &port);
     for (int round = 0; round < 2; round++) {
-        struct tunnel t;
+        struct pair t;
         hijack_request *request = NULL;
         int fds[2];
         CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
