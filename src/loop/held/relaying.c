@@ -40,11 +40,10 @@ static void drop_notice(struct hj_channel *channel)
     channel->notice = NULL;
 }
 
-void hj_relaying_freed(struct hj_conn *conn)
+/* Of a channel whose handle was freed, once nothing needs it. */
+static void drop_channel(struct hj_conn *conn)
 {
     struct hj_channel *channel = conn->channel;
-    channel->unwanted = !channel->ended;
-    channel->ended = true;
     if (conn->kind != HJ_CONN_RELAY || hj_channel_waits(channel))
         return; /* it is needed for a while */
     conn->channel = NULL;
@@ -52,11 +51,18 @@ void hj_relaying_freed(struct hj_conn *conn)
     hj_object_unref(&channel->object);
 }
 
+void hj_relaying_freed(struct hj_conn *conn)
+{
+    conn->channel->unwanted = !conn->channel->ended;
+    conn->channel->ended = true;
+    drop_channel(conn);
+}
+
 /* The handle may have been freed while it waited. */
 static void settle_handle(struct hj_conn *conn)
 {
     if (hj_conn_is_open(conn) && conn->channel != NULL && conn->channel->ended)
-        hj_relaying_freed(conn);
+        drop_channel(conn);
 }
 
 /* Its peer may have ended its direction before. */

@@ -321,12 +321,7 @@ static bool take_message_piece(struct feed *feed, const struct hj_ws_item *item)
 /* False if that closed the connection. */
 static bool send_pong(struct hj_loop *loop, struct hj_conn *conn, struct hj_slice payload)
 {
-    struct hj_buf *pong = hj_ws_frame(HJ_WS_PONG, true, payload);
-    bool sent = pong != NULL && hj_writer_send(loop, conn, pong, false);
-    if (pong == NULL)
-        hj_conn_close(loop, conn, HIJACK_ENOMEM);
-    hj_buf_unref(pong);
-    return sent;
+    return hj_writer_send_own(loop, conn, hj_ws_frame(HJ_WS_PONG, true, payload));
 }
 
 /* The last ping counts where several wait (RFC 6455 section 5.5.3), so that a peer that only sends them costs no

@@ -26,13 +26,8 @@ static void tell_end(struct hj_loop *loop, struct hj_conn *conn)
         close_with(loop, conn, HJ_WS_NORMAL, HJ_SLICE(""));
         return;
     }
-    struct hj_buf *frame = hj_ws_frame(HJ_WS_BINARY, true, HJ_SLICE(""));
     conn->flags |= HJ_CONN_SHUT;
-    if (frame == NULL)
-        hj_conn_close(loop, conn, HIJACK_ENOMEM);
-    else
-        hj_writer_send(loop, conn, frame, false);
-    hj_buf_unref(frame);
+    hj_writer_send_own(loop, conn, hj_ws_frame(HJ_WS_BINARY, true, HJ_SLICE("")));
 }
 
 /* Tells the peer what has become of the other one. */

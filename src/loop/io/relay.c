@@ -75,12 +75,7 @@ static void note_eof(struct hj_loop *loop, struct hj_conn *from, struct hj_conn 
 /* False if that closed one of them. */
 static bool write_message(struct hj_loop *loop, struct hj_conn *to, uint32_t kind, struct hj_slice data)
 {
-    struct hj_buf *frame = hj_ws_frame((enum hj_ws_opcode)kind, true, data);
-    bool sent = frame != NULL && hj_writer_send(loop, to, frame, false);
-    if (frame == NULL)
-        hj_conn_close(loop, to, HIJACK_ENOMEM);
-    hj_buf_unref(frame);
-    return sent;
+    return hj_writer_send_own(loop, to, hj_ws_frame((enum hj_ws_opcode)kind, true, data));
 }
 
 static bool write_bytes(struct hj_loop *loop, struct hj_conn *to, const char *data, size_t len)

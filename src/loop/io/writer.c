@@ -89,6 +89,15 @@ bool hj_writer_send(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *b
     return send_bufs(loop, conn, &buf, 1, counted);
 }
 
+bool hj_writer_send_own(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *buf)
+{
+    bool sent = buf != NULL && hj_writer_send(loop, conn, buf, false);
+    if (buf == NULL)
+        hj_conn_close(loop, conn, HIJACK_ENOMEM);
+    hj_buf_unref(buf);
+    return sent;
+}
+
 bool hj_writer_send_all(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count)
 {
     return send_bufs(loop, conn, bufs, count, true);

@@ -13,6 +13,11 @@
  */
 bool hj_writer_send(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *buf, bool counted);
 
+/* The same for a buffer that is made for this call, which is taken over, and not counted; NULL: there was no memory for
+ * it.
+ */
+bool hj_writer_send_own(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf *buf);
+
 /* The same for several, in one system call where possible; all counted. count <= HJ_TRANSPORT_BUFS. */
 bool hj_writer_send_all(struct hj_loop *loop, struct hj_conn *conn, struct hj_buf **bufs, int count);
 
