@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import resource
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -81,3 +82,11 @@ def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], 
             loop.close()
 
     return run_to_end
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Where the other side of a connection that is opened here listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE)
+        yield listener

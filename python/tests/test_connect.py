@@ -46,13 +46,6 @@ def running() -> Iterator[hijack.Server]:
 
 
 @pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(PATIENCE)
-        yield listener
-
-
-@pytest.fixture
 def full() -> Iterator[str]:
     """The address of a listener whose queue is full, so that nobody gets an answer."""
     with contextlib.ExitStack() as stack:
