@@ -299,7 +299,7 @@ var meanings = map[string]map[Error]string{
 		ErrNotSupported:        `tls: needs a library that was built with TLS`,
 		ErrNotFound:            `this unix path does not exist`,
 		ErrAddressNotAvailable: `the host does not exist, no route leads to it, or no local port is free`,
-		ErrTLS:                 `the system has no certificate authorities (package ca-certificates); install them, or set connect_ca`,
+		ErrTLS:                 `OpenSSL knows none of the ciphers in tls_ciphers; correct that option`,
 	},
 	"start": {
 		ErrNotSupported: `option private_fds needs Linux 5.9 or newer, and a sandbox (seccomp) that permits close_range; set it to off, or change the sandbox`,

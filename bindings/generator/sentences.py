@@ -214,7 +214,7 @@ ERRORS = {
             "go": "a listener for TLS needs a certificate, see LoadCertificate; or the file of an option has none",
         },
         "connect": in_all(
-            "the system has no certificate authorities (package ca-certificates); install them, or set connect_ca"
+            "OpenSSL knows none of the ciphers in tls_ciphers; correct that option"
         ),
     },
 }

@@ -7,9 +7,7 @@
 #include "core/channel.h"
 #include "core/server.h"
 #include "core/target.h"
-#if HIJACK_TLS
 #include "core/tls/outgoing.h"
-#endif
 #include "core/worker.h"
 
 /* What the loop gets of a target: a list of addresses, or port and host, each with a NUL. NULL when out of memory. */
@@ -39,17 +37,6 @@ static int post_connect(struct hj_channel *channel, const struct hj_target *targ
     return rc;
 }
 
-/* Before the first one of a server it waits for the disk: the system's authorities are read. */
-static int need_authorities(struct hj_server *server)
-{
-#if HIJACK_TLS
-    return hj_outgoing_tls_make(server);
-#else
-    (void)server;
-    return HIJACK_ENOTSUP;
-#endif
-}
-
 static int connect_to(void *out, struct hj_server *server, struct hj_slice text, uint64_t user_data)
 {
     struct hj_target target;
@@ -60,7 +47,7 @@ static int connect_to(void *out, struct hj_server *server, struct hj_slice text,
     if (rc == 0)
         rc = hj_server_check_growing(server);
     if (rc == 0 && target.tls)
-        rc = need_authorities(server);
+        rc = hj_outgoing_tls_make(server);
     if (rc == 0)
         rc = hj_channel_new(&channel, HJ_KIND_SOCKET, false, hj_server_next_worker(server), server->queues[0],
                             user_data);

@@ -1,4 +1,4 @@
-/* Looking up host names; see resolver.h. Any thread. */
+/* What outgoing connections wait for; see resolver.h. Any thread. */
 #include "core/resolver.h"
 
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "core/keeper.h"
 #include "core/server.h"
 #include "core/target.h"
+#include "core/tls/outgoing.h"
 #include "core/worker.h"
 
 #define THREADS_MAX 8 /* so many names that nobody answers for hold the others up, until those are given up */
@@ -19,7 +20,8 @@ struct hj_lookup {
     struct hj_lookup *next;
     struct hj_command *command; /* the answer, made beforehand: it must not fail for want of memory */
     struct hj_worker *worker;   /* the command keeps it alive */
-    char host[HJ_HOST_MAX + 1], port[6];
+    bool trust;
+    char host[HJ_HOST_MAX + 1], port[6]; /* host: empty if there is no name */
 };
 
 void hj_resolver_init(struct hj_resolver *resolver)
@@ -53,15 +55,29 @@ static bool is_to_be_opened(const struct hj_command *command)
     return atomic_load(&channel->state) != HJ_CHANNEL_GONE;
 }
 
+/* Into the answer: addresses, or why there is none. */
+static int answer_lookup(struct hj_server *server, const struct hj_lookup *lookup)
+{
+    static const char nobody[] = "the system has no certificate authorities (package ca-certificates); install them, "
+                                 "or set connect_ca";
+    struct hj_command *command = lookup->command;
+    if (!is_to_be_opened(command))
+        return HIJACK_ECLOSED;
+    int rc = lookup->trust ? hj_outgoing_tls_trust(server) : 0;
+    if (rc == HIJACK_ETLS)
+        command->buf = hj_buf_copy(nobody, sizeof(nobody) - 1);
+    if (rc == 0 && lookup->host[0] != '\0')
+        rc = hj_target_resolve(&command->buf, lookup->host, lookup->port);
+    return rc;
+}
+
 static void *look_up(void *arg)
 {
     struct hj_server *server = arg;
     struct hj_lookup *lookup;
     while ((lookup = next_lookup(&server->resolver)) != NULL) {
         struct hj_command *command = lookup->command;
-        const int rc =
-            is_to_be_opened(command) ? hj_target_resolve(&command->buf, lookup->host, lookup->port) : HIJACK_ECLOSED;
-        command->value = (uint64_t)-rc;
+        command->value = (uint64_t)-answer_lookup(server, lookup);
         if (!hj_worker_post(lookup->worker, command))
             hj_command_free(command);
         free(lookup);
@@ -102,15 +118,18 @@ static bool append_lookup(struct hj_server *server, struct hj_lookup *lookup)
     return taken;
 }
 
-bool hj_resolver_ask(struct hj_channel *channel, const char *host, const char *port)
+bool hj_resolver_ask(struct hj_channel *channel, const char *host, const char *port, bool trust)
 {
     struct hj_lookup *lookup = calloc(1, sizeof(*lookup));
     struct hj_command *command = hj_command_new(HJ_OP_RESOLVED, &channel->object, NULL);
     if (lookup != NULL && command != NULL) {
         lookup->command = command;
         lookup->worker = channel->worker;
-        snprintf(lookup->host, sizeof(lookup->host), "%s", host);
-        snprintf(lookup->port, sizeof(lookup->port), "%s", port);
+        lookup->trust = trust;
+        if (host != NULL) {
+            snprintf(lookup->host, sizeof(lookup->host), "%s", host);
+            snprintf(lookup->port, sizeof(lookup->port), "%s", port);
+        }
         if (append_lookup(channel->worker->server, lookup))
             return true;
     }

@@ -1,5 +1,6 @@
-/* Looking up host names, which waits for others, on threads of its own. They are made when there is something to look
- * up, and end when there is nothing. */
+/* What an outgoing connection waits for before it can begin, on threads of its own: looking up its host's name, and,
+ * for the first ones with TLS, reading whom the system trusts. The threads are made when there is something to do, and
+ * end when there is nothing. */
 #ifndef HJ_CORE_RESOLVER_H
 #define HJ_CORE_RESOLVER_H
 
@@ -21,7 +22,8 @@ struct hj_resolver {
 void hj_resolver_init(struct hj_resolver *resolver);
 void hj_resolver_dispose(struct hj_resolver *resolver); /* no thread is left: each has a reference to the server */
 
-/* Looks the name up and posts HJ_OP_RESOLVED to the channel's loop, once. False when out of memory or threads. */
-bool hj_resolver_ask(struct hj_channel *channel, const char *host, const char *port);
+/* Looks the name up, unless host is NULL, and with trust reads the authorities if nobody has; then posts HJ_OP_RESOLVED
+ * to the channel's loop, once. False when out of memory or threads. */
+bool hj_resolver_ask(struct hj_channel *channel, const char *host, const char *port, bool trust);
 
 #endif

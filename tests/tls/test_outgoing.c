@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Outgoing connections with TLS that open: in both versions, with the keys taken over and without, what travels on
- * them, how they end, and whom they trust.
+ * them, and how they end.
  */
 #include "outgoing.h"
 #include "support/exchange.h"
@@ -484,57 +484,6 @@ static void test_crowd(void **state)
     SSL_CTX_free(crowd.context);
 }
 
-static void expect_trust(struct fixture *f)
-{
-    struct tls_peer peer;
-    int port, listener = listen_here(&port, 10);
-    SSL_CTX *context = tls_peer_context(&trusted, 0);
-
-    fixture_start(f);
-    hijack_socket *socket = outgoing_connect(f, "localhost", port);
-    tls_peer_open(&peer, listener, context);
-    events_only(&f->events, HIJACK_EVENT_CONNECTED, socket);
-    tls_peer_close(&peer, 0);
-    close(listener);
-    SSL_CTX_free(context);
-}
-
-/* Without the option whoever the system trusts is trusted, as OpenSSL's variables of the environment say. */
-static void test_authorities_of_the_system(void **state)
-{
-    char folder[64], link[128];
-    struct fixture f;
-    hijack_socket *none = NULL;
-
-    (void)state;
-    setenv("SSL_CERT_FILE", outgoing_authority(), 1);
-    setenv("SSL_CERT_DIR", "/nothing/is/here", 1);
-    fixture_init(&f);
-    expect_trust(&f);
-    fixture_end(&f);
-
-    snprintf(folder, sizeof(folder), "/tmp/hijack-authorities-%d", (int)getpid());
-    snprintf(link, sizeof(link), "%s/%08lx.0", folder, X509_subject_name_hash(authority.x509));
-    setenv("SSL_CERT_FILE", "/nothing/is/here", 1);
-    fixture_init(&f);
-    fixture_start(&f);
-    CODE(hijack_server_connect(&none, f.server, LIT("tls:localhost:443"), 0), HIJACK_ETLS);
-    CHECK(none == NULL);
-    fixture_end(&f);
-
-    CHECK(mkdir(folder, 0700) == 0 && symlink(outgoing_authority(), link) == 0);
-    setenv("SSL_CERT_DIR", "/nothing/is/here:", 1);
-    char list[128];
-    snprintf(list, sizeof(list), "/nothing/is/here:%s", folder);
-    setenv("SSL_CERT_DIR", list, 1);
-    fixture_init(&f);
-    expect_trust(&f);
-    fixture_end(&f);
-    CHECK(unlink(link) == 0 && rmdir(folder) == 0);
-    unsetenv("SSL_CERT_FILE");
-    unsetenv("SSL_CERT_DIR");
-}
-
 /* A peer that resets in the middle of a record while the other one of the pair takes nothing: the other one hears of it
  * once it does. */
 static void reset_within_a_record(struct fixture *f, int listener, int port, SSL_CTX *context)
@@ -583,7 +532,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_relay),
         cmocka_unit_test(test_reset_within_a_record),
         TEST(test_crowd),
-        cmocka_unit_test(test_authorities_of_the_system),
     };
     fixture_main(argc, argv);
     outgoing_setup();

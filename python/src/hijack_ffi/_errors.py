@@ -371,7 +371,7 @@ WORDS: Dict[str, Dict[int, str]] = {
         -25: "tls: needs a library that was built with TLS",
         -29: "this unix path does not exist",
         -30: "the host does not exist, no route leads to it, or no local port is free",
-        -27: "the system has no certificate authorities (package ca-certificates); install them, or set connect_ca",
+        -27: "OpenSSL knows none of the ciphers in tls_ciphers; correct that option",
     },
     "adopt_request": {
         -12: "head: expected one whole head of a request, as hijack.request_head makes it",

@@ -452,8 +452,7 @@ class Server(Block, ServerCore[Socket, Request]):
     async def connect(self, address: str) -> Socket:
         """Opens a connection to elsewhere: "127.0.0.1:80", "[::1]:80", "example.org:80", "tls:example.org:443" or
         "unix:/path"; see hijack.Server.connect. Returns a Socket once it is open. Cancelling it leaves nothing of the
-        connection. The first call with "tls:" reads the system's certificate authorities, which takes tens of
-        milliseconds; those of the option connect_ca are read at the start.
+        connection.
 
             async with await server.connect("127.0.0.1:6379") as socket:"""
         made = self._connect(address)

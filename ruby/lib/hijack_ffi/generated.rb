@@ -261,8 +261,7 @@ module Hijack
                   'was answered with 400, 403, 405 or 426'
       },
       ETLS => {
-        'connect' => 'the system has no certificate authorities (package ca-certificates); install them, or set ' \
-                     'connect_ca'
+        'connect' => 'OpenSSL knows none of the ciphers in tls_ciphers; correct that option'
       }
     }.freeze
 

@@ -287,9 +287,7 @@ int hj_tls_context_outgoing(SSL_CTX **out, const struct hj_server_options *optio
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET); /* of TLS 1.2; in TLS 1.3 they come unasked, and are dropped */
     SSL_CTX_set_keylog_callback(ctx, on_key_log);
-    int rc = set_common(ctx, options, keylog_fd) ? 0 : HIJACK_ETLS;
-    if (rc == 0)
-        rc = hj_authorities_load(SSL_CTX_get_cert_store(ctx), options->connect_ca);
+    const int rc = set_common(ctx, options, keylog_fd) ? 0 : HIJACK_ETLS;
     if (rc == 0)
         *out = ctx;
     else

@@ -37,8 +37,8 @@ void hj_tls_context_close(struct hj_tls_context *context);
 /* Makes the certificate's contexts for OpenSSL. 0, HIJACK_ETLS, ENOENT (tls_client_ca) or ENOMEM. */
 int hj_tls_context_equip(struct hj_tls_context *context, struct hj_certificate *certificate);
 
-/* Makes the context of outgoing connections, which verifies whom they reach. The caller owns it. 0, or as
- * hj_authorities_load. */
+/* Makes the context of outgoing connections, which verifies whom they reach, and trusts nobody yet. The caller owns it.
+ * 0, HIJACK_ETLS or ENOMEM. */
 int hj_tls_context_outgoing(SSL_CTX **out, const struct hj_server_options *options, int keylog_fd);
 
 /* The object whose ClientHello was read last on this thread: libh2o does not show its own. */

@@ -1,8 +1,9 @@
-/* The context of outgoing connections; see outgoing.h. Any thread of the program; no loop. */
+/* The context of outgoing connections; see outgoing.h. */
 #include "core/tls/outgoing.h"
 
 #include <unistd.h>
 
+#include "core/tls/authorities.h"
 #include "core/tls/context.h"
 
 int hj_outgoing_tls_make(struct hj_server *server)
@@ -12,12 +13,32 @@ int hj_outgoing_tls_make(struct hj_server *server)
         return 0;
     int rc = hj_tls_context_outgoing(&made, &server->options, server->keylog_fd);
     if (rc == 0 && !atomic_compare_exchange_strong(&server->outgoing_tls, &none, made))
-        SSL_CTX_free(made); /* another thread was faster: no lock is held while files are read */
+        SSL_CTX_free(made); /* another thread was faster */
+    return rc;
+}
+
+bool hj_outgoing_tls_trusts(const struct hj_server *server)
+{
+    return atomic_load(&server->outgoing_trusts);
+}
+
+/* Whoever comes meanwhile waits as long as the one who reads. */
+int hj_outgoing_tls_trust(struct hj_server *server)
+{
+    int rc = 0;
+    pthread_mutex_lock(&server->trust_lock);
+    if (!hj_outgoing_tls_trusts(server)) {
+        rc =
+            hj_authorities_load(SSL_CTX_get_cert_store(atomic_load(&server->outgoing_tls)), server->options.connect_ca);
+        atomic_store(&server->outgoing_trusts, rc == 0);
+    }
+    pthread_mutex_unlock(&server->trust_lock);
     return rc;
 }
 
 void hj_outgoing_tls_free(struct hj_server *server)
 {
+    atomic_store(&server->outgoing_trusts, false);
     SSL_CTX_free(atomic_exchange(&server->outgoing_tls, NULL));
     if (server->keylog_fd != -1)
         close(server->keylog_fd);
@@ -28,5 +49,8 @@ int hj_outgoing_tls_start(struct hj_server *server)
 {
     hj_outgoing_tls_free(server); /* of a start that failed; options may have been set since */
     int rc = hj_tls_keylog_open(&server->keylog_fd, &server->options);
-    return rc != 0 || server->options.connect_ca[0] == '\0' ? rc : hj_outgoing_tls_make(server);
+    if (rc != 0 || server->options.connect_ca[0] == '\0')
+        return rc;
+    rc = hj_outgoing_tls_make(server);
+    return rc == 0 ? hj_outgoing_tls_trust(server) : rc;
 }

@@ -14,6 +14,7 @@
 #include "core/listener.h"
 #include "core/resolver.h"
 #include "core/target.h"
+#include "core/tls/outgoing.h"
 #include "loop/fanout/shard.h"
 #include "loop/held/ending.h"
 #include "loop/held/relaying.h"
@@ -130,19 +131,26 @@ void hj_connecting_begin(struct hj_loop *loop, struct hj_command *command)
         hj_channel_end(channel, loop->stopping ? HIJACK_ESHUTDOWN : HIJACK_ENOMEM, NULL);
         return;
     }
-    const bool listed = (command->value & HJ_CONNECT_NAME) == 0;
+    const bool listed = (command->value & HJ_CONNECT_NAME) == 0, tls = (command->value & HJ_CONNECT_TLS) != 0;
+    const bool trust = tls && !hj_outgoing_tls_trusts(loop->server);
     const char *port = command->buf->data, *host = listed ? NULL : port + strlen(port) + 1;
-    if ((command->value & HJ_CONNECT_TLS) != 0 && !ask_for_tls(loop, conn, host, command->buf)) {
+    if (tls && !ask_for_tls(loop, conn, host, command->buf)) {
         hj_conn_close(loop, conn, HIJACK_ENOMEM);
         return;
     }
-    if (listed) {
-        if (keep_addresses(loop, conn, command->buf))
-            try_next(loop, conn, HIJACK_EADDRNOTAVAIL);
+    if (listed && !keep_addresses(loop, conn, command->buf))
         return;
-    }
-    if (!hj_resolver_ask(channel, host, port))
+    if (listed && !trust)
+        try_next(loop, conn, HIJACK_EADDRNOTAVAIL);
+    else if (!hj_resolver_ask(channel, host, port, trust))
         hj_conn_close(loop, conn, HIJACK_ELIMIT);
+}
+
+/* The program hears why. The entry is closed next. */
+static void end_with_reason(struct hj_loop *loop, struct hj_conn *conn, int reason, struct hj_buf *why)
+{
+    hj_shard_remove_all(loop, conn, reason);
+    hj_channel_end(conn->channel, reason, why);
 }
 
 void hj_connecting_resolved(struct hj_loop *loop, struct hj_command *command)
@@ -150,9 +158,14 @@ void hj_connecting_resolved(struct hj_loop *loop, struct hj_command *command)
     struct hj_conn *conn = ((struct hj_channel *)command->object)->conn;
     if (conn == NULL || conn->kind != HJ_CONN_CONNECTING)
         return; /* it took too long, or the program wants it no more */
-    if (command->value != 0)
-        hj_conn_close(loop, conn, -(int)command->value);
-    else if (keep_addresses(loop, conn, command->buf))
+    const int rc = -(int)command->value;
+    if (rc != 0 && command->buf != NULL) {
+        end_with_reason(loop, conn, rc, command->buf);
+        command->buf = NULL;
+    }
+    if (rc != 0)
+        hj_conn_close(loop, conn, rc);
+    else if (command->buf == NULL || keep_addresses(loop, conn, command->buf)) /* NULL: it was no name */
         try_next(loop, conn, HIJACK_EADDRNOTAVAIL);
 }
 
@@ -160,8 +173,7 @@ void hj_connecting_resolved(struct hj_loop *loop, struct hj_command *command)
 static void refuse_peer(struct hj_loop *loop, struct hj_conn *conn, int reason, struct hj_buf *why)
 {
     hj_loop_count(loop, HIJACK_STAT_TLS_FAILED, 1);
-    hj_shard_remove_all(loop, conn, reason);
-    hj_channel_end(conn->channel, reason, why);
+    end_with_reason(loop, conn, reason, why);
     if (conn->channel->relayed)
         hj_conn_close(loop, conn, reason); /* whom it was paired with hears of it now */
     else
