@@ -29,7 +29,7 @@
 enum {
     PIECE = 16384,
     SLOW = 16384,     /* bytes of a kernel buffer of a slow client: a record, or each costs several round trips */
-    ORDINARY = 65536, /* and of the tunnel's own towards another one */
+    ORDINARY = 65536, /* of another one: a kernel that decides by itself holds megabytes where the tunnel is late */
     STEPS = 32,       /* of one tunnel at a time, so that a busy one does not keep others waiting */
     EVENTS = 64
 };
@@ -260,8 +260,7 @@ static int open_tunnel(const struct question *question)
 
     must_tunnel(plain >= 0 && secure >= 0, "no socket");
     set_number(plain, SOL_SOCKET, SO_SNDBUF, question->slow ? SLOW : ORDINARY);
-    if (question->slow)
-        set_number(secure, SOL_SOCKET, SO_RCVBUF, SLOW);
+    set_number(secure, SOL_SOCKET, SO_RCVBUF, question->slow ? SLOW : ORDINARY);
     set_number(plain, IPPROTO_TCP, TCP_NODELAY, 1);
     set_number(secure, IPPROTO_TCP, TCP_NODELAY, 1);
     if (connect(secure, (struct sockaddr *)&address, sizeof(address)) != 0) {
