@@ -25,7 +25,7 @@ enum hj_op {
     HJ_OP_ABORT,         /* channel */
     HJ_OP_ADOPT,         /* channel: fd, unread bytes in buf */
     HJ_OP_CONNECT,       /* channel: where to in buf, HJ_CONNECT_* in value */
-    HJ_OP_RESOLVED,      /* channel: its addresses in buf, or in value why there are none, positive */
+    HJ_OP_RESOLVED,      /* channel: its addresses in buf; or in value why not, positive, and buf: a sentence or NULL */
     HJ_OP_RELAY,         /* socket: to be paired with the socket `other`; HJ_OP_RELAY_END for that one in value */
     HJ_OP_RELAY_WAIT,    /* socket: another one comes to be paired with it; HJ_OP_RELAY_END for that one in value */
     HJ_OP_RELAY_ARRIVE,  /* socket: fd, comes from another loop to the socket `other`; struct hj_parcel in value */

@@ -84,6 +84,23 @@ struct hj_command *hj_mailbox_take(struct hj_mailbox *mailbox, struct hj_object 
     return take_all(mailbox, freed, false);
 }
 
+struct hj_command *hj_mailbox_take_while(struct hj_mailbox *mailbox,
+                                         bool (*take)(void *arg, struct hj_command *command), void *arg)
+{
+    struct hj_command *last = NULL;
+    pthread_mutex_lock(&mailbox->lock);
+    struct hj_command *first = mailbox->head;
+    while (mailbox->head != NULL && take(arg, mailbox->head)) {
+        last = mailbox->head;
+        mailbox->head = last->next;
+    }
+    pthread_mutex_unlock(&mailbox->lock);
+    if (last == NULL)
+        return NULL;
+    last->next = NULL;
+    return first;
+}
+
 struct hj_command *hj_mailbox_close(struct hj_mailbox *mailbox, struct hj_object **freed)
 {
     return take_all(mailbox, freed, true);

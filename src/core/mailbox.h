@@ -49,6 +49,9 @@ void hj_mailbox_resume(struct hj_mailbox *mailbox);
 /* The loop's: */
 /* *freed: the objects, linked by next_freed, each with a reference that the caller takes over. */
 struct hj_command *hj_mailbox_take(struct hj_mailbox *mailbox, struct hj_object **freed);
+/* Only the first ones, those for which take, which is called under the lock, returns true. */
+struct hj_command *hj_mailbox_take_while(struct hj_mailbox *mailbox,
+                                         bool (*take)(void *arg, struct hj_command *command), void *arg);
 struct hj_command *hj_mailbox_close(struct hj_mailbox *mailbox, struct hj_object **freed); /* takes what is left */
 bool hj_mailbox_take_resumed(struct hj_mailbox *mailbox); /* whether it was resumed since the last look */
 bool hj_mailbox_sleep(struct hj_mailbox *mailbox);        /* about to wait; false: there is something to do */

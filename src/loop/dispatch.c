@@ -57,22 +57,13 @@ static struct hj_command *run_sends(struct hj_loop *loop, struct hj_command *fir
 
 static struct hj_command *run_publishes(struct hj_loop *loop, struct hj_command *first)
 {
-    struct hj_message *messages[HJ_FANOUT_MAX];
-    struct hj_command *command = first;
-    uint64_t cost = 0;
-    int count = 0;
-    while (command != NULL && command->op == HJ_OP_PUBLISH && command->object == first->object &&
-           count < HJ_FANOUT_MAX && (count == 0 || cost + hj_message_cost(command->message) <= HJ_FANOUT_MAX_BYTES)) {
-        cost += hj_message_cost(command->message);
-        messages[count++] = command->message;
-        command = command->next;
-    }
-    atomic_fetch_sub_explicit(&loop->server->publish_waiting, cost, memory_order_relaxed);
-    hj_outbox_flush(&loop->worker.outbox);
     struct hj_broadcaster *broadcaster = (struct hj_broadcaster *)first->object;
-    hj_fanout(loop, broadcaster, messages, count);
-    hj_broadcaster_saw(broadcaster, loop->worker.index, messages[count - 1]->offset);
-    return command;
+    struct hj_batch batch;
+    hj_batch_begin(&batch, loop, first);
+    hj_outbox_flush(&loop->worker.outbox);
+    hj_fanout(loop, broadcaster, &batch);
+    hj_broadcaster_saw(broadcaster, loop->worker.index, batch.messages[batch.count - 1]->offset);
+    return batch.last->next;
 }
 
 static void run_read(struct hj_loop *loop, struct hj_command *command)

@@ -93,7 +93,8 @@ static void publish(struct fixture *it, int offset)
 /* The loop carries the publish out. */
 static void fan_out(struct fixture *it, int offset)
 {
-    hj_fanout(&it->loop, it->room, &it->messages[offset], 1);
+    struct hj_batch batch = {.messages = {it->messages[offset]}, .count = 1};
+    hj_fanout(&it->loop, it->room, &batch);
     hj_broadcaster_saw(it->room, LOOP, (uint64_t)offset);
 }
 

@@ -2,7 +2,11 @@
  *
  * What is written to a member that keeps up is one block of bytes per wire form, so that a member costs one system
  * call, however many messages there are. Only for a member that cannot take it all do the messages come apart again.
- * Whoever must be closed is marked, and stays a member until the end of the turn. */
+ * Whoever must be closed is marked, and stays a member until the end of the turn.
+ *
+ * A run to many members takes long enough for a program to publish more. What comes meanwhile goes to the members that
+ * are still to be written to with the rest, and then to those before: a burst of which the loop has seen only the
+ * beginning costs a little more than one run, not two. */
 #include "loop/fanout/fanout.h"
 
 #include <string.h>
@@ -13,6 +17,15 @@
 #include "loop/held/websocket_closing.h"
 #include "loop/io/plain.h"
 #include "loop/io/writer.h"
+
+#define LOOK_AGAIN 128 /* members, between two looks for more messages: about a millisecond */
+#define PARTS_MAX 16   /* of a run: it ends, however much is published */
+
+/* The members up to end, from the end of the part before, and how many messages they have been given. */
+struct part {
+    uint32_t end;
+    int count;
+};
 
 struct run {
     struct hj_loop *loop;
@@ -184,18 +197,45 @@ static struct run begin_run(struct hj_loop *loop, struct hj_broadcaster *broadca
     };
 }
 
-void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message **messages, int count)
+/* Writes these messages to members from begin on, up to end, or to where growing, if not NULL, has grown: there it
+ * returns. */
+static uint32_t write_members(struct run run, const struct hj_shard *shard, uint32_t begin, uint32_t end,
+                              struct hj_batch *growing)
 {
-    struct hj_shard *shard = hj_shard_of(loop, broadcaster);
     uint64_t whole[HJ_WIRE_COUNT] = {0};
-    if (shard == NULL)
-        return;
-    struct run run = begin_run(loop, broadcaster, messages, count);
-    for (uint32_t i = 0; i < shard->count; ++i)
+    uint32_t i = begin;
+    while (i < end) {
         if (!hj_member_is_behind(&shard->members[i])) /* for whom the messages wait in the history */
             write_member(&run, shard, i, whole);
-    shard->out_ms = hj_loop_time(loop);
+        if (++i % LOOK_AGAIN == 0 && i < end && growing != NULL && hj_batch_grow(growing, run.loop))
+            break;
+    }
     count_run(&run, whole);
+    return i;
+}
+
+void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_batch *batch)
+{
+    struct hj_shard *shard = hj_shard_of(loop, broadcaster);
+    struct part parts[PARTS_MAX];
+    uint32_t begin = 0;
+    int count = 0;
+    if (shard == NULL)
+        return;
+    while (begin < shard->count) {
+        const struct run run = begin_run(loop, broadcaster, batch->messages, batch->count);
+        begin = write_members(run, shard, begin, shard->count, count + 1 < PARTS_MAX ? batch : NULL);
+        parts[count++] = (struct part){.end = begin, .count = run.count};
+    }
+    if (count > 1)
+        hj_batch_grow(batch, loop); /* those before are written to once more anyway */
+    begin = 0;
+    for (int i = 0; i < count && parts[i].count < batch->count; ++i) {
+        struct hj_message **missed = batch->messages + parts[i].count;
+        const struct run run = begin_run(loop, broadcaster, missed, batch->count - parts[i].count);
+        begin = write_members(run, shard, begin, parts[i].end, NULL);
+    }
+    shard->out_ms = hj_loop_time(loop);
 }
 
 void hj_fanout_user(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message *message,

@@ -3,13 +3,12 @@
 #define HJ_LOOP_FANOUT_FANOUT_H
 
 #include "core/message.h"
+#include "loop/fanout/batch.h"
 #include "loop/fanout/shard.h"
 #include "loop/state.h"
 
-#define HJ_FANOUT_MAX 64            /* messages in one run */
-#define HJ_FANOUT_MAX_BYTES 262144u /* of them (hj_message_cost): a longer run gains nothing */
-
-void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message **messages, int count);
+/* The batch may have grown when it returns. */
+void hj_fanout(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_batch *batch);
 
 /* The same for one message to the members with this user_data. */
 void hj_fanout_user(struct hj_loop *loop, struct hj_broadcaster *broadcaster, struct hj_message *message,
