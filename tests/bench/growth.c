@@ -4,8 +4,8 @@
  *     growth [connections [rounds]]
  *
  * A server process adopts SSE connections whose clients do not read. First with a tenth and with all of them: processor
- * time for each connection that is adopted, memory, processor time for a delivery of one message to all, and the
- * same for a message to 10 members while the others are idle. Then the same number of deliveries through 1, through a
+ * time for each connection that is adopted, memory, processor time for a delivery to 10 members while the others are
+ * idle, and the same for one message to all. Then the same number of deliveries through 1, through a
  * tenth as many, and through as many broadcasters as there are connections. Then one message to all by one loop thread
  * and by two, each on a core: time until it is written, where nobody reads meanwhile.
  *
@@ -22,6 +22,7 @@
 #define FEW 10
 #define TIMES 10        /* messages to all in a round; what clients do not read stays in their kernel buffers */
 #define FEW_TIMES 100   /* messages to FEW */
+#define QUIET_S 9       /* until the loops have asked the kernel about each connection that was written to */
 #define SPARE 500       /* descriptors that a process needs for other things */
 #define TOGETHER 100    /* connections under way at a time */
 #define LOOP_TARGET 1.8 /* of two loops to one */
@@ -212,8 +213,9 @@ static void measure(struct column *column, const struct server *server, long fro
     open_until(server, from, to);
     column->adopt[round] = (double)(bench_processor_time(server->child.pid) - before) / 1e3 / (double)(to - from);
     column->memory[round] = (bench_resident(server->child.pid).rss - few) / (double)(to - from);
-    column->all[round] = cost(server, loops_time, PUBLISH, TIMES, (double)(to - FEW) * TIMES);
+    bench_sleep(QUIET_S * (uint64_t)1000000000);
     column->few[round] = cost(server, loops_time, PUBLISH_FEW, FEW_TIMES, FEW * FEW_TIMES);
+    column->all[round] = cost(server, loops_time, PUBLISH, TIMES, (double)(to - FEW) * TIMES);
 }
 
 static void print_row(const char *name, double *first, double *second, long rounds, double target)
