@@ -73,7 +73,8 @@ static int tell(struct hj_keeper *keeper, struct note note, int fd)
 int hj_keeper_pass(struct hj_keeper *keeper, int fd, struct hj_queue *queue, struct hj_event *event)
 {
     atomic_fetch_add_explicit(&keeper->passed, 1, memory_order_release); /* what was written into the event before */
-    return tell(keeper, (struct note){.kind = NOTE_EVENT, .queue = queue, .event = event}, fd);
+    const int rc = tell(keeper, (struct note){.kind = NOTE_EVENT, .queue = queue, .event = event}, fd);
+    return rc == HIJACK_EIO ? HIJACK_ESHUTDOWN : rc;
 }
 
 bool hj_keeper_start_thread(struct hj_keeper *keeper, void *(*run)(void *), void *arg)

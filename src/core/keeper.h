@@ -35,7 +35,7 @@ int hj_keeper_start(struct hj_keeper *keeper);
 
 /* Loops: */
 /* Passes on a copy of a descriptor and takes over an event, whose hook is told when the copy is in the program's table;
- * then the event is pushed. The queue is one of the server's. HIJACK_ELIMIT or HIJACK_EIO: nothing was taken. */
+ * then the event is pushed. The queue is one of the server's. HIJACK_ELIMIT or ESHUTDOWN: nothing was taken. */
 int hj_keeper_pass(struct hj_keeper *keeper, int fd, struct hj_queue *queue, struct hj_event *event);
 
 /* Runs it in a new thread with the program's table: threads that a loop starts would have the loop's. Without memory

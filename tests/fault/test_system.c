@@ -6,8 +6,9 @@
 #include "fault/run.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
-static const struct fault faults[] = {
+static struct fault faults[] = {
     /* call, errno, code of a public function, reason of a lost connection */
     {FAULT_ACCEPT4, ECONNABORTED, 0, 0},
     {FAULT_ACCEPT4, EINTR, 0, 0},
@@ -57,6 +58,17 @@ enum {
 
 static unsigned strikes[FAULTS];
 
+/* With private_fds a descriptor of the program's goes to a loop by sendmsg, which fails as the loop's end does. */
+static void expect_passing(void)
+{
+    for (int i = 0; i < FAULTS; i++) {
+        if (faults[i].call == FAULT_SENDMSG && faults[i].error == EPIPE)
+            faults[i].code = HIJACK_ESHUTDOWN;
+        if (faults[i].call == FAULT_SENDMSG && faults[i].error == EAGAIN)
+            faults[i].code = faults[i].reason = HIJACK_ELIMIT;
+    }
+}
+
 static void run_all(const struct scenario *scenarios)
 {
     for (int i = 0; i < FAULTS; i++)
@@ -105,5 +117,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_all_struck),
     };
 
+    if (getenv("HIJACK_TEST_PRIVATE_FDS") != NULL)
+        expect_passing();
     return RUN_TESTS(tests, argc, argv);
 }
