@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+
 static void expect_trust(struct fixture *f)
 {
     struct tls_peer peer;
@@ -38,6 +40,7 @@ static void test_authorities_of_the_system(void **state)
     fixture_init(&f);
     expect_trust(&f);
     fixture_end(&f);
+    CHECK(ERR_peek_error() == 0);
 
     snprintf(folder, sizeof(folder), "/tmp/hijack-authorities-%d", (int)getpid());
     snprintf(link, sizeof(link), "%s/%08lx.0", folder, X509_subject_name_hash(authority.x509));
@@ -109,11 +112,28 @@ static void test_authorities_are_read_meanwhile(void **state)
     unsetenv("SSL_CERT_FILE");
 }
 
+/* What OpenSSL has against a file stays in no queue of errors, which the program's own use of OpenSSL would find. */
+static void test_no_errors_are_left(void **state)
+{
+    static const char *const files[] = {"/dev/null", NULL}; /* NULL: a good one */
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        fixture_init(&f);
+        fixture_option(&f, "connect_ca", files[i] == NULL ? outgoing_authority() : files[i]);
+        CODE(hijack_server_start(f.server), files[i] == NULL ? 0 : HIJACK_ETLS);
+        CHECK(ERR_peek_error() == 0);
+        fixture_end(&f);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_authorities_of_the_system),
         cmocka_unit_test(test_authorities_are_read_meanwhile),
+        cmocka_unit_test(test_no_errors_are_left),
     };
     fixture_main(argc, argv);
     outgoing_setup();

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <hijack/hijack.h>
+#include <openssl/err.h>
 
 #include "base/ascii.h"
 #include "base/os/file.h"
@@ -72,10 +73,15 @@ static int load_system(X509_STORE *store)
     return count == 0 ? HIJACK_ETLS : 0;
 }
 
-int hj_authorities_load(X509_STORE *store, const char *path)
+static int load_file(X509_STORE *store, const char *path)
 {
-    if (path[0] == '\0')
-        return load_system(store);
     int rc = hj_file_check(path);
     return rc != 0 ? rc : X509_STORE_load_file(store, path) == 1 ? 0 : HIJACK_ETLS;
+}
+
+int hj_authorities_load(X509_STORE *store, const char *path)
+{
+    int rc = path[0] == '\0' ? load_system(store) : load_file(store, path);
+    ERR_clear_error(); /* the thread may be the program's */
+    return rc;
 }
