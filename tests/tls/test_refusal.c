@@ -134,6 +134,26 @@ static void test_no_tls(void **state)
     CHECK(events_only(&f->events, HIJACK_EVENT_CLOSED, refused_by_tcp)->status == HIJACK_EREFUSED);
 }
 
+/* HelloRequests, which a client has to ignore during a handshake (RFC 5246 section 7.4.1.1), for as long as the
+ * connection lets them come. */
+static void test_flood_of_hellos(void **state)
+{
+    static const char hello[] = "\x16\x03\x03\x00\x04\x00\x00\x00\x00";
+    struct fixture *f = *state;
+    char flood[9000];
+    int listener, port = outgoing_start(f, &listener);
+    hijack_socket *socket = outgoing_connect(f, "localhost", port);
+    struct client *c = accept_client(listener);
+
+    for (size_t i = 0; i < sizeof(flood); i++)
+        flood[i] = hello[i % 9];
+    for (int i = 0; i < 200; i++) /* it may have been ended meanwhile */
+        client_send(c, flood, sizeof(flood));
+    refused(f, socket, "handshake failed: excessive message size");
+    client_close(c);
+    close(listener);
+}
+
 /* Neither side speaks the other one's version. */
 static void test_version(void **state)
 {
@@ -292,17 +312,10 @@ static void test_addresses(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_not_trusted),
-        TEST(test_relayed),
-        TEST(test_no_tls),
-        TEST(test_version),
-        TEST(test_client_certificate),
-        TEST(test_silence),
-        TEST(test_given_up),
-        TEST(test_drain),
-        TEST(test_stop),
-        TEST(test_option),
-        TEST(test_addresses),
+        TEST(test_not_trusted), TEST(test_relayed),         TEST(test_no_tls),
+        TEST(test_version),     TEST(test_flood_of_hellos), TEST(test_client_certificate),
+        TEST(test_silence),     TEST(test_given_up),        TEST(test_drain),
+        TEST(test_stop),        TEST(test_option),          TEST(test_addresses),
     };
     fixture_main(argc, argv);
     outgoing_setup();

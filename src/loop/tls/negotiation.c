@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <openssl/err.h>
+#include <openssl/sslerr.h>
 
 #include "loop/tls/bytes.h"
 #include "loop/tls/describe.h"
@@ -14,6 +15,10 @@
 
 /* Steps of handshakes in one turn: each costs up to a millisecond, and whoever is connected already comes first. */
 #define STEPS_MAX 16
+
+/* Bytes that a peer sends before its handshake must be complete: OpenSSL takes a certificate's chain of 100 KB, and
+ * ignores some messages without end. */
+#define HANDSHAKE_MAX (256u << 10)
 
 bool hj_negotiation_need(struct hj_loop *loop)
 {
@@ -177,7 +182,11 @@ int hj_negotiation_step(struct hj_loop *loop, struct hj_conn *conn, const uint8_
     tls->object_in = data;
     tls->object_end = data + len;
     ERR_clear_error();
-    const int rc = look_at_step(loop, conn, object, SSL_do_handshake(object->ssl));
+    int rc = look_at_step(loop, conn, object, SSL_do_handshake(object->ssl));
+    if (rc == 0 && (object->received += len) > HANDSHAKE_MAX) {
+        ERR_raise(ERR_LIB_SSL, SSL_R_EXCESSIVE_MESSAGE_SIZE);
+        rc = HIJACK_ETLS;
+    }
     if (rc != HIJACK_ETLS)
         ERR_clear_error();
     tls->object_in = tls->object_end = NULL;

@@ -64,6 +64,7 @@ struct hj_tls_object {
     struct hj_tls_layer layer; /* first */
     SSL *ssl;
     struct hj_handshake_secrets *secrets; /* NULL once the handshake is over */
+    size_t received;                      /* of the handshake */
 };
 
 /* The keyed layers of a loop. */
