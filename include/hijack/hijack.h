@@ -397,10 +397,10 @@ HIJACK_API const char *hijack_server_stat_name(uint32_t index);
 
 /* Connects to "host:port" ("127.0.0.1:80", "[::1]:80", "example.org:80") or "unix:/path", or with TLS to
  * "tls:host:port". Nobody waits for it: CONNECTED follows, or CLOSED with the reason: EADDRNOTAVAIL (no such host, or
- * no way to it), EREFUSED, ENOENT and EACCES (unix path), ETLS (the handshake failed; data is why), ERESET, ETIMEDOUT
- * (option connect_timeout_ms), ELIMIT. The addresses of a name are tried one after the other. Before it is open, the
- * socket may be used as if it was: what is sent waits, close and shutdown come after it. Freeing the handle before
- * CONNECTED ends it, even if it is a member. With TLS, CONNECTED comes after the handshake: the peer has shown a
+ * no way to it), EREFUSED, ENOENT and EACCES (unix path), ETLS (not verified, or no handshake; data is why), ERESET,
+ * ETIMEDOUT (option connect_timeout_ms), ELIMIT. The addresses of a name are tried one after the other. Before it is
+ * open, the socket may be used as if it was: what is sent waits, close and shutdown come after it. Freeing the handle
+ * before CONNECTED ends it, even if it is a member. With TLS, CONNECTED comes after the handshake: the peer has shown a
  * certificate for this host name, or this IP address, that the authorities of option connect_ca have signed, or,
  * without that option, those that the system trusts, which are read for the first connection with "tls:", in tens of
  * milliseconds; CLOSED with ETLS if there are none. ALPN is not used. Its user_data is user_data, its events go to the

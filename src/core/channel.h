@@ -127,7 +127,7 @@ void hj_channel_forget_window(struct hj_channel *channel);
 /* Loop: pushes the last event, once, with data (taken over; may be NULL). */
 void hj_channel_end(struct hj_channel *channel, int status, struct hj_buf *data);
 
-/* Loop: the same as DETACHED, with the descriptor and the unread bytes, both taken over. HIJACK_ELIMIT or HIJACK_EIO if
+/* Loop: the same as DETACHED, with the descriptor and the unread bytes, both taken over. HIJACK_ELIMIT or ESHUTDOWN if
  * the descriptor cannot be passed to the program's table: then it is still the caller's, and no event was pushed. */
 int hj_channel_end_detached(struct hj_channel *channel, int fd, struct hj_buf *unread);
 

@@ -1,7 +1,7 @@
 /* What the program asks of one loop, in the order asked: a list of commands and a wake-up.
  *
- * Any thread pushes, the loop takes all at once. The lock is a leaf. Once closed nothing goes in any more, so that the
- * loop's last take really is the last.
+ * Any thread pushes, the loop takes all at once, or the first ones. The lock is a leaf. Once closed nothing goes in any
+ * more, so that the loop's last take really is the last.
  *
  * The loop is woken only when it sleeps: before a wait it sets `sleeping`, under the lock and only with nothing to do,
  * and the first who then has something for it resets the flag and, having released the lock, writes the descriptor.

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <hijack/hijack.h>
 
@@ -27,22 +28,53 @@ struct hj_lookup {
 void hj_resolver_init(struct hj_resolver *resolver)
 {
     pthread_mutex_init(&resolver->lock, NULL);
+    pthread_cond_init(&resolver->read, NULL);
 }
 
 void hj_resolver_dispose(struct hj_resolver *resolver)
 {
     pthread_mutex_destroy(&resolver->lock);
+    pthread_cond_destroy(&resolver->read);
 }
 
-/* The next one; NULL, and the thread is not counted any more. */
-static struct hj_lookup *next_lookup(struct hj_resolver *resolver)
+void hj_resolver_settle(struct hj_resolver *resolver)
 {
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    ++end.tv_sec;
     pthread_mutex_lock(&resolver->lock);
-    struct hj_lookup *lookup = resolver->head;
+    while (resolver->reading && pthread_cond_timedwait(&resolver->read, &resolver->lock, &end) == 0) {
+    }
+    pthread_mutex_unlock(&resolver->lock);
+}
+
+/* Takes the first one out that needs no authorities, if somebody reads them at the moment; else the first. */
+static struct hj_lookup *take_lookup(struct hj_resolver *resolver)
+{
+    struct hj_lookup **link = &resolver->head, *before = NULL;
+    while (*link != NULL && (*link)->trust && resolver->reading) {
+        before = *link;
+        link = &before->next;
+    }
+    struct hj_lookup *lookup = *link;
+    if (lookup == NULL)
+        return NULL;
+    *link = lookup->next;
+    if (resolver->tail == lookup)
+        resolver->tail = before;
+    return lookup;
+}
+
+/* The next one; NULL, and the thread is not counted any more. Whoever gets one with trust reads the authorities. */
+static struct hj_lookup *next_lookup(struct hj_server *server)
+{
+    struct hj_resolver *resolver = &server->resolver;
+    pthread_mutex_lock(&resolver->lock);
+    struct hj_lookup *lookup = take_lookup(resolver);
     if (lookup == NULL)
         --resolver->threads;
-    else
-        resolver->head = lookup->next;
+    else if (lookup->trust && (lookup->trust = !hj_outgoing_tls_trusts(server)))
+        resolver->reading = true;
     pthread_mutex_unlock(&resolver->lock);
     return lookup;
 }
@@ -55,27 +87,54 @@ static bool is_to_be_opened(const struct hj_command *command)
     return atomic_load(&channel->state) != HJ_CHANNEL_GONE;
 }
 
+static void *look_up(void *arg);
+
+/* From a thread that has the program's table. */
+static bool start_another(struct hj_server *server)
+{
+    pthread_t thread;
+    hj_object_ref(&server->object);
+    if (hj_thread_start(&thread, look_up, server)) {
+        pthread_detach(thread);
+        return true;
+    }
+    hj_object_unref(&server->object);
+    return false;
+}
+
+/* Those who waited for that go on, side by side again. */
+static int read_authorities(struct hj_server *server)
+{
+    struct hj_resolver *resolver = &server->resolver;
+    const int rc = hj_outgoing_tls_trust(server);
+    pthread_mutex_lock(&resolver->lock);
+    resolver->reading = false;
+    for (struct hj_lookup *it = resolver->head; it != NULL && resolver->threads < THREADS_MAX; it = it->next)
+        resolver->threads += start_another(server);
+    pthread_cond_broadcast(&resolver->read);
+    pthread_mutex_unlock(&resolver->lock);
+    return rc;
+}
+
 /* Into the answer: addresses, or why there is none. */
 static int answer_lookup(struct hj_server *server, const struct hj_lookup *lookup)
 {
     static const char nobody[] = "the system has no certificate authorities (package ca-certificates); install them, "
                                  "or set connect_ca";
     struct hj_command *command = lookup->command;
+    const int rc = lookup->trust ? read_authorities(server) : 0;
     if (!is_to_be_opened(command))
         return HIJACK_ECLOSED;
-    int rc = lookup->trust ? hj_outgoing_tls_trust(server) : 0;
     if (rc == HIJACK_ETLS)
         command->buf = hj_buf_copy(nobody, sizeof(nobody) - 1);
-    if (rc == 0 && lookup->host[0] != '\0')
-        rc = hj_target_resolve(&command->buf, lookup->host, lookup->port);
-    return rc;
+    return rc != 0 || lookup->host[0] == '\0' ? rc : hj_target_resolve(&command->buf, lookup->host, lookup->port);
 }
 
 static void *look_up(void *arg)
 {
     struct hj_server *server = arg;
     struct hj_lookup *lookup;
-    while ((lookup = next_lookup(&server->resolver)) != NULL) {
+    while ((lookup = next_lookup(server)) != NULL) {
         struct hj_command *command = lookup->command;
         command->value = (uint64_t)-answer_lookup(server, lookup);
         if (!hj_worker_post(lookup->worker, command))
@@ -86,18 +145,16 @@ static void *look_up(void *arg)
     return NULL;
 }
 
+/* From a loop, which may have a descriptor table of its own. */
 static bool start_looking_up(struct hj_server *server)
 {
-    pthread_t thread;
-    bool started;
+    if (server->keeper == NULL)
+        return start_another(server);
     hj_object_ref(&server->object);
-    if (server->keeper != NULL) /* a loop with a descriptor table of its own asks */
-        started = hj_keeper_start_thread(server->keeper, look_up, server);
-    else if ((started = hj_thread_start(&thread, look_up, server)))
-        pthread_detach(thread);
-    if (!started)
-        hj_object_unref(&server->object);
-    return started;
+    if (hj_keeper_start_thread(server->keeper, look_up, server))
+        return true;
+    hj_object_unref(&server->object);
+    return false;
 }
 
 /* Puts it behind the others, for a new thread if there may be one more. False if there is no thread at all. */

@@ -17,9 +17,14 @@ struct hj_resolver {
     pthread_mutex_t lock;
     struct hj_lookup *head, *tail; /* what nobody has begun with; guarded by lock */
     uint32_t threads;              /* guarded by lock */
+    bool reading;                  /* one of them reads the authorities; guarded by lock */
+    pthread_cond_t read;           /* not any more */
 };
 
 void hj_resolver_init(struct hj_resolver *resolver);
+/* Waits until nobody reads the authorities, a second at most: a thread that is within OpenSSL when the program ends
+ * would find what it uses gone. */
+void hj_resolver_settle(struct hj_resolver *resolver);
 void hj_resolver_dispose(struct hj_resolver *resolver); /* no thread is left: each has a reference to the server */
 
 /* Looks the name up, unless host is NULL, and with trust reads the authorities if nobody has; then posts HJ_OP_RESOLVED

@@ -59,7 +59,6 @@ static void destroy_server(struct hj_object *object)
     hj_pool_dispose(&server->channels);
     pthread_mutex_destroy(&server->lock);
     pthread_mutex_destroy(&server->join_lock);
-    pthread_mutex_destroy(&server->trust_lock);
     hj_resolver_dispose(&server->resolver);
     free(server);
 }
@@ -79,7 +78,6 @@ static int new_server(struct hj_server **out, struct hj_queue *queue)
     hj_compressor_init(&server->compressor);
     hj_pool_init(&server->channels, sizeof(struct hj_channel));
     pthread_mutex_init(&server->join_lock, NULL);
-    pthread_mutex_init(&server->trust_lock, NULL);
     hj_resolver_init(&server->resolver);
     server->keylog_fd = -1;
     hj_options_default(&server->options, HJ_SCOPE_SERVER);
@@ -196,6 +194,7 @@ static int stop_server(struct hj_server *server)
         join_threads(server);
     }
     pthread_mutex_unlock(&server->join_lock);
+    hj_resolver_settle(&server->resolver);
     return 0;
 }
 

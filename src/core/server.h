@@ -60,7 +60,6 @@ struct hj_server {
     struct hj_server_tls *tls;                 /* owned; NULL: no certificate was added (core/tls/certificates.h) */
     _Atomic(struct ssl_ctx_st *) outgoing_tls; /* owned; NULL: not needed yet (core/tls/outgoing.h) */
     _Atomic bool outgoing_trusts;              /* outgoing_tls has its authorities */
-    pthread_mutex_t trust_lock;                /* held while these are read; taken by no loop */
     int keylog_fd;                             /* of option tls_keylog_file; -1: none */
     struct hj_worker **workers;                /* owned; live as long as the server does */
     void (*free_workers)(struct hj_server *server); /* set by the start, which made them */

@@ -6,7 +6,8 @@ import sys
 OVERLOOKED = set("""
     freeaddrinfo getaddrinfo getrlimit if_nametoindex in6addr_any inet_ntop inet_pton sched_getaffinity sysconf
     clock_gettime getrandom gettimeofday time
-    pthread_atfork pthread_detach pthread_join pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock
+    pthread_atfork pthread_cond_broadcast pthread_cond_destroy pthread_cond_init pthread_cond_timedwait pthread_detach
+    pthread_join pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock
     pthread_mutex_unlock pthread_once pthread_self pthread_setname_np
     pthread_sigmask sem_destroy sem_init socketpair sem_post sem_wait sigfillset syscall
     closedir opendir readdir secure_getenv

@@ -75,6 +75,7 @@ static void test_authorities_are_read_meanwhile(void **state)
     char pipe[64], pem[4096];
     struct fixture f;
     struct tls_peer peers[2];
+    hijack_socket *more[10]; /* than there are threads that look names up */
     int port, writer = -1;
     SSL_CTX *context = tls_peer_context(&trusted, 0);
     FILE *file = fopen(outgoing_authority(), "r");
@@ -91,11 +92,17 @@ static void test_authorities_are_read_meanwhile(void **state)
     fixture_start(&f);
     hijack_socket *one = outgoing_connect(&f, "localhost", port), *other = outgoing_connect(&f, "127.0.0.1", port);
     hijack_socket *gone = outgoing_connect(&f, "localhost", port);
-    hijack_socket *clear = connect_to_port(&f, "127.0.0.1", port);
+    for (int i = 0; i < 10; i++)
+        more[i] = outgoing_connect(&f, "localhost", port);
+    hijack_socket *clear = connect_to_port(&f, "localhost", port);
     struct client *accepted = accept_client(listener);
     events_next(&f.events, HIJACK_EVENT_CONNECTED, clear);
     OK(hijack_socket_abort(gone));
     events_closed(&f.events, gone, HIJACK_EABORTED);
+    for (int i = 0; i < 10; i++) {
+        OK(hijack_socket_abort(more[i]));
+        events_closed(&f.events, more[i], HIJACK_EABORTED);
+    }
     WAIT_FOR((writer = open(pipe, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) != -1);
     CHECK(write(writer, pem, len) == (ssize_t)len && close(writer) == 0);
     tls_peer_open(&peers[0], listener, context);

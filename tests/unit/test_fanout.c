@@ -31,13 +31,15 @@ struct fixture {
 };
 
 static struct fixture *now; /* of the running test */
+static size_t size = 1;     /* of a message */
 
 static void publish(struct fixture *it, int room)
 {
     struct hj_message *message;
-    const char letter = (char)('a' + it->published++);
-    const struct hj_message_parts parts = {.data = hj_slice(&letter, 1), .retry_ms = -1};
+    static char letters[HJ_BATCH_GROW_BYTES];
+    const struct hj_message_parts parts = {.data = hj_slice(letters, size), .retry_ms = -1};
 
+    memset(letters, 'a' + it->published++, size);
     CODE(hj_message_new(&message, NULL, &parts), 0);
     struct hj_command *command = hj_command_new(HJ_OP_PUBLISH, &it->rooms[room]->object, NULL);
     command->message = message;
@@ -51,7 +53,8 @@ ssize_t __wrap_hj_plain_send(int fd, const void *data, size_t len)
     char *got = now->got[fd - FIRST_FD];
     const size_t have = strlen(got);
 
-    snprintf(got + have, sizeof(now->got[0]) - have, "%s%.*s", have == 0 ? "" : "|", (int)len, (const char *)data);
+    snprintf(got + have, sizeof(now->got[0]) - have, "%s%.*s", have == 0 ? "" : "|", size == 1 ? (int)len : 1,
+             (const char *)data);
     ++now->sends;
     if (now->every != 0 && now->sends % now->every == 0 && now->published < now->most)
         publish(now, 0);
@@ -268,6 +271,21 @@ static void test_full_batch(void **state)
     expect_counted(it, (HJ_BATCH_MAX + 1) * MEMBERS);
 }
 
+/* Whoever has taken that much in this turn is not asked again. */
+static void test_large(void **state)
+{
+    struct fixture *it = *state;
+    size = HJ_BATCH_GROW_BYTES;
+    publish(it, 0);
+    struct hj_command *first = take_all(it);
+    publish(it, 0);
+    assert_null(run(it, first));
+    expect(it, 0, MEMBERS, "a");
+    assert_null(run(it, take_all(it)));
+    expect(it, 0, MEMBERS, "a|b");
+    size = 1;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +296,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_something_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* The authorities (CAs) that may have signed the certificates of those whom the program connects to. Read by a thread
- * of the program: a loop neither waits for a disk, nor has the program's descriptors. */
+/* The authorities (CAs) that may have signed the certificates of those whom the program connects to. Read at the
+ * start or by a thread that looks names up: a loop neither waits for a disk, nor has the program's descriptors. */
 #ifndef HJ_CORE_TLS_AUTHORITIES_H
 #define HJ_CORE_TLS_AUTHORITIES_H
 

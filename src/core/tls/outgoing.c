@@ -22,17 +22,11 @@ bool hj_outgoing_tls_trusts(const struct hj_server *server)
     return atomic_load(&server->outgoing_trusts);
 }
 
-/* Whoever comes meanwhile waits as long as the one who reads. */
 int hj_outgoing_tls_trust(struct hj_server *server)
 {
-    int rc = 0;
-    pthread_mutex_lock(&server->trust_lock);
-    if (!hj_outgoing_tls_trusts(server)) {
-        rc =
-            hj_authorities_load(SSL_CTX_get_cert_store(atomic_load(&server->outgoing_tls)), server->options.connect_ca);
-        atomic_store(&server->outgoing_trusts, rc == 0);
-    }
-    pthread_mutex_unlock(&server->trust_lock);
+    X509_STORE *store = SSL_CTX_get_cert_store(atomic_load(&server->outgoing_tls));
+    const int rc = hj_authorities_load(store, server->options.connect_ca);
+    atomic_store(&server->outgoing_trusts, rc == 0);
     return rc;
 }
 

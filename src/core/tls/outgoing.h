@@ -20,8 +20,7 @@ int hj_outgoing_tls_make(struct hj_server *server);
 /* Whether the context, which is there, has its authorities: no handshake may begin before. Any thread. */
 bool hj_outgoing_tls_trusts(const struct hj_server *server);
 
-/* Sees to it that it has. Reads files: any thread but those of loops, with the program's descriptors. 0, or as
- * hj_authorities_load. */
+/* Sees to it that it has. Reads files: no loop, and one thread at a time. 0, or as hj_authorities_load. */
 int hj_outgoing_tls_trust(struct hj_server *server);
 
 /* With the server's end. */

@@ -34,8 +34,8 @@ void hj_batch_begin(struct hj_batch *batch, struct hj_loop *loop, struct hj_comm
 bool hj_batch_grow(struct hj_batch *batch, struct hj_loop *loop)
 {
     const uint64_t before = batch->cost;
-    if (batch->last->next != NULL)
-        return false; /* something else is to be done before */
+    if (batch->last->next != NULL || batch->cost >= HJ_BATCH_GROW_BYTES)
+        return false; /* something else is to be done before, or it is large */
     struct hj_command *more = hj_mailbox_take_while(&loop->worker.mailbox, take_message, batch);
     if (more == NULL)
         return false;

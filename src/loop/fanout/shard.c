@@ -75,7 +75,7 @@ static uint32_t *find_membership(struct hj_loop *loop, struct hj_conn *conn, con
 
 static struct hj_member describe(const struct hj_conn *conn)
 {
-    if (conn->backlog != NULL || conn->transport != HJ_TRANSPORT_PLAIN)
+    if (conn->backlog != NULL || conn->transport != HJ_TRANSPORT_PLAIN || conn->kind == HJ_CONN_CLOSING)
         return (struct hj_member){conn->index, (uint32_t)conn->wire << HJ_MEMBER_WIRE_SHIFT | HJ_MEMBER_INDIRECT};
     return (struct hj_member){conn->index, (uint32_t)conn->fd | (uint32_t)conn->wire << HJ_MEMBER_WIRE_SHIFT};
 }

@@ -2,7 +2,8 @@
  *
  * A CONNECTING entry has a backlog from the beginning, so that what the program sends waits there, and its input has
  * the addresses that were not tried yet. It has no descriptor, and stands outside the poller (UNPOLLED), while its name
- * is looked up. With TLS it has a layer from the beginning, and stays CONNECTING until the handshake is complete. */
+ * is looked up, and while the system's authorities are read. With TLS it has a layer from the beginning, and stays
+ * CONNECTING until the handshake is complete. */
 #include "loop/held/connecting.h"
 
 #include <errno.h>

@@ -17,7 +17,7 @@
 #define STEPS_MAX 16
 
 /* Bytes that a peer sends before its handshake must be complete: OpenSSL takes a certificate's chain of 100 KB, and
- * ignores some messages without end. */
+ * ignores some messages without end. Such a peer gets no alert. */
 #define HANDSHAKE_MAX (256u << 10)
 
 bool hj_negotiation_need(struct hj_loop *loop)
