@@ -172,6 +172,8 @@ class Demo:
         equal(f"the exit code of {self.name} {what}, within {seconds} s", self.wait(seconds), 0)
         equal(f"stderr of {self.name} {what}", self.stderr(), "")
         eventually(f"processes that {self.name} left {what}", self.group_lives, False, 10)
+        with self.news:  # what it has written is read by another thread
+            equal(f"the end of stdout of {self.name} {what}", self.news.wait_for(lambda: self.ended, 10), True)
 
     def group_lives(self):
         try:
