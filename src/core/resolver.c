@@ -89,17 +89,19 @@ static bool is_to_be_opened(const struct hj_command *command)
 
 static void *look_up(void *arg);
 
-/* From a thread that has the program's table. */
-static bool start_another(struct hj_server *server)
+/* keeper: who does it for a loop with a descriptor table of its own; NULL: the caller has the program's. */
+static bool start_looking_up(struct hj_server *server, struct hj_keeper *keeper)
 {
     pthread_t thread;
+    bool started;
     hj_object_ref(&server->object);
-    if (hj_thread_start(&thread, look_up, server)) {
+    if (keeper != NULL)
+        started = hj_keeper_start_thread(keeper, look_up, server);
+    else if ((started = hj_thread_start(&thread, look_up, server)))
         pthread_detach(thread);
-        return true;
-    }
-    hj_object_unref(&server->object);
-    return false;
+    if (!started)
+        hj_object_unref(&server->object);
+    return started;
 }
 
 /* Those who waited for that go on, side by side again. */
@@ -110,7 +112,7 @@ static int read_authorities(struct hj_server *server)
     pthread_mutex_lock(&resolver->lock);
     resolver->reading = false;
     for (struct hj_lookup *it = resolver->head; it != NULL && resolver->threads < THREADS_MAX; it = it->next)
-        resolver->threads += start_another(server);
+        resolver->threads += start_looking_up(server, NULL);
     pthread_cond_broadcast(&resolver->read);
     pthread_mutex_unlock(&resolver->lock);
     return rc;
@@ -145,24 +147,12 @@ static void *look_up(void *arg)
     return NULL;
 }
 
-/* From a loop, which may have a descriptor table of its own. */
-static bool start_looking_up(struct hj_server *server)
-{
-    if (server->keeper == NULL)
-        return start_another(server);
-    hj_object_ref(&server->object);
-    if (hj_keeper_start_thread(server->keeper, look_up, server))
-        return true;
-    hj_object_unref(&server->object);
-    return false;
-}
-
 /* Puts it behind the others, for a new thread if there may be one more. False if there is no thread at all. */
 static bool append_lookup(struct hj_server *server, struct hj_lookup *lookup)
 {
     struct hj_resolver *resolver = &server->resolver;
     pthread_mutex_lock(&resolver->lock);
-    if (resolver->threads < THREADS_MAX && start_looking_up(server))
+    if (resolver->threads < THREADS_MAX && start_looking_up(server, server->keeper))
         ++resolver->threads;
     const bool taken = resolver->threads != 0;
     if (taken && resolver->head == NULL)
