@@ -193,6 +193,7 @@ void hj_conn_close(struct hj_loop *loop, struct hj_conn *conn, int reason)
         return;
     count_closed(loop, conn, reason);
     hj_conn_set_kind(loop, conn, HJ_CONN_CLOSING);
+    hj_shard_mark(loop, conn); /* what may have been written in part is followed by nothing */
     conn->out_ms = (uint32_t)reason;
     conn->in_ms = loop->closing;
     loop->closing = conn->index;

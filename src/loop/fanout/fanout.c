@@ -65,7 +65,6 @@ static void close_member(struct run *run, struct hj_conn *conn, int reason)
     if (reason == HIJACK_ESLOW && hj_conn_is_open(conn))
         atomic_fetch_add_explicit(&run->broadcaster->closed, 1, memory_order_relaxed);
     hj_conn_close(run->loop, conn, reason);
-    hj_shard_mark(run->loop, conn); /* nothing goes past a message that was written in part */
 }
 
 /* The member did not take everything: what is left goes into its backlog, message by message. */
