@@ -10,20 +10,24 @@ struct certificate authority, trusted;
 
 static char path[64];
 
-void outgoing_setup(void)
+int outgoing_setup(void **state)
 {
+    (void)state;
     certificate_make(&authority, NULL, CERTIFICATE_EC, "authority", NULL);
     certificate_make(&trusted, &authority, CERTIFICATE_EC, "server", "DNS:localhost,IP:127.0.0.1");
     snprintf(path, sizeof(path), "/tmp/hijack-authority-%d.pem", (int)getpid());
     FILE *file = fopen(path, "w");
     CHECK(file != NULL && PEM_write_X509(file, authority.x509) == 1 && fclose(file) == 0);
+    return 0;
 }
 
-void outgoing_teardown(void)
+int outgoing_teardown(void **state)
 {
+    (void)state;
     unlink(path);
     certificate_free(&trusted);
     certificate_free(&authority);
+    return 0;
 }
 
 const char *outgoing_authority(void)

@@ -12,9 +12,11 @@
 /* A certificate that the authority has signed, for localhost and 127.0.0.1; made once. */
 extern struct certificate authority, trusted;
 
-/* Makes them, and the file of the authority. */
-void outgoing_setup(void);
-void outgoing_teardown(void);
+/* RUN_TESTS, with them and the file of the authority made before and removed after. */
+#define RUN_OUTGOING_TESTS(tests, argc, argv)                                                                          \
+    (fixture_main((argc), (argv)), cmocka_run_group_tests_name(__FILE__, (tests), outgoing_setup, outgoing_teardown))
+int outgoing_setup(void **state);
+int outgoing_teardown(void **state);
 /* The path of that file. */
 const char *outgoing_authority(void);
 /* The server trusts the authority, and starts. The port of a listener of the test's. */

@@ -142,9 +142,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_authorities_are_read_meanwhile),
         cmocka_unit_test(test_no_errors_are_left),
     };
-    fixture_main(argc, argv);
-    outgoing_setup();
-    int failed = cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
-    outgoing_teardown();
-    return failed;
+    return RUN_OUTGOING_TESTS(tests, argc, argv);
 }

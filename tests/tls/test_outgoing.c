@@ -533,9 +533,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_reset_within_a_record),
         TEST(test_crowd),
     };
-    fixture_main(argc, argv);
-    outgoing_setup();
-    int failed = cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
-    outgoing_teardown();
-    return failed;
+    return RUN_OUTGOING_TESTS(tests, argc, argv);
 }

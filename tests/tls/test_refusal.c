@@ -317,9 +317,5 @@ int main(int argc, char **argv)
         TEST(test_silence),     TEST(test_given_up),        TEST(test_drain),
         TEST(test_stop),        TEST(test_option),          TEST(test_addresses),
     };
-    fixture_main(argc, argv);
-    outgoing_setup();
-    int failed = cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
-    outgoing_teardown();
-    return failed;
+    return RUN_OUTGOING_TESTS(tests, argc, argv);
 }

@@ -25,21 +25,21 @@ struct fixture {
     struct hj_broadcaster *rooms[ROOMS];
     struct hj_conn *conns[MEMBERS];
     char got[MEMBERS][128]; /* what each was sent, with a bar between two writes */
+    size_t size;            /* of a message */
     int sends;
     int every;           /* so many writes after one another, something is published; 0: nothing */
     int published, most; /* how much, and may be */
 };
 
 static struct fixture *now; /* of the running test */
-static size_t size = 1;     /* of a message */
 
 static void publish(struct fixture *it, int room)
 {
     struct hj_message *message;
     static char letters[HJ_BATCH_GROW_BYTES];
-    const struct hj_message_parts parts = {.data = hj_slice(letters, size), .retry_ms = -1};
+    const struct hj_message_parts parts = {.data = hj_slice(letters, it->size), .retry_ms = -1};
 
-    memset(letters, 'a' + it->published++, size);
+    memset(letters, 'a' + it->published++, it->size);
     CODE(hj_message_new(&message, NULL, &parts), 0);
     struct hj_command *command = hj_command_new(HJ_OP_PUBLISH, &it->rooms[room]->object, NULL);
     command->message = message;
@@ -53,7 +53,7 @@ ssize_t __wrap_hj_plain_send(int fd, const void *data, size_t len)
     char *got = now->got[fd - FIRST_FD];
     const size_t have = strlen(got);
 
-    snprintf(got + have, sizeof(now->got[0]) - have, "%s%.*s", have == 0 ? "" : "|", size == 1 ? (int)len : 1,
+    snprintf(got + have, sizeof(now->got[0]) - have, "%s%.*s", have == 0 ? "" : "|", now->size == 1 ? (int)len : 1,
              (const char *)data);
     ++now->sends;
     if (now->every != 0 && now->sends % now->every == 0 && now->published < now->most)
@@ -73,6 +73,7 @@ static int setup(void **state)
     struct fixture *it = calloc(1, sizeof(*it));
 
     CHECK(it != NULL);
+    it->size = 1;
     it->server.worker_count = 1;
     it->loop.server = &it->server;
     CODE(hj_mailbox_open(&it->loop.worker.mailbox), 0);
@@ -275,7 +276,7 @@ static void test_full_batch(void **state)
 static void test_large(void **state)
 {
     struct fixture *it = *state;
-    size = HJ_BATCH_GROW_BYTES;
+    it->size = HJ_BATCH_GROW_BYTES;
     publish(it, 0);
     struct hj_command *first = take_all(it);
     publish(it, 0);
@@ -283,7 +284,6 @@ static void test_large(void **state)
     expect(it, 0, MEMBERS, "a");
     assert_null(run(it, take_all(it)));
     expect(it, 0, MEMBERS, "a|b");
-    size = 1;
 }
 
 int main(void)
