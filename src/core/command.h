@@ -27,6 +27,7 @@ enum hj_op {
     HJ_OP_CONNECT,       /* channel: where to in buf, HJ_CONNECT_* in value */
     HJ_OP_RESOLVED,      /* channel: its addresses in buf; or in value why not, positive, and buf: a sentence or NULL */
     HJ_OP_RELAY,         /* socket: to be paired with the socket `other`; HJ_OP_RELAY_END for that one in value */
+    HJ_OP_RELAY_MOVE,    /* socket: to be paired with one of another loop, which had no room for its descriptor */
     HJ_OP_RELAY_WAIT,    /* socket: another one comes to be paired with it; HJ_OP_RELAY_END for that one in value */
     HJ_OP_RELAY_ARRIVE,  /* socket: fd, comes from another loop to the socket `other`; struct hj_parcel in value */
     HJ_OP_RELAY_END,     /* socket: the one that it was to be paired with has ended, for a reason in value, positive */

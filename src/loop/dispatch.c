@@ -252,6 +252,7 @@ static void (*const run_one[HJ_OP_COUNT])(struct hj_loop *loop, struct hj_comman
     [HJ_OP_CONNECT] = hj_connecting_begin,
     [HJ_OP_RESOLVED] = hj_connecting_resolved,
     [HJ_OP_RELAY] = hj_relaying_begin,
+    [HJ_OP_RELAY_MOVE] = hj_relaying_move,
     [HJ_OP_RELAY_WAIT] = hj_relaying_wait,
     [HJ_OP_RELAY_ARRIVE] = hj_relaying_arrive,
     [HJ_OP_RELAY_END] = hj_relaying_end,

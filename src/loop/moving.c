@@ -46,6 +46,7 @@ int hj_moving_send(struct hj_loop *loop, struct hj_conn *conn, struct hj_channel
     hj_object_ref(&channel->object); /* its own goes with the parcel, to a loop that may be quick */
     if (parcel != NULL && command != NULL && hj_transport_copy_keys(&parcel->keys, loop, conn)) {
         const uint64_t backlog_bytes = conn->backlog == NULL ? 0 : conn->backlog->bytes;
+        const bool polled = (conn->flags & HJ_CONN_UNPOLLED) == 0;
         hj_transport_unpoll(loop, conn);
         hj_conn_unstall(loop, conn);
         parcel->entry = *conn;
@@ -61,6 +62,8 @@ int hj_moving_send(struct hj_loop *loop, struct hj_conn *conn, struct hj_channel
         }
         channel->conn = conn;
         hj_transport_drop_keys(conn, parcel->keys);
+        if (polled && !hj_transport_poll(loop, conn))
+            rc = HIJACK_ENOMEM;
     }
     hj_object_unref(&channel->object);
     free(parcel);

@@ -9,8 +9,9 @@
 #include "core/command.h"
 #include "loop/conn.h"
 
-/* Sends conn, a socket, to the loop of `to`, with a HJ_OP_RELAY_ARRIVE. 0, and the entry is free; or HIJACK_ENOMEM,
- * ELIMIT or ESHUTDOWN, and the caller closes it. */
+/* Sends conn, a socket, to the loop of `to`, with a HJ_OP_RELAY_ARRIVE. 0, and the entry is free; or it stays, and the
+ * caller closes it (HIJACK_ENOMEM, ESHUTDOWN) or tries again later (HIJACK_ELIMIT: the kernel takes no more descriptors
+ * for that loop before it has received some). */
 int hj_moving_send(struct hj_loop *loop, struct hj_conn *conn, struct hj_channel *to);
 
 /* Takes in what has come with such a command: a SOCKET of which the poller tells nothing yet. NULL, and its channel

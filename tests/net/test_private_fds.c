@@ -324,6 +324,48 @@ static void test_burst(void **state)
     members_wait(room, 0);
 }
 
+/* A few descriptors are under way to a loop at most. */
+static void leave_little_room(void)
+{
+    const int bytes = 1;
+
+    for (int fd = 0; fd < 1024; fd++) {
+        int type = 0;
+        socklen_t len = sizeof(type);
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET)
+            CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) == 0);
+    }
+}
+
+/* Sockets that are relayed change their loop, in a burst: those for which the kernel has no room wait. */
+static void test_burst_of_relays(void **state)
+{
+    enum {
+        SOCKETS = 400
+    };
+    struct fixture *f = *state;
+    struct client *clients[SOCKETS];
+    hijack_socket *sockets[SOCKETS];
+
+    fixture_option(f, OPT_THREADS, "2");
+    start_private(f);
+    for (int i = 0; i < SOCKETS; i++)
+        sockets[i] = socket_adopted(f, &clients[i], "");
+    stat_wait(f->server, HIJACK_STAT_CONNECTIONS, SOCKETS); /* the loops have them, every other one the same */
+    leave_little_room();
+    for (int i = 0; i < SOCKETS; i += 2)
+        OK(hijack_socket_relay(sockets[i], sockets[i + 1]));
+    for (int i = 0; i < SOCKETS; i++) {
+        client_puts(clients[i], "through");
+        client_expect(clients[i ^ 1], "through");
+    }
+    stat_wait(f->server, HIJACK_STAT_RELAYED, SOCKETS);
+    for (int i = 0; i < SOCKETS; i++)
+        client_close(clients[i]);
+    for (int i = 0; i < SOCKETS; i++)
+        events_closed(&f->events, sockets[i], 0);
+}
+
 /* Nobody polls: the descriptors are closed with the queue, or with their handles. */
 static void test_detached_and_not_polled(void **state)
 {
@@ -419,6 +461,7 @@ int main(int argc, char **argv)
         TEST(test_adopt_until_full),
         TEST(test_there_and_back),
         TEST(test_burst),
+        TEST(test_burst_of_relays),
         TEST(test_detached_and_not_polled),
         TEST(test_detach_into_a_full_table),
         TEST(test_free_while_running),

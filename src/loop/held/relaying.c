@@ -94,6 +94,18 @@ static void lose_partner(struct hj_loop *loop, struct hj_conn *conn, int reason)
     settle_handle(conn);
 }
 
+/* Tries again in the next turn. False when out of memory. */
+static bool move_later(struct hj_loop *loop, struct hj_conn *conn)
+{
+    struct hj_command *command = hj_command_new(HJ_OP_RELAY_MOVE, &conn->channel->object, NULL);
+    if (command == NULL)
+        return false;
+    if (!hj_worker_post(&loop->worker, command))
+        hj_command_free(command); /* this loop ends all that it has */
+    hj_relay_await(loop, conn);
+    return true;
+}
+
 /* Takes it to the loop of the one that it is to be paired with. */
 static void move(struct hj_loop *loop, struct hj_conn *conn)
 {
@@ -106,7 +118,8 @@ static void move(struct hj_loop *loop, struct hj_conn *conn)
         return;
     }
     channel->notice = notice;
-    hj_conn_close(loop, conn, rc);
+    if (rc != HIJACK_ELIMIT || !move_later(loop, conn))
+        hj_conn_close(loop, conn, rc);
 }
 
 /* Both belong to this loop. */
@@ -142,6 +155,14 @@ void hj_relaying_begin(struct hj_loop *loop, struct hj_command *command)
     }
     mark_relayed(second, notice, true);
     if (conn->kind != HJ_CONN_CONNECTING)
+        move(loop, conn);
+}
+
+void hj_relaying_move(struct hj_loop *loop, struct hj_command *command)
+{
+    struct hj_channel *channel = (struct hj_channel *)command->object;
+    struct hj_conn *conn = living(channel);
+    if (conn != NULL && hj_channel_waits(channel)) /* neither has ended meanwhile */
         move(loop, conn);
 }
 

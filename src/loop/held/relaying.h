@@ -7,6 +7,7 @@
 #include "loop/conn.h"
 
 void hj_relaying_begin(struct hj_loop *loop, struct hj_command *command);  /* HJ_OP_RELAY */
+void hj_relaying_move(struct hj_loop *loop, struct hj_command *command);   /* HJ_OP_RELAY_MOVE */
 void hj_relaying_wait(struct hj_loop *loop, struct hj_command *command);   /* HJ_OP_RELAY_WAIT */
 void hj_relaying_arrive(struct hj_loop *loop, struct hj_command *command); /* HJ_OP_RELAY_ARRIVE */
 void hj_relaying_end(struct hj_loop *loop, struct hj_command *command);    /* HJ_OP_RELAY_END */

@@ -214,6 +214,14 @@ void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn)
     conn->flags |= HJ_CONN_UNPOLLED;
 }
 
+bool hj_transport_poll(struct hj_loop *loop, struct hj_conn *conn)
+{
+    if (!hj_poller_add(&loop->poller, conn->fd, conn->interest, conn->index))
+        return false;
+    conn->flags &= (uint16_t)~HJ_CONN_UNPOLLED;
+    return true;
+}
+
 int hj_transport_export(struct hj_loop *loop, struct hj_conn *conn)
 {
     int fd = conn->fd;

@@ -86,6 +86,9 @@ bool hj_transport_take_events(struct hj_loop *loop, struct hj_conn *conn, unsign
 /* Takes it out of the poller: it is dead, and only unread bytes keep it. */
 void hj_transport_unpoll(struct hj_loop *loop, struct hj_conn *conn);
 
+/* Puts one back that was taken out and lives. False if the poller refuses. */
+bool hj_transport_poll(struct hj_loop *loop, struct hj_conn *conn);
+
 /* The peer's address as text, in out or static memory. */
 struct hj_slice hj_transport_peer(struct hj_loop *loop, char *out, size_t size, const struct hj_conn *conn);
 
