@@ -219,6 +219,7 @@ def carriers(case):
         response = refused(case, demo, path, headers)
         equal(f"the status with {headers}", response.status, 426)
         equal("Upgrade", response.get("upgrade"), "purr, websocket")
+        equal("Connection has upgrade", "upgrade" in (response.get("connection") or "").split(", "), True)
     response = refused(case, demo, path, PURR, method="POST")
     equal("the status of POST", (response.status, response.get("allow")), (405, "GET"))
     equal("the status of a handshake without a key", refused(case, demo, path, HANDSHAKE[:3]).status, 400)

@@ -60,6 +60,9 @@ static bool note_field(struct hj_fields *fields, struct hj_slice name, struct hj
     case 6:
         fields->has_server |= hj_slice_equal_lower(name, HJ_SLICE("server"));
         return true;
+    case 7:
+        fields->has_upgrade |= hj_slice_equal_lower(name, HJ_SLICE("upgrade"));
+        return true;
     case 10:
         if (hj_slice_equal_lower(name, HJ_SLICE("connection"))) {
             fields->has_connection = true;
@@ -170,6 +173,19 @@ static void put_defaults(struct hj_sink *sink, const struct hj_response_head *he
             hj_sink_put(sink, hj_slice(line, (size_t)(cursor - line)));
 }
 
+/* Whoever sends Upgrade says so in Connection (RFC 9110 section 7.8). */
+static void put_connection(struct hj_sink *sink, enum hj_connection connection, bool upgrade)
+{
+    static const char *const lines[][2] = {
+        [HJ_CONNECTION_KEEP] = {"", "Connection: upgrade\r\n"},
+        [HJ_CONNECTION_CLOSE] = {"Connection: close\r\n", "Connection: upgrade, close\r\n"},
+        [HJ_CONNECTION_AS_GIVEN] = {"", ""},
+        [HJ_CONNECTION_KEEP_EXPLICIT] = {"Connection: keep-alive\r\n", "Connection: upgrade, keep-alive\r\n"},
+    };
+    const char *line = lines[connection][upgrade];
+    hj_sink_put(sink, hj_slice(line, strlen(line)));
+}
+
 static void put_response_head(struct hj_sink *sink, const struct hj_response_head *head, const struct plan *plan)
 {
     put_status_line(sink, head->status);
@@ -177,10 +193,7 @@ static void put_response_head(struct hj_sink *sink, const struct hj_response_hea
         put_line(sink, HJ_SLICE("Date: "), head->date);
     if (head->server.len != 0 && !plan->fields.has_server)
         put_line(sink, HJ_SLICE("Server: "), head->server);
-    if (head->connection == HJ_CONNECTION_CLOSE)
-        hj_sink_put(sink, HJ_SLICE("Connection: close\r\n"));
-    else if (head->connection == HJ_CONNECTION_KEEP_EXPLICIT)
-        hj_sink_put(sink, HJ_SLICE("Connection: keep-alive\r\n"));
+    put_connection(sink, head->connection, plan->fields.has_upgrade);
     if (plan->chunked)
         hj_sink_put(sink, HJ_SLICE("Transfer-Encoding: chunked\r\n"));
     else if (plan->with_length)

@@ -14,7 +14,7 @@
 
 /* What the library has to know of a header block. */
 struct hj_fields {
-    bool has_content_length, has_connection, connection_close, has_date, has_server, has_transfer_encoding;
+    bool has_content_length, has_connection, connection_close, has_date, has_server, has_transfer_encoding, has_upgrade;
     uint64_t content_length;
 };
 
@@ -50,9 +50,10 @@ struct hj_response_head {
 };
 
 /* A new buffer with the whole head, "HTTP/1.1 200 OK\r\n" to the empty line; the caller owns it. The program's lines
- * come as they are, but: Connection only with AS_GIVEN; Content-Length and Transfer-Encoding not beside ours (chunked,
- * with_length), nor with 1xx and 204, where HTTP forbids ours too. The program's Date and Server win over ours.
- * Returns 0, HIJACK_EINVAL (status, or chunked and with_length) or HIJACK_ENOMEM. */
+ * come as they are, but: Connection only with AS_GIVEN, else ours, which says upgrade beside the program's Upgrade;
+ * Content-Length and Transfer-Encoding not beside ours (chunked, with_length), nor with 1xx and 204, where HTTP forbids
+ * ours too. The program's Date and Server win over ours. Returns 0, HIJACK_EINVAL (status, or chunked and with_length)
+ * or HIJACK_ENOMEM. */
 int hj_response_head_encode(struct hj_buf **out, const struct hj_response_head *head);
 
 /* Writes the IMF-fixdate of t (RFC 9110 section 5.6.7), "Sun, 06 Nov 1994 08:49:37 GMT", without a NUL and whatever the

@@ -160,6 +160,22 @@ static void lines_of_the_program_that_give_way(void **state)
          .status = 200, .headers = LINES, .connection = HJ_CONNECTION_AS_GIVEN, .with_length = true, .length = 7);
 }
 
+static void upgrade_is_said_in_connection(void **state)
+{
+    (void)state;
+#define UPGRADE HJ_SLICE("Upgrade: x\r\nConnection: y\r\n")
+    HEAD("HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", .status = 426,
+         .headers = UPGRADE, .connection = HJ_CONNECTION_KEEP);
+    HEAD("HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade, close\r\nUpgrade: x\r\n\r\n", .status = 426,
+         .headers = UPGRADE, .connection = HJ_CONNECTION_CLOSE);
+    HEAD("HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade, keep-alive\r\nUpgrade: x\r\n\r\n", .status = 426,
+         .headers = UPGRADE, .connection = HJ_CONNECTION_KEEP_EXPLICIT);
+    HEAD("HTTP/1.1 426 Upgrade Required\r\nUpgrade: x\r\nConnection: y\r\n\r\n", .status = 426, .headers = UPGRADE,
+         .connection = HJ_CONNECTION_AS_GIVEN);
+    HEAD("HTTP/1.1 200 OK\r\nUpgrad: x\r\nUpgradf: x\r\n\r\n", .status = 200,
+         .headers = HJ_SLICE("Upgrad: x\r\nUpgradf: x\r\n"), .connection = HJ_CONNECTION_KEEP);
+}
+
 static void lines_of_the_program_that_win(void **state)
 {
     (void)state;
@@ -202,6 +218,7 @@ int main(void)
         cmocka_unit_test(fields_come_one_by_one),
         cmocka_unit_test(plain_heads),
         cmocka_unit_test(lines_of_the_program_that_give_way),
+        cmocka_unit_test(upgrade_is_said_in_connection),
         cmocka_unit_test(lines_of_the_program_that_win),
         cmocka_unit_test(no_framing_with_1xx_and_204),
         cmocka_unit_test(heads_that_cannot_be),
