@@ -324,11 +324,15 @@ func TestTLSErrors(t *testing.T) {
 	wantError(t, server.Certificate(leaf.chain, leaf.key, nil), hijack.ErrShutdown, "certificate PEM text ")
 }
 
-// echoTLS is the address of a server of crypto/tls, which sends back what its one client sends, until that ends.
-func echoTLS(t *testing.T, pair tls.Certificate, version uint16) string {
+// echoTLS is the address of a server of crypto/tls, which sends back what its one client sends, until that ends. With
+// asks it wants a certificate that one of them has signed.
+func echoTLS(t *testing.T, pair tls.Certificate, version uint16, asks *x509.CertPool) string {
 	t.Helper()
 	listener := listening(t, "tcp", "127.0.0.1:0")
 	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: version, MaxVersion: version}
+	if asks != nil {
+		config.ClientCAs, config.ClientAuth = asks, tls.RequireAndVerifyClientCert
+	}
 	go func() {
 		plain, err := listener.Accept()
 		if err != nil {
@@ -341,13 +345,36 @@ func echoTLS(t *testing.T, pair tls.Certificate, version uint16) string {
 	return "tls:localhost:" + strings.TrimPrefix(listener.Addr().String(), "127.0.0.1:")
 }
 
+func TestConnectTLSWithACertificate(t *testing.T) {
+	a := newAuthority(t)
+	us := a.issue("us", 2)
+	server := newServer(t, hijack.Options{"connect_ca": file(t, "ca.pem", a.issued.chain),
+		"connect_certificate": file(t, "us.pem", us.chain), "connect_key": file(t, "us.key", us.key)})
+	must(t, server.Start(nil))
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		pair := a.issue("server", 3, "localhost").pair
+		socket, err := server.Connect(always, echoTLS(t, pair, version, a.config("").RootCAs))
+		must(t, err)
+		_, err = socket.WriteString("we are known")
+		must(t, err)
+		must(t, socket.CloseWrite())
+		got, err := io.ReadAll(socket)
+		must(t, err)
+		if string(got) != "we are known" {
+			t.Fatalf("%q came back", got)
+		}
+		must(t, socket.Close())
+	}
+	nothingIsLeft(t, server)
+}
+
 func TestConnectTLS(t *testing.T) {
 	a := newAuthority(t)
 	server := newServer(t, hijack.Options{"connect_ca": file(t, "ca.pem", a.issued.chain)})
 	must(t, server.Start(nil))
 	sent := strings.Repeat("all of it", 1<<18)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		socket, err := server.Connect(always, echoTLS(t, a.issue("server", 2, "localhost").pair, version))
+		socket, err := server.Connect(always, echoTLS(t, a.issue("server", 2, "localhost").pair, version, nil))
 		must(t, err)
 		written := make(chan error, 1)
 		go func() {
@@ -372,7 +399,7 @@ func TestConnectTLS(t *testing.T) {
 		{a.issue("server", 3, "other.example").pair, "hostname mismatch"},
 		{newAuthority(t).issued.pair, "self-signed certificate"},
 	} {
-		address := echoTLS(t, it.pair, tls.VersionTLS13)
+		address := echoTLS(t, it.pair, tls.VersionTLS13, nil)
 		socket, err := server.Connect(always, address)
 		if socket != nil {
 			t.Error("an error and a socket")

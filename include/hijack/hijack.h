@@ -403,11 +403,12 @@ HIJACK_API const char *hijack_server_stat_name(uint32_t index);
  * before CONNECTED ends it, even if it is a member. With TLS, CONNECTED comes after the handshake: the peer has shown a
  * certificate for this host name, or this IP address, that the authorities of option connect_ca have signed, or,
  * without that option, those that the system trusts, which are read for the first connection with "tls:", in tens of
- * milliseconds; CLOSED with ETLS if there are none. ALPN is not used. Its user_data is user_data, its events go to the
- * server's first queue. Errors: EINVAL, EHANDLE, EFORK, EADDR (address cannot be understood; "tls:unix:", of which
- * there is no name to verify), ERANGE (port), ETOOBIG (unix path over 107 bytes), EADDRNOTAVAIL (no such interface),
- * ETLS (tls_ciphers has no cipher), ENOTSUP ("tls:" in a build without TLS), ESTATE (not running, or without a queue),
- * ESHUTDOWN, ELIMIT, ENOMEM. */
+ * milliseconds; CLOSED with ETLS if there are none. Whom asks for one gets the certificate of option
+ * connect_certificate. ALPN is not used. Its user_data is user_data, its events go to the server's first queue. Errors:
+ * EINVAL, EHANDLE, EFORK, EADDR (address cannot be understood; "tls:unix:", of which there is no name to verify),
+ * ERANGE (port), ETOOBIG (unix path over 107 bytes), EADDRNOTAVAIL (no such interface), ETLS (tls_ciphers has no
+ * cipher), ENOTSUP ("tls:" in a build without TLS), ESTATE (not running, or without a queue), ESHUTDOWN, ELIMIT,
+ * ENOMEM. */
 HIJACK_API int hijack_server_connect(hijack_socket **out, hijack_server *server, const char *address,
                                      size_t address_len, uint64_t user_data);
 

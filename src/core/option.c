@@ -66,6 +66,11 @@
     STRING(server, connect_ca, 0, 255, ,                                                                               \
            "path of the PEM file with the authorities whom outgoing connections with TLS trust; empty: those that "    \
            "the system trusts")                                                                                        \
+    STRING(server, connect_certificate, 0, 255, ,                                                                      \
+           "path of the PEM file with the certificate, and its chain, that outgoing connections with TLS show to "     \
+           "whom asks for one; empty: none")                                                                           \
+    STRING(server, connect_key, 0, 255, ,                                                                              \
+           "path of the PEM file with the key of connect_certificate; empty: it is in the same file")                  \
     NUMBER(server, relay_idle_ms, int, 0, 86400000, 0,                                                                 \
            "closes a relayed pair after so long without a byte either way; 0: never")                                  \
     NUMBER(server, ack_timeout_ms, int, 0, 86400000, 30000,                                                            \

@@ -100,7 +100,7 @@ struct hj_server_options {
     char websocket_origins[1024];
     char server_name[HJ_SERVER_NAME_SIZE];
     char tls_ciphers[512];
-    char connect_ca[HJ_PATH_SIZE];
+    char connect_ca[HJ_PATH_SIZE], connect_certificate[HJ_PATH_SIZE], connect_key[HJ_PATH_SIZE];
     char tls_client_ca[HJ_PATH_SIZE], tls_ticket_key[HJ_PATH_SIZE], tls_keylog_file[HJ_PATH_SIZE];
 };
 

@@ -4,11 +4,15 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include <openssl/pem.h>
-
 struct certificate authority, trusted;
 
-static char path[64];
+static char path[64], key_path[64], both_path[64];
+
+static void write_file(const char *name, const char *first, const char *second)
+{
+    FILE *file = fopen(name, "w");
+    CHECK(file != NULL && fputs(first, file) >= 0 && fputs(second, file) >= 0 && fclose(file) == 0);
+}
 
 int outgoing_setup(void **state)
 {
@@ -16,8 +20,11 @@ int outgoing_setup(void **state)
     certificate_make(&authority, NULL, CERTIFICATE_EC, "authority", NULL);
     certificate_make(&trusted, &authority, CERTIFICATE_EC, "server", "DNS:localhost,IP:127.0.0.1");
     snprintf(path, sizeof(path), "/tmp/hijack-authority-%d.pem", (int)getpid());
-    FILE *file = fopen(path, "w");
-    CHECK(file != NULL && PEM_write_X509(file, authority.x509) == 1 && fclose(file) == 0);
+    snprintf(key_path, sizeof(key_path), "/tmp/hijack-key-%d.pem", (int)getpid());
+    snprintf(both_path, sizeof(both_path), "/tmp/hijack-chain-%d.pem", (int)getpid());
+    write_file(path, authority.chain_text, "");
+    write_file(key_path, trusted.key_text, "");
+    write_file(both_path, trusted.chain_text, trusted.key_text);
     return 0;
 }
 
@@ -25,6 +32,8 @@ int outgoing_teardown(void **state)
 {
     (void)state;
     unlink(path);
+    unlink(key_path);
+    unlink(both_path);
     certificate_free(&trusted);
     certificate_free(&authority);
     return 0;
@@ -33,6 +42,16 @@ int outgoing_teardown(void **state)
 const char *outgoing_authority(void)
 {
     return path;
+}
+
+const char *outgoing_key(void)
+{
+    return key_path;
+}
+
+const char *outgoing_chain_and_key(void)
+{
+    return both_path;
 }
 
 int outgoing_start(struct fixture *fixture, int *listener)

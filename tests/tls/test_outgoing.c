@@ -34,6 +34,8 @@ static void with_each_layer(void (*test)(struct fixture *f, int listener, int po
         fixture_init(&f);
         fixture_option(&f, "tls_takeover", layers[i].takeover);
         fixture_option(&f, OPT_HIGH_WATER, "16m");
+        fixture_option(&f, "connect_certificate", outgoing_chain_and_key()); /* for whom asks for it */
+        fixture_option(&f, "connect_key", i == 0 ? outgoing_key() : "");
         int port = outgoing_start(&f, &listener);
         test(&f, listener, port, context);
         close(listener);
@@ -83,10 +85,39 @@ static void talk(struct fixture *f, int listener, int port, SSL_CTX *context)
     CHECK(stat_of(f->server, HIJACK_STAT_TLS_HANDSHAKES) == 1 && stat_of(f->server, HIJACK_STAT_TLS_FAILED) == 0);
 }
 
+/* The peer asks for a certificate, and gets the one that the options name, with its chain. */
+static void show(struct fixture *f, int listener, int port, SSL_CTX *context)
+{
+    struct tls_peer peer;
+
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    CHECK(X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority.x509) == 1);
+    hijack_socket *socket = open_one(f, &peer, listener, port, context);
+    X509 *shown = SSL_get1_peer_certificate(peer.ssl);
+    CHECK(shown != NULL && X509_cmp(shown, trusted.x509) == 0);
+    CHECK(sk_X509_num(SSL_get_peer_cert_chain(peer.ssl)) == 1);
+    X509_free(shown);
+    OK(hijack_socket_send(socket, LIT("for whom shows it")));
+    tls_peer_expect(&peer, "for whom shows it");
+    tls_peer_send(&peer, LIT("answer"));
+    OK(hijack_socket_read(socket, 6));
+    free(events_data(&f->events, socket, 6));
+    OK(hijack_socket_close(socket));
+    CODE(tls_peer_end(&peer), TLS_PEER_CLOSED);
+    events_closed(&f->events, socket, 0);
+    tls_peer_close(&peer, 0);
+}
+
 static void test_talk(void **state)
 {
     (void)state;
     with_each_layer(talk);
+}
+
+static void test_certificate(void **state)
+{
+    (void)state;
+    with_each_layer(show);
 }
 
 static char *make_bulk(void)
@@ -520,6 +551,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_talk),
+        cmocka_unit_test(test_certificate),
         cmocka_unit_test(test_bulk),
         cmocka_unit_test(test_half_close),
         cmocka_unit_test(test_cut_off),

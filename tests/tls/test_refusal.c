@@ -282,6 +282,13 @@ static void test_option(void **state)
     fixture_option(f, "connect_ca", "/dev/null");
     CODE(hijack_server_start(f->server), HIJACK_ETLS);
     fixture_option(f, "connect_ca", outgoing_authority());
+    fixture_option(f, "connect_key", outgoing_key()); /* of no certificate */
+    CODE(hijack_server_start(f->server), HIJACK_ETLS);
+    fixture_option(f, "connect_certificate", "/nothing/is/here");
+    CODE(hijack_server_start(f->server), HIJACK_ENOENT);
+    fixture_option(f, "connect_certificate", outgoing_authority()); /* of another key */
+    CODE(hijack_server_start(f->server), HIJACK_ETLS);
+    fixture_option(f, "connect_certificate", outgoing_chain_and_key());
     fixture_start(f);
 }
 

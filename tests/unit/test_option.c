@@ -94,8 +94,9 @@ static void defaults_are_those_of_the_table(void **state)
     const struct hj_server_options *server = NULL;
     const size_t texts = sizeof(server->server_name) + sizeof(server->tls_ciphers) + sizeof(server->tls_client_ca) +
                          sizeof(server->tls_ticket_key) + sizeof(server->tls_keylog_file) +
-                         sizeof(server->websocket_origins) + sizeof(server->connect_ca);
-    assert_int_equal(count[HJ_SCOPE_SERVER] - 7, (sizeof(struct hj_server_options) - texts) / 8);
+                         sizeof(server->websocket_origins) + sizeof(server->connect_ca) +
+                         sizeof(server->connect_certificate) + sizeof(server->connect_key);
+    assert_int_equal(count[HJ_SCOPE_SERVER] - 9, (sizeof(struct hj_server_options) - texts) / 8);
     assert_int_equal(count[HJ_SCOPE_QUEUE], sizeof(struct hj_queue_options) / 8);
     assert_int_equal(count[HJ_SCOPE_BROADCASTER] - 2, offsetof(struct hj_broadcaster_options, history_position) / 8);
     assert_int_equal(count[HJ_SCOPE_ROUTE] - 2, offsetof(struct hj_route_options, position) / 8);

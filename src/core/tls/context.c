@@ -296,6 +296,13 @@ int hj_tls_context_outgoing(SSL_CTX **out, const struct hj_server_options *optio
     return rc;
 }
 
+int hj_tls_context_present(SSL_CTX *ctx, const struct hj_certificate *certificate)
+{
+    const int rc = set_certificate(ctx, certificate) ? 0 : HIJACK_ETLS;
+    ERR_clear_error();
+    return rc;
+}
+
 bool hj_tls_context_watch(SSL *ssl, struct hj_handshake_secrets *secrets)
 {
     return SSL_set_ex_data(ssl, secrets_index, secrets) == 1;

@@ -41,6 +41,9 @@ int hj_tls_context_equip(struct hj_tls_context *context, struct hj_certificate *
  * 0, HIJACK_ETLS or ENOMEM. */
 int hj_tls_context_outgoing(SSL_CTX **out, const struct hj_server_options *options, int keylog_fd);
 
+/* Before its first handshake: what it shows to whom asks for a certificate. 0 or HIJACK_ETLS. */
+int hj_tls_context_present(SSL_CTX *ctx, const struct hj_certificate *certificate);
+
 /* The object whose ClientHello was read last on this thread: libh2o does not show its own. */
 SSL *hj_tls_context_last(void);
 

@@ -10,8 +10,9 @@
 
 #if HIJACK_TLS
 
-/* At the start, under the server's lock: opens the file for keys, and makes the context, which trusts, if option
- * connect_ca is set, so that a wrong option is found here. 0, or as hj_tls_keylog_open and hj_authorities_load. */
+/* At the start, under the server's lock: opens the file for keys, and makes the context if an option is set that names
+ * whom it trusts or what it shows, so that a wrong one is found here. 0, HIJACK_ETLS, ENOENT, EACCES, EIO, ELIMIT or
+ * ENOMEM. */
 int hj_outgoing_tls_start(struct hj_server *server);
 
 /* Makes the context if there is none. Any thread, once the server has started. 0, HIJACK_ETLS or ENOMEM. */
