@@ -76,8 +76,10 @@ def test_task_groups() -> None:
     anyio.run(main, backend="asyncio")
 
 
-def test_trio_uses_threads() -> None:
+def test_trio_uses_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """hijack.aio says so; hijack.Server works, with trio's threads for what waits."""
+    # trio keeps a thread for 10 seconds; where it calls that by another name, the test takes so long
+    monkeypatch.setattr("trio._core._thread_cache.IDLE_TIMEOUT", 0.1, raising=False)
 
     async def main() -> None:
         with hijack.Server(threads=1) as server:

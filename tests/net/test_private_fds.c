@@ -341,7 +341,8 @@ static void leave_little_room(void)
 static void test_burst_of_relays(void **state)
 {
     enum {
-        SOCKETS = 400
+        SOCKETS = 400,
+        ENDED = 8 /* of so many sockets the first two */
     };
     struct fixture *f = *state;
     struct client *clients[SOCKETS];
@@ -353,13 +354,20 @@ static void test_burst_of_relays(void **state)
         sockets[i] = socket_adopted(f, &clients[i], "");
     stat_wait(f->server, HIJACK_STAT_CONNECTIONS, SOCKETS); /* the loops have them, every other one the same */
     leave_little_room();
-    for (int i = 0; i < SOCKETS; i += 2)
+    for (int i = 0; i < SOCKETS; i += 2) {
         OK(hijack_socket_relay(sockets[i], sockets[i + 1]));
+        if (i % ENDED == 0)
+            OK(hijack_socket_close(sockets[i + i / ENDED % 2])); /* while the second one may wait */
+    }
     for (int i = 0; i < SOCKETS; i++) {
+        if (i % ENDED < 2) {
+            client_eof(clients[i]);
+            continue;
+        }
         client_puts(clients[i], "through");
         client_expect(clients[i ^ 1], "through");
     }
-    stat_wait(f->server, HIJACK_STAT_RELAYED, SOCKETS);
+    stat_wait(f->server, HIJACK_STAT_RELAYED, SOCKETS - SOCKETS / ENDED * 2);
     for (int i = 0; i < SOCKETS; i++)
         client_close(clients[i]);
     for (int i = 0; i < SOCKETS; i++)
