@@ -33,7 +33,8 @@ static void check_head(const struct hj_response_head *head)
     HOLDS(!head->chunked || count_name(block, len, HJ_SLICE("transfer-encoding")) == (head->status != 204));
     HOLDS(head->status != 204 || (!fields.has_content_length && !fields.has_transfer_encoding));
     if (head->connection != HJ_CONNECTION_AS_GIVEN)
-        HOLDS(count_name(block, len, HJ_SLICE("connection")) == (head->connection != HJ_CONNECTION_KEEP));
+        HOLDS(count_name(block, len, HJ_SLICE("connection")) ==
+              (head->connection != HJ_CONNECTION_KEEP || fields.has_upgrade));
     HOLDS(fields.has_date && fields.has_server);
     hj_buf_unref(buf);
 }
