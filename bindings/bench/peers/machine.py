@@ -1,9 +1,11 @@
 """What is measured of a server's processes, and the processes themselves: a contender that was started, and the load
 generator that its clients are (tests/bench/peers/load.c)."""
 
+import contextlib
 import os
 import pathlib
 import platform
+import random
 import signal
 import socket
 import subprocess
@@ -47,8 +49,12 @@ def family(pid: int) -> List[int]:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+    """One that nobody listens on, outside of those that the system gives to outgoing connections."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with contextlib.suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
 
 
 def kill(process: subprocess.Popen) -> None:
