@@ -94,8 +94,8 @@ static void test_many_threads(void **state)
     for (int i = 0; i < 64; i++)
         for (int n = 0; n < 100; n++)
             client_expect(c[i], "message;");
-    stat_wait(f->server, HIJACK_STAT_DELIVERED, 6400);
-    CHECK(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) == 6400);
+    WAIT_FOR(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) == 6400);
+    CHECK(stat_of(f->server, HIJACK_STAT_DELIVERED) == 6400);
     for (int i = 0; i < 64; i += 2)
         client_close(c[i]);
     members_wait(room, 32);

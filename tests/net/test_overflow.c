@@ -143,7 +143,7 @@ static void test_drop_newest(void **state)
     int last = check_messages(slow->buf, slow->len, &count);
     CHECK(count == published - dropped);
     CHECK(last == count - 1); /* the oldest, without a gap */
-    CHECK(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) == (uint64_t)(2 * published - dropped));
+    WAIT_FOR(broadcaster_stat(room, HIJACK_BROADCASTER_STAT_DELIVERED) == (uint64_t)(2 * published - dropped));
     CHECK(stat_of(f->server, HIJACK_STAT_DROPPED) == (uint64_t)dropped);
     client_consume(slow, slow->len);
     CODE(hijack_broadcaster_publish(room, HIJACK_MESSAGE_TEXT, LIT("again")), 2);
