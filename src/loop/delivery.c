@@ -11,6 +11,7 @@
 #include "base/os/outstanding.h"
 #include "base/os/socket.h"
 #include "loop/conn.h"
+#include "loop/fanout/shard.h"
 
 /* So many turns a timeout: a peer is found at most two of them late. */
 #define TURNS 4
@@ -53,8 +54,9 @@ static void watch(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
 }
 
 /* Twice the period: nobody who was written to is missed because a turn came a little late. */
-static bool written_lately(const struct hj_conn *conn, uint32_t now, uint32_t period)
+static bool written_lately(struct hj_loop *loop, struct hj_conn *conn, uint32_t now, uint32_t period)
 {
+    hj_shard_refresh(loop, conn);
     return conn->backlog != NULL || now - conn->out_ms <= 2 * period;
 }
 
@@ -72,7 +74,7 @@ static void look_at_table(struct hj_loop *loop, uint32_t share, uint32_t now)
             deliveries->next_conn = 1;
         struct hj_conn *conn = hj_table_at(&loop->table, deliveries->next_conn++);
         if (has_peer(conn) && conn->kind != HJ_CONN_LINGERING && (conn->flags & HJ_CONN_WATCHED) == 0 &&
-            written_lately(conn, now, deliveries->period_ms))
+            written_lately(loop, conn, now, deliveries->period_ms))
             watch(loop, conn, now);
     }
 }

@@ -117,6 +117,16 @@ static void look_at_relay(struct hj_loop *loop, struct hj_conn *conn, uint32_t n
         hj_websocket_look(loop, conn, now);
 }
 
+/* Whether nothing was written for so long. What shards have written since is asked only if it matters: it is not in the
+ * entry, and a look at each entry is what many idle connections cost. */
+static bool is_silent(struct hj_loop *loop, struct hj_conn *conn, uint64_t limit, uint32_t now)
+{
+    if (now - conn->out_ms < limit)
+        return false;
+    hj_shard_refresh(loop, conn);
+    return now - conn->out_ms >= limit;
+}
+
 static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
 {
     const struct hj_server_options *options = &loop->server->options;
@@ -149,7 +159,6 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
             hj_conn_close(loop, conn, 0);
         return;
     }
-    hj_shard_refresh(loop, conn);
     hj_transport_refresh(loop, conn);
     bool leaving = (conn->flags & (HJ_CONN_ENDING | HJ_CONN_DETACHING)) != 0;
     if (conn->kind == HJ_CONN_PENDING && !leaving)
@@ -159,13 +168,13 @@ static void look_at(struct hj_loop *loop, struct hj_conn *conn, uint32_t now)
         return;
     }
     if (options->idle_timeout_ms != 0 && now - conn->in_ms >= options->idle_timeout_ms &&
-        now - conn->out_ms >= options->idle_timeout_ms) {
+        is_silent(loop, conn, options->idle_timeout_ms, now)) {
         hj_conn_close(loop, conn, HIJACK_ETIMEDOUT);
         return;
     }
     if (hj_conn_is_websocket(conn))
         hj_websocket_look(loop, conn, now);
-    if (hj_wire_is_sse(conn->wire) && options->heartbeat_ms != 0 && now - conn->out_ms >= options->heartbeat_ms)
+    if (hj_wire_is_sse(conn->wire) && options->heartbeat_ms != 0 && is_silent(loop, conn, options->heartbeat_ms, now))
         heartbeat(loop, conn);
 }
 
