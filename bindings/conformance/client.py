@@ -63,6 +63,10 @@ class Kernel:
         self.unread = int(queues.partition(":")[2], 16)  # bytes that its process has not read
         self.window_shut = timer.startswith("04")  # bytes wait for a peer that takes none
         self.process = rest[3] != "0"  # whether one has it open
+        self.line = " ".join(line.split())
+
+    def __repr__(self):
+        return f"<{self.line}>"
 
     @staticmethod
     def ends(port):

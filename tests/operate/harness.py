@@ -39,13 +39,16 @@ def same(what, seen, expected):
 
 
 def eventually(what, function, expected, seconds=SECONDS):
-    """Calls function until it returns what is expected: a value, or a condition on the value."""
+    """Calls function until it returns what is expected: a value, or a condition on the value. What counts is when a
+    call begins: it may take long itself."""
     holds = expected if callable(expected) else lambda seen: seen == expected
     end = time.monotonic() + seconds
-    while not holds(seen := function()):
-        expect(time.monotonic() < end, f"{what}: not within {seconds} s, at last {seen!r}")
+    while True:
+        began = time.monotonic()
+        if holds(seen := function()):
+            return seen
+        expect(began < end, f"{what}: not within {seconds} s, at last {seen!r}")
         time.sleep(0.01)
-    return seen
 
 
 def free_port():
