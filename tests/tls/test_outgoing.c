@@ -53,6 +53,14 @@ static hijack_socket *open_one(struct fixture *f, struct tls_peer *peer, int lis
     return socket;
 }
 
+static void close_one(struct fixture *f, struct tls_peer *peer, hijack_socket *socket)
+{
+    OK(hijack_socket_close(socket));
+    CODE(tls_peer_end(peer), TLS_PEER_CLOSED);
+    events_closed(&f->events, socket, 0);
+    tls_peer_close(peer, 0);
+}
+
 static void talk(struct fixture *f, int listener, int port, SSL_CTX *context)
 {
     struct tls_peer peer;
@@ -76,10 +84,7 @@ static void talk(struct fixture *f, int listener, int port, SSL_CTX *context)
     tls_peer_expect(&peer, "after");
     OK(hijack_socket_read(socket, 100));
     free(events_data(&f->events, socket, 9));
-    OK(hijack_socket_close(socket));
-    CODE(tls_peer_end(&peer), TLS_PEER_CLOSED);
-    events_closed(&f->events, socket, 0);
-    tls_peer_close(&peer, 0);
+    close_one(f, &peer, socket);
     stat_wait(f->server, HIJACK_STAT_CONNECTIONS, 0);
     CHECK(stat_of(f->server, HIJACK_STAT_OUTGOING) == 1);
     CHECK(stat_of(f->server, HIJACK_STAT_TLS_HANDSHAKES) == 1 && stat_of(f->server, HIJACK_STAT_TLS_FAILED) == 0);
@@ -102,10 +107,7 @@ static void show(struct fixture *f, int listener, int port, SSL_CTX *context)
     tls_peer_send(&peer, LIT("answer"));
     OK(hijack_socket_read(socket, 6));
     free(events_data(&f->events, socket, 6));
-    OK(hijack_socket_close(socket));
-    CODE(tls_peer_end(&peer), TLS_PEER_CLOSED);
-    events_closed(&f->events, socket, 0);
-    tls_peer_close(&peer, 0);
+    close_one(f, &peer, socket);
 }
 
 static void test_talk(void **state)
@@ -149,10 +151,7 @@ static void send_bulk(struct fixture *f, int listener, int port, SSL_CTX *contex
     free(bulk);
     tls_peer_say_goodbye(&peer, 1);
     events_only(&f->events, HIJACK_EVENT_EOF, socket);
-    OK(hijack_socket_close(socket));
-    CODE(tls_peer_end(&peer), TLS_PEER_CLOSED);
-    events_closed(&f->events, socket, 0);
-    tls_peer_close(&peer, 0);
+    close_one(f, &peer, socket);
 }
 
 static void test_bulk(void **state)
@@ -187,10 +186,7 @@ static void half_close(struct fixture *f, int listener, int port, SSL_CTX *conte
     events_only(&f->events, HIJACK_EVENT_EOF, socket);
     OK(hijack_socket_send(socket, LIT("still open")));
     tls_peer_expect(&peer, "still open");
-    OK(hijack_socket_close(socket));
-    CODE(tls_peer_end(&peer), TLS_PEER_CLOSED);
-    events_closed(&f->events, socket, 0);
-    tls_peer_close(&peer, 0);
+    close_one(f, &peer, socket);
 }
 
 static void test_half_close(void **state)
@@ -278,10 +274,7 @@ static void test_tickets_and_keys(void **state)
             OK(hijack_socket_send(socket, LIT("to the peer")));
             tls_peer_expect(&peer, "to the peer");
         }
-        OK(hijack_socket_close(socket));
-        CODE(tls_peer_end(&peer), TLS_PEER_CLOSED);
-        events_closed(&f.events, socket, 0);
-        tls_peer_close(&peer, 0);
+        close_one(&f, &peer, socket);
         close(listener);
         SSL_CTX_free(context);
         fixture_end(&f);
@@ -326,10 +319,7 @@ static void speak_first(struct fixture *f, int listener, int port, SSL_CTX *cont
     if (!ends)
         tls_peer_say_goodbye(&peer, 1);
     events_only(&f->events, HIJACK_EVENT_EOF, socket);
-    OK(hijack_socket_close(socket));
-    CODE(tls_peer_end(&peer), TLS_PEER_CLOSED);
-    events_closed(&f->events, socket, 0);
-    tls_peer_close(&peer, 0);
+    close_one(f, &peer, socket);
 }
 
 static void behind_the_handshake(struct fixture *f, int listener, int port, SSL_CTX *context)
